@@ -1,0 +1,185 @@
+"""Reading audio from whatever a user has: path, bytes, array or a row of a dataset.
+
+This file travels with a checkpoint. soundfile reads WAV, FLAC, OGG and MP3, PyAV reads the containers of video files, torchaudio resamples;
+each is asked for only when it is needed.
+"""
+
+import io
+import os
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+
+try:
+    import soundfile
+except ImportError:
+    soundfile = None
+try:
+    import av
+except ImportError:
+    av = None
+
+
+class AudioError(ValueError):
+    """Audio that cannot be used; the message names the source and says why."""
+
+
+@dataclass(frozen=True)
+class AudioInfo:
+    """What a file's header says.
+
+    Attributes:
+        duration: Seconds.
+        sampling_rate: Hz.
+        channels: Number of channels.
+    """
+
+    duration: float
+    sampling_rate: int
+    channels: int
+
+
+def probe_audio(path: str | os.PathLike) -> AudioInfo:
+    """Reads the header of an audio file without decoding it.
+
+    Raises:
+        AudioError: If the file is missing, empty or not readable as audio.
+    """
+    _require_file(path)
+    if soundfile is not None:
+        try:
+            info = soundfile.info(os.fspath(path))
+            return AudioInfo(info.frames / info.samplerate, info.samplerate, info.channels)
+        except soundfile.LibsndfileError:
+            pass
+    samples, rate = _decode(os.fspath(path), os.fspath(path))
+    return AudioInfo(len(samples) / rate, rate, samples.shape[1])
+
+
+def load_audio(
+    source: Any, sampling_rate: int = 16000, source_rate: int | None = None, max_seconds: float | None = None
+) -> np.ndarray:
+    """Loads audio as mono float32 at the asked rate.
+
+    Stereo is averaged; of 5.1 (six channels, FL FR FC LFE BL BR) the centre channel is taken, which carries the speech.
+
+    Args:
+        source: Path, bytes of a file, array or tensor of samples (`(N,)` or `(channels, N)` or `(N, channels)`), or a dictionary with `array` and
+            `sampling_rate`, or with `path` and/or `bytes` (a row of a `datasets` audio column).
+        sampling_rate: Wanted rate in Hz.
+        source_rate: Rate of an array in Hz; the wanted rate if not given. Files know their own.
+        max_seconds: Cut after so many seconds; everything if None.
+
+    Returns:
+        Samples. Shape `(N,)`.
+
+    Raises:
+        AudioError: If the source is missing, unreadable, empty, or has samples that are not finite.
+    """
+    samples, rate, name = _open(source, source_rate or sampling_rate)
+    samples = _to_mono(samples)
+    if samples.size == 0:
+        raise AudioError(f"{name}: the audio is empty (0 samples)")
+    if not np.isfinite(samples).all():
+        bad = int((~np.isfinite(samples)).sum())
+        raise AudioError(f"{name}: {bad} of {samples.size} samples are NaN or infinite")
+    if max_seconds is not None:
+        samples = samples[: max(1, int(max_seconds * rate))]
+    if rate != sampling_rate:
+        samples = _resample(samples, rate, sampling_rate)
+    return np.ascontiguousarray(samples, dtype=np.float32)
+
+
+def _require_file(path: Any) -> None:
+    if not os.path.isfile(path):
+        raise AudioError(f"{os.fspath(path)}: no such audio file")
+    if os.path.getsize(path) == 0:
+        raise AudioError(f"{os.fspath(path)}: the file is empty (0 bytes)")
+
+
+def _open(source: Any, array_rate: int) -> tuple[np.ndarray, int, str]:
+    """Gives samples, rate and a name for messages."""
+    if isinstance(source, dict):
+        name = str(source.get("path") or "audio")
+        if source.get("array") is not None:
+            return np.asarray(source["array"]), int(source.get("sampling_rate") or array_rate), name
+        if source.get("raw") is not None:
+            return np.asarray(source["raw"]), int(source.get("sampling_rate") or array_rate), name
+        if source.get("bytes") is not None:
+            return *_decode(source["bytes"], name), name
+        if source.get("path") is not None:
+            return _open(source["path"], array_rate)
+        raise AudioError(f"audio dictionary needs 'array', 'raw', 'bytes' or 'path'; it has {sorted(source)}")
+    if isinstance(source, (bytes, bytearray)):
+        return *_decode(bytes(source), "audio bytes"), "audio bytes"
+    if isinstance(source, (str, os.PathLike)):
+        path = os.fspath(source)
+        _require_file(path)
+        return *_decode(path, path), path
+    if source is None:
+        raise AudioError("no audio was given")
+    if hasattr(source, "get_all_samples"):  # a decoder object of `datasets` (torchcodec)
+        decoded = source.get_all_samples()
+        return decoded.data.numpy(), int(decoded.sample_rate), "audio"
+    samples = source.detach().cpu().numpy() if hasattr(source, "detach") else np.asarray(source)
+    return samples, array_rate, "audio array"
+
+
+def _decode(file: str | bytes, name: str) -> tuple[np.ndarray, int]:
+    """Decodes a file or its bytes: soundfile first, PyAV for what it does not know. Shape `(N, channels)`."""
+    reasons = []
+    if soundfile is not None:
+        try:
+            samples, rate = soundfile.read(io.BytesIO(file) if isinstance(file, bytes) else file, dtype="float32", always_2d=True)
+            return samples, rate
+        except soundfile.LibsndfileError as error:
+            reasons.append(str(error.error_string if hasattr(error, "error_string") else error))
+    if av is not None:
+        try:
+            return _decode_av(io.BytesIO(file) if isinstance(file, bytes) else file)
+        except (av.FFmpegError, IndexError, ValueError) as error:
+            reasons.append(str(error) or type(error).__name__)
+    if soundfile is None and av is None:
+        raise ImportError("Reading audio files needs `pip install soundfile` (and `av` for the sound of video files)")
+    raise AudioError(f"{name}: cannot be read as audio ({'; '.join(reasons)})")
+
+
+def _decode_av(file: Any) -> tuple[np.ndarray, int]:
+    with av.open(file) as container:
+        if not container.streams.audio:
+            raise ValueError("no audio stream")
+        stream = container.streams.audio[0]
+        layout = stream.layout.name
+        resampler = av.AudioResampler(format="fltp", layout=layout)
+        blocks = [out.to_ndarray() for frame in container.decode(stream) for out in resampler.resample(frame)]
+        if not blocks:
+            raise ValueError("no audio frames")
+        return np.concatenate(blocks, axis=1).T, stream.rate
+
+
+def _to_mono(samples: np.ndarray) -> np.ndarray:
+    if np.issubdtype(samples.dtype, np.integer):
+        samples = samples.astype(np.float32) / float(np.iinfo(samples.dtype).max + 1)
+    if samples.ndim == 1:
+        return samples
+    if samples.ndim != 2:
+        raise AudioError(f"an audio array must have one or two dimensions, not shape {samples.shape}")
+    if samples.shape[0] < samples.shape[1]:
+        samples = samples.T  # (N, channels)
+    if samples.shape[1] == 1:
+        return samples[:, 0]
+    if samples.shape[1] == 6:
+        return samples[:, 2]
+    return samples.mean(axis=1)
+
+
+def _resample(samples: np.ndarray, rate: int, wanted: int) -> np.ndarray:
+    try:
+        import torch
+        import torchaudio
+    except ImportError as error:
+        raise ImportError(f"Audio at {rate} Hz must be resampled to {wanted} Hz: `pip install torchaudio`") from error
+    waveform = torch.from_numpy(np.ascontiguousarray(samples, dtype=np.float32))
+    return torchaudio.functional.resample(waveform, rate, wanted).numpy()
