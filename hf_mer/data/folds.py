@@ -1,0 +1,151 @@
+"""Folds: row indices of train, validation and test, the checks they must pass, and what is said about them in a results file."""
+
+import hashlib
+import json
+import logging
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+from datasets import Dataset, DatasetDict
+
+from hf_mer.data.schema import CorpusError, column
+
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Fold:
+    """One way to cut a corpus.
+
+    Attributes:
+        name: What is tested: a session, a speaker, a group.
+        train: Row indices, ascending.
+        validation: Row indices; empty if there is none.
+        test: Row indices.
+    """
+
+    name: str
+    train: list[int] = field(repr=False)
+    validation: list[int] = field(repr=False)
+    test: list[int] = field(repr=False)
+
+    @property
+    def parts(self) -> dict[str, list[int]]:
+        """The three lists by name."""
+        return {"train": self.train, "validation": self.validation, "test": self.test}
+
+
+def select_fold(rows: Dataset, fold: Fold) -> DatasetDict:
+    """The rows of a fold as `train`, `validation` (left out if empty) and `test`."""
+    return DatasetDict({name: rows.select(indices) for name, indices in fold.parts.items() if indices})
+
+
+def find_fold(folds: Sequence[Fold], wanted: int | str) -> Fold:
+    """A fold by position or by name.
+
+    Raises:
+        ValueError: If there is no such fold.
+    """
+    for index, fold in enumerate(folds):
+        if wanted == fold.name or (not isinstance(wanted, str) and wanted == index):
+            return fold
+    names = ", ".join(fold.name for fold in folds)
+    raise ValueError(f"fold {wanted!r} does not exist; give 0 to {len(folds) - 1} or one of {names}")
+
+
+def check_folds(rows: Dataset, folds: Sequence[Fold], *, speaker_independent: bool = True) -> None:
+    """Refuses folds that would make a result worthless.
+
+    Args:
+        rows: The rows that the indices point to.
+        folds: Of one protocol.
+        speaker_independent: Whether the protocol promises that no speaker is in two parts of a fold. Where it does not, shared speakers are logged.
+
+    Raises:
+        CorpusError: If parts of a fold, or the tests of two folds, share a row; if they share a speaker where that is promised; if a train or test part is empty;
+            if a class has no training rows.
+    """
+    problems: list[str] = []
+    names = rows.features["label"].names
+    labels = np.asarray(column(rows, "label"))
+    speakers = column(rows, "speaker") if "speaker" in rows.column_names else [None] * len(rows)
+    tested_in: dict[int, str] = {}
+    for fold in folds:
+        found = _row_problems(fold, len(rows), tested_in)
+        problems += found
+        if any("outside" in problem for problem in found):
+            continue
+        shared = _shared_speakers(fold, speakers)
+        if shared and speaker_independent:
+            problems += shared
+        elif shared:
+            logger.warning("not speaker-independent: %s", "; ".join(shared))
+        if fold.train:
+            for missing in sorted(set(range(len(names))) - set(labels[fold.train].tolist())):
+                problems.append(f"fold {fold.name!r}: class {names[missing]!r} has no training rows")
+    if speaker_independent and any(speaker is None for speaker in speakers):
+        logger.warning("rows without a speaker: nobody can check that the folds share none")
+    if problems:
+        raise CorpusError.from_problems("folds", problems)
+
+
+def _row_problems(fold: Fold, num_rows: int, tested_in: dict[int, str]) -> list[str]:
+    problems = []
+    for part, indices in fold.parts.items():
+        if not indices and part != "validation":
+            problems.append(f"fold {fold.name!r}: no {part} rows")
+        if len(set(indices)) != len(indices):
+            problems.append(f"fold {fold.name!r}: {part} has {len(indices) - len(set(indices))} rows twice")
+        if any(not 0 <= index < num_rows for index in indices):
+            problems.append(f"fold {fold.name!r}: {part} has indices outside 0 to {num_rows - 1}")
+    for one, other in (("train", "validation"), ("train", "test"), ("validation", "test")):
+        shared = set(fold.parts[one]) & set(fold.parts[other])
+        if shared:
+            problems.append(
+                f"fold {fold.name!r}: {one} and {other} share {len(shared)} rows (row {min(shared)} for one)"
+            )
+    twice = {index: tested_in[index] for index in fold.test if index in tested_in}
+    if twice:
+        index, first = next(iter(twice.items()))
+        problems.append(f"folds {first!r} and {fold.name!r} test the same {len(twice)} rows (row {index} for one)")
+    tested_in.update(dict.fromkeys(fold.test, fold.name))
+    return problems
+
+
+def _shared_speakers(fold: Fold, speakers: Sequence[str | None]) -> list[str]:
+    of_part = {part: {speakers[index] for index in indices} - {None} for part, indices in fold.parts.items()}
+    problems = []
+    for one, other in (("train", "validation"), ("train", "test"), ("validation", "test")):
+        shared = sorted(str(speaker) for speaker in of_part[one] & of_part[other])
+        if shared:
+            some = ", ".join(shared[:5]) + (", ..." if len(shared) > 5 else "")
+            problems.append(f"fold {fold.name!r}: {one} and {other} share {len(shared)} speakers ({some})")
+    return problems
+
+
+def split_hash(rows: Dataset, folds: Sequence[Fold]) -> str:
+    """A fingerprint of a protocol, for results files: SHA-256 over the sorted ids of every part of every fold.
+
+    The same rows in another order give the same hash; one utterance more, or in another part, gives another.
+    """
+    ids = column(rows, "id")
+    content = [
+        [fold.name, {part: sorted(ids[index] for index in indices) for part, indices in fold.parts.items()}]
+        for fold in folds
+    ]
+    return hashlib.sha256(json.dumps(content, ensure_ascii=False).encode()).hexdigest()
+
+
+def repeated_texts(rows: Dataset, fold: Fold) -> np.ndarray:
+    """Which test rows say what a training row says, word for word; case and white space do not count.
+
+    Scripted corpora leak text this way: results without these rows are the honest ones for the text.
+
+    Returns:
+        Booleans in the order of `fold.test`. Shape `(len(fold.test),)`.
+    """
+    texts = [" ".join((text or "").split()).casefold() for text in column(rows, "text")]
+    trained = {texts[index] for index in fold.train} - {""}
+    return np.array([texts[index] in trained for index in fold.test], dtype=bool)

@@ -1,0 +1,309 @@
+"""People's own corpora: a table (CSV, TSV, JSON lines) or a folder of recordings per label.
+
+`load_corpus("corpus.csv")` finds the columns by their usual names; whatever is missing, ambiguous or wrong is said with file and line, all at once.
+"""
+
+import json
+import os
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from datasets import Dataset
+
+from hf_mer.data.manifest_files import Line, read_manifest
+from hf_mer.data.schema import (
+    COLUMNS,
+    CorpusError,
+    canonical_label,
+    dialogue_histories,
+    label_ids,
+    make_record,
+    records_to_dataset,
+)
+
+
+# Usual names, without case, spaces and underscores. The name of the schema itself comes first and wins.
+ALIASES: dict[str, tuple[str, ...]] = {
+    "id": ("id", "uttid", "uid", "utteranceid", "segmentid"),
+    "audio": ("audio", "file", "filename", "filepath", "path", "wav", "wavpath", "wavfile", "audiopath", "audiofile"),
+    "text": ("text", "transcript", "transcription", "sentence", "utterance"),
+    "label": ("label", "emotion", "emotionlabel", "class"),
+    "history": ("history", "context"),
+    "speaker": ("speaker", "speakerid", "spk", "spkid", "actor"),
+    "dialogue": ("dialogue", "dialogueid", "dialog", "dialogid", "conversation", "conversationid"),
+    "turn": ("turn", "turnid", "turnindex"),
+    "session": ("session", "sessionid"),
+    "part": ("part",),
+    "split": ("split", "subset", "partition"),
+    "group": ("group", "fold"),
+    "duration": ("duration", "seconds"),
+    "start": ("start", "starttime"),
+    "end": ("end", "endtime"),
+    "valence": ("valence",),
+    "arousal": ("arousal", "activation"),
+    "dominance": ("dominance",),
+}
+_PLAIN = ("speaker", "session", "part", "group")
+_SECONDS = ("duration", "start", "end")
+_NUMBERS = ("valence", "arousal", "dominance")
+
+
+def load_corpus(
+    manifest: str | os.PathLike | Mapping[str, str | os.PathLike],
+    *,
+    columns: Mapping[str, str] | None = None,
+    labels: Sequence[str] | None = None,
+    max_history: int = 10,
+    audio_root: str | os.PathLike | None = None,
+    unlabelled: str = "error",
+    encoding: str = "utf-8",
+) -> Dataset:
+    """Loads a corpus that a manifest describes.
+
+    Audio, text or both may be there; a single row may lack one of them. `id` is made from the audio file's name if there is no such column (else from
+    dialogue and turn, else from the line). History comes from dialogue and turn (order of the file without turns), else from a column `history` (a list, or a
+    JSON list), else it is empty.
+
+    Args:
+        manifest: `.csv`, `.tsv`, `.jsonl` (`.ndjson`, `.json` with one object per line); or a folder `<label>/*.wav` (or `<split>/<label>/*.wav`), or a folder with
+            `metadata.csv` (`.tsv`, `.jsonl`). Or one of these per official split, `{"train": ..., "validation": ..., "test": ...}`: then `split` is that
+            name, and dialogues and made-up ids begin with it.
+        columns: Names of the schema to the manifest's column names, `{"audio": "file", "label": "emotion", "group": "actor"}`; needed only where the name
+            is not a usual one. The value None leaves a column out.
+        labels: Class names in the order of their ids; others are an error. Found labels in alphabetical order if not given. Case does not count.
+        max_history: Longest history, in utterances.
+        audio_root: What relative audio paths are relative to; the manifest's folder if not given.
+        unlabelled: What to do with rows without a label: `error`, or `history` (no row of the result, but part of the history of others).
+        encoding: Of the manifest; a byte-order mark is fine.
+
+    Returns:
+        Rows of the schema; audio by absolute path.
+
+    Raises:
+        CorpusError: With every bad row (unknown or empty label, missing audio file, duplicated id, unreadable number), or what is wrong with the columns.
+    """
+    if unlabelled not in ("error", "history"):
+        raise ValueError(f"unlabelled is {unlabelled!r}; it must be 'error' or 'history'")
+    if max_history < 0:
+        raise ValueError(f"max_history is {max_history}; it must be 0 (no history) or more")
+    if labels is not None:
+        label_ids(labels)
+    sources = dict(manifest) if isinstance(manifest, Mapping) else {None: manifest}
+    entries: list[dict[str, Any]] = []
+    problems: list[str] = []
+    for split, path in sources.items():
+        lines, folder = read_manifest(Path(path), encoding)
+        names = resolve_columns(lines, columns or {}, os.fspath(path))
+        root = Path(audio_root) if audio_root is not None else folder
+        for line in lines:
+            entries.append(_read_entry(line, names, split, root.absolute(), problems))
+    class_names = list(labels) if labels is not None else sorted({e["label"] for e in entries if e["label"]})
+    _check_entries(entries, class_names, unlabelled, problems)
+    _set_ids(entries, problems)
+    _set_histories(entries, max_history, "history" in (columns or {}), problems)
+    if problems:
+        title = ", ".join(os.fspath(path) for path in sources.values())
+        raise CorpusError.from_problems(title, problems)
+    ids = label_ids(class_names)
+    records = [
+        make_record(**{name: entry[name] for name in COLUMNS if name != "label"}, label=ids[entry["label"]])
+        for entry in entries
+        if entry["label"]
+    ]
+    return records_to_dataset(records, class_names)
+
+
+def resolve_columns(lines: Sequence[Line], columns: Mapping[str, str | None], source: str) -> dict[str, str]:
+    """Which column of a manifest holds which column of the schema.
+
+    Args:
+        lines: The manifest.
+        columns: What the user says; it wins over the usual names.
+        source: Name of the manifest, for messages.
+
+    Returns:
+        Names of the schema to names in the manifest.
+
+    Raises:
+        CorpusError: If a given column does not exist, a name is ambiguous, there is no label, or neither audio nor text.
+    """
+    present = list(dict.fromkeys(name for line in lines for name in line.values))
+    listing = f"the columns are: {', '.join(present)}"
+    unknown = sorted(set(columns) - set(ALIASES))
+    if unknown:
+        raise CorpusError(f"columns={unknown}: not names of the schema, which are {', '.join(ALIASES)}")
+    absent = [f"{name}={given!r}" for name, given in columns.items() if given is not None and given not in present]
+    if absent:
+        raise CorpusError(f"{source}: no column for {', '.join(absent)}; {listing}")
+    resolved = {name: given for name, given in columns.items() if given is not None}
+    free = [name for name in present if name not in resolved.values()]
+    for name, aliases in ALIASES.items():
+        if name in columns:
+            continue
+        found = [column for column in free if _plain(column) in aliases]
+        exact = [column for column in found if _plain(column) == name]
+        if len(found) > 1 and len(exact) != 1:
+            raise CorpusError(
+                f"{source}: {name!r} could be any of {', '.join(found)}; pass columns={{{name!r}: {found[0]!r}}} or another"
+            )
+        if found:
+            resolved[name] = (exact or found)[0]
+    if "label" not in resolved:
+        raise CorpusError(f"{source}: no column with the label; {listing}. Pass columns={{'label': '<its name>'}}")
+    if "audio" not in resolved and "text" not in resolved:
+        raise CorpusError(
+            f"{source}: neither audio nor text; {listing}. Pass columns={{'audio': '<its name>'}}, columns={{'text': '<its name>'}} or both"
+        )
+    return resolved
+
+
+def _plain(name: str) -> str:
+    return re.sub(r"[\s_\-.]", "", name).lower()
+
+
+def _cell(line: Line, column: str | None) -> Any:
+    """The value of a cell; None if it is empty or not there."""
+    value = line.values.get(column) if column is not None else None
+    if isinstance(value, str):
+        value = value.strip()
+    return None if value == "" else value
+
+
+def _read_entry(
+    line: Line, names: Mapping[str, str], split: str | None, root: Path, problems: list[str]
+) -> dict[str, Any]:
+    """One line as a dictionary of the schema's columns, still with the label's name, and where it stands."""
+    cells = {name: _cell(line, names.get(name)) for name in ALIASES}
+    entry: dict[str, Any] = {"where": line.where, "line": line.number, "audio_file": None}
+    entry.update(
+        {
+            name: None if cells[name] is None else str(cells[name])
+            for name in (*_PLAIN, "id", "text", "dialogue", "split")
+        }
+    )
+    if split is not None:
+        entry["split"] = split
+        entry["dialogue"] = entry["dialogue"] and f"{split}/{entry['dialogue']}"
+    entry["prefix"] = f"{split}/" if split is not None else ""
+    entry["label"] = "" if cells["label"] is None else canonical_label(cells["label"])
+    for name in (*_SECONDS, *_NUMBERS):
+        entry[name] = _number(cells[name], name, line.where, problems)
+    turn = _number(cells["turn"], "turn", line.where, problems)
+    entry["turn"] = None if turn is None else int(turn)
+    entry["history"] = _history_list(cells["history"], line.where, problems)
+    entry["audio"] = None
+    if cells["audio"] is not None:
+        path = root / os.path.expanduser(str(cells["audio"]))
+        entry["audio"], entry["audio_file"] = str(path), str(cells["audio"])
+        if not path.is_file():
+            problems.append(f"{line.where}: no audio file {path}")
+    elif entry["text"] is None:
+        problems.append(f"{line.where}: neither audio nor text")
+    return entry
+
+
+def _number(value: Any, name: str, where: str, problems: list[str]) -> float | None:
+    """A number; for times also `00:01:02.5` and `00:01:02,5`."""
+    if value is None:
+        return None
+    try:
+        if isinstance(value, str) and ":" in value and name in _SECONDS:
+            seconds = 0.0
+            for field in value.replace(",", ".").split(":"):
+                seconds = 60 * seconds + float(field)
+            return seconds
+        return float(value)
+    except (TypeError, ValueError):
+        problems.append(f"{where}: {name} {value!r} is not a number")
+        return None
+
+
+def _history_list(value: Any, where: str, problems: list[str]) -> list[str]:
+    if value is None:
+        return []
+    if isinstance(value, str):
+        try:
+            value = json.loads(value)
+        except json.JSONDecodeError:
+            problems.append(f"{where}: history {value[:40]!r} is not a JSON list of texts, oldest first")
+            return []
+    if not isinstance(value, list) or not all(isinstance(text, str) for text in value):
+        problems.append(f"{where}: history must be a list of texts, oldest first, not {value!r:.60}")
+        return []
+    return value
+
+
+def _check_entries(
+    entries: Iterable[dict[str, Any]], class_names: Sequence[str], unlabelled: str, problems: list[str]
+) -> None:
+    known = {canonical_label(name) for name in class_names}
+    for entry in entries:
+        if not entry["label"] and unlabelled == "error":
+            problems.append(
+                f"{entry['where']}: the label is empty (unlabelled='history' keeps such rows for the history of others)"
+            )
+        elif entry["label"] and entry["label"] not in known:
+            problems.append(f"{entry['where']}: label {entry['label']!r} is not one of {', '.join(class_names)}")
+    if not known:
+        problems.append("no row has a label")
+
+
+def _set_ids(entries: Sequence[dict[str, Any]], problems: list[str]) -> None:
+    """Fills the ids that are not given and reports the ones that occur twice."""
+    stems = [Path(entry["audio_file"]).stem for entry in entries if entry["audio_file"]]
+    unique_stems = len(set(stems)) == len(stems)
+    first: dict[str, str] = {}
+    for entry in entries:
+        hint = "; give the rows an `id` column"
+        if entry["id"] is None:
+            entry["id"] = entry["prefix"] + _made_up_id(entry, unique_stems)
+        else:
+            hint = "; columns={'id': None} makes ids up"
+        if entry["id"] in first:
+            problems.append(f"{entry['where']}: id {entry['id']!r} is taken by {first[entry['id']]}{hint}")
+        first.setdefault(entry["id"], entry["where"])
+
+
+def _made_up_id(entry: Mapping[str, Any], unique_stems: bool) -> str:
+    if entry["audio_file"]:
+        path = Path(entry["audio_file"])
+        return path.stem if unique_stems else path.with_suffix("").as_posix()
+    if entry["dialogue"] is not None and entry["turn"] is not None:
+        return f"{entry['dialogue'].removeprefix(entry['prefix'])}_{entry['turn']}"
+    return f"line{entry['line']}"
+
+
+def _set_histories(
+    entries: Sequence[dict[str, Any]], max_history: int, from_column: bool, problems: list[str]
+) -> None:
+    """Histories from dialogue and turn; a `history` column counts where there is no dialogue, or if the user named it."""
+    dialogues: dict[str, list[dict[str, Any]]] = {}
+    for entry in entries:
+        entry["history"] = entry["history"][max(0, len(entry["history"]) - max_history) :]
+        if entry["dialogue"] is not None:
+            dialogues.setdefault(entry["dialogue"], []).append(entry)
+    for name, members in dialogues.items():
+        turns = [entry["turn"] for entry in members]
+        if all(turn is None for turn in turns):
+            for turn, entry in enumerate(members):
+                entry["turn"] = turn
+        elif None in turns:
+            problems += [
+                f"{entry['where']}: dialogue {name!r} has turns, but not here"
+                for entry in members
+                if entry["turn"] is None
+            ]
+            continue
+        members.sort(key=lambda entry: entry["turn"])
+        for one, other in zip(members, members[1:], strict=False):
+            if one["turn"] == other["turn"]:
+                problems.append(
+                    f"{other['where']}: turn {other['turn']} of dialogue {name!r} is taken by {one['where']}"
+                )
+        if not from_column:
+            for entry, history in zip(
+                members, dialogue_histories([m["text"] for m in members], max_history), strict=True
+            ):
+                entry["history"] = history

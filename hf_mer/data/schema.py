@@ -1,0 +1,199 @@
+"""One row of data: its columns, how rows become a `datasets.Dataset`, and the error every loader raises.
+
+Whatever the corpus, a row has the columns of `corpus_features`. Loaders make plain dictionaries (`make_record`) and hand them to
+`records_to_dataset`, which keeps them as an Arrow file in the cache of `datasets`, so that later `map` calls are cached too.
+"""
+
+import os
+import re
+import tempfile
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import datasets
+import pyarrow as pa
+from datasets import Audio, ClassLabel, Dataset, Features, List, Value
+from datasets.fingerprint import Hasher
+
+
+SAMPLING_RATE = 16000  # Hz
+
+_STRINGS = ("speaker", "dialogue", "session", "part", "split", "group")
+_FLOATS = ("duration", "start", "end", "valence", "arousal", "dominance")
+_TAG = re.compile(r"\[[A-Za-z][A-Za-z_ ]*\]")
+
+
+class CorpusError(ValueError):
+    """Data that cannot be used; the message names every bad row or file, and what to do.
+
+    Attributes:
+        problems: One line per problem, all of them (the message shows the first ones).
+    """
+
+    def __init__(self, message: str, problems: Sequence[str] = ()):
+        super().__init__(message)
+        self.problems = list(problems)
+
+    @classmethod
+    def from_problems(cls, title: str, problems: Sequence[str], hint: str = "", shown: int = 20) -> "CorpusError":
+        """One error out of many problems.
+
+        Args:
+            title: What was being read.
+            problems: One line each.
+            hint: What to do; last line of the message.
+            shown: Number of problems written out; the rest is counted.
+        """
+        lines = [f"{title}: {len(problems)} problem{'s' if len(problems) != 1 else ''}"]
+        lines += [f"  {problem}" for problem in problems[:shown]]
+        if len(problems) > shown:
+            lines.append(f"  ... and {len(problems) - shown} more")
+        if hint:
+            lines.append(hint)
+        return cls("\n".join(lines), problems)
+
+
+def corpus_features(labels: Sequence[str]) -> Features:
+    """The columns of every corpus.
+
+    `part` is "improvised" or "scripted", `split` an official split, `group` the fold group of a user's corpus, `turn` the position in the
+    dialogue, `history` earlier texts of the dialogue, oldest first. `duration`, `start` and `end` are seconds. Everything but `id`, `history`
+    and `label` may be None.
+
+    Args:
+        labels: Class names, in the order of the class ids.
+    """
+    return Features(
+        {
+            "id": Value("string"),
+            "audio": Audio(sampling_rate=SAMPLING_RATE, decode=False),
+            "text": Value("string"),
+            "history": List(Value("string")),
+            **{name: Value("string") for name in _STRINGS},
+            "turn": Value("int32"),
+            "label": ClassLabel(names=list(labels)),
+            **{name: Value("float32") for name in _FLOATS},
+        }
+    )
+
+
+COLUMNS: tuple[str, ...] = tuple(corpus_features(["any"]))
+
+
+def make_record(**values: Any) -> dict[str, Any]:
+    """A row with every column: the given ones, None (empty list for `history`) for the others.
+
+    Args:
+        **values: Columns of the schema; `audio` is a path, `label` the id of a class.
+    """
+    unknown = set(values) - set(COLUMNS)
+    if unknown:
+        raise TypeError(f"{sorted(unknown)} are not columns of a corpus; they are {', '.join(COLUMNS)}")
+    record: dict[str, Any] = dict.fromkeys(COLUMNS)
+    record.update(values)
+    record["history"] = list(record["history"] or [])
+    if isinstance(record["audio"], (str, os.PathLike)):
+        record["audio"] = {"bytes": None, "path": os.fspath(record["audio"])}
+    return record
+
+
+def records_to_table(records: Sequence[Mapping[str, Any]], labels: Sequence[str]) -> pa.Table:
+    """Rows as an Arrow table with the schema of `corpus_features`; audio stays a reference."""
+    return pa.Table.from_pylist(list(records), schema=corpus_features(labels).arrow_schema)
+
+
+def records_to_dataset(
+    records: Sequence[Mapping[str, Any]], labels: Sequence[str], cache_dir: str | os.PathLike | None = None
+) -> Dataset:
+    """Rows as a `Dataset` backed by a file in the cache.
+
+    The file is named after the content: the same rows give the same dataset with the same fingerprint, so what `map` computed for it is found again.
+
+    Args:
+        records: Rows made by `make_record`.
+        labels: Class names.
+        cache_dir: Where the Arrow file goes; the cache of `datasets` if not given.
+    """
+    table = records_to_table(records, labels)
+    folder = Path(cache_dir or datasets.config.HF_DATASETS_CACHE) / "hf_mer_corpus"
+    folder.mkdir(parents=True, exist_ok=True)
+    path = folder / f"{Hasher.hash([table.to_pylist(), list(labels)])}.arrow"
+    if not path.exists():
+        handle, temporary = tempfile.mkstemp(dir=folder, suffix=".tmp")
+        try:
+            with os.fdopen(handle, "wb") as sink, pa.ipc.new_stream(sink, table.schema) as writer:
+                writer.write_table(table)
+            os.replace(temporary, path)
+        except BaseException:
+            os.unlink(temporary)
+            raise
+    return Dataset.from_file(str(path), info=datasets.DatasetInfo(features=corpus_features(labels)))
+
+
+def dialogue_histories(texts: Sequence[str | None], max_history: int) -> list[list[str]]:
+    """The earlier texts of every utterance of one dialogue.
+
+    Args:
+        texts: Of **all** utterances, in order of time, the unlabelled ones too; empty ones never become history.
+        max_history: At most so many, the latest; 0 for none.
+
+    Returns:
+        One list per utterance, oldest first.
+    """
+    if max_history < 0:
+        raise ValueError(f"max_history is {max_history}; it must be 0 (no history) or more")
+    histories: list[list[str]] = []
+    earlier: list[str] = []
+    for text in texts:
+        histories.append(
+            earlier[len(earlier) - max_history :] if 0 < max_history < len(earlier) else earlier[:max_history]
+        )
+        if text and text.strip():
+            earlier.append(text)
+    return histories
+
+
+def canonical_label(label: Any) -> str:
+    """A label without differences of case and white space: `" Very  Happy"` becomes `"very happy"`."""
+    return " ".join(str(label).split()).lower()
+
+
+def label_ids(labels: Iterable[str]) -> dict[str, int]:
+    """Canonical form of every class name to its id.
+
+    Raises:
+        CorpusError: If two names have the same canonical form, one is empty, or there are none.
+    """
+    ids: dict[str, int] = {}
+    for index, name in enumerate(labels):
+        key = canonical_label(name)
+        if not key:
+            raise CorpusError(f"class {index} has an empty name")
+        if key in ids:
+            raise CorpusError(f"class {name!r} is given twice (case and spaces do not count)")
+        ids[key] = index
+    if not ids:
+        raise CorpusError("there are no classes: `labels` is empty")
+    return ids
+
+
+def strip_tags(text: str) -> str:
+    """A transcript without marks of sounds such as `[LAUGHTER]`."""
+    return " ".join(_TAG.sub(" ", text).split())
+
+
+def is_tag_only(text: str) -> bool:
+    """Whether a transcript says nothing but marks of sounds, `"[LAUGHTER]"` for one."""
+    return bool(_TAG.search(text)) and not any(character.isalnum() for character in strip_tags(text))
+
+
+def column(rows: Dataset, name: str) -> list[Any]:
+    """The values of one column as a list, read without touching the others.
+
+    Raises:
+        CorpusError: If there is no such column.
+    """
+    if name not in rows.column_names:
+        raise CorpusError(f"the rows have no column {name!r}; they have {', '.join(rows.column_names)}")
+    return list(rows.select_columns([name]).with_format(None)[name])
