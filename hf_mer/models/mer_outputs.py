@@ -1,0 +1,35 @@
+"""What the models of this package return."""
+
+from dataclasses import dataclass
+
+import torch
+from transformers.utils import ModelOutput
+
+
+@dataclass
+class MerOutput(ModelOutput):
+    """Output of a multimodal emotion recognition model.
+
+    Attributes:
+        loss: Weighted sum of `losses`, when labels are given. Scalar.
+        logits: Class scores before the softmax. Shape `(B, C)`.
+        losses: Each part of the loss, unweighted, by its name in `config.loss_weights`, when labels are given.
+        embeddings: The fused representation that the classifier sees; zeros where a missing modality left the decision to a branch.
+            Shape `(B, D)`.
+        text_label_attention: `G_t`, cosine of every token with every label, when `output_attentions=True`. Shape `(B, T, C)`.
+        speech_label_attention: `G_s`, cosine of every frame with every label, when `output_attentions=True`. Shape `(B, S, C)`.
+        cross_attention: `A_r`, weight of every frame for every token, when `output_attentions=True` and the fusion has it.
+            Shape `(B, T, S)`.
+        text_mask: Tokens that count, when `output_attentions=True`. Shape `(B, T)`.
+        speech_mask: Frames that count, when `output_attentions=True`. Shape `(B, S)`.
+    """
+
+    loss: torch.FloatTensor | None = None
+    logits: torch.FloatTensor | None = None
+    losses: dict[str, torch.FloatTensor] | None = None
+    embeddings: torch.FloatTensor | None = None
+    text_label_attention: torch.FloatTensor | None = None
+    speech_label_attention: torch.FloatTensor | None = None
+    cross_attention: torch.FloatTensor | None = None
+    text_mask: torch.BoolTensor | None = None
+    speech_mask: torch.BoolTensor | None = None

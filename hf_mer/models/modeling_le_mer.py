@@ -1,0 +1,334 @@
+"""LE-MER: label information for multimodal emotion recognition (Wang et al., Interspeech 2023, arXiv 2309.02106)."""
+
+import os
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from transformers import AutoModel, initialization as init
+
+from .configuration_le_mer import LeMerConfig
+from .label_store import LabelEmbeddingStore
+from .mer_layers import BilinearCrossAttention, attend, label_attention, masked_max
+from .mer_losses import attention_constraint_loss, masked_cross_entropy, weighted_total
+from .mer_outputs import MerOutput
+from .modeling_mer import MerPreTrainedModel, load_speech_checkpoint
+
+
+class LeMerForEmotionClassification(MerPreTrainedModel):
+    """Emotion of an utterance from its words and its voice, guided by embeddings of the labels.
+
+    Both branches compare their states with one trainable embedding per class (label-token and label-frame attention); the product of the
+    two comparisons guides the cross-attention that brings speech to every token. See `LeMerConfig` for the paper's systems.
+
+    Where an utterance lacks a modality, its logits are those of the remaining branch: the label attention's mean (equations 2 and 5), or
+    without label embeddings the classifier on that branch's half. One batch may mix complete and incomplete utterances.
+
+    Args:
+        config: The configuration.
+    """
+
+    config_class = LeMerConfig
+
+    def __init__(self, config: LeMerConfig):
+        super().__init__(config)
+        self.text_encoder = self.speech_encoder = None
+        if "text" in config.modalities:
+            self.text_encoder = self.build_text_encoder(config.text_config)
+        if "speech" in config.modalities:
+            self.speech_encoder = self.build_speech_encoder(config.speech_config)
+            self.guard_padding()
+        if config.has_text_labels:
+            self.text_label_embeddings = nn.Parameter(torch.empty(config.num_labels, config.text_config.hidden_size))
+        if config.has_tonal_labels:
+            self.tonal_label_embeddings = nn.Parameter(torch.empty(config.num_labels, config.tonal_width))
+            if config.tonal_space == "contrastive":
+                self.speech_projection = nn.Linear(config.speech_config.hidden_size, config.tonal_dim)
+        self._build_heads(config)
+        self.dropout = nn.Dropout(config.classifier_dropout)
+        self.post_init()
+        self.apply_freezing()
+
+    def _build_heads(self, config: LeMerConfig) -> None:
+        text_dim = config.text_config.hidden_size if self.text_encoder is not None else 0
+        speech_dim = config.speech_config.hidden_size if self.speech_encoder is not None else 0
+        if config.is_multimodal and config.fusion != "score":
+            if config.fusion != "guided":
+                self.cross_attention = BilinearCrossAttention(text_dim, speech_dim)
+            self.classifier = nn.Linear(text_dim + speech_dim, config.num_labels)
+        else:
+            if text_dim:
+                self.text_classifier = nn.Linear(text_dim, config.num_labels)
+            if speech_dim:
+                self.speech_classifier = nn.Linear(speech_dim, config.num_labels)
+
+    @torch.no_grad()
+    def _init_weights(self, module: nn.Module) -> None:
+        std = self.config.initializer_range
+        if isinstance(module, LeMerForEmotionClassification):
+            for name, parameter in module.named_parameters(recurse=False):
+                if name.endswith("label_embeddings"):
+                    init.normal_(parameter, std=std)
+        elif isinstance(module, BilinearCrossAttention):
+            init.normal_(module.weight, std=module.weight.numel() ** -0.5)
+        elif isinstance(module, nn.Linear):
+            init.normal_(module.weight, std=std)
+            if module.bias is not None:
+                init.zeros_(module.bias)
+
+    @classmethod
+    def from_encoders(
+        cls,
+        text: str | os.PathLike | None = None,
+        speech: str | os.PathLike | None = None,
+        labels: list[str] | None = None,
+        label_store: LabelEmbeddingStore | None = None,
+        **config_kwargs: Any,
+    ) -> "LeMerForEmotionClassification":
+        """Builds LE-MER around pretrained encoders, by name on the Hub or from local folders.
+
+        Args:
+            text: Checkpoint of the text encoder; leave out for a speech-only model.
+            speech: Checkpoint of the speech encoder; leave out for a text-only model.
+            labels: Class names in the order of the logits; the store's if left out.
+            label_store: Initial label embeddings, see `set_label_embeddings`.
+            **config_kwargs: Fields of `LeMerConfig`.
+
+        Raises:
+            ValueError: If neither encoder is given, or labels and store disagree.
+        """
+        if text is None and speech is None:
+            raise ValueError("from_encoders needs a text checkpoint, a speech checkpoint, or both")
+        labels = labels or (label_store.labels if label_store is not None else None)
+        if labels is not None:
+            config_kwargs.update(id2label=dict(enumerate(labels)), label2id={name: i for i, name in enumerate(labels)})
+        text_encoder = AutoModel.from_pretrained(text) if text is not None else None
+        contrastive = config_kwargs.get("tonal_space") == "contrastive" and config_kwargs.get("tonal_label_init") != "none"
+        speech_encoder, pretraining = load_speech_checkpoint(speech, with_quantizer=contrastive) if speech is not None else (None, None)
+        modalities = [name for name, source in (("text", text), ("speech", speech)) if source is not None]
+        config_kwargs.setdefault("modalities", modalities)
+        if pretraining is not None:
+            config_kwargs["tonal_dim"] = pretraining.project_hid.out_features
+        config = cls.config_class(
+            text_config=text_encoder.config if text_encoder is not None else None,
+            speech_config=speech_encoder.config if speech_encoder is not None else None,
+            **config_kwargs,
+        )
+        model = cls(config)
+        model.load_encoders(text_encoder, speech_encoder)
+        if pretraining is not None:
+            model.speech_projection.load_state_dict(pretraining.project_hid.state_dict())
+        if label_store is not None:
+            model.set_label_embeddings(label_store)
+        return model
+
+    def load_encoders(self, text_encoder: nn.Module | None = None, speech_encoder: nn.Module | None = None) -> None:
+        """Copies the weights of pretrained encoders into this model's; a pooling layer that this model lacks is left out."""
+        for mine, given in ((self.text_encoder, text_encoder), (self.speech_encoder, speech_encoder)):
+            if given is not None:
+                missing = mine.load_state_dict(given.state_dict(), strict=False).missing_keys
+                if missing:
+                    raise ValueError(f"{type(given).__name__} lacks weights that {type(mine).__name__} needs: {missing[:5]}")
+
+    @classmethod
+    def from_unimodal(
+        cls, text: str | os.PathLike, speech: str | os.PathLike, **kwargs: Any
+    ) -> "LeMerForEmotionClassification":
+        """Score fusion (Table 2): one model whose logits are the sum of a text-only and a speech-only checkpoint's.
+
+        Raises:
+            ValueError: If the checkpoints are not unimodal as asked, or their classes differ.
+        """
+        parts = {"text": cls.from_pretrained(text, **kwargs), "speech": cls.from_pretrained(speech, **kwargs)}
+        for modality, part in parts.items():
+            if part.config.modalities != [modality]:
+                raise ValueError(f"score fusion needs a {modality}-only checkpoint, but this one has modalities {part.config.modalities}")
+        text_config, speech_config = parts["text"].config, parts["speech"].config
+        if text_config.id2label != speech_config.id2label:
+            raise ValueError(f"classes differ: text {text_config.id2label}, speech {speech_config.id2label}")
+        fused = cls(
+            LeMerConfig(
+                text_config=text_config.text_config,
+                speech_config=speech_config.speech_config,
+                text_label_init=text_config.text_label_init,
+                tonal_label_init=speech_config.tonal_label_init,
+                tonal_space=speech_config.tonal_space,
+                tonal_dim=speech_config.tonal_dim,
+                history_in_fusion=text_config.history_in_fusion,
+                fusion="score",
+                id2label=text_config.id2label,
+                label2id=text_config.label2id,
+            )
+        )
+        fused.load_state_dict({**parts["text"].state_dict(), **parts["speech"].state_dict()})
+        return fused.eval()
+
+    def set_label_embeddings(self, store: LabelEmbeddingStore) -> None:
+        """Starts the label embeddings from a fold's store.
+
+        Raises:
+            ValueError: If the store's classes or widths do not fit the model.
+        """
+        labels = [self.config.id2label[i] for i in range(self.config.num_labels)]
+        if store.labels != labels:
+            raise ValueError(f"the label store is for classes {store.labels}, the model for {labels}")
+        for name, given, wanted in (
+            ("text", store.text_embeddings, getattr(self, "text_label_embeddings", None)),
+            ("tonal", store.tonal_embeddings, getattr(self, "tonal_label_embeddings", None)),
+        ):
+            if wanted is None or given is None:
+                continue
+            if given.shape != wanted.shape:
+                raise ValueError(f"{name} label embeddings of the store have shape {tuple(given.shape)}, the model's {tuple(wanted.shape)}")
+            with torch.no_grad():
+                wanted.copy_(given)
+
+    def forward(
+        self,
+        input_ids: Tensor | None = None,
+        attention_mask: Tensor | None = None,
+        token_type_ids: Tensor | None = None,
+        input_values: Tensor | None = None,
+        input_features: Tensor | None = None,
+        audio_attention_mask: Tensor | None = None,
+        labels: Tensor | None = None,
+        output_attentions: bool | None = None,
+        return_dict: bool | None = None,
+    ) -> MerOutput | tuple:
+        """Classifies a batch of utterances.
+
+        Args:
+            input_ids: Tokens of history and current utterance. Shape `(B, T)`.
+            attention_mask: 1 for real tokens, a row of 0 for an utterance without text. Shape `(B, T)`.
+            token_type_ids: 0 history, 1 current utterance. Shape `(B, T)`.
+            input_values: Samples, for encoders on the waveform. Shape `(B, N)`.
+            input_features: Log-mel frames, for encoders on those. Shape `(B, S, F)`.
+            audio_attention_mask: 1 for real samples or frames, a row of 0 for an utterance without speech. Shape `(B, N)` or `(B, S)`.
+            labels: Class indices, -100 to leave an utterance out of the losses. Shape `(B,)`.
+            output_attentions: Also return the label attentions and the cross-attention.
+            return_dict: `False` for a tuple.
+
+        Raises:
+            ValueError: If no branch of the model gets an input.
+        """
+        need_weights = bool(output_attentions)
+        audio = input_values if input_values is not None else input_features
+        text = speech = None
+
+        # 1. Label-token attention (equations 1 and 2)
+        if self.text_encoder is not None and input_ids is not None:
+            hidden, mask = self.encode_text(input_ids, attention_mask, token_type_ids)  # (B, T, D_t), (B, T)
+            text = self._branch("text", hidden, self._fusion_tokens(mask, token_type_ids))
+        # 2. Label-frame attention (equations 4 and 5)
+        if self.speech_encoder is not None and audio is not None:
+            hidden, mask = self.encode_speech(audio, audio_attention_mask)  # (B, S, D_s), (B, S)
+            speech = self._branch("speech", hidden, mask)
+        if text is None and speech is None:
+            raise ValueError(f"the model needs {' or '.join(self.config.modalities)}, but was given neither input_ids nor audio that it can use")
+
+        # 3. Fusion (equations 7 to 9, 11)
+        losses: dict[str, Tensor] = {}
+        attention = None
+        if text is None or speech is None:
+            branch = text or speech
+            logits, embeddings = branch["logits"], branch["pooled"]
+        elif self.config.fusion == "score":
+            logits = text["logits"] + speech["logits"]
+            embeddings = torch.cat([text["pooled"], speech["pooled"]], dim=-1)
+        else:
+            constrained = self.config.fusion == "constraint" and labels is not None
+            fused, attention = self._fuse(text, speech, need_weights or constrained)
+            pooled = masked_max(fused, text["mask"])  # (B, D_t + D_s)
+            both = text["present"] & speech["present"]  # (B,)
+            embeddings = pooled.masked_fill(~both[:, None], 0.0)
+            one = torch.where(text["present"][:, None], text["logits"], speech["logits"])
+            logits = torch.where(both[:, None], self.classifier(self.dropout(pooled)), one)  # (B, C)
+            if constrained:
+                pairs = text["mask"][:, :, None] & speech["mask"][:, None, :]  # (B, T, S)
+                losses["constraint"] = attention_constraint_loss(self._guide(text, speech), attention, pairs)
+
+        # 4. Losses (equations 3, 6, 10 to 12)
+        loss = None
+        if labels is not None:
+            losses = self._losses(logits, labels, text, speech, losses)
+            loss = weighted_total(losses, self.config.loss_weights)
+        output = MerOutput(
+            loss=loss,
+            logits=logits,
+            losses=losses or None,
+            embeddings=embeddings,
+            text_label_attention=text["similarity"] if need_weights and text else None,
+            speech_label_attention=speech["similarity"] if need_weights and speech else None,
+            cross_attention=attention if need_weights else None,
+            text_mask=text["mask"] if need_weights and text else None,
+            speech_mask=speech["mask"] if need_weights and speech else None,
+        )
+        return output if return_dict is None or return_dict else output.to_tuple()
+
+    def _fusion_tokens(self, mask: Tensor, token_type_ids: Tensor | None) -> Tensor:
+        """Tokens that label attention and fusion see: all, or only the current utterance's where there is history. Shape `(B, T)`."""
+        if self.config.history_in_fusion or token_type_ids is None:
+            return mask
+        current = mask & (token_type_ids == 1)
+        return torch.where(current.any(dim=1, keepdim=True), current, mask)
+
+    def _branch(self, modality: str, hidden: Tensor, mask: Tensor) -> dict[str, Any]:
+        """One branch on its own: states, mask, label attention, pooled vector and the logits it gives without the other."""
+        branch = {"hidden": hidden, "mask": mask, "present": mask.any(dim=1), "similarity": None, "scores": None}
+        branch["pooled"] = masked_max(hidden, mask)  # (B, D)
+        if modality == "text" and self.config.has_text_labels:
+            branch["similarity"], branch["scores"] = label_attention(hidden, self.text_label_embeddings, mask)
+        elif modality == "speech" and self.config.has_tonal_labels:
+            compared = self.speech_projection(hidden) if self.config.tonal_space == "contrastive" else hidden
+            branch["similarity"], branch["scores"] = label_attention(compared, self.tonal_label_embeddings, mask)
+        branch["logits"] = self._branch_logits(modality, branch)
+        return branch
+
+    def _branch_logits(self, modality: str, branch: dict[str, Any]) -> Tensor:
+        own = getattr(self, f"{modality}_classifier", None)
+        if own is not None:
+            logits = own(self.dropout(branch["pooled"]))
+            # an utterance without this modality adds nothing to the score fusion
+            return logits.masked_fill(~branch["present"][:, None], 0.0)
+        if branch["scores"] is not None:
+            return branch["scores"] / self.config.label_temperature
+        text_dim = self.config.text_config.hidden_size
+        half = self.classifier.weight[:, :text_dim] if modality == "text" else self.classifier.weight[:, text_dim:]
+        return nn.functional.linear(branch["pooled"], half, self.classifier.bias)
+
+    def _fuse(self, text: dict, speech: dict, need_weights: bool) -> tuple[Tensor, Tensor | None]:
+        """`H_m = [H_t, H_s']` (equation 8), `(B, T, D_t + D_s)`, and `A_r` if asked for, `(B, T, S)`."""
+        tokens, frames = text["hidden"], speech["hidden"]
+        keys_mask = speech["mask"] | ~speech["present"][:, None]  # a missing utterance's frames are ignored later
+        attention = None
+        if self.config.fusion == "guided":  # C3
+            aligned = self._guided(text, speech, keys_mask)
+        else:  # C1, C2, C4
+            aligned, attention = self.cross_attention(tokens, frames, keys_mask, need_weights)  # (B, T, D_s), (B, T, S)
+            if self.config.fusion == "sum":
+                aligned = aligned + self._guided(text, speech, keys_mask)
+        return torch.cat([tokens, aligned], dim=-1), attention
+
+    def _guided(self, text: dict, speech: dict, keys_mask: Tensor) -> Tensor:
+        """`A_l H_s` without forming `A_l` `(B, T, S)`: as `G_t (G_s^T H_s)`, or through SDPA with the softmax."""
+        tokens, frames = text["similarity"], speech["similarity"]  # (B, T, C), (B, S, C)
+        if self.config.guided_attention_norm == "softmax":
+            return attend(tokens, frames, speech["hidden"], keys_mask)  # (B, T, D_s)
+        return tokens @ (frames.transpose(1, 2) @ speech["hidden"])  # (B, T, D_s)
+
+    def _guide(self, text: dict, speech: dict) -> Tensor:
+        """`A_l = G_t G_s^T` (equation 9), with a softmax over real frames if so configured. Shape `(B, T, S)`."""
+        guide = text["similarity"] @ speech["similarity"].transpose(1, 2)
+        if self.config.guided_attention_norm == "softmax":
+            keys_mask = speech["mask"] | ~speech["present"][:, None]
+            guide = guide.masked_fill(~keys_mask[:, None, :], float("-inf")).softmax(dim=-1)
+        return guide
+
+    def _losses(self, logits: Tensor, labels: Tensor, text: dict | None, speech: dict | None, losses: dict) -> dict[str, Tensor]:
+        """All parts, in the order of equation 12."""
+        everyone = torch.ones_like(labels, dtype=torch.bool)
+        parts = {"classification": masked_cross_entropy(logits, labels, everyone), **losses}
+        for name, branch in (("text_label", text), ("speech_label", speech)):
+            if branch is not None and branch["scores"] is not None:
+                parts[name] = masked_cross_entropy(branch["scores"] / self.config.label_temperature, labels, branch["present"])
+        return parts

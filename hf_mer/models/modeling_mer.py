@@ -1,0 +1,238 @@
+"""What every model of this package shares: text and speech encoders, their masks, freezing, and independence of padding."""
+
+import inspect
+import os
+import shutil
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from transformers import MODEL_MAPPING, AutoModel, AutoModelForPreTraining, PreTrainedConfig, PreTrainedModel
+
+from .mer_layers import FrameMask, MaskedBatchNorm1d, MaskedGroupNorm
+
+
+SPEECH_MODEL_TYPES = ("wav2vec2", "wav2vec2-conformer", "wav2vec2-bert", "hubert", "wavlm", "data2vec-audio")
+
+
+class MerPreTrainedModel(PreTrainedModel):
+    """Base of the package's models: builds the encoders of a composite configuration and runs them so that padding never matters.
+
+    A subclass sets `self.text_encoder` and `self.speech_encoder` (None where the model has no such branch) with `build_text_encoder` and
+    `build_speech_encoder`, and ends its `__init__` with `self.post_init()` and `self.apply_freezing()`.
+    """
+
+    base_model_prefix = "mer"
+    main_input_name = "input_ids"
+    input_modalities = ("audio", "text")
+    supports_gradient_checkpointing = True
+    accepts_loss_kwargs = False
+    _supports_sdpa = True
+    _supports_flash_attn = True
+    _supports_flex_attn = True
+
+    def build_text_encoder(self, config: PreTrainedConfig) -> PreTrainedModel:
+        """Makes the text encoder with random weights, without a pooling layer that nothing would use."""
+        kwargs = {"add_pooling_layer": False} if _has_pooling_layer(config) else {}
+        return AutoModel.from_config(_supported_attention(config), **kwargs)
+
+    def build_speech_encoder(self, config: PreTrainedConfig) -> PreTrainedModel:
+        """Makes the speech encoder with random weights.
+
+        Raises:
+            ValueError: If the configuration is not of a supported speech encoder.
+        """
+        if config.model_type not in SPEECH_MODEL_TYPES:
+            raise ValueError(f"speech encoder '{config.model_type}' is not one of {', '.join(SPEECH_MODEL_TYPES)}")
+        return AutoModel.from_config(_supported_attention(config))
+
+    def guard_padding(self) -> None:
+        """Makes the speech encoder blind to padding: norms take their statistics, and convolutions their neighbours, from real frames only."""
+        self._frame_mask = FrameMask()
+        encoder = self.speech_encoder
+        extractor = getattr(encoder, "feature_extractor", None)
+        convs: list[nn.Conv1d] = []
+        for layer in extractor.conv_layers if extractor is not None else []:
+            convs.append(layer.conv)
+            if isinstance(getattr(layer, "layer_norm", None), nn.GroupNorm):
+                layer.layer_norm = MaskedGroupNorm(layer.layer_norm, self._frame_mask, list(convs))
+        for name, module in list(encoder.named_modules()):
+            if name.startswith(("feature_extractor.", "adapter.")):
+                continue
+            if isinstance(module, nn.BatchNorm1d):
+                parent = encoder.get_submodule(name.rpartition(".")[0])
+                setattr(parent, name.rpartition(".")[2], MaskedBatchNorm1d(module, self._frame_mask))
+            elif isinstance(module, nn.Conv1d) and module.kernel_size[0] > 1:
+                module.register_forward_pre_hook(self._zero_padded_frames)
+
+    def _zero_padded_frames(self, module: nn.Module, args: tuple[Tensor]) -> tuple[Tensor] | None:
+        mask = self._frame_mask.frames
+        if mask is None or mask.shape[-1] != args[0].shape[-1]:
+            return None
+        return (args[0] * mask.unsqueeze(1).to(args[0].dtype),)
+
+    def encode_text(
+        self, input_ids: Tensor, attention_mask: Tensor | None, token_type_ids: Tensor | None
+    ) -> tuple[Tensor, Tensor]:
+        """Runs the text encoder.
+
+        Args:
+            input_ids: Shape `(B, T)`.
+            attention_mask: 1 for real tokens; a row of zeros is an utterance without text. Shape `(B, T)`.
+            token_type_ids: 0 history, 1 current utterance; handed on to encoders that know token types. Shape `(B, T)`.
+
+        Returns:
+            hidden: `H_t`, last hidden state. Shape `(B, T, D_t)`.
+            mask: True for real tokens. Shape `(B, T)`.
+        """
+        mask = torch.ones_like(input_ids, dtype=torch.bool) if attention_mask is None else attention_mask.bool()
+        inputs = {"input_ids": input_ids, "attention_mask": _never_empty(mask).long()}
+        if token_type_ids is not None and getattr(self.config.text_config, "type_vocab_size", 0) > 1:
+            inputs["token_type_ids"] = token_type_ids
+        return self.text_encoder(**inputs).last_hidden_state, mask
+
+    def encode_speech(self, audio: Tensor, audio_attention_mask: Tensor | None) -> tuple[Tensor, Tensor]:
+        """Runs the speech encoder.
+
+        Args:
+            audio: `input_values (B, N)` (samples) or `input_features (B, S, F)` (log-mel frames), as the encoder wants.
+            audio_attention_mask: 1 for real samples or frames; a row of zeros is an utterance without speech. Shape `(B, N)` or `(B, S)`.
+
+        Returns:
+            hidden: `H_s`, last hidden state. Shape `(B, S, D_s)`.
+            mask: True for real frames. Shape `(B, S)`.
+        """
+        encoder = self.speech_encoder
+        if audio_attention_mask is None:
+            audio_attention_mask = torch.ones(audio.shape[:2], dtype=torch.long, device=audio.device)
+        present = audio_attention_mask.bool().any(dim=1)  # (B,)
+        if audio.dim() == 3:
+            lengths, num_frames = audio_attention_mask.long().sum(dim=1).clamp(min=1), audio.shape[1]
+            input_lengths = lengths
+        else:
+            input_lengths = audio_attention_mask.long().sum(dim=1).clamp(min=receptive_field(encoder.config))
+            lengths = encoder._get_feat_extract_output_lengths(input_lengths)
+            num_frames = int(encoder._get_feat_extract_output_lengths(audio.shape[1]))
+        frames = torch.arange(num_frames, device=audio.device) < lengths[:, None]  # (B, S)
+        self._frame_mask.samples, self._frame_mask.frames = input_lengths, frames
+        positions = torch.arange(audio.shape[1], device=audio.device)
+        safe_mask = (positions < input_lengths[:, None]).long()  # at least one frame in every row
+        hidden = encoder(audio, attention_mask=safe_mask, **self._spec_augment_guard(num_frames, frames)).last_hidden_state
+        return hidden, frames & present[:, None]
+
+    def _spec_augment_guard(self, num_frames: int, frames: Tensor) -> dict[str, Tensor]:
+        """The encoders' own SpecAugment cannot mask a batch shorter than one mask: such a batch goes without."""
+        config = self.speech_encoder.config
+        masks = getattr(config, "apply_spec_augment", True) and getattr(config, "mask_time_prob", 0) > 0
+        if self.speech_encoder.training and masks and num_frames < config.mask_time_length:
+            return {"mask_time_indices": torch.zeros_like(frames)}
+        return {}
+
+    def frozen_modules(self) -> list[nn.Module]:
+        """The modules that `config.freeze` names."""
+        modules: list[nn.Module] = []
+        for part in self.config.freeze:
+            name, _, count = part.partition(":")
+            encoder = self.text_encoder if name.startswith("text") else self.speech_encoder
+            if name == "label_embeddings":
+                continue
+            if encoder is None:
+                raise ValueError(f"freeze: '{part}' names a branch that the model does not have ({self.config.modalities})")
+            if name.endswith("_layers"):
+                modules += list(encoder.encoder.layer if hasattr(encoder.encoder, "layer") else encoder.encoder.layers)[: int(count)]
+            else:
+                parts = {"text_embeddings": "embeddings", "speech_feature_encoder": "feature_extractor"}
+                module = getattr(encoder, parts[name], None) if name in parts else encoder
+                if module is None:
+                    raise ValueError(f"freeze: '{part}', but a {encoder.config.model_type} encoder has no {parts[name]}")
+                modules.append(module)
+        return modules
+
+    def apply_freezing(self) -> None:
+        """Turns off the gradients of the parts that `config.freeze` names; they also stay in evaluation mode."""
+        for module in self.frozen_modules():
+            module.requires_grad_(False)
+            for child in module.modules():
+                if hasattr(child, "_freeze_parameters"):
+                    child._freeze_parameters()
+        if "label_embeddings" in self.config.freeze:
+            for name, parameter in self.named_parameters():
+                if name.endswith("label_embeddings"):
+                    parameter.requires_grad_(False)
+        self.train(self.training)
+
+    def train(self, mode: bool = True) -> "MerPreTrainedModel":
+        """Sets training mode, except for frozen parts."""
+        super().train(mode)
+        if mode:
+            for module in self.frozen_modules():
+                module.eval()
+        return self
+
+    def save_pretrained(self, save_directory: str | os.PathLike, is_main_process: bool = True, **kwargs: Any) -> None:
+        """Saves weights, configuration and the code that loads them, so that the folder needs no installed package.
+
+        The configuration names every Auto class that the checkpoint serves, and the pipeline.
+        """
+        code = Path(__file__).with_name("pipeline_mer.py")
+        if self.is_remote_code():
+            entry = f"{type(self).__module__.rpartition('.')[2]}.{type(self).__name__}"
+            known = getattr(self.config, "auto_map", None) or {}
+            self.config.auto_map = {**known, "AutoModel": entry, "AutoModelForAudioClassification": entry}
+            if code.exists():
+                task = {"impl": "pipeline_mer.MultimodalEmotionRecognitionPipeline", "pt": ["AutoModelForAudioClassification"]}
+                self.config.custom_pipelines = {"multimodal-emotion-recognition": task}
+        super().save_pretrained(save_directory, is_main_process=is_main_process, **kwargs)
+        if self.is_remote_code() and code.exists() and is_main_process:
+            shutil.copyfile(code, Path(save_directory) / code.name)
+
+
+def receptive_field(config: PreTrainedConfig) -> int:
+    """Samples under one frame of a speech encoder's convolutions; 1 for an encoder that takes frames."""
+    field = 1
+    for kernel, stride in reversed(list(zip(getattr(config, "conv_kernel", ()), getattr(config, "conv_stride", ()), strict=True))):
+        field = (field - 1) * stride + kernel
+    return field
+
+
+def load_speech_checkpoint(name: Any, with_quantizer: bool = False, **kwargs: Any) -> tuple[PreTrainedModel, PreTrainedModel | None]:
+    """Loads a pretrained speech encoder, with the pretraining heads (quantizer and projections) if asked for.
+
+    Returns:
+        encoder: The bare encoder.
+        pretraining: The `...ForPreTraining` model around it, or None.
+
+    Raises:
+        ValueError: If a quantizer is asked for and the checkpoint has none.
+    """
+    if not with_quantizer:
+        return AutoModel.from_pretrained(name, **kwargs), None
+    advice = "use discretizer='kmeans' with tonal_space='hidden', or a checkpoint from wav2vec 2.0 pretraining"
+    try:
+        model, info = AutoModelForPreTraining.from_pretrained(name, output_loading_info=True, **kwargs)
+    except ValueError as error:
+        raise ValueError(f"'{name}' has no quantizer: {error}; {advice}") from error
+    if not hasattr(model, "quantizer") or any(key.startswith(("quantizer", "project_")) for key in info["missing_keys"]):
+        raise ValueError(f"checkpoint '{name}' has no quantizer weights; {advice}")
+    return model.base_model, model
+
+
+def _never_empty(mask: Tensor) -> Tensor:
+    """Lets a row without any real position keep its first, so that attention has something to look at; the caller ignores the result."""
+    first = torch.zeros_like(mask)
+    first[:, 0] = True
+    return torch.where(mask.any(dim=1, keepdim=True), mask, first)
+
+
+def _has_pooling_layer(config: PreTrainedConfig) -> bool:
+    model_class = MODEL_MAPPING.get(type(config), None)
+    return model_class is not None and "add_pooling_layer" in inspect.signature(model_class.__init__).parameters
+
+
+def _supported_attention(config: PreTrainedConfig) -> PreTrainedConfig:
+    """Falls back to eager attention for an encoder that has nothing else (WavLM)."""
+    model_class = MODEL_MAPPING.get(type(config), None)
+    if model_class is not None and not getattr(model_class, "_supports_sdpa", False) and config._attn_implementation != "eager":
+        config._attn_implementation = "eager"
+    return config

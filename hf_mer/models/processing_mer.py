@@ -1,0 +1,269 @@
+"""One call from audio, text and history to the inputs of a model."""
+
+import os
+from typing import Any
+
+import numpy as np
+import torch
+from transformers import BatchFeature
+from transformers.processing_utils import ProcessorMixin
+from transformers.utils import cached_file
+
+from .audio_mer import AudioError, load_audio
+from .label_store import STORE_FILE, LabelEmbeddingStore
+
+
+class MerProcessor(ProcessorMixin):
+    """Feature extractor, tokenizer and label-embedding store of a multimodal emotion recognition model.
+
+    History is spliced as the paper does (LE-MER, section 3.2): `[CLS] history [SEP] current [SEP]`, token types 0 and 1, at most
+    `max_history` earlier utterances and `max_text_tokens` tokens. The oldest history is dropped first; the current utterance is never cut
+    to keep history, and is itself cut at its end only when it alone is too long.
+
+    Args:
+        feature_extractor: Of the speech encoder (samples or log-mel frames).
+        tokenizer: Of the text encoder; a fast one.
+        label_store: What the label embeddings were made of; saved and loaded with the processor.
+        max_history: Earlier utterances that are used, the latest ones.
+        max_text_tokens: Longest token sequence, special tokens counted.
+        max_audio_seconds: Longer audio is cut at its end; None keeps everything.
+        min_audio_seconds: Shorter audio is refused: it has less than two frames of the feature extractors.
+    """
+
+    def __init__(
+        self,
+        feature_extractor: Any,
+        tokenizer: Any,
+        label_store: LabelEmbeddingStore | None = None,
+        max_history: int = 10,
+        max_text_tokens: int = 150,
+        max_audio_seconds: float | None = 30.0,
+        min_audio_seconds: float = 0.05,
+    ):
+        if not getattr(tokenizer, "is_fast", False):
+            raise ValueError(f"{type(tokenizer).__name__} is not a fast tokenizer, which history and word alignment need")
+        if max_text_tokens < 8 or max_history < 0:
+            raise ValueError(f"max_text_tokens={max_text_tokens} must be at least 8 and max_history={max_history} at least 0")
+        self.label_store = label_store
+        self.max_history = max_history
+        self.max_text_tokens = max_text_tokens
+        self.max_audio_seconds = max_audio_seconds
+        self.min_audio_seconds = min_audio_seconds
+        super().__init__(feature_extractor, tokenizer)
+
+    @property
+    def sampling_rate(self) -> int:
+        """Hz that the feature extractor expects."""
+        return self.feature_extractor.sampling_rate
+
+    @property
+    def audio_input_name(self) -> str:
+        """`input_values` or `input_features`."""
+        return self.feature_extractor.model_input_names[0]
+
+    @property
+    def model_input_names(self) -> list[str]:
+        """Names of everything that a call can return."""
+        return ["input_ids", "attention_mask", "token_type_ids", self.audio_input_name, "audio_attention_mask"]
+
+    def __call__(
+        self,
+        audio: Any = None,
+        text: str | list[str | None] | None = None,
+        history: list[str] | list[list[str]] | None = None,
+        sampling_rate: int | None = None,
+        return_words: bool = False,
+        return_tensors: str = "pt",
+    ) -> BatchFeature:
+        """Makes a batch of model inputs; a modality that no item has is left out, one that some items lack is masked there.
+
+        Args:
+            audio: One item or a list of items of what `load_audio` takes; None (or None in the list) where there is none.
+            text: A transcript or a list of them; None or an empty string where there is none.
+            history: Earlier utterances of the dialogue, oldest first; for a list of items a list of such lists.
+            sampling_rate: Hz of audio given as arrays; the feature extractor's if not given.
+            return_words: Also return `words`: per item, `(word, token positions, is current utterance)`.
+            return_tensors: `"pt"` or `"np"`.
+
+        Returns:
+            `input_ids`, `attention_mask`, `token_type_ids` of shape `(B, T)`; `input_values (B, N)` or `input_features (B, S, F)` with
+            `audio_attention_mask`.
+
+        Raises:
+            AudioError: If audio is unusable.
+            ValueError: If an item has neither audio nor text, or the lists differ in length.
+        """
+        audios, texts, histories = self._as_lists(audio, text, history)
+        features = [None if item is None else self.extract_audio(item, sampling_rate) for item in audios]
+        return self.collate(features, texts, histories, return_words=return_words, return_tensors=return_tensors)
+
+    def extract_audio(self, source: Any, sampling_rate: int | None = None) -> np.ndarray:
+        """Loads one utterance and computes its features, without padding.
+
+        Returns:
+            Samples `(N,)` or log-mel frames `(S, F)`, standardised over the utterance as the feature extractor does.
+
+        Raises:
+            AudioError: If the audio is unusable or shorter than `min_audio_seconds`.
+        """
+        samples = load_audio(source, self.sampling_rate, source_rate=sampling_rate, max_seconds=self.max_audio_seconds)
+        if len(samples) < self.min_audio_seconds * self.sampling_rate:
+            name = source.get("path") if isinstance(source, dict) else source if isinstance(source, (str, os.PathLike)) else "audio"
+            raise AudioError(
+                f"{name}: {len(samples) / self.sampling_rate:.3f} s of audio is too short for a frame; at least {self.min_audio_seconds} s are needed"
+            )
+        extras = {} if self.audio_input_name == "input_values" else {"pad_to_multiple_of": self.feature_extractor.stride}
+        encoded = self.feature_extractor(
+            samples, sampling_rate=self.sampling_rate, return_attention_mask=True, return_tensors="np", **extras
+        )
+        features, mask = encoded[self.audio_input_name][0], encoded["attention_mask"][0]
+        return features[mask.astype(bool)].astype(np.float32)
+
+    def collate(
+        self,
+        features: list[np.ndarray | None],
+        texts: list[str | None],
+        histories: list[list[str] | None] | None = None,
+        return_words: bool = False,
+        return_tensors: str = "pt",
+        require_input: bool = True,
+    ) -> BatchFeature:
+        """Pads what `extract_audio` gave and tokenizes texts; see `__call__`."""
+        histories = histories if histories is not None else [None] * len(texts)
+        for index, (feature, text, turns) in enumerate(zip(features, texts, histories, strict=True)):
+            if require_input and feature is None and not text and not turns:
+                raise ValueError(f"item {index} of the batch has neither audio nor text")
+        batch: dict[str, Any] = {}
+        words = None
+        if any(texts) or any(histories):
+            batch, words = self._encode_texts(texts, histories, return_words)
+        if any(feature is not None for feature in features):
+            batch.update(self._pad_audio(features))
+        result = BatchFeature(batch, tensor_type=return_tensors)
+        if return_words:
+            result["words"] = words or [[] for _ in texts]
+        return result
+
+    def _as_lists(self, audio: Any, text: Any, history: Any) -> tuple[list, list, list]:
+        one_audio = not isinstance(audio, (list, tuple)) or (len(audio) > 0 and isinstance(audio[0], (int, float)))
+        if one_audio and (text is None or isinstance(text, str)):
+            return [audio], [text], [history]
+        size = len(audio) if not one_audio else len(text) if isinstance(text, (list, tuple)) else 1
+        columns = {"audio": audio, "text": text, "history": history}
+        for name, column in columns.items():
+            if column is None:
+                columns[name] = [None] * size
+            elif not isinstance(column, (list, tuple)) or len(column) != size:
+                given = f"{len(column)} items" if isinstance(column, (list, tuple)) else f"a {type(column).__name__}"
+                raise ValueError(f"{name} must be a list of {size} items like the others, got {given}")
+        return list(columns["audio"]), list(columns["text"]), list(columns["history"])
+
+    def _pad_audio(self, features: list[np.ndarray | None]) -> dict[str, np.ndarray]:
+        first = next(feature for feature in features if feature is not None)
+        longest = max(len(feature) for feature in features if feature is not None)
+        padded = np.zeros((len(features), longest, *first.shape[1:]), dtype=np.float32)
+        mask = np.zeros((len(features), longest), dtype=np.int64)
+        for row, feature in enumerate(features):
+            if feature is not None:
+                padded[row, : len(feature)] = feature
+                mask[row, : len(feature)] = 1
+        return {self.audio_input_name: padded, "audio_attention_mask": mask}
+
+    def _encode_texts(self, texts: list, histories: list, return_words: bool) -> tuple[dict[str, np.ndarray], list | None]:
+        encodings, pairs = [], []
+        for text, turns in zip(texts, histories, strict=True):
+            pairs.append(self._splice(text or "", list(turns or [])))
+            encodings.append(self._encode_pair(*pairs[-1]))
+        longest = max(len(encoding["input_ids"]) for encoding in encodings)
+        shape = (len(texts), longest)
+        ids = np.full(shape, self.tokenizer.pad_token_id or 0, dtype=np.int64)
+        mask, types = np.zeros(shape, dtype=np.int64), np.zeros(shape, dtype=np.int64)
+        for row, (encoding, text, turns) in enumerate(zip(encodings, texts, histories, strict=True)):
+            length = len(encoding["input_ids"])
+            ids[row, :length] = encoding["input_ids"]
+            mask[row, :length] = 1 if text or turns else 0  # an item without text is all padding
+            sequence = encoding.sequence_ids(0)
+            if 1 in sequence:
+                types[row, sequence.index(1) : length] = 1
+        words = [self._words(encoding, pair) for encoding, pair in zip(encodings, pairs, strict=True)] if return_words else None
+        return {"input_ids": ids, "attention_mask": mask, "token_type_ids": types}, words
+
+    def _splice(self, text: str, turns: list[str]) -> tuple[str | None, str]:
+        """History (None without any) and current utterance, the latter cut if it alone is too long."""
+        turns = [turn for turn in turns[max(0, len(turns) - self.max_history) :] if turn] if self.max_history else []
+        plain = self.tokenizer(text, add_special_tokens=False, return_offsets_mapping=True)
+        room = self.max_text_tokens - self.tokenizer.num_special_tokens_to_add(pair=False)
+        if len(plain["input_ids"]) > room:
+            text = text[: plain["offset_mapping"][room - 1][1]]
+        pair_room = self.max_text_tokens - self.tokenizer.num_special_tokens_to_add(pair=True)
+        if not turns or len(plain["input_ids"]) >= pair_room:
+            return None, text
+        return " ".join(turns), text
+
+    def _encode_pair(self, history: str | None, text: str) -> Any:
+        if history is None:
+            return self.tokenizer(text)
+        side, self.tokenizer.truncation_side = self.tokenizer.truncation_side, "left"
+        try:
+            return self.tokenizer(history, text, truncation="only_first", max_length=self.max_text_tokens)
+        finally:
+            self.tokenizer.truncation_side = side
+
+    def _words(self, encoding: Any, pair: tuple[str | None, str]) -> list[tuple[str, list[int], bool]]:
+        """Words with their token positions; a word is what lies between spaces."""
+        texts = [pair[1]] if pair[0] is None else list(pair)
+        words: list[tuple[str, list[int], bool]] = []
+        last = None
+        for position, sequence in enumerate(encoding.sequence_ids(0)):
+            if sequence is None:
+                last = None
+                continue
+            start, end = encoding.token_to_chars(0, position) or (0, 0)
+            piece = texts[sequence][start:end].strip()
+            joined = last is not None and last[0] == sequence and last[1] == start and not texts[sequence][start : start + 1].isspace()
+            if joined and words:
+                words[-1] = (words[-1][0] + piece, [*words[-1][1], position], words[-1][2])
+            elif piece:
+                words.append((piece, [position], sequence == len(texts) - 1))
+            last = (sequence, end)
+        return words
+
+    def frame_times(self, num_frames: int, speech_config: Any) -> np.ndarray:
+        """Centre of every encoder frame in seconds. Shape `(num_frames,)`."""
+        strides = getattr(speech_config, "conv_stride", None)
+        if self.audio_input_name == "input_features":
+            hop = 160 * self.feature_extractor.stride  # the extractor's 10 ms steps, stacked
+        else:
+            hop = int(np.prod(strides))
+        return (np.arange(num_frames) + 0.5) * hop / self.sampling_rate
+
+    def to_dict(self) -> dict[str, Any]:
+        """Settings for `processor_config.json`; the label store has files of its own."""
+        store, self.label_store = self.label_store, None
+        try:
+            content = super().to_dict()
+        finally:
+            self.label_store = store
+        content.pop("label_store", None)
+        return content
+
+    def save_pretrained(self, save_directory: str | os.PathLike, push_to_hub: bool = False, **kwargs: Any) -> list:
+        """Saves feature extractor, tokenizer, settings and label store in one folder."""
+        saved = super().save_pretrained(save_directory)
+        if self.label_store is not None:
+            self.label_store.save_pretrained(save_directory)
+        if push_to_hub:
+            repository = kwargs.pop("repo_id", os.path.basename(os.path.normpath(save_directory)))
+            self.push_to_hub(repository, **kwargs)
+        return saved
+
+    @classmethod
+    def from_pretrained(cls, pretrained_model_name_or_path: str | os.PathLike, **kwargs: Any) -> "MerProcessor":
+        """Loads a processor, with its label store where there is one."""
+        processor = super().from_pretrained(pretrained_model_name_or_path, **kwargs)
+        known = ("revision", "token", "cache_dir", "local_files_only", "subfolder")
+        hub_kwargs = {key: kwargs[key] for key in known if kwargs.get(key) is not None}
+        quiet = {"_raise_exceptions_for_missing_entries": False, "_raise_exceptions_for_connection_errors": False}
+        if cached_file(pretrained_model_name_or_path, STORE_FILE, **quiet, **hub_kwargs) is not None:
+            processor.label_store = LabelEmbeddingStore.from_pretrained(pretrained_model_name_or_path, **hub_kwargs)
+        return processor
