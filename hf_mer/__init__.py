@@ -1,0 +1,78 @@
+"""Multimodal emotion recognition from speech and text, native to the Hugging Face libraries.
+
+The public names load on first use (PEP 562), so that `import hf_mer` costs milliseconds and brings in neither torch nor
+transformers nor datasets. Using any name of `hf_mer.models`, or `import hf_mer.models` itself, registers `le_mer` with the
+Auto classes and with `pipeline` of transformers.
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+from hf_mer.version import __version__
+
+if TYPE_CHECKING:
+    from hf_mer.data.generated import GeneratedCorpusConfig, generate_corpus
+    from hf_mer.data.iemocap import load_iemocap
+    from hf_mer.data.manifest import load_corpus
+    from hf_mer.data.prepare import prepare
+    from hf_mer.data.protocols import make_folds
+    from hf_mer.data.registry import register_datasets
+    from hf_mer.metrics import EmotionMetrics
+    from hf_mer.models import (
+        LabelEmbeddingStore,
+        LeMerConfig,
+        LeMerForEmotionClassification,
+        MerProcessor,
+        MultimodalEmotionRecognitionPipeline,
+    )
+    from hf_mer.training import MerTrainer, MerTrainingArguments
+
+_PUBLIC_NAMES = {
+    "LabelEmbeddingStore": "hf_mer.models",
+    "LeMerConfig": "hf_mer.models",
+    "LeMerForEmotionClassification": "hf_mer.models",
+    "MerProcessor": "hf_mer.models",
+    "MultimodalEmotionRecognitionPipeline": "hf_mer.models",
+    "GeneratedCorpusConfig": "hf_mer.data.generated",
+    "generate_corpus": "hf_mer.data.generated",
+    "load_corpus": "hf_mer.data.manifest",
+    "load_iemocap": "hf_mer.data.iemocap",
+    "make_folds": "hf_mer.data.protocols",
+    "prepare": "hf_mer.data.prepare",
+    "register_datasets": "hf_mer.data.registry",
+    "EmotionMetrics": "hf_mer.metrics",
+    "MerTrainer": "hf_mer.training",
+    "MerTrainingArguments": "hf_mer.training",
+}
+
+# Written out rather than computed from `_PUBLIC_NAMES`: type checkers and editors read it without running it.
+__all__ = [
+    "EmotionMetrics",
+    "GeneratedCorpusConfig",
+    "LabelEmbeddingStore",
+    "LeMerConfig",
+    "LeMerForEmotionClassification",
+    "MerProcessor",
+    "MerTrainer",
+    "MerTrainingArguments",
+    "MultimodalEmotionRecognitionPipeline",
+    "__version__",
+    "generate_corpus",
+    "load_corpus",
+    "load_iemocap",
+    "make_folds",
+    "prepare",
+    "register_datasets",
+]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _PUBLIC_NAMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}; public names: {', '.join(__all__)}")
+    value = getattr(import_module(_PUBLIC_NAMES[name]), name)
+    globals()[name] = value  # the next access does not come here
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})
