@@ -6,7 +6,6 @@ Names are resolved on first use (PEP 562), so that importing this package costs 
 import importlib
 from typing import Any
 
-
 _EXPORTS = {
     "hf_mer.data.schema": ("CorpusError", "corpus_features"),
     "hf_mer.data.iemocap": ("IemocapBuilder", "compare_counts", "load_iemocap"),
@@ -25,7 +24,7 @@ _EXPORTS = {
 }
 _MODULE_OF = {name: module for module, names in _EXPORTS.items() for name in names}
 
-__all__ = sorted(_MODULE_OF)  # noqa: PLE0605
+__all__ = sorted(_MODULE_OF)
 
 
 def __getattr__(name: str) -> Any:

@@ -1,4 +1,4 @@
-"""Folds: row indices of train, validation and test, the checks they must pass, and what is said about them in a results file."""
+"""Folds: row indices of train, validation and test, their checks, and what a results file says about them."""
 
 import hashlib
 import json
@@ -10,7 +10,6 @@ import numpy as np
 from datasets import Dataset, DatasetDict
 
 from hf_mer.data.schema import CorpusError, column
-
 
 logger = logging.getLogger(__name__)
 
@@ -61,11 +60,12 @@ def check_folds(rows: Dataset, folds: Sequence[Fold], *, speaker_independent: bo
     Args:
         rows: The rows that the indices point to.
         folds: Of one protocol.
-        speaker_independent: Whether the protocol promises that no speaker is in two parts of a fold. Where it does not, shared speakers are logged.
+        speaker_independent: Whether the protocol promises that no speaker is in two parts of a fold. Where it does
+            not, shared speakers are logged.
 
     Raises:
-        CorpusError: If parts of a fold, or the tests of two folds, share a row; if they share a speaker where that is promised; if a train or test part is empty;
-            if a class has no training rows.
+        CorpusError: If parts of a fold, or the tests of two folds, share a row; if they share a speaker where that is
+            promised; if a train or test part is empty; if a class has no training rows.
     """
     problems: list[str] = []
     names = rows.features["label"].names

@@ -1,8 +1,10 @@
 """People's own corpora: a table (CSV, TSV, JSON lines) or a folder of recordings per label.
 
-`load_corpus("corpus.csv")` finds the columns by their usual names; whatever is missing, ambiguous or wrong is said with file and line, all at once.
+`load_corpus("corpus.csv")` finds the columns by their usual names; whatever is missing, ambiguous or wrong is said
+with file and line, all at once.
 """
 
+import itertools
 import json
 import os
 import re
@@ -22,7 +24,6 @@ from hf_mer.data.schema import (
     make_record,
     records_to_dataset,
 )
-
 
 # Usual names, without case, spaces and underscores. The name of the schema itself comes first and wins.
 ALIASES: dict[str, tuple[str, ...]] = {
@@ -53,7 +54,7 @@ _NUMBERS = ("valence", "arousal", "dominance")
 def load_corpus(
     manifest: str | os.PathLike | Mapping[str, str | os.PathLike],
     *,
-    columns: Mapping[str, str] | None = None,
+    columns: Mapping[str, str | None] | None = None,
     labels: Sequence[str] | None = None,
     max_history: int = 10,
     audio_root: str | os.PathLike | None = None,
@@ -62,27 +63,31 @@ def load_corpus(
 ) -> Dataset:
     """Loads a corpus that a manifest describes.
 
-    Audio, text or both may be there; a single row may lack one of them. `id` is made from the audio file's name if there is no such column (else from
-    dialogue and turn, else from the line). History comes from dialogue and turn (order of the file without turns), else from a column `history` (a list, or a
-    JSON list), else it is empty.
+    Audio, text or both may be there; a single row may lack one of them. `id` is made from the audio file's name if
+    there is no such column (else from dialogue and turn, else from the line). History comes from dialogue and turn
+    (order of the file without turns), else from a column `history` (a list, or a JSON list), else it is empty.
 
     Args:
-        manifest: `.csv`, `.tsv`, `.jsonl` (`.ndjson`, `.json` with one object per line); or a folder `<label>/*.wav` (or `<split>/<label>/*.wav`), or a folder with
-            `metadata.csv` (`.tsv`, `.jsonl`). Or one of these per official split, `{"train": ..., "validation": ..., "test": ...}`: then `split` is that
-            name, and dialogues and made-up ids begin with it.
-        columns: Names of the schema to the manifest's column names, `{"audio": "file", "label": "emotion", "group": "actor"}`; needed only where the name
-            is not a usual one. The value None leaves a column out.
-        labels: Class names in the order of their ids; others are an error. Found labels in alphabetical order if not given. Case does not count.
+        manifest: `.csv`, `.tsv`, `.jsonl` (`.ndjson`, `.json` with one object per line); or a folder `<label>/*.wav`
+            (or `<split>/<label>/*.wav`), or a folder with `metadata.csv` (`.tsv`, `.jsonl`). Or one of these per
+            official split, `{"train": ..., "validation": ..., "test": ...}`: then `split` is that name, and dialogues
+            and made-up ids begin with it.
+        columns: Names of the schema to the manifest's column names, `{"audio": "file", "label": "emotion", "group":
+            "actor"}`; needed only where the name is not a usual one. The value None leaves a column out.
+        labels: Class names in the order of their ids; others are an error. Found labels in alphabetical order if not
+            given. Case does not count.
         max_history: Longest history, in utterances.
         audio_root: What relative audio paths are relative to; the manifest's folder if not given.
-        unlabelled: What to do with rows without a label: `error`, or `history` (no row of the result, but part of the history of others).
+        unlabelled: What to do with rows without a label: `error`, or `history` (no row of the result, but part of the
+            history of others).
         encoding: Of the manifest; a byte-order mark is fine.
 
     Returns:
         Rows of the schema; audio by absolute path.
 
     Raises:
-        CorpusError: With every bad row (unknown or empty label, missing audio file, duplicated id, unreadable number), or what is wrong with the columns.
+        CorpusError: With every bad row (unknown or empty label, missing audio file, duplicated id, unreadable number),
+            or what is wrong with the columns.
     """
     if unlabelled not in ("error", "history"):
         raise ValueError(f"unlabelled is {unlabelled!r}; it must be 'error' or 'history'")
@@ -127,7 +132,8 @@ def resolve_columns(lines: Sequence[Line], columns: Mapping[str, str | None], so
         Names of the schema to names in the manifest.
 
     Raises:
-        CorpusError: If a given column does not exist, a name is ambiguous, there is no label, or neither audio nor text.
+        CorpusError: If a given column does not exist, a name is ambiguous, there is no label, or neither audio nor
+            text.
     """
     present = list(dict.fromkeys(name for line in lines for name in line.values))
     listing = f"the columns are: {', '.join(present)}"
@@ -146,7 +152,8 @@ def resolve_columns(lines: Sequence[Line], columns: Mapping[str, str | None], so
         exact = [column for column in found if _plain(column) == name]
         if len(found) > 1 and len(exact) != 1:
             raise CorpusError(
-                f"{source}: {name!r} could be any of {', '.join(found)}; pass columns={{{name!r}: {found[0]!r}}} or another"
+                f"{source}: {name!r} could be any of {', '.join(found)}; "
+                f"pass columns={{{name!r}: {found[0]!r}}} or another"
             )
         if found:
             resolved[name] = (exact or found)[0]
@@ -154,7 +161,8 @@ def resolve_columns(lines: Sequence[Line], columns: Mapping[str, str | None], so
         raise CorpusError(f"{source}: no column with the label; {listing}. Pass columns={{'label': '<its name>'}}")
     if "audio" not in resolved and "text" not in resolved:
         raise CorpusError(
-            f"{source}: neither audio nor text; {listing}. Pass columns={{'audio': '<its name>'}}, columns={{'text': '<its name>'}} or both"
+            f"{source}: neither audio nor text; {listing}. "
+            f"Pass columns={{'audio': '<its name>'}}, columns={{'text': '<its name>'}} or both"
         )
     return resolved
 
@@ -242,7 +250,7 @@ def _check_entries(
     for entry in entries:
         if not entry["label"] and unlabelled == "error":
             problems.append(
-                f"{entry['where']}: the label is empty (unlabelled='history' keeps such rows for the history of others)"
+                f"{entry['where']}: the label is empty (unlabelled='history' keeps such rows for others' history)"
             )
         elif entry["label"] and entry["label"] not in known:
             problems.append(f"{entry['where']}: label {entry['label']!r} is not one of {', '.join(class_names)}")
@@ -278,7 +286,7 @@ def _made_up_id(entry: Mapping[str, Any], unique_stems: bool) -> str:
 def _set_histories(
     entries: Sequence[dict[str, Any]], max_history: int, from_column: bool, problems: list[str]
 ) -> None:
-    """Histories from dialogue and turn; a `history` column counts where there is no dialogue, or if the user named it."""
+    """Histories from dialogue and turn; a `history` column counts without a dialogue, or if the user named it."""
     dialogues: dict[str, list[dict[str, Any]]] = {}
     for entry in entries:
         entry["history"] = entry["history"][max(0, len(entry["history"]) - max_history) :]
@@ -297,7 +305,7 @@ def _set_histories(
             ]
             continue
         members.sort(key=lambda entry: entry["turn"])
-        for one, other in zip(members, members[1:], strict=False):
+        for one, other in itertools.pairwise(members):
             if one["turn"] == other["turn"]:
                 problems.append(
                     f"{other['where']}: turn {other['turn']} of dialogue {name!r} is taken by {one['where']}"

@@ -9,7 +9,6 @@ from typing import Any
 
 from hf_mer.data.schema import CorpusError
 
-
 AUDIO_SUFFIXES = (".wav", ".flac", ".ogg", ".opus", ".mp3", ".m4a", ".mp4", ".aac", ".aiff", ".aif")
 _TABLES = (".csv", ".tsv", ".jsonl", ".ndjson", ".json")
 _SPLITS = {"train", "training", "validation", "valid", "val", "dev", "test"}
@@ -37,7 +36,7 @@ def read_manifest(path: Path, encoding: str = "utf-8") -> tuple[list[Line], Path
         The lines, and the folder that relative audio paths are relative to.
 
     Raises:
-        CorpusError: If there is no such file or folder, its kind is not known, it cannot be decoded, or it has no rows.
+        CorpusError: If there is no such file or folder, its kind is unknown, it cannot be decoded, or it has no rows.
     """
     path = path.expanduser()
     if path.is_dir():
@@ -80,7 +79,8 @@ def _csv_lines(stream: Any, path: Path) -> Iterator[Line]:
         if any(cell.strip() for cell in cells):
             if len(cells) != len(header):
                 raise CorpusError(
-                    f"{path}, line {number}: {len(cells)} cells, but the header has {len(header)} columns; quote cells that hold {delimiter!r}"
+                    f"{path}, line {number}: {len(cells)} cells, but the header has {len(header)} columns; "
+                    f"quote cells that hold {delimiter!r}"
                 )
             yield Line(dict(zip(header, cells, strict=True)), f"{path}, line {number}", number)
         number = reader.line_num + 1
@@ -112,7 +112,7 @@ def _folder_lines(folder: Path) -> list[Line]:
     )
     if not files:
         raise CorpusError(
-            f"{folder}: no metadata.csv (.tsv, .jsonl), and no recordings at <label>/*{AUDIO_SUFFIXES[0]} or <split>/<label>/*{AUDIO_SUFFIXES[0]}"
+            f"{folder}: no metadata.csv (.tsv, .jsonl), and no recordings at <label>/*.wav or <split>/<label>/*.wav"
         )
     lines = []
     for number, file in enumerate(files, start=1):

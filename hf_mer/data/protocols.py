@@ -1,6 +1,7 @@
 """Protocols as data: functions from rows to folds of train, validation and test rows.
 
-Validation never touches test rows and is speaker-independent, so that whatever picks an epoch or a setting by it knows nothing of the test.
+Validation never touches test rows and is speaker-independent, so that whatever picks an epoch or a setting by it knows
+nothing of the test.
 """
 
 import re
@@ -12,7 +13,6 @@ from datasets import Dataset
 
 from hf_mer.data.folds import Fold, check_folds, find_fold, repeated_texts, select_fold, split_hash
 from hf_mer.data.schema import CorpusError, column
-
 
 __all__ = [
     "PROTOCOLS",
@@ -61,16 +61,18 @@ def make_folds(
 
     Args:
         rows: Rows of the schema.
-        protocol: `leave_one_session_out`, `leave_one_speaker_out`, `fixed_session` (one fold), `groups` (one fold per group of any column) or
-            `official` (one fold from the `split` column).
-        validation: Which rows select the epoch; none of them is a training row or shares a speaker with one. `session`: the session after the tested one, round the end
-            (for `fixed_session`: the one before). `other_speaker`: the other speakers of the tested speaker's session. `group`: the group after the tested
-            one. `speakers:N`: N speakers drawn from the training rows. `official`: the official validation split. `none`. Default: `session` for the
-            protocols of sessions, `other_speaker` for `leave_one_speaker_out`, `group` for `groups`, `official` for `official`.
+        protocol: `leave_one_session_out`, `leave_one_speaker_out`, `fixed_session` (one fold), `groups` (one fold per
+            group of any column) or `official` (one fold from the `split` column).
+        validation: Which rows select the epoch; none of them is a training row or shares a speaker with one.
+            `session`: the session after the tested one, round the end (for `fixed_session`: the one before).
+            `other_speaker`: the other speakers of the tested speaker's session. `group`: the group after the tested
+            one. `speakers:N`: N speakers drawn from the training rows. `official`: the official validation split.
+            `none`. Default: `session` for the protocols of sessions, `other_speaker` for `leave_one_speaker_out`,
+            `group` for `groups`, `official` for `official`.
         group_column: Column of the protocol `groups`.
         groups: Lists of values of that column, one list per group; each value exactly once.
-        num_groups: Instead of `groups`: the sorted values in so many contiguous groups, 24 speakers in 6 groups of 4 for example. With neither, every value is
-            a group.
+        num_groups: Instead of `groups`: the sorted values in so many contiguous groups, 24 speakers in 6 groups of 4
+            for example. With neither, every value is a group.
         test_session: Session that `fixed_session` tests; the last one if not given.
         seed: For `speakers:N`.
 
@@ -130,14 +132,15 @@ def _units(
         missing = [str(value) for value in values if value not in given]
         if wrong or missing or not all(groups):
             raise CorpusError(
-                f"groups of column {name!r}: every value must be in exactly one group. Unknown or repeated: {wrong or 'none'}; "
+                f"groups of column {name!r}: every value must be in exactly one group. "
+                f"Unknown or repeated: {wrong or 'none'}; "
                 f"left out: {missing or 'none'}; the values are {', '.join(map(str, values))}"
             )
         units = {f"group{index + 1}": set(group) for index, group in enumerate(groups)}
     elif num_groups is not None:
         if not 2 <= num_groups <= len(values):
             raise ValueError(
-                f"num_groups is {num_groups}; column {name!r} has {len(values)} values, so it must be 2 to {len(values)}"
+                f"num_groups is {num_groups}; it must be 2 to {len(values)}, the number of values of {name!r}"
             )
         cuts = np.array_split(np.arange(len(values)), num_groups)
         units = {f"group{index + 1}": {values[i] for i in cut} for index, cut in enumerate(cuts)}
@@ -145,7 +148,8 @@ def _units(
         units = {str(value): {value} for value in values}
     if len(units) < 2:
         raise CorpusError(
-            f"protocol {protocol!r} needs at least two values of {name!r}; the rows have only {', '.join(units) or 'none'}"
+            f"protocol {protocol!r} needs two or more values of {name!r}; "
+            f"the rows have only {', '.join(units) or 'none'}"
         )
     return name, units
 
@@ -200,7 +204,8 @@ def _validation_rule(
         values = column(rows, unit_column)
         if len(units) < 3:
             raise CorpusError(
-                f"validation {validation!r} needs three or more units to leave something to train on; there are {', '.join(units)}. "
+                f"validation {validation!r} needs three or more units to leave something to train on; "
+                f"there are {', '.join(units)}. "
                 "Pass validation='none' or 'speakers:N'"
             )
         return lambda name, test: _rows_with(values, units[_next(list(units), name, step)])

@@ -1,7 +1,8 @@
 """One row of data: its columns, how rows become a `datasets.Dataset`, and the error every loader raises.
 
-Whatever the corpus, a row has the columns of `corpus_features`. Loaders make plain dictionaries (`make_record`) and hand them to
-`records_to_dataset`, which keeps them as an Arrow file in the cache of `datasets`, so that later `map` calls are cached too.
+Whatever the corpus, a row has the columns of `corpus_features`. Loaders make plain dictionaries (`make_record`) and
+hand them to `records_to_dataset`, which keeps them as an Arrow file in the cache of `datasets`, so that later `map`
+calls are cached too.
 """
 
 import os
@@ -15,7 +16,6 @@ import datasets
 import pyarrow as pa
 from datasets import Audio, ClassLabel, Dataset, Features, List, Value
 from datasets.fingerprint import Hasher
-
 
 SAMPLING_RATE = 16000  # Hz
 
@@ -57,9 +57,9 @@ class CorpusError(ValueError):
 def corpus_features(labels: Sequence[str]) -> Features:
     """The columns of every corpus.
 
-    `part` is "improvised" or "scripted", `split` an official split, `group` the fold group of a user's corpus, `turn` the position in the
-    dialogue, `history` earlier texts of the dialogue, oldest first. `duration`, `start` and `end` are seconds. Everything but `id`, `history`
-    and `label` may be None.
+    `part` is "improvised" or "scripted", `split` an official split, `group` the fold group of a user's corpus, `turn`
+    the position in the dialogue, `history` earlier texts of the dialogue, oldest first. `duration`, `start` and `end`
+    are seconds. Everything but `id`, `history` and `label` may be None.
 
     Args:
         labels: Class names, in the order of the class ids.
@@ -108,7 +108,8 @@ def records_to_dataset(
 ) -> Dataset:
     """Rows as a `Dataset` backed by a file in the cache.
 
-    The file is named after the content: the same rows give the same dataset with the same fingerprint, so what `map` computed for it is found again.
+    The file is named after the content: the same rows give the same dataset with the same fingerprint, so what `map`
+    computed for it is found again.
 
     Args:
         records: Rows made by `make_record`.

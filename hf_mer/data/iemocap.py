@@ -1,0 +1,243 @@
+"""IEMOCAP: from the release as it is unpacked to rows of the schema.
+
+Source: C. Busso et al., "IEMOCAP: Interactive emotional dyadic motion capture database", 2008. The corpus needs a
+signed licence; nothing is downloaded, and recordings are referenced by path, never copied.
+"""
+
+import dataclasses
+import hashlib
+import logging
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+from datasets import (
+    ArrowBasedBuilder,
+    BuilderConfig,
+    Dataset,
+    DatasetDict,
+    DatasetInfo,
+    Split,
+    SplitGenerator,
+    Version,
+)
+from datasets.builder import Key
+
+from hf_mer.data.iemocap_counts import TASKS, compare_counts
+from hf_mer.data.iemocap_files import Dialogue, corpus_files, find_release, read_release, speaker_of
+from hf_mer.data.protocols import find_fold, make_folds, select_fold
+from hf_mer.data.schema import (
+    CorpusError,
+    corpus_features,
+    dialogue_histories,
+    make_record,
+    records_to_table,
+    strip_tags,
+)
+
+__all__ = ["TASKS", "IemocapBuilder", "IemocapConfig", "compare_counts", "load_iemocap"]
+
+logger = logging.getLogger(__name__)
+
+GENERATED_MARK = "generated.json"
+
+
+def load_iemocap(
+    data_dir: str | os.PathLike,
+    task: str = "4class",
+    *,
+    protocol: str | None = None,
+    fold: int | str | None = None,
+    validation: str | None = None,
+    max_history: int = 10,
+    keep_tags: bool = True,
+    check_counts: str = "auto",
+    cache_dir: str | os.PathLike | None = None,
+) -> Dataset | DatasetDict | list[DatasetDict]:
+    """Loads IEMOCAP from its release.
+
+    Speakers are `Ses01_F` to `Ses05_M`, sessions `Ses01` to `Ses05`. The history of a row is what was said before it
+    in its dialogue by both speakers, whether rated or not. `start` and `end` come from the ratings, `duration` is
+    their difference until `check_audio` measures it.
+
+    Args:
+        data_dir: The folder `IEMOCAP_full_release`, or the one that holds it.
+        task: `4class` (angry, happy with excited, neutral, sad; 5531 utterances) or `6class` (angry, excited,
+            frustrated, happy, neutral, sad; 7380).
+        protocol: One of `leave_one_session_out`, `leave_one_speaker_out`, `fixed_session`; see `make_folds`.
+        fold: Position or name of a fold of the protocol.
+        validation: Which rows select the epoch; see `make_folds`.
+        max_history: Longest history, in utterances.
+        keep_tags: Whether marks of sounds such as `[LAUGHTER]` stay in text and history. Without them 54 utterances of
+            the release have an empty text.
+        check_counts: Whether utterances per session and label are compared with the published counts: `auto` warns of
+            differences (and looks away where the tree is a generated one), `strict` raises, `off` does nothing.
+        cache_dir: Of `datasets`; its default if not given.
+
+    Returns:
+        All rows; with `protocol` and `fold` the train, validation and test rows of that fold; with `protocol` alone
+        all its folds in order.
+
+    Raises:
+        CorpusError: With every file that is missing or odd; or counts that differ, if `strict`.
+        ValueError: If an option is not known.
+    """
+    if task not in TASKS:
+        raise ValueError(f"task {task!r} is not one of {', '.join(TASKS)}")
+    if check_counts not in ("auto", "strict", "off"):
+        raise ValueError(f"check_counts is {check_counts!r}; it must be 'auto', 'strict' or 'off'")
+    if protocol is None and (fold is not None or validation is not None):
+        raise ValueError("`fold` and `validation` need a `protocol`")
+    root = find_release(data_dir)
+    builder = IemocapBuilder(
+        cache_dir=os.fspath(cache_dir) if cache_dir is not None else None,
+        config_name=task,
+        data_dir=str(root),
+        max_history=max_history,
+        keep_tags=keep_tags,
+    )
+    try:
+        builder.download_and_prepare()
+    except Exception as error:
+        # `datasets` wraps what goes wrong while rows are made
+        if isinstance(error.__cause__, CorpusError):
+            raise error.__cause__ from None
+        raise
+    rows = builder.as_dataset(split="train")
+    _check_counts(rows, task, root, check_counts)
+    if protocol is None:
+        return rows
+    folds = make_folds(rows, protocol, validation=validation)
+    if fold is not None:
+        return select_fold(rows, find_fold(folds, fold))
+    return [select_fold(rows, one) for one in folds]
+
+
+def _check_counts(rows: Dataset, task: str, root: Path, mode: str) -> None:
+    if mode == "off":
+        return
+    if mode == "auto" and (root / GENERATED_MARK).is_file():
+        logger.info("%s is a generated corpus; its counts are not compared with the published ones", root)
+        return
+    differences = compare_counts(rows, task)
+    if not differences:
+        logger.info("%s: all counts are the published ones", root)
+        return
+    error = CorpusError.from_problems(
+        f"{root} differs from the published counts of the {task} task",
+        differences,
+        hint="Is the release complete? check_counts='off' accepts it as it is",
+    )
+    if mode == "strict":
+        raise error
+    logger.warning("%s", error)
+
+
+@dataclasses.dataclass
+class IemocapConfig(BuilderConfig):
+    """What `load_dataset("iemocap", ...)` understands; see `load_iemocap`."""
+
+    max_history: int = 10
+    keep_tags: bool = True
+
+    def create_config_id(self, config_kwargs: dict, custom_features: Any = None) -> str:
+        """Names the cache after the settings and the state of the tree, so that a changed tree is read anew."""
+        state = {"data_dir": None, "max_history": self.max_history, "keep_tags": self.keep_tags, "files": None}
+        if self.data_dir is not None:
+            root = find_release(self.data_dir)
+            state.update(data_dir=str(root), files=tree_fingerprint(root))
+        return super().create_config_id({key: str(value) for key, value in state.items()}, custom_features)
+
+
+class IemocapBuilder(ArrowBasedBuilder):
+    """Builds the rows of one task as a single split, `train`; protocols cut it."""
+
+    BUILDER_CONFIG_CLASS = IemocapConfig
+    BUILDER_CONFIGS = [IemocapConfig(name=task, version=Version("1.0.0")) for task in TASKS]  # noqa: RUF012
+    DEFAULT_CONFIG_NAME = "4class"
+
+    def __init__(self, *args: Any, data_files: Any = None, **kwargs: Any):
+        # `load_dataset` lists every file under data_dir; the tree is read by its own rules instead
+        super().__init__(*args, **{**kwargs, "hash": code_hash()})
+
+    def _info(self) -> DatasetInfo:
+        return DatasetInfo(
+            description="IEMOCAP, read from the release",
+            features=corpus_features(sorted(set(TASKS[self.config.name].values()))),
+            homepage="https://sail.usc.edu/iemocap/",
+        )
+
+    def _split_generators(self, dl_manager: Any) -> list[SplitGenerator]:
+        if self.config.data_dir is None:
+            raise CorpusError("IEMOCAP cannot be downloaded: pass data_dir, the folder of your licensed release")
+        return [SplitGenerator(name=Split.TRAIN, gen_kwargs={"root": str(find_release(self.config.data_dir))})]
+
+    def _generate_tables(self, root: str) -> Iterator[tuple[Key, pa.Table]]:
+        problems: list[str] = []
+        dialogues = read_release(Path(root), problems)
+        records = [
+            record
+            for dialogue in dialogues
+            for record in _dialogue_records(
+                dialogue, TASKS[self.config.name], self.config.max_history, self.config.keep_tags, problems
+            )
+        ]
+        if not records and not problems:
+            problems.append(f"{root}: no utterance of the {self.config.name} task")
+        if problems:
+            raise CorpusError.from_problems(f"IEMOCAP in {root}", problems)
+        yield Key(0, 0), records_to_table(records, self.info.features["label"].names)
+
+
+def _dialogue_records(
+    dialogue: Dialogue, classes: dict[str, str], max_history: int, keep_tags: bool, problems: list[str]
+) -> Iterator[dict[str, Any]]:
+    """The rows of a dialogue; adds utterances of the task without a recording to `problems`."""
+    names = sorted(set(classes.values()))
+    texts = [utterance.text if keep_tags else strip_tags(utterance.text) for utterance in dialogue.utterances]
+    histories = dialogue_histories(texts, max_history)
+    for turn, (utterance, text, history) in enumerate(zip(dialogue.utterances, texts, histories, strict=True)):
+        rating = utterance.rating
+        if utterance.id is None or rating is None or rating.label not in classes:
+            continue
+        if utterance.id not in dialogue.audio:
+            if dialogue.audio:
+                problems.append(f"{next(iter(dialogue.audio.values())).parent / utterance.id}.wav: missing")
+            continue
+        yield make_record(
+            id=utterance.id,
+            audio=dialogue.audio[utterance.id],
+            text=text,
+            history=history,
+            speaker=speaker_of(utterance.id),
+            dialogue=dialogue.name,
+            session=dialogue.session,
+            part="scripted" if "_script" in dialogue.name else "improvised",
+            turn=turn,
+            label=names.index(classes[rating.label]),
+            duration=rating.end - rating.start,
+            start=rating.start,
+            end=rating.end,
+            valence=rating.valence,
+            arousal=rating.arousal,
+            dominance=rating.dominance,
+        )
+
+
+def tree_fingerprint(root: Path) -> str:
+    """A hash of names, sizes and times of change of every file that the loader uses."""
+    digest = hashlib.sha256()
+    for path in corpus_files(root):
+        state = path.stat()
+        digest.update(f"{path.relative_to(root)}\0{state.st_size}\0{state.st_mtime_ns}\n".encode())
+    return digest.hexdigest()
+
+
+def code_hash() -> str:
+    """A hash of the code that makes the rows; cached rows of another version are not taken for today's."""
+    digest = hashlib.sha256()
+    for name in ("iemocap.py", "iemocap_counts.py", "iemocap_files.py", "schema.py"):
+        digest.update((Path(__file__).parent / name).read_bytes())
+    return digest.hexdigest()
