@@ -1,0 +1,241 @@
+"""Where in an utterance the labels are heard and read: label attention over the waveform and over the words."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.cm import ScalarMappable
+from matplotlib.colors import Normalize
+from matplotlib.figure import Figure, SubFigure
+from matplotlib.patches import Patch
+from matplotlib.ticker import MaxNLocator
+
+from hf_mer.plots.style import FAINT_INK, HEAT, INK, SMALL_FONT_SIZE, class_colors, figure, light_grid, styled
+from hf_mer.plots.waveform import amplitude_limit, draw_waveform
+from hf_mer.plots.words import ROW_HEIGHT, draw_words, fit_words, wrap_boxes
+
+_WAVEFORM_HEIGHT, _CURVE_HEIGHT = 1.35, 1.35  # inches, titles and ticks included
+_DECORATIONS = 0.55  # inches above and below the words
+
+
+@styled
+def label_attention(
+    labels: Sequence[str],
+    *,
+    waveform: np.ndarray | None = None,
+    sampling_rate: int | None = None,
+    frame_times: np.ndarray | None = None,
+    frame_attention: np.ndarray | None = None,
+    tokens: Sequence[str] | None = None,
+    token_attention: np.ndarray | None = None,
+    scores: Sequence[float] | None = None,
+    true_label: str | None = None,
+    title: str | None = None,
+) -> Figure:
+    """Label attention of one utterance: `G_s` over its waveform, `G_t` over its words, and what was predicted.
+
+    The waveform lies on a band whose colour is `G_s` averaged over the classes, as in the paper; below it stand the
+    average and, where `G_s` is given by class, each class as a curve. Words are coloured by the average of `G_t`;
+    where it is given by class, the strip below a word has the colour of the class that the word resembles most. The
+    arguments are the numbers behind the figure, and [`mean_attention`] the averages.
+
+    Source: LE-MER, figure 4.
+
+    Args:
+        labels: Names of the classes. Length `C`.
+        waveform: Mono samples. Shape `(N,)`. `None` for text alone.
+        sampling_rate: Of the waveform, in Hz.
+        frame_times: Centres of the frames in seconds, increasing. Shape `(S,)`.
+        frame_attention: `G_s`, averaged over classes, shape `(S,)`, or by class, shape `(S, C)`.
+        tokens: Words, pieces already joined. Length `T`. `None` for speech alone.
+        token_attention: `G_t`, shape `(T,)` or `(T, C)`.
+        scores: Probability of each class. Length `C`.
+        true_label: Name of the true class.
+        title: Title of the figure.
+
+    Returns:
+        The figure, as tall as the words need at its width; leave the width as it is, or words will overlap.
+
+    Raises:
+        ValueError: If there is neither waveform nor tokens, something that goes with them is missing, or shapes do
+            not fit.
+    """
+    _check(labels, waveform, sampling_rate, frame_times, frame_attention, tokens, token_attention, scores, true_label)
+    speech, text = waveform is not None, tokens is not None
+    by_class = 2 in (np.ndim(frame_attention), np.ndim(token_attention))
+    colors = class_colors(labels)
+    fig = figure(8.4, 4.0)
+    fig.get_layout_engine().set(h_pad=0.06, w_pad=0.06)
+    if title:
+        fig.suptitle(title)
+    aside = scores is not None or by_class
+    left, right = fig.subfigures(1, 2, width_ratios=(4.4, 1.25)) if aside else (fig, None)
+    heights = [_WAVEFORM_HEIGHT, _CURVE_HEIGHT] * speech + [ROW_HEIGHT + _DECORATIONS] * text
+    grid = left.add_gridspec(len(heights), 1, height_ratios=heights)
+    panels = [left.add_subplot(grid[row]) for row in range(len(heights))]
+    if right is not None:
+        _draw_scores(right, labels, scores, true_label, colors)
+    if waveform is not None and sampling_rate and frame_times is not None and frame_attention is not None:
+        _draw_speech(panels[0], panels[1], waveform, sampling_rate, frame_times, frame_attention, labels, colors)
+    needed = sum(heights)
+    if tokens is not None and token_attention is not None:
+        words_height = _draw_text(fig, panels[-1], tokens, token_attention, labels, colors)
+        needed += words_height - ROW_HEIGHT
+        grid.set_height_ratios([*heights[:-1], words_height + _DECORATIONS])
+    fig.set_size_inches(8.4, max(needed, 0.9 + 0.25 * len(labels) * aside) + 0.35 * bool(title))
+    if text:
+        # one unit of the panel is one inch: rows keep their height where the panel is taller than they are
+        fig.draw_without_rendering()
+        panels[-1].set_ylim(max(float(panels[-1].get_window_extent().height) / fig.dpi, words_height), 0)
+    return fig
+
+
+def mean_attention(attention: np.ndarray) -> np.ndarray:
+    """Average over classes, as figure 4 of the paper draws it: `(L, C)` to `(L,)`; `(L,)` stays as it is."""
+    attention = np.asarray(attention, dtype=np.float64)
+    return attention.mean(axis=1) if attention.ndim == 2 else attention
+
+
+def _draw_speech(
+    wave_axes: Axes,
+    curve_axes: Axes,
+    waveform: np.ndarray,
+    sampling_rate: int,
+    frame_times: np.ndarray,
+    frame_attention: np.ndarray,
+    labels: Sequence[str],
+    colors: dict[str, str],
+) -> None:
+    mean = mean_attention(frame_attention)
+    limit = amplitude_limit(waveform)
+    norm = _norm(mean)
+    wave_axes.pcolormesh(_edges(frame_times), [-limit, limit], mean[None], cmap=HEAT, norm=norm, rasterized=True)
+    draw_waveform(wave_axes, waveform, sampling_rate, "#4D4D4D", limit)
+    wave_axes.set_title("Speech: mean label attention Gₛ")
+    wave_axes.tick_params(labelbottom=False)
+    _heat_bar(wave_axes, norm)
+    if np.ndim(frame_attention) == 2:
+        for label, curve in zip(labels, np.asarray(frame_attention).T, strict=True):
+            curve_axes.plot(frame_times, curve, color=colors[label], linewidth=1.1, label=label)
+    (line,) = curve_axes.plot(frame_times, mean, color=INK, linewidth=2.0, linestyle=(0, (3, 1.2)), label="mean")
+    curve_axes.legend(handles=[line], loc="center left", bbox_to_anchor=(1.0, 0.5), handlelength=1.8)
+    curve_axes.set_xlim(wave_axes.get_xlim())
+    curve_axes.set_xlabel("time (s)")
+    curve_axes.set_ylabel("Gₛ")
+    curve_axes.yaxis.set_major_locator(MaxNLocator(nbins=4))
+    light_grid(curve_axes)
+
+
+def _draw_text(
+    fig: Figure,
+    axes: Axes,
+    tokens: Sequence[str],
+    token_attention: np.ndarray,
+    labels: Sequence[str],
+    colors: dict[str, str],
+) -> float:
+    """Draw the words and return the inches that they are high."""
+    mean = mean_attention(token_attention)
+    norm = _norm(mean)
+    axes.set_title("Text: mean label attention Gₜ")
+    axes.set_xticks([])
+    axes.set_yticks([])
+    _heat_bar(axes, norm)
+    strips = None
+    if np.ndim(token_attention) == 2:
+        strips = [colors[labels[index]] for index in np.argmax(token_attention, axis=1)]
+    # only a layout tells how wide the panel is; its width does not depend on what is written into it
+    fig.draw_without_rendering()
+    width = float(axes.get_window_extent().width) / fig.dpi
+    words, widths = fit_words(axes, tokens, width)
+    draw_words(axes, words, widths, mean, width, HEAT, norm, strips)
+    rows = wrap_boxes(widths, width)[2]
+    return max(rows, 2) * ROW_HEIGHT  # the colour bar needs the height of two
+
+
+def _draw_scores(
+    panel: SubFigure,
+    labels: Sequence[str],
+    scores: Sequence[float] | None,
+    true_label: str | None,
+    colors: dict[str, str],
+) -> None:
+    """Bars of the predicted probabilities, which name the classes' colours too; without scores, only the names."""
+    if scores is None:
+        panel.legend(handles=[Patch(color=colors[label], label=label) for label in labels], loc="center")
+        return
+    axes = panel.add_subplot()
+    predicted = int(np.argmax(scores))
+    bars = axes.barh(range(len(labels)), scores, height=0.66, color=[colors[label] for label in labels])
+    axes.bar_label(bars, [f"{score:.2f}" for score in scores], padding=3, fontsize=SMALL_FONT_SIZE)
+    names = [f"{label}\n(true)" if label == true_label else label for label in labels]
+    axes.set_yticks(range(len(labels)), names)
+    axes.get_yticklabels()[predicted].set_fontweight("bold")
+    axes.tick_params(axis="y", length=0)
+    axes.set_ylim(len(labels) - 0.4, -0.6)
+    axes.set_xlim(0, 1.3)
+    axes.set_xticks([0, 0.5, 1])
+    axes.set_xlabel("probability")
+    axes.set_title("Prediction")
+    axes.axvline(0, color=FAINT_INK, linewidth=0.7)
+
+
+def _heat_bar(axes: Axes, norm: Normalize) -> None:
+    figure_part = axes.get_figure(root=False)
+    bar = figure_part.colorbar(ScalarMappable(norm, HEAT), ax=axes, aspect=9, pad=0.015, fraction=0.05)
+    bar.ax.yaxis.set_major_locator(MaxNLocator(nbins=3))
+    bar.outline.set_visible(False)
+
+
+def _norm(values: np.ndarray) -> Normalize:
+    """The utterance's own range: the attention's pattern is what is to be seen; the bar gives the numbers."""
+    low, high = float(np.min(values)), float(np.max(values))
+    return Normalize(low, high if high > low else low + 1e-3)
+
+
+def _edges(centres: np.ndarray) -> np.ndarray:
+    """Edges of frames from their centres, `(S,)` to `(S + 1,)`."""
+    centres = np.asarray(centres, dtype=np.float64)
+    if len(centres) == 1:
+        return np.array([0.0, 2 * centres[0]]) if centres[0] > 0 else np.array([0.0, 0.02])
+    middles = (centres[:-1] + centres[1:]) / 2
+    first, last = 2 * centres[0] - middles[0], 2 * centres[-1] - middles[-1]
+    return np.concatenate([[first], middles, [last]])
+
+
+def _check(
+    labels: Sequence[str],
+    waveform: np.ndarray | None,
+    sampling_rate: int | None,
+    frame_times: np.ndarray | None,
+    frame_attention: np.ndarray | None,
+    tokens: Sequence[str] | None,
+    token_attention: np.ndarray | None,
+    scores: Sequence[float] | None,
+    true_label: str | None,
+) -> None:
+    if waveform is None and tokens is None:
+        raise ValueError("give a waveform, tokens, or both")
+    if waveform is not None:
+        if not sampling_rate or frame_times is None or frame_attention is None:
+            raise ValueError("a waveform needs sampling_rate (Hz), frame_times (seconds) and frame_attention")
+        if not len(frame_times) or np.any(np.diff(frame_times) <= 0):
+            raise ValueError("frame_times must be one or more seconds that increase")
+        _check_attention("frame_attention", frame_attention, len(frame_times), len(labels))
+    if tokens is not None:
+        if token_attention is None or not len(tokens):
+            raise ValueError("tokens need at least one word, and token_attention")
+        _check_attention("token_attention", token_attention, len(tokens), len(labels))
+    if scores is not None and len(scores) != len(labels):
+        raise ValueError(f"{len(scores)} scores for the {len(labels)} classes {list(labels)}")
+    if true_label is not None and true_label not in labels:
+        raise ValueError(f"true_label {true_label!r} is not one of {list(labels)}")
+
+
+def _check_attention(name: str, attention: np.ndarray, length: int, classes: int) -> None:
+    if np.shape(attention) not in ((length,), (length, classes)):
+        raise ValueError(f"{name} has the shape {np.shape(attention)}, expected ({length},) or ({length}, {classes})")
+    if not np.isfinite(attention).all():
+        raise ValueError(f"{name} holds values that are not finite")
