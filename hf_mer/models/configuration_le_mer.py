@@ -55,7 +55,7 @@ class LeMerConfig(PreTrainedConfig):
 
     model_type = "le_mer"
     sub_configs = {"text_config": AutoConfig, "speech_config": AutoConfig}
-    has_no_defaults_at_init = False
+    keys_to_ignore_at_inference = ["losses", "embeddings"]
 
     def __init__(
         self,

@@ -103,29 +103,52 @@ class MerPreTrainedModel(PreTrainedModel):
             hidden: `H_s`, last hidden state. Shape `(B, S, D_s)`.
             mask: True for real frames. Shape `(B, S)`.
         """
+        encoder_mask, frames, mask = self._prepare_frames(audio, audio_attention_mask)
+        guard = self._spec_augment_guard(frames)
+        return self.speech_encoder(audio, attention_mask=encoder_mask, **guard).last_hidden_state, mask
+
+    def conv_features(self, input_values: Tensor, audio_attention_mask: Tensor | None) -> tuple[Tensor, Tensor]:
+        """The normalised output of wav2vec 2.0's convolutions, which its quantizer makes discrete.
+
+        Returns:
+            features: Shape `(B, S, D_conv)`.
+            mask: True for real frames. Shape `(B, S)`.
+
+        Raises:
+            ValueError: If the speech encoder has no convolutions on the waveform.
+        """
         encoder = self.speech_encoder
+        if not hasattr(encoder, "feature_extractor"):
+            raise ValueError(f"a {encoder.config.model_type} encoder has no convolutions on the waveform")
+        mask = self._prepare_frames(input_values, audio_attention_mask)[2]
+        return encoder.feature_projection.layer_norm(encoder.feature_extractor(input_values).transpose(1, 2)), mask
+
+    def _prepare_frames(self, audio: Tensor, audio_attention_mask: Tensor | None) -> tuple[Tensor, Tensor, Tensor]:
+        """Tells the guarded layers the lengths, and gives the encoder's mask, the frames it works on, and the real frames.
+
+        The encoder's mask leaves at least one frame in every row; the frames of a row without speech are not real.
+        """
         if audio_attention_mask is None:
             audio_attention_mask = torch.ones(audio.shape[:2], dtype=torch.long, device=audio.device)
+        encoder = self.speech_encoder
         present = audio_attention_mask.bool().any(dim=1)  # (B,)
         if audio.dim() == 3:
-            lengths, num_frames = audio_attention_mask.long().sum(dim=1).clamp(min=1), audio.shape[1]
-            input_lengths = lengths
+            input_lengths = audio_attention_mask.long().sum(dim=1).clamp(min=1)
+            lengths, num_frames = input_lengths, audio.shape[1]
         else:
             input_lengths = audio_attention_mask.long().sum(dim=1).clamp(min=receptive_field(encoder.config))
             lengths = encoder._get_feat_extract_output_lengths(input_lengths)
             num_frames = int(encoder._get_feat_extract_output_lengths(audio.shape[1]))
         frames = torch.arange(num_frames, device=audio.device) < lengths[:, None]  # (B, S)
         self._frame_mask.samples, self._frame_mask.frames = input_lengths, frames
-        positions = torch.arange(audio.shape[1], device=audio.device)
-        safe_mask = (positions < input_lengths[:, None]).long()  # at least one frame in every row
-        hidden = encoder(audio, attention_mask=safe_mask, **self._spec_augment_guard(num_frames, frames)).last_hidden_state
-        return hidden, frames & present[:, None]
+        encoder_mask = (torch.arange(audio.shape[1], device=audio.device) < input_lengths[:, None]).long()
+        return encoder_mask, frames, frames & present[:, None]
 
-    def _spec_augment_guard(self, num_frames: int, frames: Tensor) -> dict[str, Tensor]:
+    def _spec_augment_guard(self, frames: Tensor) -> dict[str, Tensor]:
         """The encoders' own SpecAugment cannot mask a batch shorter than one mask: such a batch goes without."""
         config = self.speech_encoder.config
         masks = getattr(config, "apply_spec_augment", True) and getattr(config, "mask_time_prob", 0) > 0
-        if self.speech_encoder.training and masks and num_frames < config.mask_time_length:
+        if self.speech_encoder.training and masks and frames.shape[1] < config.mask_time_length:
             return {"mask_time_indices": torch.zeros_like(frames)}
         return {}
 
