@@ -185,6 +185,14 @@ class MerPreTrainedModel(PreTrainedModel):
                     parameter.requires_grad_(False)
         self.train(self.training)
 
+    @classmethod
+    def from_pretrained(cls, *args: Any, **kwargs: Any) -> Any:
+        """Loads a checkpoint; what its configuration freezes is frozen again, which loading weights undoes."""
+        loaded = super().from_pretrained(*args, **kwargs)
+        model = loaded[0] if isinstance(loaded, tuple) else loaded
+        model.apply_freezing()
+        return loaded
+
     def train(self, mode: bool = True) -> "MerPreTrainedModel":
         """Sets training mode, except for frozen parts."""
         super().train(mode)
