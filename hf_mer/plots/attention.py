@@ -64,27 +64,27 @@ def label_attention(
     """
     _check(labels, waveform, sampling_rate, frame_times, frame_attention, tokens, token_attention, scores, true_label)
     speech, text = waveform is not None, tokens is not None
-    by_class = 2 in (np.ndim(frame_attention), np.ndim(token_attention))
+    by_class = any(np.ndim(given) == 2 for given in (frame_attention, token_attention) if given is not None)
     colors = class_colors(labels)
     fig = figure(8.4, 4.0)
-    fig.get_layout_engine().set(h_pad=0.06, w_pad=0.06)
     if title:
         fig.suptitle(title)
     aside = scores is not None or by_class
-    left, right = fig.subfigures(1, 2, width_ratios=(4.4, 1.25)) if aside else (fig, None)
-    heights = [_WAVEFORM_HEIGHT, _CURVE_HEIGHT] * speech + [ROW_HEIGHT + _DECORATIONS] * text
-    grid = left.add_gridspec(len(heights), 1, height_ratios=heights)
-    panels = [left.add_subplot(grid[row]) for row in range(len(heights))]
-    if right is not None:
+    left: Figure | SubFigure = fig
+    if aside:
+        left, right = fig.subfigures(1, 2, width_ratios=(4.4, 1.25), squeeze=False)[0]
         _draw_scores(right, labels, scores, true_label, colors)
+    heights = [_WAVEFORM_HEIGHT, _CURVE_HEIGHT] * speech + [ROW_HEIGHT + _DECORATIONS] * text
+    grid = left.add_gridspec(len(heights) + 1, 1, height_ratios=[*heights, 1e-3])  # the last row may stay empty
+    panels = [left.add_subplot(grid[row]) for row in range(len(heights))]
     if waveform is not None and sampling_rate and frame_times is not None and frame_attention is not None:
-        _draw_speech(panels[0], panels[1], waveform, sampling_rate, frame_times, frame_attention, labels, colors)
-    needed = sum(heights)
+        _draw_speech(left, panels[0], panels[1], waveform, sampling_rate, frame_times, frame_attention, labels, colors)
     if tokens is not None and token_attention is not None:
-        words_height = _draw_text(fig, panels[-1], tokens, token_attention, labels, colors)
-        needed += words_height - ROW_HEIGHT
-        grid.set_height_ratios([*heights[:-1], words_height + _DECORATIONS])
-    fig.set_size_inches(8.4, max(needed, 0.9 + 0.25 * len(labels) * aside) + 0.35 * bool(title))
+        words_height = _draw_text(fig, left, panels[-1], tokens, token_attention, labels, colors)
+        heights[-1] = words_height + _DECORATIONS
+    beside = 0.9 + 0.25 * len(labels) if aside else 0.0
+    grid.set_height_ratios([*heights, max(beside - sum(heights), 1e-3)])
+    fig.set_size_inches(8.4, max(sum(heights), beside) + 0.35 * bool(title))
     if text:
         # one unit of the panel is one inch: rows keep their height where the panel is taller than they are
         fig.draw_without_rendering()
@@ -99,6 +99,7 @@ def mean_attention(attention: np.ndarray) -> np.ndarray:
 
 
 def _draw_speech(
+    part: Figure | SubFigure,
     wave_axes: Axes,
     curve_axes: Axes,
     waveform: np.ndarray,
@@ -115,12 +116,14 @@ def _draw_speech(
     draw_waveform(wave_axes, waveform, sampling_rate, "#4D4D4D", limit)
     wave_axes.set_title("Speech: mean label attention Gₛ")
     wave_axes.tick_params(labelbottom=False)
-    _heat_bar(wave_axes, norm)
+    _heat_bar(part, wave_axes, norm)
+    dashes: str | tuple[float, tuple[float, ...]] = "-"
     if np.ndim(frame_attention) == 2:
         for label, curve in zip(labels, np.asarray(frame_attention).T, strict=True):
             curve_axes.plot(frame_times, curve, color=colors[label], linewidth=1.1, label=label)
-    (line,) = curve_axes.plot(frame_times, mean, color=INK, linewidth=2.0, linestyle=(0, (3, 1.2)), label="mean")
-    curve_axes.legend(handles=[line], loc="center left", bbox_to_anchor=(1.0, 0.5), handlelength=1.8)
+        curve_axes.set_title("by class, and their mean (dashed)", fontsize=SMALL_FONT_SIZE, fontweight="normal")
+        dashes = (0, (3, 1.2))
+    curve_axes.plot(frame_times, mean, color=INK, linewidth=2.0, linestyle=dashes, label="mean")
     curve_axes.set_xlim(wave_axes.get_xlim())
     curve_axes.set_xlabel("time (s)")
     curve_axes.set_ylabel("Gₛ")
@@ -130,6 +133,7 @@ def _draw_speech(
 
 def _draw_text(
     fig: Figure,
+    part: Figure | SubFigure,
     axes: Axes,
     tokens: Sequence[str],
     token_attention: np.ndarray,
@@ -142,14 +146,14 @@ def _draw_text(
     axes.set_title("Text: mean label attention Gₜ")
     axes.set_xticks([])
     axes.set_yticks([])
-    _heat_bar(axes, norm)
+    _heat_bar(part, axes, norm)
     strips = None
     if np.ndim(token_attention) == 2:
         strips = [colors[labels[index]] for index in np.argmax(token_attention, axis=1)]
     # only a layout tells how wide the panel is; its width does not depend on what is written into it
     fig.draw_without_rendering()
     width = float(axes.get_window_extent().width) / fig.dpi
-    words, widths = fit_words(axes, tokens, width)
+    words, widths = fit_words(fig, tokens, width)
     draw_words(axes, words, widths, mean, width, HEAT, norm, strips)
     rows = wrap_boxes(widths, width)[2]
     return max(rows, 2) * ROW_HEIGHT  # the colour bar needs the height of two
@@ -182,9 +186,8 @@ def _draw_scores(
     axes.axvline(0, color=FAINT_INK, linewidth=0.7)
 
 
-def _heat_bar(axes: Axes, norm: Normalize) -> None:
-    figure_part = axes.get_figure(root=False)
-    bar = figure_part.colorbar(ScalarMappable(norm, HEAT), ax=axes, aspect=9, pad=0.015, fraction=0.05)
+def _heat_bar(part: Figure | SubFigure, axes: Axes, norm: Normalize) -> None:
+    bar = part.colorbar(ScalarMappable(norm, HEAT), ax=axes, aspect=9, pad=0.015, fraction=0.05)
     bar.ax.yaxis.set_major_locator(MaxNLocator(nbins=3))
     bar.outline.set_visible(False)
 

@@ -51,7 +51,7 @@ def confusion_matrix(matrix: np.ndarray, labels: Sequence[str], *, title: str | 
     if matrix.sum() <= 0:
         raise ValueError("matrix holds no utterances; there is nothing to draw")
     shares = row_shares(matrix)
-    cell = 0.86 if count <= 4 else 0.7 if count <= 8 else 0.62  # inches
+    cell = 0.86 if count <= 4 else 0.8 if count <= 6 else 0.7 if count <= 8 else 0.62  # inches
     longest = max(len(label) for label in labels)
     # wide enough for the title too, which would be cut above two classes
     fig = figure(max(1.9 + 0.075 * longest + cell * count, 4.0), 1.3 + cell * count + 0.04 * longest)
@@ -88,7 +88,7 @@ def _name_axes(axes: Axes, labels: Sequence[str], cell: float) -> None:
     positions = range(len(labels))
     axes.set_yticks(positions, labels)
     # a letter is about 0.07 inches wide at this size
-    crowded = max(len(label) for label in labels) * 0.07 > cell * 0.9
+    crowded = max(len(label) for label in labels) * 0.066 > cell * 0.9
     if crowded:
         axes.set_xticks(positions, labels, rotation=40, ha="right", rotation_mode="anchor")
     else:

@@ -132,5 +132,6 @@ def _draw_key_frames(
     if not np.size(waveform):
         axes.text(0.02, 0.5, "no key frames", transform=axes.transAxes, va="center", color=FAINT_INK)
         axes.set_xticks([])
+        axes.spines["bottom"].set_visible(False)
     if last:
         axes.set_xlabel("time in the joined key frames (s)")

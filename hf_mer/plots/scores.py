@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Any
 
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
@@ -57,7 +58,7 @@ def systems_with_ceilings(
     axes.set_xlabel(xlabel)
     light_grid(axes, "x")
     _write_numbers(axes, scores, intervals)
-    handles = []
+    handles: list[Any] = []
     if intervals:
         handles.append(axes.errorbar([], [], xerr=[], color=INK, capsize=3, linestyle="none", label="interval"))
     if ceilings:

@@ -58,10 +58,19 @@ def score_sweep(
     axes.set_xscale(scale)
     for index, ((name, triple), (color, marker, line)) in enumerate(zip(scores.items(), _LINES, strict=False)):
         mean, low, high = _checked(name, triple, len(xs))[:, order]
-        style = {"color": OKABE_ITO[color], "marker": marker}
         beside = _beside(xs, index - (len(scores) - 1) / 2, scale)
         errors = [mean - low, high - mean]
-        axes.errorbar(beside, mean, errors, linestyle=line, capsize=3, elinewidth=1, label=name, **style)
+        axes.errorbar(
+            beside,
+            mean,
+            errors,
+            label=name,
+            color=OKABE_ITO[color],
+            marker=marker,
+            linestyle=line,
+            capsize=3,
+            elinewidth=1,
+        )
         best = np.nanargmax(mean)
         axes.plot(beside[best], mean[best], "o", markersize=11, markerfacecolor="none", markeredgecolor=INK)
     # the values themselves are the ticks, unless there are too many to tell apart

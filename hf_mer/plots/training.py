@@ -53,8 +53,10 @@ def training_curves(
         The figure; a panel without anything logged is left out.
 
     Raises:
-        ValueError: If nothing that could be drawn was logged.
+        ValueError: If nothing that could be drawn was logged, or `best` is not a score.
     """
+    if best not in _SCORE_TITLES:
+        raise ValueError(f"best {best!r} is not one of {', '.join(_SCORE_TITLES)}")
     series = history_series(history)
     losses = [name for name in series if name not in _SCORE_TITLES]
     scores = [name for name in _SCORE_TITLES if name in series]
@@ -116,7 +118,7 @@ def _mark_best(all_axes: np.ndarray, scores: np.ndarray, name: str) -> None:
     if not np.isfinite(scores[:, 1]).any():
         return
     epoch, score = scores[np.nanargmax(scores[:, 1])]
-    label = f"best {_SCORE_TITLES.get(name, name)} {score:.3f}\nepoch {epoch:g}"
+    label = f"best {_SCORE_TITLES[name]} {score:.3f}\nepoch {epoch:g}"
     for axes in all_axes:
         is_last = axes is all_axes[-1]
         axes.axvline(epoch, color=FAINT_INK, linewidth=1.0, linestyle=(0, (4, 3)), label=label if is_last else None)

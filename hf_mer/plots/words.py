@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.colors import Colormap, Normalize
+from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
 from hf_mer.plots.style import FONT_SIZE, INK
@@ -18,22 +19,22 @@ _GAP = 0.05  # inches between boxes
 _STRIP = 0.05  # inches of the strip below a box
 
 
-def fit_words(axes: Axes, words: Sequence[str], width: float) -> tuple[list[str], np.ndarray]:
-    """Widths of the words as drawn in these axes; a word wider than a whole row is cut and ends in an ellipsis.
+def fit_words(figure: Figure, words: Sequence[str], width: float) -> tuple[list[str], np.ndarray]:
+    """Widths of the words as drawn in this figure; a word wider than a whole row is cut and ends in an ellipsis.
 
     Args:
-        axes: Where the words will stand.
+        figure: Where the words will stand.
         words: The words.
         width: Of a row, in inches.
 
     Returns:
         The words, and their widths in inches. Shape `(words,)`.
     """
-    probe = axes.text(0, 0, "", fontsize=FONT_SIZE)
+    probe = figure.text(0, 0, "", fontsize=FONT_SIZE)
 
     def measure(word: str) -> float:
         probe.set_text(word)
-        return float(probe.get_window_extent().width) / axes.get_figure(root=True).dpi
+        return float(probe.get_window_extent().width) / figure.dpi
 
     fitted = []
     for word in words:
