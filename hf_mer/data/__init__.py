@@ -19,7 +19,6 @@ _EXPORTS = {
         "select_fold",
         "split_hash",
     ),
-    "hf_mer.data.prepare": ("prepare",),
     "hf_mer.data.registry": ("register_datasets",),
 }
 _MODULE_OF = {name: module for module, names in _EXPORTS.items() for name in names}

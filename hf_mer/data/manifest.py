@@ -106,8 +106,8 @@ def load_corpus(
             entries.append(_read_entry(line, names, split, root.absolute(), problems))
     class_names = list(labels) if labels is not None else sorted({e["label"] for e in entries if e["label"]})
     _check_entries(entries, class_names, unlabelled, problems)
-    _set_ids(entries, problems)
     _set_histories(entries, max_history, "history" in (columns or {}), problems)
+    _set_ids(entries, problems)
     if problems:
         title = ", ".join(os.fspath(path) for path in sources.values())
         raise CorpusError.from_problems(title, problems)

@@ -1,0 +1,226 @@
+"""Looking at a corpus before training on it: every recording is decoded once, every text and class is counted.
+
+What would fail hours into a run fails here, with all bad rows in one report.
+"""
+
+import io
+import logging
+import os
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from datasets import Dataset, Features, Value
+from datasets.fingerprint import Hasher
+
+from hf_mer.data.schema import COLUMNS, SAMPLING_RATE, CorpusError, column, is_tag_only
+
+logger = logging.getLogger(__name__)
+
+SILENCE_PEAK = 1e-3  # of full scale: -60 dBFS
+
+_MEASURED = Features(
+    {
+        "seconds": Value("float32"),
+        "rate": Value("int32"),
+        "channels": Value("int32"),
+        "silent": Value("bool"),
+        "problem": Value("string"),
+    }
+)
+
+
+def check_audio(
+    rows: Dataset,
+    *,
+    on_bad: str = "raise",
+    min_duration: float = 0.1,
+    max_duration: float | None = None,
+    num_proc: int | None = None,
+) -> Dataset:
+    """Decodes every recording once and fills `duration`.
+
+    Missing, unreadable, empty and too short recordings, and those with samples that are not finite, are bad rows.
+    Silent ones, those over `max_duration` (the processor caps them), other rates (resampled) and several channels
+    (mixed down) are counted in the log, and so are empty texts (`check_text`). The pass is cached by `datasets`; it is
+    done again when a file's size or time of change is another.
+
+    Args:
+        rows: Rows of the schema; those without audio keep their `duration`.
+        on_bad: `raise`, or `skip` to leave bad rows out and log how many.
+        min_duration: Seconds; shorter recordings are bad.
+        max_duration: Seconds; longer recordings are counted.
+        num_proc: Processes that decode.
+
+    Returns:
+        The rows with measured durations, in order.
+
+    Raises:
+        CorpusError: With all bad rows (the first 20 are written out).
+        ValueError: If `on_bad` is not known.
+    """
+    if on_bad not in ("raise", "skip"):
+        raise ValueError(f"on_bad is {on_bad!r}; it must be 'raise' or 'skip'")
+    import hf_mer.models.audio_mer  # noqa: F401 (once here, and not once in every process)
+
+    measured = rows.select_columns(["audio"]).map(
+        _measure,
+        input_columns=["audio"],
+        remove_columns=["audio"],
+        features=_MEASURED,
+        num_proc=num_proc,
+        fn_kwargs={"files_state": _files_state(column(rows, "audio"))},
+        desc="Checking audio",
+    )
+    found = {name: column(measured, name) for name in _MEASURED}
+    ids = column(rows, "id")
+    problems: list[str] = []
+    kept: list[int] = []
+    for index, (problem, seconds) in enumerate(zip(found["problem"], found["seconds"], strict=True)):
+        if problem is None and seconds is not None and seconds < min_duration:
+            problem = f"{seconds:.3f} s long, shorter than {min_duration} s"
+        if problem is None:
+            kept.append(index)
+        else:
+            problems.append(f"row {ids[index]}: {problem}")
+    if problems and on_bad == "raise":
+        raise CorpusError.from_problems("audio", problems, hint="on_bad='skip' leaves these rows out")
+    if problems:
+        logger.warning("%d of %d rows left out for their audio, such as %s", len(problems), len(rows), problems[0])
+    if not kept:
+        raise CorpusError.from_problems("audio: no row is left", problems)
+    _log_counts(found, kept, ids, max_duration)
+    durations = [
+        old if new is None else new for old, new in zip(column(rows, "duration"), found["seconds"], strict=True)
+    ]
+    checked = rows.remove_columns("duration").add_column("duration", durations, feature=Value("float32"))
+    order = [name for name in COLUMNS if name in checked.column_names]
+    checked = checked.select_columns(order + [name for name in checked.column_names if name not in order])
+    if problems:
+        checked = checked.select(kept)
+    check_text(checked)
+    return checked
+
+
+def _measure(audio: Mapping[str, Any] | None, files_state: str) -> dict[str, Any]:
+    """Decodes one recording. `files_state` is there for the cache's fingerprint."""
+    from hf_mer.models.audio_mer import AudioError, load_audio, probe_audio
+
+    result: dict[str, Any] = dict.fromkeys(_MEASURED)
+    if audio is None or (audio["path"] is None and audio["bytes"] is None):
+        return result
+    try:
+        if audio["bytes"] is None:
+            header = probe_audio(audio["path"])
+            rate, channels = header.sampling_rate, header.channels
+            if header.duration == 0:
+                return {**result, "problem": f"{audio['path']}: the audio is empty (0 samples)"}
+        else:
+            rate, channels = _probe_bytes(audio["bytes"])
+        # at its own rate, so that nothing is resampled just to be looked at
+        samples = load_audio(dict(audio), sampling_rate=rate or SAMPLING_RATE)
+    except AudioError as error:
+        return {**result, "problem": str(error)}
+    return {
+        "seconds": len(samples) / (rate or SAMPLING_RATE),
+        "rate": rate,
+        "channels": channels,
+        "silent": bool(np.abs(samples).max() < SILENCE_PEAK),
+        "problem": None,
+    }
+
+
+def _probe_bytes(content: bytes) -> tuple[int | None, int | None]:
+    """Rate and channels of an embedded file, if soundfile knows its format."""
+    import soundfile
+
+    try:
+        info = soundfile.info(io.BytesIO(content))
+    except soundfile.LibsndfileError:
+        return None, None
+    return info.samplerate, info.channels
+
+
+def _files_state(audio: Sequence[Mapping[str, Any] | None]) -> str:
+    """A hash of size and time of change of every file that is referenced."""
+    states = []
+    for one in audio:
+        path = one["path"] if one is not None and one["bytes"] is None else None
+        if path is not None and os.path.isfile(path):
+            state = os.stat(path)
+            states.append((path, state.st_size, state.st_mtime_ns))
+    return Hasher.hash(states)
+
+
+def _log_counts(
+    found: Mapping[str, list[Any]], kept: Sequence[int], ids: Sequence[str], max_duration: float | None
+) -> None:
+    """Says what is unusual but usable."""
+    silent = [ids[index] for index in kept if found["silent"][index]]
+    if silent:
+        logger.warning("%d recordings are silent (peak below -60 dBFS), such as %s", len(silent), silent[0])
+    if max_duration is not None:
+        long = [ids[index] for index in kept if (found["seconds"][index] or 0) > max_duration]
+        if long:
+            logger.warning(
+                "%d recordings are longer than %s s and will be capped there, such as %s",
+                len(long),
+                max_duration,
+                long[0],
+            )
+    rates = [found["rate"][index] for index in kept if found["rate"][index] not in (None, SAMPLING_RATE)]
+    if rates:
+        hertz = ", ".join(map(str, sorted(set(rates))))
+        logger.info("%d recordings are at %s Hz and will be resampled to %d Hz", len(rates), hertz, SAMPLING_RATE)
+    several = sum((found["channels"][index] or 1) > 1 for index in kept)
+    if several:
+        logger.info("%d recordings have several channels and will be mixed down to one", several)
+    without = sum(found["seconds"][index] is None for index in kept)
+    if 0 < without < len(kept):
+        logger.warning("%d of %d rows have no audio", without, len(kept))
+
+
+def check_text(rows: Dataset) -> dict[str, int]:
+    """Counts texts that say nothing and warns of them; they are usable, but the text's part of a model sees nothing.
+
+    Returns:
+        `missing` (None), `empty` (nothing but white space) and `tag_only` (such as `[LAUGHTER]`).
+    """
+    texts = column(rows, "text")
+    counts = {
+        "missing": sum(text is None for text in texts),
+        "empty": sum(text is not None and not text.strip() for text in texts),
+        "tag_only": sum(text is not None and is_tag_only(text) for text in texts),
+    }
+    if counts["missing"] < len(texts) and any(counts.values()):
+        logger.warning(
+            "of %d texts %d are missing, %d empty and %d nothing but a tag",
+            len(texts),
+            counts["missing"],
+            counts["empty"],
+            counts["tag_only"],
+        )
+    return counts
+
+
+def check_labels(rows: Dataset, train_indices: Sequence[int], where: str = "the training part") -> dict[str, int]:
+    """Makes sure that every class can be learnt.
+
+    Args:
+        rows: Rows of the schema.
+        train_indices: Which of them are trained on.
+        where: Name of that part, for the message.
+
+    Returns:
+        Training rows per class.
+
+    Raises:
+        CorpusError: If a class has none.
+    """
+    names = rows.features["label"].names
+    labels = np.asarray(column(rows, "label"), dtype=np.int64)[np.asarray(train_indices, dtype=np.int64)]
+    counts = dict(zip(names, np.bincount(labels, minlength=len(names)).tolist(), strict=True))
+    empty = [f"class {name!r} has no rows in {where}" for name, count in counts.items() if count == 0]
+    if empty:
+        raise CorpusError.from_problems("labels", empty, hint="Leave the class out with `labels`, or cut otherwise")
+    return counts

@@ -1,0 +1,143 @@
+"""A loaded corpus as a folder that plain `datasets.load_dataset(folder)` reads."""
+
+import hashlib
+import os
+import shutil
+import tempfile
+from collections.abc import Mapping
+from pathlib import Path
+
+from datasets import Dataset
+from datasets.info import DatasetInfo, DatasetInfosDict
+from datasets.table import embed_table_storage
+from datasets.utils.metadata import MetadataConfigs
+from huggingface_hub import DatasetCardData
+
+from hf_mer.data.schema import CorpusError
+
+_WRITTEN = {"README.md", "data"}
+
+
+def prepare(
+    rows: Dataset | Mapping[str, Dataset],
+    out_dir: str | os.PathLike,
+    embed_audio: bool = False,
+    overwrite: bool = False,
+) -> Path:
+    """Writes rows as Parquet with a dataset card, so that classes and column types survive.
+
+    Audio stays where it is: rows keep absolute paths, and the folder is of use on this machine only. Embed it where
+    the corpus's licence lets you copy it (IEMOCAP's does not let you hand it on). The folder appears whole or not at
+    all.
+
+    Args:
+        rows: A dataset (becomes the split `train`) or one per split, such as a fold.
+        out_dir: Folder to write; must not hold anything yet.
+        embed_audio: Whether the recordings go into the Parquet files.
+        overwrite: Replace a folder that this function wrote before. Anything else is never replaced.
+
+    Returns:
+        The folder.
+
+    Raises:
+        CorpusError: If there is nothing to write, or a recording to embed is missing.
+        FileExistsError: If the folder holds something that must not be replaced.
+    """
+    splits = {"train": rows} if isinstance(rows, Dataset) else dict(rows)
+    if not splits or any(len(part) == 0 for part in splits.values()):
+        empty = ", ".join(name for name, part in splits.items() if len(part) == 0) or "no splits"
+        raise CorpusError(f"nothing to write: {empty} without rows")
+    target = Path(out_dir).expanduser().absolute()
+    _require_replaceable(target, overwrite)
+    target.parent.mkdir(parents=True, exist_ok=True)
+    temporary = Path(tempfile.mkdtemp(dir=target.parent, prefix=f".{target.name}-"))
+    try:
+        (temporary / "data").mkdir()
+        files = {
+            name: _write_parquet(_embed(part) if embed_audio else part, temporary / "data", name)
+            for name, part in splits.items()
+        }
+        (temporary / "README.md").write_text(_card(splits, files, embed_audio), encoding="utf-8")
+        temporary.chmod(0o755)
+        _move_into_place(temporary, target)
+    except BaseException:
+        shutil.rmtree(temporary, ignore_errors=True)
+        raise
+    return target
+
+
+def _require_replaceable(target: Path, overwrite: bool) -> None:
+    if not target.exists():
+        return
+    if not target.is_dir():
+        raise FileExistsError(f"{target} is a file")
+    there = {entry.name for entry in target.iterdir()}
+    if not there:
+        return
+    if not overwrite:
+        raise FileExistsError(f"{target} is not empty; pass overwrite=True to replace it")
+    foreign = sorted(there - _WRITTEN)
+    if foreign or "README.md" not in there:
+        raise FileExistsError(
+            f"{target} is no prepared corpus (it holds {', '.join(foreign or sorted(there))}); choose another folder"
+        )
+
+
+def _move_into_place(temporary: Path, target: Path) -> None:
+    if not target.exists():
+        os.replace(temporary, target)
+        return
+    old = Path(tempfile.mkdtemp(dir=target.parent, prefix=f".{target.name}-old-"))
+    os.replace(target, old / "replaced")
+    os.replace(temporary, target)
+    shutil.rmtree(old)
+
+
+def _write_parquet(rows: Dataset, folder: Path, split: str) -> str:
+    """Writes one split and gives the file's name.
+
+    The name carries a hash of the content: `load_dataset` caches a folder by what its card says, and would give old
+    rows for a folder that was written anew.
+    """
+    path = folder / f"{split}.parquet"
+    rows.to_parquet(path)
+    digest = hashlib.sha256()
+    with path.open("rb") as stream:
+        for block in iter(lambda: stream.read(1 << 20), b""):
+            digest.update(block)
+    name = f"{split}-{digest.hexdigest()[:16]}.parquet"
+    os.replace(path, folder / name)
+    return name
+
+
+def _embed(rows: Dataset) -> Dataset:
+    missing = [
+        f"row {row_id}: no audio file {audio['path']}"
+        for row_id, audio in zip(rows["id"], rows["audio"], strict=True)
+        if audio is not None and audio["bytes"] is None and not os.path.isfile(audio["path"])
+    ]
+    if missing:
+        raise CorpusError.from_problems("embedding audio", missing)
+    return rows.with_format("arrow").map(embed_table_storage, batched=True, batch_size=100).with_format(None)
+
+
+def _card(splits: Mapping[str, Dataset], files: Mapping[str, str], embedded: bool) -> str:
+    """The dataset card: what `load_dataset` needs, and a table of the classes for people."""
+    features = next(iter(splits.values())).features
+    data = DatasetCardData(task_categories=["audio-classification"], tags=["emotion-recognition"])
+    DatasetInfosDict({"default": DatasetInfo(features=features)}).to_dataset_card_data(data)
+    data_files = [{"split": split, "path": f"data/{name}"} for split, name in files.items()]
+    MetadataConfigs({"default": {"data_files": data_files}}).to_dataset_card_data(data)
+    names = features["label"].names
+    rows = []
+    for name, part in splits.items():
+        labels = part["label"][:]
+        rows.append(f"| {name} | {len(part)} | " + " | ".join(str(labels.count(i)) for i in range(len(names))) + " |")
+    where = (
+        "The recordings are embedded: hand this folder on only if the corpus's licence allows it."
+        if embedded
+        else "The recordings are referenced by absolute path and not part of this folder."
+    )
+    header = f"| split | rows | {' | '.join(names)} |\n|{'---|' * (len(names) + 2)}"
+    body = "\n".join(rows)
+    return f"---\n{data}\n---\n\n# Prepared corpus\n\n{where}\n\n{header}\n{body}\n"

@@ -1,0 +1,95 @@
+"""Folders that plain `load_dataset` reads."""
+
+import datasets
+import pytest
+import soundfile
+
+from hf_mer.data.prepare import prepare
+from hf_mer.data.schema import CorpusError, make_record, records_to_dataset
+
+
+@pytest.fixture(autouse=True)
+def own_cache(tmp_path, monkeypatch):
+    monkeypatch.setattr(datasets.config, "HF_DATASETS_CACHE", tmp_path / "cache")
+
+
+@pytest.fixture
+def rows(tmp_path):
+    soundfile.write(tmp_path / "a.wav", [0.1] * 1600, 16000)
+    records = [
+        make_record(id="a", audio=tmp_path / "a.wav", text="Hi", history=["Oh"], label=1, duration=0.1, turn=1),
+        make_record(id="b", text="Ho", label=0, speaker="s1"),
+    ]
+    return records_to_dataset(records, ["angry", "sad", "very happy"])
+
+
+def read(folder):
+    return datasets.load_dataset(str(folder), cache_dir=str(datasets.config.HF_DATASETS_CACHE))
+
+
+def test_round_trip(rows, tmp_path):
+    folder = prepare(rows, tmp_path / "out" / "corpus")
+    found = read(folder)
+    assert list(found) == ["train"]
+    assert found["train"].features == rows.features
+    assert found["train"].to_list() == rows.to_list()
+    assert found["train"][0]["audio"] == {"bytes": None, "path": str(tmp_path / "a.wav")}
+    card = (folder / "README.md").read_text()
+    assert "| train | 2 | 1 | 1 | 0 |" in card
+    assert "not part of this folder" in card
+    assert sorted(entry.name for entry in folder.parent.iterdir()) == ["corpus"]
+
+
+def test_splits(rows, tmp_path):
+    parts = {"train": rows, "validation": rows.select([1]), "test": rows.select([0])}
+    found = read(prepare(datasets.DatasetDict(parts), tmp_path / "corpus"))
+    assert {name: part["id"][:] for name, part in found.items()} == {
+        "train": ["a", "b"],
+        "validation": ["b"],
+        "test": ["a"],
+    }
+
+
+def test_embedded_audio(rows, tmp_path):
+    content = (tmp_path / "a.wav").read_bytes()
+    folder = prepare(rows, tmp_path / "corpus", embed_audio=True)
+    (tmp_path / "a.wav").unlink()
+    found = read(folder)["train"]
+    assert found[0]["audio"] == {"bytes": content, "path": "a.wav"}
+    assert found[1]["audio"] is None
+    assert found.features == rows.features
+    assert "only if the corpus's licence allows it" in (folder / "README.md").read_text()
+    with pytest.raises(CorpusError, match="row a: no audio file"):
+        prepare(rows, tmp_path / "again", embed_audio=True)
+    assert not (tmp_path / "again").exists()
+
+
+def test_nothing_is_replaced_unasked(rows, tmp_path):
+    (tmp_path / "empty").mkdir()
+    assert len(read(prepare(rows, tmp_path / "empty"))["train"]) == 2
+    with pytest.raises(FileExistsError, match="overwrite=True"):
+        prepare(rows, tmp_path / "empty")
+    folder = prepare(rows.select([1]), tmp_path / "empty", overwrite=True)
+    assert read(folder)["train"]["id"][:] == ["b"]  # and not the rows that load_dataset cached before
+    assert len(list((folder / "data").iterdir())) == 1
+    (tmp_path / "thesis").mkdir()
+    (tmp_path / "thesis" / "chapter.tex").write_text("x")
+    with pytest.raises(FileExistsError, match=r"no prepared corpus \(it holds chapter\.tex\)"):
+        prepare(rows, tmp_path / "thesis", overwrite=True)
+    with pytest.raises(FileExistsError, match="is a file"):
+        prepare(rows, tmp_path / "a.wav")
+
+
+def test_a_failure_leaves_nothing_behind(rows, tmp_path, monkeypatch):
+    before = sorted(tmp_path.iterdir())
+    monkeypatch.setattr("hf_mer.data.prepare._card", lambda *_: 1 / 0)
+    with pytest.raises(ZeroDivisionError):
+        prepare(rows, tmp_path / "corpus")
+    assert sorted(tmp_path.iterdir()) == before
+
+
+def test_nothing_to_write(rows, tmp_path):
+    with pytest.raises(CorpusError, match="nothing to write: test without rows"):
+        prepare({"train": rows, "test": rows.select([])}, tmp_path / "corpus")
+    with pytest.raises(CorpusError, match="no splits"):
+        prepare({}, tmp_path / "corpus")
