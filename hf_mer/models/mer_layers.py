@@ -118,14 +118,16 @@ class MaskedGroupNorm(nn.GroupNorm):
         """Normalises `(B, channels, L)`; every channel is a group."""
         if self._frame_mask.samples is None or self.num_groups != self.num_channels:
             return super().forward(states)
-        lengths = self._frame_mask.lengths_after(self._conv_layers)  # (B,)
-        values = states.float()
-        mask = (torch.arange(states.shape[-1], device=states.device) < lengths[:, None]).to(values.dtype).unsqueeze(-1)  # (B, L, 1)
-        count = lengths[:, None, None].to(values.dtype)
-        mean = values @ mask / count  # (B, channels, 1)
-        variance = (values.square() @ mask / count - mean.square()).clamp(min=0)
+        with torch.autocast(states.device.type, enabled=False):  # sums of squares need all of float32
+            return self._masked_norm(states.float(), self._frame_mask.lengths_after(self._conv_layers)).to(states.dtype)
+
+    def _masked_norm(self, states: Tensor, lengths: Tensor) -> Tensor:
+        mask = (torch.arange(states.shape[-1], device=states.device) < lengths[:, None]).to(states.dtype).unsqueeze(-1)  # (B, L, 1)
+        count = lengths[:, None, None].to(states.dtype)
+        mean = states @ mask / count  # (B, channels, 1)
+        variance = (states.square() @ mask / count - mean.square()).clamp(min=0)
         scale = torch.rsqrt(variance + self.eps) * self.weight.float()[:, None]
-        return torch.addcmul(self.bias.float()[:, None] - mean * scale, values, scale).to(states.dtype)
+        return torch.addcmul(self.bias.float()[:, None] - mean * scale, states, scale)
 
 
 class MaskedBatchNorm1d(nn.BatchNorm1d):
