@@ -231,16 +231,16 @@ class LeMerForEmotionClassification(MerPreTrainedModel):
         attention = None
         if text is None or speech is None:
             branch = text or speech
-            logits, embeddings = branch["logits"], branch["pooled"]
+            logits, embeddings = branch["logits"], self._half_embeddings(text, speech)
         elif self.config.fusion == "score":
             logits = text["logits"] + speech["logits"]
-            embeddings = torch.cat([text["pooled"], speech["pooled"]], dim=-1)
+            embeddings = self._half_embeddings(text, speech)
         else:
             constrained = self.config.fusion == "constraint" and labels is not None
             fused, attention = self._fuse(text, speech, need_weights or constrained)
             pooled = masked_max(fused, text["mask"])  # (B, D_t + D_s)
             both = text["present"] & speech["present"]  # (B,)
-            embeddings = pooled.masked_fill(~both[:, None], 0.0)
+            embeddings = torch.where(both[:, None], pooled, self._half_embeddings(text, speech))
             one = torch.where(text["present"][:, None], text["logits"], speech["logits"])
             logits = torch.where(both[:, None], self.classifier(self.dropout(pooled)), one)  # (B, C)
             if constrained:
@@ -295,6 +295,17 @@ class LeMerForEmotionClassification(MerPreTrainedModel):
         text_dim = self.config.text_config.hidden_size
         half = self.classifier.weight[:, :text_dim] if modality == "text" else self.classifier.weight[:, text_dim:]
         return nn.functional.linear(branch["pooled"], half, self.classifier.bias)
+
+    def _half_embeddings(self, text: dict | None, speech: dict | None) -> Tensor:
+        """Each branch's pooled vector in its half, zeros where an utterance lacks the modality. Shape `(B, D_t + D_s)`, or one `(B, D)`."""
+        given = (text or speech)["pooled"]
+        halves = []
+        for encoder, branch in ((self.text_encoder, text), (self.speech_encoder, speech)):
+            if branch is not None:
+                halves.append(branch["pooled"])
+            elif encoder is not None:
+                halves.append(given.new_zeros(len(given), encoder.config.hidden_size))
+        return torch.cat(halves, dim=-1)
 
     def _fuse(self, text: dict, speech: dict, need_weights: bool) -> tuple[Tensor, Tensor | None]:
         """`H_m = [H_t, H_s']` (equation 8), `(B, T, D_t + D_s)`, and `A_r` if asked for, `(B, T, S)`."""
