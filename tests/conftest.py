@@ -1,0 +1,98 @@
+"""Fixtures that every part of the suite shares: tiny encoders with random weights, a small tokenizer, short recordings."""
+
+import os
+import random
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+os.environ.setdefault("HF_HUB_OFFLINE", "1")
+os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
+sys.path.insert(0, str(Path(__file__).parent / "models"))  # model_tester, the base class that every model's tests inherit
+
+
+@pytest.fixture(autouse=True)
+def seed():
+    """The same random numbers in every test, whichever tests run before it."""
+    random.seed(0)
+    np.random.seed(0)
+    if "torch" in sys.modules:
+        sys.modules["torch"].manual_seed(0)
+    return 0
+
+
+@pytest.fixture
+def speech_config():
+    """`speech_config("wavlm", layerdrop=0.1)`: configuration of a tiny speech encoder of the given type."""
+    from model_tester import tiny_speech_config
+
+    return tiny_speech_config
+
+
+@pytest.fixture
+def text_config():
+    """`text_config("roberta")`: configuration of a tiny text encoder of the given type."""
+    from model_tester import tiny_text_config
+
+    return tiny_text_config
+
+
+@pytest.fixture
+def tokenizer():
+    """A BERT tokenizer over a short word list; every other lower-case word is spelled out in letters."""
+    from model_tester import tiny_tokenizer
+
+    return tiny_tokenizer()
+
+
+@pytest.fixture
+def byte_tokenizer():
+    """A byte-level BPE tokenizer with RoBERTa's special tokens."""
+    from model_tester import tiny_byte_tokenizer
+
+    return tiny_byte_tokenizer()
+
+
+@pytest.fixture
+def wave_extractor():
+    """Feature extractor of encoders that take samples."""
+    from model_tester import wave_feature_extractor
+
+    return wave_feature_extractor()
+
+
+@pytest.fixture
+def mel_extractor():
+    """Feature extractor of encoders that take log-mel frames (wav2vec2-bert)."""
+    from model_tester import mel_feature_extractor
+
+    return mel_feature_extractor()
+
+
+@pytest.fixture
+def write_wav(tmp_path):
+    """`write_wav("a.wav", seconds=0.4, rate=16000, channels=1)`: a short recording, its path."""
+    import soundfile
+    from model_tester import tone
+
+    def write(name: str = "speech.wav", seconds: float = 0.4, rate: int = 16000, channels: int = 1, pitch: float = 220.0):
+        samples = tone(seconds, rate, pitch)
+        path = tmp_path / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        soundfile.write(path, samples if channels == 1 else samples[:, None].repeat(channels, 1), rate)
+        return str(path)
+
+    return write
+
+
+@pytest.fixture
+def tiny_checkpoint(tmp_path):
+    """`tiny_checkpoint(speech_type="wav2vec2", **config)`: a folder with model, processor and label store, and the model."""
+    from model_tester import save_tiny_checkpoint
+
+    def make(name: str = "checkpoint", speech_type: str = "wav2vec2", with_store: bool = True, **config):
+        return save_tiny_checkpoint(tmp_path / name, speech_type, with_store, **config)
+
+    return make

@@ -1,0 +1,445 @@
+"""What every model of the package must do, and the tiny encoders to do it with.
+
+`MerModelTests` is inherited by the tests of each model; a subclass names the model class and makes configurations:
+
+    class TestMyModel(MerModelTests):
+        model_class = MyForEmotionClassification
+
+        def make_config(self, **overrides):
+            return MyConfig(**{**tiny_settings("wav2vec2"), **overrides})
+"""
+
+import copy
+import string
+
+import numpy as np
+import pytest
+import torch
+from safetensors.torch import load_file
+from transformers import (
+    AutoConfig,
+    BertTokenizer,
+    PreTrainedConfig,
+    RobertaTokenizer,
+    SeamlessM4TFeatureExtractor,
+    Wav2Vec2FeatureExtractor,
+)
+
+from hf_mer.models import LabelEmbeddingStore, LeMerConfig, LeMerForEmotionClassification, MerProcessor
+
+
+LABELS = ["angry", "happy", "neutral", "sad"]
+SPEECH_TYPES = ["wav2vec2", "wav2vec2-conformer", "wav2vec2-bert", "hubert", "wavlm", "data2vec-audio"]
+WORDS = "i am so glad you came who is it the report awful lovely what a day yes no . , ! ?".split()
+HOP = 40  # samples from one frame of the tiny encoders to the next
+VOCAB_SIZE = 90
+
+
+def tiny_speech_config(model_type: str = "wav2vec2", **overrides) -> PreTrainedConfig:
+    """Two layers, 16 wide, without dropout; 40 samples (or one log-mel frame) per frame."""
+    settings = dict(
+        hidden_size=16, num_hidden_layers=2, num_attention_heads=2, intermediate_size=24, vocab_size=8,
+        hidden_dropout=0.0, attention_dropout=0.0, activation_dropout=0.0, feat_proj_dropout=0.0, final_dropout=0.0,
+        conformer_conv_dropout=0.0, layerdrop=0.0, mask_time_prob=0.0, mask_feature_prob=0.0,
+        conv_depthwise_kernel_size=7, num_conv_pos_embeddings=8, num_conv_pos_embedding_groups=2,
+    )  # fmt: skip
+    if model_type == "wav2vec2-bert":
+        settings.update(feature_projection_input_dim=160, left_max_position_embeddings=8, right_max_position_embeddings=4)
+    else:
+        settings.update(conv_dim=[8, 8], conv_kernel=[10, 4], conv_stride=[10, 4], num_feat_extract_layers=2)
+    if model_type == "data2vec-audio":
+        settings.update(conv_pos_kernel_size=5, num_conv_pos_embeddings=2)
+    if model_type in ("wav2vec2", "wav2vec2-conformer"):
+        settings.update(num_codevectors_per_group=6, num_codevector_groups=2, codevector_dim=12, proj_codevector_dim=10)
+    if model_type == "wav2vec2":
+        settings.update(feat_extract_norm="group")
+    return AutoConfig.for_model(model_type, **{**settings, **overrides})
+
+
+def tiny_text_config(model_type: str = "bert", **overrides) -> PreTrainedConfig:
+    """Two layers, 12 wide, without dropout."""
+    settings = dict(vocab_size=VOCAB_SIZE, max_position_embeddings=64)
+    if model_type == "distilbert":
+        settings.update(dim=12, n_layers=2, n_heads=2, hidden_dim=24, dropout=0.0, attention_dropout=0.0)
+    else:
+        settings.update(hidden_size=12, num_hidden_layers=2, num_attention_heads=2, intermediate_size=24)
+        settings.update(hidden_dropout_prob=0.0, attention_probs_dropout_prob=0.0)
+    if model_type == "roberta":
+        settings.update(pad_token_id=1, bos_token_id=0, eos_token_id=2, type_vocab_size=1)
+    return AutoConfig.for_model(model_type, **{**settings, **overrides})
+
+
+def tiny_settings(speech_type: str = "wav2vec2", text_type: str = "bert") -> dict:
+    """Fields of a configuration that every model of the package shares."""
+    return {
+        "speech_config": tiny_speech_config(speech_type),
+        "text_config": tiny_text_config(text_type),
+        "id2label": dict(enumerate(LABELS)),
+        "label2id": {label: index for index, label in enumerate(LABELS)},
+        "initializer_range": 0.3,
+    }
+
+
+def tiny_tokenizer() -> BertTokenizer:
+    """BERT's tokenizer over `WORDS`; other lower-case words are spelled out."""
+    letters = [*string.ascii_lowercase, *("##" + letter for letter in string.ascii_lowercase)]
+    vocabulary = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", *dict.fromkeys([*WORDS, *letters])]
+    assert len(vocabulary) <= VOCAB_SIZE
+    return BertTokenizer(vocab={word: index for index, word in enumerate(vocabulary)})
+
+
+def tiny_byte_tokenizer() -> RobertaTokenizer:
+    """RoBERTa's byte-level tokenizer with two merges (" g" and " gl"), so that words have several tokens."""
+    from tokenizers.pre_tokenizers import ByteLevel
+
+    symbols = ["<s>", "<pad>", "</s>", "<unk>", "<mask>", *sorted(ByteLevel.alphabet()), "Ġg", "Ġgl"]
+    return RobertaTokenizer(vocab={symbol: i for i, symbol in enumerate(symbols)}, merges=[("Ġ", "g"), ("Ġg", "l")])
+
+
+def wave_feature_extractor() -> Wav2Vec2FeatureExtractor:
+    return Wav2Vec2FeatureExtractor(sampling_rate=16000, do_normalize=True, return_attention_mask=True)
+
+
+def mel_feature_extractor(stride: int = 2) -> SeamlessM4TFeatureExtractor:
+    return SeamlessM4TFeatureExtractor(feature_size=80, num_mel_bins=80, stride=stride)
+
+
+def tone(seconds: float = 0.4, rate: int = 16000, pitch: float = 220.0) -> np.ndarray:
+    """A sine with a little noise. Shape `(N,)`, float32."""
+    time = np.arange(int(seconds * rate)) / rate
+    noise = np.random.default_rng(int(pitch)).normal(size=time.shape)
+    return (0.5 * np.sin(2 * np.pi * pitch * time) + 0.01 * noise).astype(np.float32)
+
+
+def tiny_store(text_dim: int | None = 12, tonal_dim: int | None = 16, labels: list[str] = LABELS) -> LabelEmbeddingStore:
+    generator = torch.Generator().manual_seed(1)
+    size = len(labels)
+    return LabelEmbeddingStore(
+        labels,
+        keywords={label: [(label + "!", 0.5), ("so", 0.25)] for label in labels},
+        tonal_codes={label: [(7, 0.5), (3, 0.125)] for label in labels},
+        discretizer={"kind": "codebook", "groups": 2, "entries": 6},
+        settings={"utterances": 8},
+        text_embeddings=None if text_dim is None else torch.randn(size, text_dim, generator=generator),
+        tonal_embeddings=None if tonal_dim is None else torch.randn(size, tonal_dim, generator=generator),
+    )
+
+
+def save_tiny_checkpoint(folder, speech_type: str = "wav2vec2", with_store: bool = True, **config):
+    """Writes LE-MER with processor and store into a folder; gives the folder and the model."""
+    torch.manual_seed(0)
+    model = LeMerForEmotionClassification(LeMerConfig(**{**tiny_settings(speech_type), **config})).eval()
+    store = tiny_store() if with_store else None
+    if store is not None:
+        model.set_label_embeddings(store)
+    extractor = mel_feature_extractor() if speech_type == "wav2vec2-bert" else wave_feature_extractor()
+    model.save_pretrained(folder)
+    MerProcessor(extractor, tiny_tokenizer(), label_store=store, max_text_tokens=40).save_pretrained(folder)
+    return str(folder), model
+
+
+def make_batch(
+    config: PreTrainedConfig,
+    tokens: list[int] = (7, 4, 9),
+    frames: list[int] = (12, 20, 8),
+    no_text: tuple[int, ...] = (),
+    no_audio: tuple[int, ...] = (),
+    padding: int = 0,
+    seed: int = 0,
+    labels: list[int] | None = None,
+) -> dict[str, torch.Tensor]:
+    """Random inputs; an utterance's content depends on the seed and its row, not on the batch. Lengths in tokens and encoder frames."""
+    rows = range(len(tokens))
+    batch: dict[str, torch.Tensor] = {}
+    if "text" in config.modalities and len(no_text) < len(tokens):
+        width = max(tokens) + padding
+        ids, mask, types = (torch.zeros(len(tokens), width, dtype=torch.long) for _ in range(3))
+        ids += getattr(config.text_config, "pad_token_id", None) or 0
+        for row in rows:
+            if row not in no_text:
+                generator = torch.Generator().manual_seed(1000 * seed + row)
+                ids[row, : tokens[row]] = torch.randint(5, VOCAB_SIZE, (tokens[row],), generator=generator)
+                mask[row, : tokens[row]] = 1
+                types[row, tokens[row] // 2 : tokens[row]] = 1
+        batch.update(input_ids=ids, attention_mask=mask, token_type_ids=types)
+    if "speech" in config.modalities and len(no_audio) < len(tokens):
+        on_mel = config.speech_config.model_type == "wav2vec2-bert"
+        lengths = [count if on_mel else HOP * count for count in frames]
+        width = max(lengths) + padding * (1 if on_mel else HOP)
+        audio = torch.zeros(len(tokens), width, *((160,) if on_mel else ()))
+        mask = torch.zeros(len(tokens), width, dtype=torch.long)
+        for row in rows:
+            if row not in no_audio:
+                generator = torch.Generator().manual_seed(1000 * seed + row + 500)
+                audio[row, : lengths[row]] = torch.randn(lengths[row], *audio.shape[2:], generator=generator)
+                mask[row, : lengths[row]] = 1
+        batch.update({"input_features" if on_mel else "input_values": audio, "audio_attention_mask": mask})
+    if labels is not None:
+        batch["labels"] = torch.tensor(labels)
+    return batch
+
+
+def rows_of(batch: dict[str, torch.Tensor], row: int) -> dict[str, torch.Tensor]:
+    """One utterance of a batch by itself, without padding and without the modalities that it lacks."""
+    alone = {}
+    for mask_name, names in (
+        ("attention_mask", ("input_ids", "attention_mask", "token_type_ids")),
+        ("audio_attention_mask", ("input_values", "input_features", "audio_attention_mask")),
+    ):
+        if mask_name in batch and batch[mask_name][row].any():
+            length = int(batch[mask_name][row].sum())
+            alone.update({name: batch[name][row : row + 1, :length] for name in names if name in batch})
+    if "labels" in batch:
+        alone["labels"] = batch["labels"][row : row + 1]
+    return alone
+
+
+def gradients(model: torch.nn.Module) -> dict[str, torch.Tensor]:
+    return {name: parameter.grad.clone() for name, parameter in model.named_parameters() if parameter.grad is not None}
+
+
+class MerModelTests:
+    """Inherited by every model's tests. Everything runs on the CPU with random tiny encoders."""
+
+    model_class: type
+    tolerance = 1e-5
+    unused_parameters: tuple[str, ...] = ()  # parts of names of parameters that an encoder has and never uses
+
+    def make_config(self, **overrides) -> PreTrainedConfig:
+        raise NotImplementedError
+
+    def make_model(self, **overrides):
+        torch.manual_seed(0)
+        model = self.model_class(self.make_config(**overrides)).eval()
+        with torch.no_grad():  # trained norms have statistics and scales of their own
+            for name, buffer in model.named_buffers():
+                if name.endswith("running_mean"):
+                    buffer.normal_(std=0.1)
+        return model
+
+    @torch.no_grad()
+    def logits(self, model, batch) -> torch.Tensor:
+        return model(**batch).logits
+
+    def test_save_and_load(self, tmp_path):
+        model = self.make_model()
+        batch = make_batch(model.config)
+        model.save_pretrained(tmp_path)
+        assert not [path.name for path in tmp_path.iterdir() if path.suffix in (".bin", ".pt", ".pth", ".pkl")]
+        again, info = self.model_class.from_pretrained(tmp_path, output_loading_info=True)
+        assert not info["missing_keys"]
+        assert not info["unexpected_keys"]
+        assert not again.training
+        torch.testing.assert_close(self.logits(again, batch), self.logits(model, batch), rtol=0, atol=1e-6)
+        stored = load_file(tmp_path / "model.safetensors")
+        assert len(stored) == len(model.state_dict())
+
+    def test_new_parameters_are_initialised_when_a_checkpoint_lacks_them(self, tmp_path):
+        """A raw parameter that no file holds is whatever lay in memory, unless the model initialises it."""
+        model = self.make_model()
+        own = {
+            name: tensor
+            for name, tensor in model.state_dict().items()
+            if name.startswith(("text_encoder.", "speech_encoder."))
+        }
+        model.save_pretrained(tmp_path, state_dict=own)
+        again = self.model_class.from_pretrained(tmp_path)
+        for name, tensor in again.state_dict().items():
+            if name not in own:
+                assert tensor.float().isfinite().all(), name
+                if name.endswith(("embeddings", "weight")) and tensor.dim() > 1:
+                    assert 0 < tensor.std() < 2, name
+
+    def test_config_round_trip(self, tmp_path):
+        config = self.make_config()
+        config.save_pretrained(tmp_path)
+        again = type(config).from_pretrained(tmp_path)
+        assert again.to_dict() == config.to_dict()
+        assert type(copy.deepcopy(config)) is type(config)
+
+    def test_padding_never_changes_a_logit(self):
+        model = self.make_model()
+        batch = make_batch(model.config)
+        expected = self.logits(model, batch)
+        padded = make_batch(model.config, padding=11)
+        torch.testing.assert_close(self.logits(model, padded), expected, rtol=0, atol=self.tolerance)
+
+    def test_an_utterance_does_not_depend_on_its_batch(self):
+        model = self.make_model()
+        batch = make_batch(model.config)
+        together = self.logits(model, batch)
+        for row in range(3):
+            alone = self.logits(model, rows_of(batch, row))
+            assert alone.shape == (1, model.config.num_labels)
+            torch.testing.assert_close(alone[0], together[row], rtol=0, atol=self.tolerance)
+        assert (together[0] - together[1]).abs().max() > 100 * self.tolerance
+
+    def test_padding_never_changes_a_loss_or_gradient(self):
+        """In training mode too, where batch norm would take its statistics from the padding."""
+        model = self.make_model()
+        results = []
+        for padding in (0, 11):
+            model.train().zero_grad()
+            output = model(**make_batch(model.config, padding=padding, labels=[0, 1, 2]))
+            output.loss.backward()
+            results.append((output.losses, gradients(model)))
+        torch.testing.assert_close(results[0][0], results[1][0], rtol=0, atol=self.tolerance)
+        torch.testing.assert_close(results[0][1], results[1][1], rtol=1e-3, atol=1e-4)
+
+    def test_missing_modality_in_a_mixed_batch(self):
+        model = self.make_model()
+        if len(model.config.modalities) < 2:
+            pytest.skip("one modality")
+        whole = make_batch(model.config, tokens=[7, 4, 9, 5], frames=[12, 20, 8, 9])
+        mixed = make_batch(model.config, tokens=[7, 4, 9, 5], frames=[12, 20, 8, 9], no_text=(1,), no_audio=(2,))
+        together, complete = self.logits(model, mixed), self.logits(model, whole)
+        torch.testing.assert_close(together[[0, 3]], complete[[0, 3]], rtol=0, atol=self.tolerance)
+        with torch.no_grad():
+            fused = model(**mixed).embeddings
+            for row in range(4):
+                output = model(**rows_of(mixed, row))
+                torch.testing.assert_close(output.logits[0], together[row], rtol=0, atol=self.tolerance)
+                torch.testing.assert_close(output.embeddings[0], fused[row], rtol=0, atol=self.tolerance)
+
+    def test_missing_modality_keeps_gradients_finite(self):
+        model = self.make_model().train()
+        if len(model.config.modalities) < 2:
+            pytest.skip("one modality")
+        for no_text, no_audio in (((1,), (2,)), ((0, 1, 2), ()), ((), (0, 1, 2))):
+            model.zero_grad()
+            output = model(**make_batch(model.config, no_text=no_text, no_audio=no_audio, labels=[0, 1, 2]))
+            output.loss.backward()
+            assert output.loss.isfinite()
+            for name, grad in gradients(model).items():
+                assert grad.isfinite().all(), name
+
+    def test_deterministic_in_evaluation(self):
+        model = self.make_model()
+        batch = make_batch(model.config)
+        assert torch.equal(self.logits(model, batch), self.logits(model, batch))
+        assert torch.equal(self.logits(copy.deepcopy(model), batch), self.logits(model, batch))
+
+    def test_gradients_reach_everything_that_is_trained(self):
+        model = self.make_model().train()
+        model(**make_batch(model.config, labels=[0, 1, 2])).loss.backward()
+        unreached = [name for name, p in model.named_parameters() if p.requires_grad and p.grad is None]
+        unused = ("masked_spec_embed", *self.unused_parameters)
+        assert not [name for name in unreached if not any(part in name for part in unused)]
+
+    @pytest.mark.parametrize("part", ["text_encoder", "speech_encoder", "label_embeddings"])
+    def test_frozen_parts_get_no_gradient(self, part, tmp_path):
+        model = self.make_model()
+        names = [name for name, _ in model.named_parameters() if part in name]
+        if not names:
+            pytest.skip(f"no {part}")
+        model = self.make_model(freeze=[part])
+        model.save_pretrained(tmp_path)
+        for candidate in (model, self.model_class.from_pretrained(tmp_path)):
+            candidate.train()
+            candidate(**make_batch(model.config, labels=[0, 1, 2])).loss.backward()
+            got = set(gradients(candidate))
+            assert not [name for name in names if name in got]
+            assert got
+            if part.endswith("encoder"):
+                assert not getattr(candidate, part).training
+                assert candidate.training
+
+    def test_attention_implementations_agree(self):
+        model = self.make_model()
+        batch = make_batch(model.config)
+        results = {}
+        for implementation in ("eager", "sdpa"):
+            model.set_attn_implementation(implementation)
+            results[implementation] = self.logits(model, batch)
+            assert model.text_encoder is None or model.text_encoder.config._attn_implementation == implementation
+        torch.testing.assert_close(results["eager"], results["sdpa"], rtol=0, atol=self.tolerance)
+
+    @pytest.mark.parametrize("implementation", ["eager", "sdpa"])
+    def test_loads_with_an_attention_implementation(self, implementation, tmp_path):
+        model = self.make_model()
+        model.save_pretrained(tmp_path)
+        again = self.model_class.from_pretrained(tmp_path, attn_implementation=implementation)
+        batch = make_batch(model.config)
+        torch.testing.assert_close(self.logits(again, batch), self.logits(model, batch), rtol=0, atol=self.tolerance)
+
+    def test_asking_for_attention_does_not_change_the_logits(self):
+        model = self.make_model()
+        batch = make_batch(model.config)
+        with torch.no_grad():
+            asked = model(**batch, output_attentions=True).logits
+        torch.testing.assert_close(asked, self.logits(model, batch), rtol=0, atol=self.tolerance)
+
+    def test_bfloat16_forward_and_backward(self, tmp_path):
+        self.make_model().save_pretrained(tmp_path)
+        model = self.model_class.from_pretrained(tmp_path, dtype=torch.bfloat16).train()
+        assert {parameter.dtype for parameter in model.parameters()} == {torch.bfloat16}
+        batch = make_batch(model.config, labels=[0, 1, 2])
+        batch = {name: value.bfloat16() if value.is_floating_point() else value for name, value in batch.items()}
+        loss = model(**batch).loss
+        loss.backward()
+        assert loss.isfinite()
+        assert all(grad.isfinite().all() for grad in gradients(model).values())
+
+    def test_autocast_is_close_to_full_precision(self):
+        model = self.make_model()
+        batch = make_batch(model.config, labels=[0, 1, 2])
+        with torch.no_grad():
+            expected = model(**batch)
+            with torch.autocast("cpu", torch.bfloat16):
+                output = model(**batch)
+        torch.testing.assert_close(output.loss, expected.loss, rtol=0.05, atol=0.05)
+        torch.testing.assert_close(output.logits.float(), expected.logits, rtol=0.1, atol=0.1)
+
+    def test_activation_checkpointing_gives_the_same_gradients(self):
+        model = self.make_model().train()
+        batch = make_batch(model.config, labels=[0, 1, 2])
+        model(**batch).loss.backward()
+        expected = gradients(model)
+        model.zero_grad()
+        getattr(model, "activation_checkpointing_enable", model.gradient_checkpointing_enable)()
+        model(**batch).loss.backward()
+        torch.testing.assert_close(gradients(model), expected, rtol=1e-4, atol=1e-5)
+
+    def test_every_loss_has_a_weight(self):
+        model = self.make_model()
+        output = model(**make_batch(model.config, labels=[0, 1, 2]))
+        weights = model.config.loss_weights
+        assert set(output.losses) <= set(weights)
+        total = sum(weights[name] * value for name, value in output.losses.items())
+        torch.testing.assert_close(output.loss, total)
+        assert model(**make_batch(model.config)).loss is None
+
+    def test_an_unlabelled_utterance_adds_nothing_to_the_label_losses(self):
+        model = self.make_model()
+        batch = make_batch(model.config, labels=[0, 1, 2])
+        before = model(**{**batch, "labels": torch.tensor([0, -100, -100])}).losses["classification"]
+        alone = model(**rows_of(batch, 0)).losses["classification"]
+        torch.testing.assert_close(before, alone)
+
+    def test_tuple_output(self):
+        model = self.make_model()
+        batch = make_batch(model.config, labels=[0, 1, 2])
+        loss, logits = model(**batch, return_dict=False)[:2]
+        torch.testing.assert_close(logits, model(**batch).logits)
+        assert loss.dim() == 0
+
+    def test_learns_eight_utterances_by_heart(self):
+        model = self.make_model().train()
+        batch = make_batch(
+            model.config, tokens=[5, 7, 4, 6, 8, 5, 7, 6], frames=[8, 12, 10, 9, 14, 8, 11, 10], labels=[0, 1, 2, 3] * 2
+        )
+        optimizer = torch.optim.AdamW([p for p in model.parameters() if p.requires_grad], lr=5e-3)
+        for step in range(150):
+            loss = model(**batch).loss
+            optimizer.zero_grad()
+            loss.backward()
+            optimizer.step()
+            if step % 10 == 9 and (self.logits(model.eval(), batch).argmax(-1) == batch["labels"]).all():
+                break
+            model.train()
+        model.eval()
+        assert self.logits(model, batch).argmax(-1).tolist() == batch["labels"].tolist()
+
+    def test_nothing_to_classify(self):
+        with pytest.raises(ValueError, match="needs"):
+            self.make_model()()
