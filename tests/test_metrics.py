@@ -17,7 +17,6 @@ from hf_mer.metrics import (
     scores_by,
 )
 
-
 # 4 of class 0, 2 of class 1, 2 of class 2, class 3 never occurs; recalls 3/4, 1/2, 0
 LABELS = [0, 0, 0, 0, 1, 1, 2, 2]
 PREDICTIONS = [0, 0, 0, 1, 1, 0, 0, 3]
