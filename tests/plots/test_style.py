@@ -50,10 +50,10 @@ def test_text_is_never_taken_for_formulas(drawn_texts):
     @styled
     def make():
         fig = figure(3, 2)
-        fig.add_subplot().set_title("costs $5 and $6 {")
+        fig.add_subplot().set_title("costs $\\nosuch$")
         return fig
 
-    assert "costs $5 and $6 {" in drawn_texts(make())
+    assert "costs $\\nosuch$" in drawn_texts(make())
 
 
 def test_import_needs_neither_pyplot_nor_torch():
