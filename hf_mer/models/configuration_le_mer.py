@@ -127,7 +127,9 @@ class LeMerConfig(PreTrainedConfig):
         for name in self.loss_weights:
             _one_of("loss_weights", name, tuple(LOSS_WEIGHTS))
         for part in self.freeze:
-            _one_of("freeze", part.split(":")[0], (*FREEZABLE_PARTS, "text_layers", "speech_layers"))
+            name, _, count = part.partition(":")
+            if not (name in ("text_layers", "speech_layers") and count.isdecimal()):
+                _one_of("freeze", part, (*FREEZABLE_PARTS, "text_layers:N", "speech_layers:N"))
         if self.label_temperature <= 0:
             raise ValueError(f"label_temperature={self.label_temperature} must be positive")
         needs_labels = self.is_multimodal and self.fusion in ("constraint", "sum", "guided")

@@ -106,7 +106,9 @@ class LeMerForEmotionClassification(MerPreTrainedModel):
         contrastive = config_kwargs.get("tonal_space") == "contrastive" and config_kwargs.get("tonal_label_init") != "none"
         speech_encoder, pretraining = load_speech_checkpoint(speech, with_quantizer=contrastive) if speech is not None else (None, None)
         modalities = [name for name, source in (("text", text), ("speech", speech)) if source is not None]
-        config_kwargs.setdefault("modalities", modalities)
+        for modality in config_kwargs.setdefault("modalities", modalities):
+            if modality not in modalities:
+                raise ValueError(f"modalities={config_kwargs['modalities']}, but no {modality} checkpoint is given")
         if pretraining is not None:
             config_kwargs["tonal_dim"] = pretraining.project_hid.out_features
         config = cls.config_class(

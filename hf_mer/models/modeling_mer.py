@@ -35,17 +35,19 @@ class MerPreTrainedModel(PreTrainedModel):
     def build_text_encoder(self, config: PreTrainedConfig) -> PreTrainedModel:
         """Makes the text encoder with random weights, without a pooling layer that nothing would use."""
         kwargs = {"add_pooling_layer": False} if _has_pooling_layer(config) else {}
-        return AutoModel.from_config(_supported_attention(config), **kwargs)
+        return AutoModel.from_config(_supported_attention(config), dtype=torch.get_default_dtype(), **kwargs)
 
     def build_speech_encoder(self, config: PreTrainedConfig) -> PreTrainedModel:
         """Makes the speech encoder with random weights.
 
         Raises:
-            ValueError: If the configuration is not of a supported speech encoder.
+            ValueError: If the configuration is not of a supported speech encoder, or has an adapter, whose frames have no mask.
         """
         if config.model_type not in SPEECH_MODEL_TYPES:
             raise ValueError(f"speech encoder '{config.model_type}' is not one of {', '.join(SPEECH_MODEL_TYPES)}")
-        return AutoModel.from_config(_supported_attention(config))
+        if getattr(config, "add_adapter", False):
+            raise ValueError(f"speech encoder '{config.model_type}': add_adapter=True is not supported; set add_adapter=False")
+        return AutoModel.from_config(_supported_attention(config), dtype=torch.get_default_dtype())
 
     def guard_padding(self) -> None:
         """Makes the speech encoder blind to padding: norms take their statistics, and convolutions their neighbours, from real frames only."""
@@ -105,7 +107,9 @@ class MerPreTrainedModel(PreTrainedModel):
         """
         encoder_mask, frames, mask = self._prepare_frames(audio, audio_attention_mask)
         guard = self._spec_augment_guard(frames)
-        return self.speech_encoder(audio, attention_mask=encoder_mask, **guard).last_hidden_state, mask
+        hidden = self.speech_encoder(audio, attention_mask=encoder_mask, **guard).last_hidden_state
+        self._forget_frames()
+        return hidden, mask
 
     def conv_features(self, input_values: Tensor, audio_attention_mask: Tensor | None) -> tuple[Tensor, Tensor]:
         """The normalised output of wav2vec 2.0's convolutions, which its quantizer makes discrete.
@@ -121,7 +125,14 @@ class MerPreTrainedModel(PreTrainedModel):
         if not hasattr(encoder, "feature_extractor"):
             raise ValueError(f"a {encoder.config.model_type} encoder has no convolutions on the waveform")
         mask = self._prepare_frames(input_values, audio_attention_mask)[2]
-        return encoder.feature_projection.layer_norm(encoder.feature_extractor(input_values).transpose(1, 2)), mask
+        features = encoder.feature_projection.layer_norm(encoder.feature_extractor(input_values).transpose(1, 2))
+        self._forget_frames()
+        return features, mask
+
+    def _forget_frames(self) -> None:
+        """Lets an encoder that is called on its own not see this batch's lengths; activation checkpointing still needs them in backward."""
+        if not (self.training and torch.is_grad_enabled()):
+            self._frame_mask.samples = self._frame_mask.frames = None
 
     def _prepare_frames(self, audio: Tensor, audio_attention_mask: Tensor | None) -> tuple[Tensor, Tensor, Tensor]:
         """Tells the guarded layers the lengths, and gives the encoder's mask, the frames it works on, and the real frames.
@@ -163,7 +174,10 @@ class MerPreTrainedModel(PreTrainedModel):
             if encoder is None:
                 raise ValueError(f"freeze: '{part}' names a branch that the model does not have ({self.config.modalities})")
             if name.endswith("_layers"):
-                modules += list(encoder.encoder.layer if hasattr(encoder.encoder, "layer") else encoder.encoder.layers)[: int(count)]
+                layers = _layers(encoder)
+                if int(count) > len(layers):
+                    raise ValueError(f"freeze: '{part}', but the {encoder.config.model_type} encoder has {len(layers)} layers")
+                modules += layers[: int(count)]
             else:
                 parts = {"text_embeddings": "embeddings", "speech_feature_encoder": "feature_extractor"}
                 module = getattr(encoder, parts[name], None) if name in parts else encoder
@@ -243,10 +257,22 @@ def load_speech_checkpoint(name: Any, with_quantizer: bool = False, **kwargs: An
     try:
         model, info = AutoModelForPreTraining.from_pretrained(name, output_loading_info=True, **kwargs)
     except ValueError as error:
-        raise ValueError(f"'{name}' has no quantizer: {error}; {advice}") from error
+        raise ValueError(f"checkpoint '{name}' has no quantizer: {str(error).splitlines()[0]}; {advice}") from error
     if not hasattr(model, "quantizer") or any(key.startswith(("quantizer", "project_")) for key in info["missing_keys"]):
         raise ValueError(f"checkpoint '{name}' has no quantizer weights; {advice}")
     return model.base_model, model
+
+
+def _layers(encoder: PreTrainedModel) -> list[nn.Module]:
+    """The Transformer or Conformer layers, lowest first, wherever the architecture keeps them."""
+    for module in encoder.modules():
+        if isinstance(module, nn.ModuleList) and len(module) == encoder.config.num_hidden_layers and "attention" in _names(module[0]):
+            return list(module)
+    raise ValueError(f"the layers of a {encoder.config.model_type} encoder cannot be frozen one by one")
+
+
+def _names(module: nn.Module) -> str:
+    return " ".join(name for name, _ in module.named_modules()).replace("attn", "attention")
 
 
 def _never_empty(mask: Tensor) -> Tensor:
