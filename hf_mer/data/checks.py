@@ -112,7 +112,8 @@ def _measure(audio: Mapping[str, Any] | None, files_state: str) -> dict[str, Any
     try:
         if audio["bytes"] is None:
             header = probe_audio(audio["path"])
-            rate, channels = header.sampling_rate, header.channels
+            rate: int | None = header.sampling_rate
+            channels: int | None = header.channels
             if header.duration == 0:
                 return {**result, "problem": f"{audio['path']}: the audio is empty (0 samples)"}
         else:

@@ -144,11 +144,11 @@ class IemocapConfig(BuilderConfig):
 
     def create_config_id(self, config_kwargs: dict, custom_features: Any = None) -> str:
         """Names the cache after the settings and the state of the tree, so that a changed tree is read anew."""
-        state = {"data_dir": None, "max_history": self.max_history, "keep_tags": self.keep_tags, "files": None}
+        state = {"max_history": str(self.max_history), "keep_tags": str(self.keep_tags)}
         if self.data_dir is not None:
             root = find_release(self.data_dir)
             state.update(data_dir=str(root), files=tree_fingerprint(root))
-        return super().create_config_id({key: str(value) for key, value in state.items()}, custom_features)
+        return super().create_config_id(state, custom_features)
 
 
 class IemocapBuilder(ArrowBasedBuilder):

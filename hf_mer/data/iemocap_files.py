@@ -4,6 +4,7 @@ Nothing here knows of tasks or classes. Files whose names begin with a dot (left
 """
 
 import logging
+import os
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -80,7 +81,7 @@ class Dialogue:
     audio: dict[str, Path] = field(repr=False)
 
 
-def find_release(data_dir: str | Path) -> Path:
+def find_release(data_dir: str | os.PathLike) -> Path:
     """The folder that holds `Session1` to `Session5`: `data_dir`, or `IEMOCAP_full_release` in it.
 
     Raises:

@@ -16,7 +16,8 @@ BUILDERS = {"iemocap": (IemocapBuilder.__module__, code_hash)}
 def register_datasets() -> list[str]:
     """Makes `datasets.load_dataset` know the builders of this package, in this process.
 
-    Calling it again changes nothing.
+    Calling it again changes nothing. `load_dataset` lists every file under `data_dir` before a builder sees it, which
+    takes some 20 s for a whole release; `load_iemocap` does not, and both share one cache.
 
     Example:
         >>> from datasets import load_dataset

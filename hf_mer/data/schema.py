@@ -197,4 +197,4 @@ def column(rows: Dataset, name: str) -> list[Any]:
     """
     if name not in rows.column_names:
         raise CorpusError(f"the rows have no column {name!r}; they have {', '.join(rows.column_names)}")
-    return list(rows.select_columns([name]).with_format(None)[name])
+    return list(rows.select_columns([name]).with_format(None)[name][:])
