@@ -5,13 +5,14 @@ The generative model of a 4-class utterance, with reliability `r`:
 1. Its valence cue is +1 or -1 with equal chance and shows in its own words; a `history_share` of utterances has
    neutral words, and their cue is that of the latest earlier utterance of the dialogue that carries valence.
 2. Its arousal cue is +1 or -1 with equal chance and shows in the voice.
-3. The true valence is the valence cue with probability `r`, else its opposite; the true arousal likewise, independently.
+3. The true valence is the valence cue with probability `r`, else its opposite; so is the true arousal, independently.
 4. The label is angry (-, high), happy (+, high), sad (-, low) or neutral (+, low); for an `ambiguous_share` of
    utterances it is any of the four at random.
 
 Utterances of other labels (xxx, fru, ...) stand between them and carry cues too.
 """
 
+from collections.abc import Callable, Hashable
 from dataclasses import asdict, dataclass, field, fields
 from itertools import product
 
@@ -119,7 +120,7 @@ class Ceilings:
     def of(cls, config: GeneratedCorpusConfig) -> "Ceilings":
         """Enumerate every outcome of the generative model and sum the best guess of each view."""
         joint = _joint_distribution(config)
-        views = {
+        views: dict[str, Callable[[bool, int, int], Hashable]] = {
             "chance": lambda own, valence, arousal: (),
             "text": lambda own, valence, arousal: valence,
             "text_without_history": lambda own, valence, arousal: valence if own else 0,
@@ -157,9 +158,9 @@ def _joint_distribution(config: GeneratedCorpusConfig) -> dict[tuple, float]:
     return joint
 
 
-def _bayes_accuracy(joint: dict[tuple, float], view) -> float:
+def _bayes_accuracy(joint: dict[tuple, float], view: Callable[[bool, int, int], Hashable]) -> float:
     """Sum over what the view sees of the probability of the likeliest label."""
-    seen: dict = {}
+    seen: dict[Hashable, dict[str, float]] = {}
     for (label, *outcome), mass in joint.items():
         by_label = seen.setdefault(view(*outcome), {})
         by_label[label] = by_label.get(label, 0.0) + mass
@@ -270,7 +271,7 @@ def _plan_session(
 def _choose_neutral_words(
     config: GeneratedCorpusConfig, dialogues: list[PlannedDialogue], rng: np.random.Generator
 ) -> None:
-    """Choose whose valence only the history tells: exactly the share, seldom two in a row, never a dialogue's first."""
+    """Choose whose valence only the history tells: the exact share, seldom two in a row, never a first turn."""
     for dialogue in dialogues:
         for turn, utterance in enumerate(dialogue.utterances):
             utterance.tag_only = turn > 0 and not utterance.four_class and rng.random() < _TAG_ONLY_SHARE

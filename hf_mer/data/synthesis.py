@@ -19,6 +19,7 @@ Expected usage:
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from itertools import pairwise
 
 import numpy as np
 from scipy.signal import butter, lfilter, sosfilt
@@ -269,7 +270,7 @@ def _draw_tracks(
         rate = cue.tempo * speaker.tempo / settings.syllable_seconds
         syllables = max(1, int(length * rate + rng.uniform(0, 1)))
         bounds = np.linspace(start, end, syllables + 1)
-        for first, last in zip(bounds[:-1], bounds[1:], strict=True):
+        for first, last in pairwise(bounds):
             onset = first + min(rng.uniform(0.2, 0.4) * (last - first), 0.06)
             consonant = rng.choice([0.0, 0.12, 0.3]) * gain
             release = last - 0.2 * (last - first)
