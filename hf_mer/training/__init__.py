@@ -1,0 +1,28 @@
+"""Training with `Trainer` and Accelerate; names are loaded when they are first used."""
+
+import importlib
+from typing import Any
+
+
+_EXPORTS = {
+    "MerTrainer": "hf_mer.training.trainer",
+    "MerTrainingArguments": "hf_mer.training.arguments",
+    "ModelArguments": "hf_mer.training.arguments",
+    "DataArguments": "hf_mer.training.arguments",
+    "parse_arguments": "hf_mer.training.arguments",
+    "LabelStoreArguments": "hf_mer.training.label_store_builder",
+    "build_label_store": "hf_mer.training.label_store_builder",
+    "Experiment": "hf_mer.training.experiment",
+}
+
+__all__ = sorted(_EXPORTS)
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _EXPORTS:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(importlib.import_module(_EXPORTS[name]), name)
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

@@ -1,0 +1,179 @@
+"""Model and processor of a fold, from pretrained checkpoints or from configurations."""
+
+import logging
+from pathlib import Path
+from typing import Any
+
+from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, trainers
+from transformers import (
+    AutoConfig,
+    AutoFeatureExtractor,
+    AutoModel,
+    AutoTokenizer,
+    BertTokenizer,
+    PreTrainedModel,
+    SeamlessM4TFeatureExtractor,
+    Wav2Vec2FeatureExtractor,
+)
+
+from hf_mer.models import LabelEmbeddingStore, LeMerConfig, LeMerForEmotionClassification, MerProcessor
+from hf_mer.models.modeling_mer import load_speech_checkpoint
+from hf_mer.training.arguments import DataArguments, ModelArguments
+
+
+logger = logging.getLogger(__name__)
+
+MEL_BINS = 80
+LE_MER_FIELDS = (
+    "text_label_init",
+    "tonal_label_init",
+    "tonal_space",
+    "fusion",
+    "guided_attention_norm",
+    "history_in_fusion",
+    "loss_weights",
+    "label_temperature",
+    "classifier_dropout",
+    "freeze",
+)
+
+
+def build_processor(
+    model_arguments: ModelArguments, data_arguments: DataArguments, texts: list[str], fold: str
+) -> MerProcessor:
+    """Feature extractor and tokenizer that belong to the encoders.
+
+    An encoder that starts from a configuration has neither: then the tokenizer is a WordPiece vocabulary learned from the training texts
+    of the fold, and the feature extractor the one of the encoder's kind.
+
+    Args:
+        model_arguments: Names the encoders.
+        data_arguments: Lengths and history.
+        texts: Training texts of the fold.
+        fold: Name of the fold.
+    """
+    return MerProcessor(
+        _feature_extractor(model_arguments, fold),
+        _tokenizer(model_arguments, texts, fold),
+        max_history=data_arguments.max_history,
+        max_text_tokens=data_arguments.max_text_tokens,
+        max_audio_seconds=data_arguments.max_audio_seconds,
+    )
+
+
+def _feature_extractor(arguments: ModelArguments, fold: str) -> Any:
+    source = arguments.feature_extractor or arguments.speech_encoder
+    if isinstance(source, str) and "speech" in arguments.modalities:
+        return AutoFeatureExtractor.from_pretrained(source.format(fold=fold))
+    if isinstance(source, dict) and source.get("model_type") == "wav2vec2-bert":
+        stride, rest = divmod(source.get("feature_projection_input_dim", 160), MEL_BINS)
+        if rest:
+            raise ValueError(f"feature_projection_input_dim={source['feature_projection_input_dim']} is no multiple of {MEL_BINS} mel bins")
+        return SeamlessM4TFeatureExtractor(stride=stride)
+    return Wav2Vec2FeatureExtractor(do_normalize=True, return_attention_mask=True)
+
+
+def _tokenizer(arguments: ModelArguments, texts: list[str], fold: str) -> Any:
+    source = arguments.tokenizer or arguments.text_encoder
+    needs_text = "text" in arguments.modalities or arguments.tonal_label_init == "bert"
+    if isinstance(source, str) and (needs_text or arguments.tokenizer):
+        return AutoTokenizer.from_pretrained(source.format(fold=fold))
+    size = source.get("vocab_size", 2000) if isinstance(source, dict) else 100
+    return train_tokenizer(texts, size)
+
+
+def train_tokenizer(texts: list[str], vocab_size: int) -> BertTokenizer:
+    """A lower-case WordPiece tokenizer learned from texts."""
+    special = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"]
+    wordpiece = Tokenizer(models.WordPiece(unk_token="[UNK]"))
+    wordpiece.normalizer = normalizers.BertNormalizer(lowercase=True)
+    wordpiece.pre_tokenizer = pre_tokenizers.BertPreTokenizer()
+    trainer = trainers.WordPieceTrainer(vocab_size=vocab_size, special_tokens=special, min_frequency=2, show_progress=False)
+    wordpiece.train_from_iterator(texts, trainer)
+    vocabulary = sorted(wordpiece.get_vocab().items(), key=lambda item: item[1])
+    return BertTokenizer(vocab={token: index for index, (token, _) in enumerate(vocabulary)})
+
+
+def build_model(
+    arguments: ModelArguments, labels: list[str], processor: MerProcessor, fold: str, with_quantizer: bool
+) -> tuple[LeMerForEmotionClassification, PreTrainedModel | None]:
+    """LE-MER with its encoders, still without label embeddings.
+
+    Args:
+        arguments: The system.
+        labels: Class names.
+        processor: Gives the vocabulary size of a text encoder that starts from a configuration.
+        fold: Name of the fold.
+        with_quantizer: Whether the label store needs the speech checkpoint's quantizer.
+
+    Returns:
+        model: Ready for `set_label_embeddings`.
+        pretraining: The speech checkpoint with its quantizer, or None.
+    """
+    if arguments.unimodal_text and arguments.unimodal_speech:
+        paths = [arguments.unimodal_text.format(fold=fold), arguments.unimodal_speech.format(fold=fold)]
+        return LeMerForEmotionClassification.from_unimodal(*paths), None
+    if arguments.checkpoint:
+        return LeMerForEmotionClassification.from_pretrained(arguments.checkpoint.format(fold=fold)), None
+    text, text_config = None, None
+    if "text" in arguments.modalities:
+        text, text_config = _load(arguments.text_encoder, arguments.text_overrides, fold, len(processor.tokenizer))
+    speech, speech_config, pretraining = None, None, None
+    if "speech" in arguments.modalities:
+        if isinstance(arguments.speech_encoder, dict):
+            speech_config = _config(arguments.speech_encoder, arguments.speech_overrides)
+        else:
+            overrides = arguments.speech_overrides or {}
+            speech, pretraining = load_speech_checkpoint(arguments.speech_encoder.format(fold=fold), with_quantizer, **overrides)
+            speech_config = speech.config
+    fields = {name: getattr(arguments, name) for name in LE_MER_FIELDS}
+    if pretraining is not None:
+        fields["tonal_dim"] = pretraining.project_hid.out_features
+    config = LeMerConfig(
+        text_config=text_config,
+        speech_config=speech_config,
+        modalities=arguments.modalities,
+        id2label=dict(enumerate(labels)),
+        label2id={label: index for index, label in enumerate(labels)},
+        **fields,
+    )
+    model = LeMerForEmotionClassification(config)
+    model.load_encoders(text, speech)
+    if pretraining is not None and hasattr(model, "speech_projection"):
+        model.speech_projection.load_state_dict(pretraining.project_hid.state_dict())
+    return model, pretraining
+
+
+def label_text_encoder(arguments: ModelArguments, fold: str, processor: MerProcessor) -> PreTrainedModel | None:
+    """The text encoder that embeds the labels of a speech-only model (system B4)."""
+    if arguments.tonal_label_init != "bert" or "text" in arguments.modalities:
+        return None
+    encoder, config = _load(arguments.text_encoder, arguments.text_overrides, fold, len(processor.tokenizer))
+    return encoder if encoder is not None else AutoModel.from_config(config)
+
+
+def checkpoint_store(path: str) -> LabelEmbeddingStore | None:
+    """The label store that lies beside a checkpoint."""
+    try:
+        return LabelEmbeddingStore.from_pretrained(path)
+    except OSError:
+        return None
+
+
+def _load(source: Any, overrides: dict | None, fold: str, vocab_size: int) -> tuple[PreTrainedModel | None, Any]:
+    if isinstance(source, dict):
+        return None, _config({**source, "vocab_size": vocab_size}, overrides)
+    model = AutoModel.from_pretrained(source.format(fold=fold), **(overrides or {}))
+    return model, model.config
+
+
+def _config(settings: dict, overrides: dict | None) -> Any:
+    settings = {**settings, **(overrides or {})}
+    if "model_type" not in settings:
+        raise ValueError(f"an encoder that starts from a configuration needs a model_type, got {sorted(settings)}")
+    return AutoConfig.for_model(settings.pop("model_type"), **settings)
+
+
+def model_folder(fold_folder: Path) -> Path:
+    """Where a fold's final model and processor lie."""
+    return fold_folder / "model"

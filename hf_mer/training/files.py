@@ -1,0 +1,83 @@
+"""Files that are whole or not there at all, and checkpoints that can be trusted."""
+
+import json
+import logging
+import os
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from safetensors import SafetensorError, safe_open
+
+
+logger = logging.getLogger(__name__)
+
+
+def write_atomically(path: str | os.PathLike, write: Callable[[Path], Any]) -> Path:
+    """Lets `write` make a file or folder under a temporary name, then gives it its own; an older one is replaced.
+
+    Args:
+        path: Final name.
+        write: Gets the temporary path, in the same folder and with the same suffix.
+    """
+    target = Path(path)
+    target.parent.mkdir(parents=True, exist_ok=True)
+    temporary = target.with_name(f".{target.stem}.{os.getpid()}.tmp{target.suffix}")
+    _remove(temporary)
+    write(temporary)
+    if target.is_dir():
+        old = target.with_name(f".{target.name}.{os.getpid()}.old")
+        os.replace(target, old)
+        os.replace(temporary, target)
+        _remove(old)
+    else:
+        os.replace(temporary, target)
+    return target
+
+
+def write_json(path: str | os.PathLike, content: Any) -> Path:
+    """Writes JSON, whole or not at all."""
+    text = json.dumps(content, indent=2, ensure_ascii=False) + "\n"
+    return write_atomically(path, lambda temporary: temporary.write_text(text, encoding="utf-8"))
+
+
+def last_complete_checkpoint(folder: str | os.PathLike) -> Path | None:
+    """The newest `checkpoint-N` in a folder that was written to its end; half-written ones are named in a warning and left out."""
+    found = [path for path in Path(folder).glob("checkpoint-*") if path.name.rpartition("-")[2].isdigit()]
+    for path in sorted(found, key=lambda item: int(item.name.rpartition("-")[2]), reverse=True):
+        reason = incomplete(path)
+        if reason is None:
+            return path
+        logger.warning("%s is half-written (%s); an earlier checkpoint is used instead", path, reason)
+    return None
+
+
+def incomplete(checkpoint: Path) -> str | None:
+    """Why a training checkpoint cannot be resumed from; None if it can."""
+    try:
+        weights = sorted(checkpoint.glob("*.safetensors"))
+        weights = [path for path in weights if path.name.startswith("model")]
+        if not weights:
+            return "no model weights"
+        for path in weights:
+            with safe_open(path, framework="np") as file:
+                file.keys()
+        json.loads((checkpoint / "trainer_state.json").read_text(encoding="utf-8"))
+        for name in ("optimizer.pt", "scheduler.pt", "config.json"):
+            if not (checkpoint / name).exists() or (checkpoint / name).stat().st_size == 0:
+                return f"no {name}"
+        import zipfile
+
+        if not zipfile.is_zipfile(checkpoint / "optimizer.pt"):
+            return "optimizer.pt is cut off"
+    except (OSError, SafetensorError, json.JSONDecodeError) as error:
+        return str(error)
+    return None
+
+
+def _remove(path: Path) -> None:
+    if path.is_dir():
+        shutil.rmtree(path)
+    else:
+        path.unlink(missing_ok=True)
