@@ -78,8 +78,9 @@ def load_audio(
     Raises:
         AudioError: If the source is missing, unreadable, empty, or has samples that are not finite.
     """
-    samples, rate, name = _open(source, source_rate or sampling_rate)
-    samples = _to_mono(samples)
+    samples, rate, name = _open(source, source_rate if source_rate is not None else sampling_rate)
+    if rate <= 0:
+        raise AudioError(f"{name}: a sampling rate of {rate} Hz is not possible")
     if samples.size == 0:
         raise AudioError(f"{name}: the audio is empty (0 samples)")
     if not np.isfinite(samples).all():
@@ -104,27 +105,33 @@ def _open(source: Any, array_rate: int) -> tuple[np.ndarray, int, str]:
     if isinstance(source, dict):
         name = str(source.get("path") or "audio")
         if source.get("array") is not None:
-            return np.asarray(source["array"]), int(source.get("sampling_rate") or array_rate), name
+            return _array(source["array"], name), int(source.get("sampling_rate") or array_rate), name
         if source.get("raw") is not None:
-            return np.asarray(source["raw"]), int(source.get("sampling_rate") or array_rate), name
+            return _array(source["raw"], name), int(source.get("sampling_rate") or array_rate), name
         if source.get("bytes") is not None:
-            return *_decode(source["bytes"], name), name
+            return *_decoded_mono(source["bytes"], name), name
         if source.get("path") is not None:
             return _open(source["path"], array_rate)
         raise AudioError(f"audio dictionary needs 'array', 'raw', 'bytes' or 'path'; it has {sorted(source)}")
     if isinstance(source, (bytes, bytearray)):
-        return *_decode(bytes(source), "audio bytes"), "audio bytes"
+        return *_decoded_mono(bytes(source), "audio bytes"), "audio bytes"
     if isinstance(source, (str, os.PathLike)):
         path = os.fspath(source)
         _require_file(path)
-        return *_decode(path, path), path
+        return *_decoded_mono(path, path), path
     if source is None:
         raise AudioError("no audio was given")
     if hasattr(source, "get_all_samples"):  # a decoder object of `datasets` (torchcodec)
         decoded = source.get_all_samples()
-        return decoded.data.numpy(), int(decoded.sample_rate), "audio"
-    samples = source.detach().cpu().numpy() if hasattr(source, "detach") else np.asarray(source)
-    return samples, array_rate, "audio array"
+        return _downmix(decoded.data.numpy().T), int(decoded.sample_rate), "audio"
+    return _array(source, "audio array"), array_rate, "audio array"
+
+
+def _decoded_mono(file: str | bytes, name: str) -> tuple[np.ndarray, int]:
+    if len(file) == 0:
+        raise AudioError(f"{name}: the audio is empty (0 bytes)")
+    samples, rate = _decode(file, name)
+    return _downmix(samples), rate
 
 
 def _decode(file: str | bytes, name: str) -> tuple[np.ndarray, int]:
@@ -159,15 +166,27 @@ def _decode_av(file: Any) -> tuple[np.ndarray, int]:
         return np.concatenate(blocks, axis=1).T, stream.rate
 
 
-def _to_mono(samples: np.ndarray) -> np.ndarray:
+def _array(values: Any, name: str) -> np.ndarray:
+    """Mono samples of an array or tensor; integers are scaled to -1 to 1. Of two dimensions the shorter one is the channels."""
+    if hasattr(values, "detach"):
+        values = values.detach().cpu()
+        values = (values.float() if values.is_floating_point() else values).numpy()
+    samples = np.asarray(values)
+    if samples.ndim not in (1, 2):
+        raise AudioError(f"{name}: an audio array must have one or two dimensions, not shape {samples.shape}")
+    if not (np.issubdtype(samples.dtype, np.integer) or np.issubdtype(samples.dtype, np.floating)):
+        raise AudioError(f"{name}: audio must be an array of numbers, not of {samples.dtype}")
     if np.issubdtype(samples.dtype, np.integer):
-        samples = samples.astype(np.float32) / float(np.iinfo(samples.dtype).max + 1)
-    if samples.ndim == 1:
-        return samples
-    if samples.ndim != 2:
-        raise AudioError(f"an audio array must have one or two dimensions, not shape {samples.shape}")
-    if samples.shape[0] < samples.shape[1]:
-        samples = samples.T  # (N, channels)
+        limits = np.iinfo(samples.dtype)
+        middle, half = (limits.max + limits.min + 1) // 2, (limits.max - limits.min + 1) // 2
+        samples = ((samples.astype(np.float64) - middle) / half).astype(np.float32)
+    if samples.ndim == 2:
+        samples = _downmix(samples.T if samples.shape[0] < samples.shape[1] else samples)
+    return samples
+
+
+def _downmix(samples: np.ndarray) -> np.ndarray:
+    """`(N, channels)` to `(N,)`."""
     if samples.shape[1] == 1:
         return samples[:, 0]
     if samples.shape[1] == 6:

@@ -13,6 +13,7 @@ from transformers.utils import cached_file
 
 STORE_FILE = "label_store.json"
 TENSORS_FILE = "label_store.safetensors"
+STORE_FIELDS = {"labels", "keywords", "tonal_codes", "discretizer", "settings"}
 TENSOR_NAMES = ("text_embeddings", "tonal_embeddings", "centroids")
 
 
@@ -138,4 +139,7 @@ class LabelEmbeddingStore:
                 tensors = {name: tensors_file.get_tensor(name) for name in tensors_file.keys()}  # noqa: SIM118
         except (json.JSONDecodeError, SafetensorError) as error:
             raise ValueError(f"the label store in '{name_or_path}' is damaged or half-written: {error}") from error
+        fields = set(content) if isinstance(content, dict) else set()
+        if "labels" not in fields or not fields <= STORE_FIELDS or not set(tensors) <= set(TENSOR_NAMES):
+            raise ValueError(f"the label store in '{name_or_path}' is damaged: it has {sorted(fields) or type(content).__name__} and {sorted(tensors)}")
         return cls(**content, **tensors)

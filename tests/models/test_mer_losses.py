@@ -1,0 +1,64 @@
+import math
+
+import pytest
+import torch
+
+from hf_mer.models.mer_losses import attention_constraint_loss, masked_cross_entropy, weighted_total
+
+
+class TestAttentionConstraint:
+    def test_by_hand(self):
+        guided = torch.tensor([[[1.0, 0.0], [0.5, 9.0]], [[2.0, 9.0], [9.0, 9.0]]])
+        attention = torch.tensor([[[0.0, 0.0], [0.0, 0.0]], [[1.0, 0.0], [0.0, 0.0]]])
+        mask = torch.tensor([[[1, 1], [1, 0]], [[1, 0], [0, 0]]]).bool()
+        # first: (1 + 0 + 0.25) / 3 pairs; second: 1 / 1 pair; mean of the two
+        assert float(attention_constraint_loss(guided, attention, mask)) == pytest.approx((1.25 / 3 + 1) / 2)
+
+    def test_an_utterance_without_pairs_does_not_count(self):
+        guided, attention = torch.full((2, 1, 2), 3.0), torch.ones(2, 1, 2)
+        mask = torch.tensor([[[1, 1]], [[0, 0]]]).bool()
+        assert float(attention_constraint_loss(guided, attention, mask)) == pytest.approx(4.0)
+        assert float(attention_constraint_loss(guided, attention, torch.zeros_like(mask))) == 0.0
+
+    def test_padding_gives_no_gradient_even_where_it_is_infinite(self):
+        guided = torch.tensor([[[1.0, float("inf")]]], requires_grad=True)
+        loss = attention_constraint_loss(guided, torch.zeros(1, 1, 2), torch.tensor([[[True, False]]]))
+        loss.backward()
+        assert guided.grad[0, 0, 0] == 2.0
+        assert float(loss.detach()) == 1.0
+
+
+class TestMaskedCrossEntropy:
+    logits = torch.tensor([[0.0, math.log(3.0)], [5.0, -5.0], [math.log(4.0), 0.0]])
+
+    def test_by_hand(self):
+        labels, everyone = torch.tensor([1, 0, 1]), torch.tensor([True, False, True])
+        # -log(3/4) and -log(1/5); the second row does not count
+        expected = (math.log(4 / 3) + math.log(5)) / 2
+        assert float(masked_cross_entropy(self.logits, labels, everyone)) == pytest.approx(expected)
+
+    def test_unlabelled_rows_do_not_count(self):
+        labels = torch.tensor([1, -100, -100])
+        loss = masked_cross_entropy(self.logits, labels, torch.ones(3, dtype=torch.bool))
+        assert float(loss) == pytest.approx(math.log(4 / 3))
+
+    def test_nothing_counts(self):
+        logits = self.logits.clone().requires_grad_()
+        loss = masked_cross_entropy(logits, torch.tensor([1, 0, 1]), torch.zeros(3, dtype=torch.bool))
+        loss.backward()
+        assert float(loss) == 0.0
+        assert not logits.grad.any()
+
+    def test_half_precision_is_summed_in_full(self):
+        loss = masked_cross_entropy(self.logits.bfloat16(), torch.tensor([1, 0, 1]), torch.ones(3, dtype=torch.bool))
+        assert loss.dtype == torch.float32
+
+
+class TestWeightedTotal:
+    def test_by_hand(self):
+        losses = {"classification": torch.tensor(2.0), "constraint": torch.tensor(3.0)}
+        assert float(weighted_total(losses, {"classification": 1.0, "constraint": 0.5, "unused": 9.0})) == 3.5
+
+    def test_a_loss_without_weight(self):
+        with pytest.raises(KeyError, match="constraint"):
+            weighted_total({"constraint": torch.tensor(1.0)}, {"classification": 1.0})
