@@ -1,6 +1,8 @@
 """One call from audio, text and history to the inputs of a model."""
 
 import os
+import re
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -10,7 +12,7 @@ from transformers.processing_utils import ProcessorMixin
 from transformers.utils import cached_file
 
 from .audio_mer import AudioError, load_audio
-from .label_store import STORE_FILE, LabelEmbeddingStore
+from .label_store import STORE_FILE, TENSORS_FILE, LabelEmbeddingStore
 
 
 class MerProcessor(ProcessorMixin):
@@ -116,8 +118,10 @@ class MerProcessor(ProcessorMixin):
         encoded = self.feature_extractor(
             samples, sampling_rate=self.sampling_rate, return_attention_mask=True, return_tensors="np", **extras
         )
-        features, mask = encoded[self.audio_input_name][0], encoded["attention_mask"][0]
-        return features[mask.astype(bool)].astype(np.float32)
+        features, mask = encoded[self.audio_input_name][0], encoded["attention_mask"][0].astype(bool)
+        if getattr(self.feature_extractor, "stride", 0) == 1:  # whose mask comes out empty; one recording has no padding then
+            mask = np.ones(len(features), dtype=bool)
+        return features[mask].astype(np.float32)
 
     def collate(
         self,
@@ -129,7 +133,10 @@ class MerProcessor(ProcessorMixin):
         require_input: bool = True,
     ) -> BatchFeature:
         """Pads what `extract_audio` gave and tokenizes texts; see `__call__`."""
-        histories = histories if histories is not None else [None] * len(texts)
+        if not features:
+            raise ValueError("nothing to process: neither audio nor text is given")
+        texts = [text if text and text.strip() else None for text in texts]
+        histories = [_spoken(turns) for turns in (histories if histories is not None else [None] * len(texts))]
         for index, (feature, text, turns) in enumerate(zip(features, texts, histories, strict=True)):
             if require_input and feature is None and not text and not turns:
                 raise ValueError(f"item {index} of the batch has neither audio nor text")
@@ -145,7 +152,7 @@ class MerProcessor(ProcessorMixin):
         return result
 
     def _as_lists(self, audio: Any, text: Any, history: Any) -> tuple[list, list, list]:
-        one_audio = not isinstance(audio, (list, tuple)) or (len(audio) > 0 and isinstance(audio[0], (int, float)))
+        one_audio = not isinstance(audio, (list, tuple)) or (len(audio) > 0 and isinstance(audio[0], (int, float, np.number)))
         if one_audio and (text is None or isinstance(text, str)):
             return [audio], [text], [history]
         size = len(audio) if not one_audio else len(text) if isinstance(text, (list, tuple)) else 1
@@ -190,7 +197,7 @@ class MerProcessor(ProcessorMixin):
 
     def _splice(self, text: str, turns: list[str]) -> tuple[str | None, str]:
         """History (None without any) and current utterance, the latter cut if it alone is too long."""
-        turns = [turn for turn in turns[max(0, len(turns) - self.max_history) :] if turn] if self.max_history else []
+        turns = turns[-self.max_history :] if self.max_history else []
         plain = self.tokenizer(text, add_special_tokens=False, return_offsets_mapping=True)
         room = self.max_text_tokens - self.tokenizer.num_special_tokens_to_add(pair=False)
         if len(plain["input_ids"]) > room:
@@ -202,7 +209,7 @@ class MerProcessor(ProcessorMixin):
 
     def _encode_pair(self, history: str | None, text: str) -> Any:
         if history is None:
-            return self.tokenizer(text)
+            return self.tokenizer(text, truncation=True, max_length=self.max_text_tokens)
         side, self.tokenizer.truncation_side = self.tokenizer.truncation_side, "left"
         try:
             return self.tokenizer(history, text, truncation="only_first", max_length=self.max_text_tokens)
@@ -210,23 +217,21 @@ class MerProcessor(ProcessorMixin):
             self.tokenizer.truncation_side = side
 
     def _words(self, encoding: Any, pair: tuple[str | None, str]) -> list[tuple[str, list[int], bool]]:
-        """Words with their token positions; a word is what lies between spaces."""
+        """Words with their token positions; a word is what lies between spaces, as far as truncation left it."""
         texts = [pair[1]] if pair[0] is None else list(pair)
-        words: list[tuple[str, list[int], bool]] = []
-        last = None
+        spans = [[match.span() for match in re.finditer(r"\S+", text)] for text in texts]
+        found: dict[tuple[int, int], list[int]] = {}  # (text, word) to [first character, last character, *positions]
         for position, sequence in enumerate(encoding.sequence_ids(0)):
-            if sequence is None:
-                last = None
-                continue
-            start, end = encoding.token_to_chars(0, position) or (0, 0)
-            piece = texts[sequence][start:end].strip()
-            joined = last is not None and last[0] == sequence and last[1] == start and not texts[sequence][start : start + 1].isspace()
-            if joined and words:
-                words[-1] = (words[-1][0] + piece, [*words[-1][1], position], words[-1][2])
-            elif piece:
-                words.append((piece, [position], sequence == len(texts) - 1))
-            last = (sequence, end)
-        return words
+            start, end = (encoding.token_to_chars(0, position) or (0, 0)) if sequence is not None else (0, 0)
+            touched = [i for i, (first, last) in enumerate(spans[sequence]) if first < end and start < last] if end > start else []
+            if touched:
+                word = found.setdefault((sequence, touched[0]), [start, end])
+                word[1] = max(word[1], end)
+                word.append(position)
+        return [
+            (texts[sequence][start:end].strip(), positions, sequence == len(texts) - 1)
+            for (sequence, _), (start, end, *positions) in found.items()
+        ]
 
     def frame_times(self, num_frames: int, speech_config: Any) -> np.ndarray:
         """Centre of every encoder frame in seconds. Shape `(num_frames,)`."""
@@ -252,6 +257,9 @@ class MerProcessor(ProcessorMixin):
         saved = super().save_pretrained(save_directory)
         if self.label_store is not None:
             self.label_store.save_pretrained(save_directory)
+        else:  # a store from before would come back when the processor is loaded
+            for name in (STORE_FILE, TENSORS_FILE):
+                Path(save_directory, name).unlink(missing_ok=True)
         if push_to_hub:
             repository = kwargs.pop("repo_id", os.path.basename(os.path.normpath(save_directory)))
             self.push_to_hub(repository, **kwargs)
@@ -267,3 +275,10 @@ class MerProcessor(ProcessorMixin):
         if cached_file(pretrained_model_name_or_path, STORE_FILE, **quiet, **hub_kwargs) is not None:
             processor.label_store = LabelEmbeddingStore.from_pretrained(pretrained_model_name_or_path, **hub_kwargs)
         return processor
+
+
+def _spoken(turns: Any) -> list[str]:
+    """The turns of a history that say anything."""
+    if isinstance(turns, str):
+        raise ValueError("history must be a list of utterances, got a str")
+    return [turn for turn in turns or [] if turn and turn.strip()]

@@ -1,0 +1,282 @@
+import json
+
+import numpy as np
+import pytest
+import torch
+from model_tester import (
+    SPEECH_TYPES,
+    make_batch,
+    mel_feature_extractor,
+    tiny_byte_tokenizer,
+    tiny_settings,
+    tiny_store,
+    tiny_tokenizer,
+    tone,
+    wave_feature_extractor,
+)
+from transformers import AutoProcessor
+
+from hf_mer.models import LeMerConfig, LeMerForEmotionClassification, MerProcessor
+from hf_mer.models.audio_mer import AudioError
+
+
+@pytest.fixture
+def processor():
+    return MerProcessor(wave_feature_extractor(), tiny_tokenizer(), max_text_tokens=12)
+
+
+def tokens_of(processor, batch, row=0):
+    ids, mask = batch["input_ids"][row], batch["attention_mask"][row].bool()
+    return processor.tokenizer.convert_ids_to_tokens(ids[mask].tolist())
+
+
+class TestHistory:
+    def test_spliced_before_the_current_utterance(self, processor):
+        batch = processor(text="so glad", history=["who is it ?", "yes"])
+        assert tokens_of(processor, batch) == "[CLS] who is it ? yes [SEP] so glad [SEP]".split()
+        assert batch["token_type_ids"].tolist() == [[0] * 7 + [1] * 3]
+
+    def test_without_history(self, processor):
+        for history in (None, [], [""]):
+            batch = processor(text="so glad", history=history)
+            assert tokens_of(processor, batch) == "[CLS] so glad [SEP]".split()
+            assert not batch["token_type_ids"].any()
+
+    @pytest.mark.parametrize(
+        ("current", "kept"),
+        [
+            ("i", "yes no it awful what a day ."),  # 12 tokens: 3 special ones, 1 current, 8 of history
+            ("i am so", "it awful what a day ."),
+            ("i am so glad you came who is", "."),
+        ],
+    )
+    def test_the_oldest_tokens_are_dropped_first(self, processor, current, kept):
+        batch = processor(text=current, history=["lovely report yes no it", "awful", "what a day ."])
+        assert tokens_of(processor, batch) == ["[CLS]", *kept.split(), "[SEP]", *current.split(), "[SEP]"]
+        assert batch["input_ids"].shape[1] == 12
+
+    @pytest.mark.parametrize("current", ["i am so glad you came who is it", "i am so glad you came who is it the"])
+    def test_the_current_utterance_is_never_cut_for_history(self, processor, current):
+        batch = processor(text=current, history=["yes"])
+        assert tokens_of(processor, batch) == ["[CLS]", *current.split(), "[SEP]"]
+
+    def test_an_utterance_that_alone_is_too_long_is_cut_at_its_end(self, processor):
+        batch = processor(text="i am so glad you came who is it the report awful lovely", history=["yes"])
+        assert tokens_of(processor, batch) == "[CLS] i am so glad you came who is it the [SEP]".split()
+
+    def test_too_long_with_byte_level_tokens(self):
+        processor = MerProcessor(wave_feature_extractor(), tiny_byte_tokenizer(), max_text_tokens=10)
+        for text in ("glad glad glad", "ágg lg ggl gl", "gl" * 30):
+            for history in (None, ["who is it"]):
+                batch = processor(text=text, history=history)
+                assert batch["input_ids"].shape[1] <= 10
+                ids = batch["input_ids"][0].tolist()
+                assert ids[0] == processor.tokenizer.cls_token_id
+                assert ids[-1] == processor.tokenizer.sep_token_id
+
+    def test_latest_turns_up_to_the_limit(self):
+        turns = ["yes", "no", "so", "it"]
+        for limit, kept in ((0, None), (2, "so it"), (4, "yes no so it"), (10, "yes no so it")):
+            processor = MerProcessor(wave_feature_extractor(), tiny_tokenizer(), max_history=limit)
+            expected = ["[CLS]", *([*kept.split(), "[SEP]"] if kept else []), "glad", "[SEP]"]
+            assert tokens_of(processor, processor(text="glad", history=turns)) == expected
+
+    def test_history_alone_is_text(self, processor):
+        batch = processor(audio=tone(), history=["who is it"])
+        assert tokens_of(processor, batch) == "[CLS] who is it [SEP]".split()
+
+    def test_tokenizer_is_left_as_it_was(self, processor):
+        before = processor.tokenizer.truncation_side
+        processor(text="glad", history=["yes no " * 20])
+        assert processor.tokenizer.truncation_side == before
+        assert len(processor.tokenizer("yes " * 40)["input_ids"]) == 42
+
+    def test_roberta_marks_the_current_utterance(self):
+        processor = MerProcessor(wave_feature_extractor(), tiny_byte_tokenizer())
+        batch = processor(text="gl", history=["g"])
+        assert tokens_of(processor, batch) == ["<s>", "g", "</s>", "</s>", "g", "l", "</s>"]
+        assert batch["token_type_ids"].tolist() == [[0, 0, 0, 0, 1, 1, 1]]
+
+
+class TestInputs:
+    def test_single_and_list(self, processor):
+        single = processor(audio=tone(), text="so glad", history=["yes"])
+        listed = processor(audio=[tone()], text=["so glad"], history=[["yes"]])
+        assert set(single) == {"input_ids", "attention_mask", "token_type_ids", "input_values", "audio_attention_mask"}
+        assert single["input_values"].shape == (1, 6400)
+        for name in single:
+            assert torch.equal(single[name], listed[name])
+
+    def test_batch_is_padded_on_the_right(self, processor):
+        batch = processor(audio=[tone(0.1), tone(0.2)], text=["glad", "i am so glad"])
+        assert batch["attention_mask"].tolist() == [[1, 1, 1, 0, 0, 0], [1] * 6]
+        assert batch["audio_attention_mask"].sum(dim=1).tolist() == [1600, 3200]
+        assert not batch["input_values"][0, 1600:].any()
+        assert batch["input_values"][0, :1600].mean() == pytest.approx(0, abs=1e-4)
+        assert batch["input_values"][0, :1600].std() == pytest.approx(1, abs=1e-2)
+        assert batch["audio_attention_mask"].dtype == torch.long
+
+    def test_missing_modalities(self, processor):
+        batch = processor(audio=[tone(), None, tone()], text=[None, "glad", "  "])
+        assert batch["audio_attention_mask"].any(dim=1).tolist() == [True, False, True]
+        assert batch["attention_mask"].any(dim=1).tolist() == [False, True, False]
+        assert "input_ids" not in processor(audio=[tone(), tone()])
+        assert "input_values" not in processor(text=["glad", "so"])
+
+    def test_nothing(self, processor):
+        with pytest.raises(ValueError, match="item 1 of the batch has neither audio nor text"):
+            processor(audio=[tone(), None], text=["glad", ""], history=[None, [""]])
+        with pytest.raises(ValueError, match="item 0 of the batch has neither"):
+            processor()
+        with pytest.raises(ValueError, match="nothing to process"):
+            processor(audio=[])
+
+    @pytest.mark.parametrize(
+        ("kwargs", "message"),
+        [
+            ({"audio": ["a", "b"], "text": ["x"]}, r"text must be a list of 2 items like the others, got 1 items"),
+            ({"audio": ["a", "b"], "text": "x"}, r"text must be a list of 2 items like the others, got a str"),
+            ({"text": ["x", "y"], "history": [["a"]]}, r"history must be a list of 2 items"),
+            ({"text": "x", "history": "who is it"}, r"history must be a list of utterances, got a str"),
+            ({"text": ["x"], "history": ["who is it"]}, r"history must be a list of utterances, got a str"),
+        ],
+    )
+    def test_lists_that_do_not_fit(self, processor, kwargs, message):
+        with pytest.raises(ValueError, match=message):
+            processor(**kwargs)
+
+    def test_paths_rates_and_numpy(self, processor, write_wav):
+        path = write_wav(rate=8000)
+        from_path = processor(audio=path)["input_values"]
+        from_array = processor(audio=tone(rate=8000), sampling_rate=8000, return_tensors="np")["input_values"]
+        assert isinstance(from_array, np.ndarray)
+        np.testing.assert_allclose(from_path.numpy(), from_array, atol=1e-3)
+
+    def test_a_list_of_numbers_is_one_recording(self, processor):
+        assert processor(audio=list(tone(0.1)))["input_values"].shape == (1, 1600)
+        assert processor(audio=tone(0.1).tolist())["input_values"].shape == (1, 1600)
+
+    def test_too_short_and_too_long(self, processor, write_wav):
+        with pytest.raises(AudioError, match=r"blip\.wav: 0\.020 s of audio is too short for a frame; at least 0\.05 s"):
+            processor(audio=write_wav("blip.wav", seconds=0.02))
+        with pytest.raises(AudioError, match="too short"):
+            processor(audio=tone(0.02))
+        processor.max_audio_seconds = 0.3
+        assert processor(audio=tone(0.4))["input_values"].shape == (1, 4800)
+
+    def test_silence_stays_finite(self, processor):
+        assert processor(audio=np.zeros(1600))["input_values"].isfinite().all()
+        mel = MerProcessor(mel_feature_extractor(), tiny_tokenizer())
+        assert mel(audio=np.zeros(1600))["input_features"].isfinite().all()
+
+    def test_settings_are_checked(self):
+        with pytest.raises(ValueError, match="max_text_tokens=3"):
+            MerProcessor(wave_feature_extractor(), tiny_tokenizer(), max_text_tokens=3)
+        slow = type("SlowTokenizer", (), {"is_fast": False})()
+        with pytest.raises(ValueError, match="SlowTokenizer is not a fast tokenizer"):
+            MerProcessor(wave_feature_extractor(), slow)
+
+
+class TestFrames:
+    @pytest.mark.parametrize("stride", [1, 2, 4])
+    @pytest.mark.parametrize("seconds", [0.05, 0.1, 0.123])
+    def test_log_mel_frames_do_not_depend_on_the_batch(self, stride, seconds):
+        processor = MerProcessor(mel_feature_extractor(stride), tiny_tokenizer())
+        alone = processor(audio=tone(seconds))
+        batch = processor(audio=[tone(0.31), tone(seconds)])
+        length = int(alone["audio_attention_mask"].sum())
+        assert alone["input_features"].shape == (1, length, 80 * stride)
+        assert batch["audio_attention_mask"][1].sum() == length
+        assert torch.equal(batch["input_features"][1, :length], alone["input_features"][0])
+        frames = 1 + (int(seconds * 16000) - 400) // 160
+        assert length in (frames // stride, -(-frames // stride))
+        assert length > 0
+
+    @pytest.mark.parametrize("speech_type", SPEECH_TYPES)
+    def test_frame_mask_and_times_are_the_models(self, speech_type):
+        model = LeMerForEmotionClassification(LeMerConfig(**tiny_settings(speech_type))).eval()
+        extractor = mel_feature_extractor() if speech_type == "wav2vec2-bert" else wave_feature_extractor()
+        processor = MerProcessor(extractor, tiny_tokenizer())
+        batch = processor(audio=[tone(0.2), tone(0.41)], text=["glad", "so"])
+        output = model(**batch, output_attentions=True)
+        seconds = 2 * 160 / 16000 if speech_type == "wav2vec2-bert" else 40 / 16000
+        for row, length in enumerate((0.2, 0.41)):
+            count = int(output.speech_mask[row].sum())
+            assert count * seconds == pytest.approx(length, abs=2.5 * seconds)
+            times = processor.frame_times(count, model.config.speech_config)
+            assert times[0] == pytest.approx(seconds / 2)
+            assert np.diff(times) == pytest.approx(seconds)
+            assert times[-1] < length
+
+    def test_model_agrees_on_a_padded_batch(self):
+        model = LeMerForEmotionClassification(LeMerConfig(**tiny_settings("wav2vec2-bert"))).eval()
+        processor = MerProcessor(mel_feature_extractor(), tiny_tokenizer())
+        together = model(**processor(audio=[tone(0.41), tone(0.2)], text=["so glad you came", "yes"])).logits
+        alone = model(**processor(audio=tone(0.2), text="yes")).logits
+        torch.testing.assert_close(together[1], alone[0], rtol=0, atol=1e-5)
+
+
+class TestWords:
+    def test_pieces_are_joined(self):
+        processor = MerProcessor(wave_feature_extractor(), tiny_tokenizer())
+        batch = processor(text="So happy, you CAME!", history=["who is  it ?"], return_words=True)
+        assert batch["words"] == [
+            [
+                ("who", [1], False), ("is", [2], False), ("it", [3], False), ("?", [4], False),
+                ("So", [6], True), ("happy,", [7, 8, 9, 10, 11, 12], True), ("you", [13], True), ("CAME!", [14, 15], True),
+            ]
+        ]  # fmt: skip
+
+    def test_byte_level_tokens(self):
+        processor = MerProcessor(wave_feature_extractor(), tiny_byte_tokenizer())
+        words = processor(text="so glad, né", history=["a gl"], return_words=True)["words"][0]
+        assert [word for word, _, _ in words] == ["a", "gl", "so", "glad,", "né"]
+        assert [current for *_, current in words] == [False, False, True, True, True]
+        batch = processor(text="so glad, né", history=["a gl"])
+        spelled = processor.tokenizer.convert_ids_to_tokens(batch["input_ids"][0].tolist())
+        assert ["".join(spelled[i] for i in positions).strip("Ġ") for _, positions, _ in words] == ["a", "gl", "so", "glad,", "nÃ©"]
+
+    def test_rows_without_text(self):
+        processor = MerProcessor(wave_feature_extractor(), tiny_tokenizer())
+        batch = processor(audio=[tone(), tone()], text=["yes", None], return_words=True)
+        assert batch["words"] == [[("yes", [1], True)], []]
+        assert processor(audio=[tone(), tone()], return_words=True)["words"] == [[], []]
+
+
+class TestSaving:
+    @pytest.mark.parametrize("extractor", [wave_feature_extractor, mel_feature_extractor])
+    @pytest.mark.parametrize("store", [None, tiny_store()])
+    def test_round_trip(self, tmp_path, extractor, store):
+        processor = MerProcessor(
+            extractor(), tiny_tokenizer(), label_store=store, max_history=3, max_text_tokens=20, max_audio_seconds=5.0
+        )
+        processor(text="glad", history=["yes no " * 20])
+        processor.save_pretrained(tmp_path)
+        again = MerProcessor.from_pretrained(tmp_path)
+        assert (again.max_history, again.max_text_tokens, again.max_audio_seconds) == (3, 20, 5.0)
+        assert (again.label_store is None) == (store is None)
+        if store is not None:
+            assert again.label_store.to_dict() == store.to_dict()
+            assert torch.equal(again.label_store.tonal_embeddings, store.tonal_embeddings)
+            assert processor.label_store is store
+        assert "label_store" not in json.loads((tmp_path / "processor_config.json").read_text())
+        ours, theirs = (p(audio=tone(), text="so glad", history=["yes"]) for p in (processor, again))
+        for name in ours:
+            assert torch.equal(ours[name], theirs[name])
+
+    def test_a_store_that_was_removed_does_not_come_back(self, tmp_path):
+        processor = MerProcessor(wave_feature_extractor(), tiny_tokenizer(), label_store=tiny_store())
+        processor.save_pretrained(tmp_path)
+        processor.label_store = None
+        processor.save_pretrained(tmp_path)
+        assert MerProcessor.from_pretrained(tmp_path).label_store is None
+
+    def test_auto_processor(self, tiny_checkpoint):
+        folder, _ = tiny_checkpoint()
+        assert isinstance(AutoProcessor.from_pretrained(folder), MerProcessor)
+
+    def test_inputs_are_the_models(self, tiny_checkpoint):
+        folder, model = tiny_checkpoint()
+        batch = MerProcessor.from_pretrained(folder)(audio=tone(), text="glad")
+        assert set(batch) == set(make_batch(model.config))
+        assert model(**batch).logits.shape == (1, 4)
