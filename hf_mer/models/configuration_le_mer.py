@@ -92,6 +92,8 @@ class LeMerConfig(PreTrainedConfig):
         self.freeze = list(freeze or [])
         self.initializer_range = initializer_range
         self._check()
+        if not type(self).__module__.startswith("transformers_modules."):
+            kwargs.pop("custom_pipelines", None)  # the installed package has registered its own, which needs no trust
         super().__init__(**kwargs)
 
     @property

@@ -2,8 +2,6 @@
 
 import inspect
 import os
-import shutil
-from pathlib import Path
 from typing import Any
 
 import torch
@@ -220,17 +218,16 @@ class MerPreTrainedModel(PreTrainedModel):
 
         The configuration names every Auto class that the checkpoint serves, and the pipeline.
         """
-        code = Path(__file__).with_name("pipeline_mer.py")
+        # imported here, so that transformers copies the file with the others whenever a model is saved or loaded as remote code
+        from .pipeline_mer import PIPELINE_TASK, MultimodalEmotionRecognitionPipeline
+
         if self.is_remote_code():
             entry = f"{type(self).__module__.rpartition('.')[2]}.{type(self).__name__}"
             known = getattr(self.config, "auto_map", None) or {}
             self.config.auto_map = {**known, "AutoModel": entry, "AutoModelForAudioClassification": entry}
-            if code.exists():
-                task = {"impl": "pipeline_mer.MultimodalEmotionRecognitionPipeline", "pt": ["AutoModelForAudioClassification"]}
-                self.config.custom_pipelines = {"multimodal-emotion-recognition": task}
+            pipeline = f"pipeline_mer.{MultimodalEmotionRecognitionPipeline.__name__}"
+            self.config.custom_pipelines = {PIPELINE_TASK: {"impl": pipeline, "pt": ["AutoModelForAudioClassification"]}}
         super().save_pretrained(save_directory, is_main_process=is_main_process, **kwargs)
-        if self.is_remote_code() and code.exists() and is_main_process:
-            shutil.copyfile(code, Path(save_directory) / code.name)
 
 
 def receptive_field(config: PreTrainedConfig) -> int:

@@ -1,0 +1,130 @@
+"""A saved folder loads where the package is not installed, and asks for no trust where it is.
+
+Every check runs in a process of its own with an empty cache; the ones without the package cannot import it from anywhere.
+"""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import soundfile
+from model_tester import make_batch, tone
+from safetensors.torch import save_file
+
+
+ROOT = Path(__file__).parents[2]
+WITHOUT_PACKAGE = """
+import sys
+sys.modules["hf_mer"] = None
+"""
+COMMON = """
+import json, sys
+import torch
+from safetensors.torch import load_file
+folder, wav, batch_file, out = sys.argv[1:5]
+batch = load_file(batch_file)
+result = {}
+"""
+LOADS = """
+from transformers import AutoConfig, AutoModel, AutoModelForAudioClassification, AutoProcessor, pipeline
+config = AutoConfig.from_pretrained(folder, **trust)
+result["config"] = type(config).__name__, config.fusion, type(config).__module__.split(".")[0]
+processor = AutoProcessor.from_pretrained(folder, **trust)
+result["processor"] = type(processor).__name__, processor.label_store.labels, processor.max_text_tokens
+for auto in (AutoModel, AutoModelForAudioClassification):
+    model = auto.from_pretrained(folder, **trust)
+    result[auto.__name__] = model(**batch).logits.tolist()
+"""
+PIPELINE = """
+recognise = pipeline("multimodal-emotion-recognition", model=folder, **trust)
+result["pipeline"] = recognise(wav, text="so glad", history=["who is it ?"])
+result["pipeline_class"] = type(recognise).__name__, type(recognise).__module__.split(".")[0]
+"""
+RESAVE = """
+model.save_pretrained(out)
+processor.save_pretrained(out)
+result["files"] = sorted(p.name for p in __import__("pathlib").Path(out).iterdir())
+"""
+PRINT = """
+print("RESULT" + json.dumps(result))
+"""
+
+
+def run(code, tmp_path, *arguments, python_path=""):
+    environment = {
+        **os.environ,
+        "HF_HOME": str(tmp_path / "home"),
+        "HF_HUB_OFFLINE": "1",
+        "PYTHONPATH": python_path,
+        "OMP_NUM_THREADS": "1",
+    }
+    for name in ("HF_MODULES_CACHE", "HF_HUB_CACHE", "TRANSFORMERS_CACHE"):
+        environment.pop(name, None)
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.mkdir(exist_ok=True)
+    command = [sys.executable, "-c", code, *map(str, arguments)]
+    done = subprocess.run(
+        command, cwd=elsewhere, env=environment, capture_output=True, text=True, stdin=subprocess.DEVNULL, timeout=120
+    )
+    assert done.returncode == 0, done.stderr[-3000:]
+    return json.loads(done.stdout.split("RESULT")[-1])
+
+
+@pytest.fixture
+def saved(tiny_checkpoint, tmp_path):
+    """Folder, model, and the arguments of `run`."""
+    folder, model = tiny_checkpoint()
+    soundfile.write(tmp_path / "speech.wav", tone(), 16000)
+    batch = make_batch(model.config)
+    save_file(batch, str(tmp_path / "batch.safetensors"))
+    logits = model(**batch).logits.tolist()
+    return folder, logits, (tmp_path / "speech.wav", tmp_path / "batch.safetensors", tmp_path / "resaved")
+
+
+def close(result, logits):
+    for name in ("AutoModel", "AutoModelForAudioClassification"):
+        for row, expected in zip(result[name], logits, strict=True):
+            assert row == pytest.approx(expected, abs=1e-5)
+
+
+def test_code_travels_with_the_folder(saved):
+    names = {path.name for path in Path(saved[0]).iterdir()}
+    code = {
+        "configuration_le_mer.py", "modeling_le_mer.py", "modeling_mer.py", "mer_layers.py", "mer_losses.py", "mer_outputs.py",
+        "label_store.py", "processing_mer.py", "pipeline_mer.py", "audio_mer.py",
+    }  # fmt: skip
+    assert code <= names
+    assert {"model.safetensors", "label_store.json", "label_store.safetensors", "tokenizer.json"} <= names
+    config = json.loads(Path(saved[0], "config.json").read_text())
+    assert set(config["auto_map"]) == {"AutoConfig", "AutoModel", "AutoModelForAudioClassification"}
+
+
+def test_without_the_package(saved, tmp_path):
+    """Loads from the folder alone; what it saves again, before any pipeline was used, loads too, in yet another process."""
+    folder, logits, rest = saved
+    trusting = 'trust = {"trust_remote_code": True}\n'
+    first = run(WITHOUT_PACKAGE + COMMON + trusting + LOADS + RESAVE + PIPELINE + PRINT, tmp_path, folder, *rest)
+    close(first, logits)
+    assert first["config"] == ["LeMerConfig", "constraint", "transformers_modules"]
+    assert first["processor"] == ["MerProcessor", ["angry", "happy", "neutral", "sad"], 40]
+    assert first["pipeline_class"] == ["MultimodalEmotionRecognitionPipeline", "transformers_modules"]
+    assert sum(item["score"] for item in first["pipeline"]) == pytest.approx(1, abs=1e-4)
+
+    (tmp_path / "home").rename(tmp_path / "first_home")  # the second process starts with nothing either
+    second = run(WITHOUT_PACKAGE + COMMON + trusting + LOADS + PIPELINE + PRINT, tmp_path, rest[-1], *rest)
+    close(second, logits)
+    assert second["pipeline"] == first["pipeline"]
+    assert set(first["files"]) == {path.name for path in Path(folder).iterdir()}
+
+
+def test_with_the_package_no_trust_is_asked(saved, tmp_path):
+    folder, logits, rest = saved
+    code = "import hf_mer.models\n" + COMMON + "trust = {}\n" + LOADS + RESAVE + PIPELINE + PRINT
+    result = run(code, tmp_path, folder, *rest, python_path=str(ROOT))
+    close(result, logits)
+    assert result["config"] == ["LeMerConfig", "constraint", "hf_mer"]
+    assert result["pipeline_class"] == ["MultimodalEmotionRecognitionPipeline", "hf_mer"]
+    assert "custom_pipelines" in json.loads(Path(rest[-1], "config.json").read_text())
