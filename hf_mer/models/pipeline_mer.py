@@ -1,10 +1,11 @@
 """Pipeline-style inference: from a recording, a sentence, or both, to emotions with scores."""
 
+import os
 from typing import Any
 
 import numpy as np
 import torch
-from torch.utils.data import DataLoader
+from torch.utils.data import DataLoader, Dataset
 from transformers import AutoModelForAudioClassification, Pipeline
 from transformers.pipelines import PIPELINE_REGISTRY
 from transformers.pipelines.pt_utils import PipelineDataset, PipelineIterator
@@ -57,7 +58,18 @@ class MultimodalEmotionRecognitionPipeline(Pipeline):
         """
         if text is not None or history is not None:
             inputs = _merge(inputs, text, history)
+        if isinstance(inputs, (list, tuple)):
+            inputs = list(inputs)
+            if not inputs:
+                return []
+        elif hasattr(inputs, "column_names"):  # of `datasets`, which are not datasets to PyTorch
+            inputs = _Rows(inputs) if hasattr(inputs, "__len__") else (row for row in inputs)
         return super().__call__(inputs, **kwargs)
+
+    def save_pretrained(self, save_directory: str | os.PathLike, **kwargs: Any) -> None:
+        """Saves model and processor, and with them the pipeline."""
+        self.model.save_pretrained(save_directory, **kwargs)
+        self.processor.save_pretrained(save_directory, **kwargs)
 
     def _sanitize_parameters(
         self, top_k: int | None = None, return_attention: bool | None = None, sampling_rate: int | None = None, **kwargs: Any
@@ -76,7 +88,7 @@ class MultimodalEmotionRecognitionPipeline(Pipeline):
     def preprocess(self, inputs: Any, sampling_rate: int | None = None) -> dict[str, Any]:
         """Loads one utterance and computes its features; padding waits for the batch."""
         audio, text, history = inputs, None, None
-        if isinstance(inputs, dict) and ({"audio", "text"} & set(inputs)):
+        if _is_utterance(inputs):
             audio, text, history = inputs.get("audio"), inputs.get("text"), inputs.get("history")
             sampling_rate = inputs.get("sampling_rate", sampling_rate)
         audio = audio if "speech" in self.model.config.modalities else None
@@ -94,7 +106,7 @@ class MultimodalEmotionRecognitionPipeline(Pipeline):
         dataset = (PipelineDataset if sized else PipelineIterator)(inputs, self.preprocess, preprocess_params)
         loader = DataLoader(dataset, num_workers=num_workers if sized else 0, batch_size=batch_size, collate_fn=_join)
         model_iterator = PipelineIterator(loader, self.forward, forward_params, loader_batch_size=batch_size)
-        return PipelineIterator(model_iterator, self.postprocess, postprocess_params)
+        return _Results(model_iterator, self.postprocess, postprocess_params, len(inputs) if sized else None)
 
     def _forward(self, model_inputs: dict[str, Any], return_attention: bool = False) -> dict[str, Any]:
         batch = self.processor.collate(**model_inputs, return_words=return_attention)
@@ -151,12 +163,44 @@ def register_pipeline() -> None:
         )
 
 
+class _Results(PipelineIterator):
+    """Knows the number of utterances, where the base class gives the number of batches."""
+
+    def __init__(self, loader: Any, infer: Any, params: dict, size: int | None):
+        super().__init__(loader, infer, params)
+        self.size = size
+
+    def __len__(self) -> int:
+        return len(self.loader) if self.size is None else self.size
+
+
+class _Rows(Dataset):
+    """A dataset of `datasets` as one of PyTorch."""
+
+    def __init__(self, rows: Any):
+        self.rows = rows
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    def __getitem__(self, index: int) -> dict[str, Any]:
+        return self.rows[index]
+
+
+def _is_utterance(item: Any) -> bool:
+    """A dictionary of modalities, not the dictionary of one recording."""
+    return isinstance(item, dict) and bool({"audio", "text", "history"} & set(item))
+
+
 def _merge(inputs: Any, text: Any, history: Any) -> Any:
     """One dictionary per utterance out of inputs and the keywords beside them."""
     if not isinstance(inputs, (list, tuple)) and not (inputs is None and isinstance(text, (list, tuple))):
-        given = dict(inputs) if isinstance(inputs, dict) and "audio" in inputs else {"audio": inputs}
-        return {**given, "text": text if text is not None else given.get("text"), "history": history}
+        given = dict(inputs) if _is_utterance(inputs) else {"audio": inputs}
+        return {**given, **{name: value for name, value in (("text", text), ("history", history)) if value is not None}}
     size = len(inputs) if inputs is not None else len(text)
+    for name, column in (("text", text), ("history", history)):
+        if isinstance(column, str):
+            raise ValueError(f"{name} must be a list of {size}, one for each input, got a str")
     columns = [list(column) if column is not None else [None] * size for column in (inputs, text, history)]
     for name, column in zip(("text", "history"), columns[1:], strict=True):
         if len(column) != size:

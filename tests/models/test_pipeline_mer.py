@@ -1,0 +1,247 @@
+import json
+from pathlib import Path
+
+import datasets
+import numpy as np
+import pytest
+import torch
+from model_tester import LABELS, save_tiny_checkpoint, tiny_store, tone
+from transformers import pipeline
+
+from hf_mer.models import PIPELINE_TASK, LeMerForEmotionClassification, MerProcessor, MultimodalEmotionRecognitionPipeline
+from hf_mer.models.audio_mer import AudioError
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    return save_tiny_checkpoint(tmp_path_factory.mktemp("pipeline") / "checkpoint")[0]
+
+
+@pytest.fixture(scope="module")
+def recognise(folder):
+    return pipeline(PIPELINE_TASK, model=folder, device="cpu")
+
+
+def scores(result):
+    return {item["label"]: item["score"] for item in result}
+
+
+def close(result, expected):
+    assert scores(result) == pytest.approx(scores(expected), abs=1e-5)
+
+
+@pytest.fixture
+def expected(recognise):
+    """What model and processor say when they are used by hand."""
+
+    def by_hand(audio=None, text=None, history=None):
+        with torch.no_grad():
+            logits = recognise.model(**recognise.processor(audio=audio, text=text, history=history)).logits[0]
+        return [{"label": label, "score": score} for label, score in zip(LABELS, logits.softmax(-1).tolist(), strict=True)]
+
+    return by_hand
+
+
+class TestOneUtterance:
+    def test_kinds_of_audio(self, recognise, expected, write_wav):
+        assert isinstance(recognise, MultimodalEmotionRecognitionPipeline)
+        path = write_wav()
+        reference = expected(audio=path)
+        content = Path(path).read_bytes()
+        array = tone()
+        for source in (path, content, array, torch.from_numpy(array), {"audio": path}, {"array": array, "sampling_rate": 16000},
+                       {"raw": array, "sampling_rate": 16000}, {"path": path, "bytes": None}, {"path": "gone.wav", "bytes": content}):  # fmt: skip
+            result = recognise(source)
+            assert scores(result) == pytest.approx(scores(reference), abs=1e-3)
+            assert [item["score"] for item in result] == sorted((item["score"] for item in result), reverse=True)
+            assert sum(item["score"] for item in result) == pytest.approx(1, abs=1e-5)
+
+    def test_rate_of_an_array(self, recognise, expected):
+        reference = expected(audio={"array": tone(rate=8000), "sampling_rate": 8000})
+        close(recognise(tone(rate=8000), sampling_rate=8000), reference)
+        close(recognise({"audio": tone(rate=8000), "sampling_rate": 8000}), reference)
+
+    def test_text_and_history(self, recognise, expected, write_wav):
+        path = write_wav()
+        both = expected(audio=path, text="so glad", history=["who is it"])
+        close(recognise(path, text="so glad", history=["who is it"]), both)
+        close(recognise({"audio": path, "text": "so glad", "history": ["who is it"]}), both)
+        close(recognise({"audio": path, "history": ["who is it"]}, text="so glad"), both)
+        close(recognise({"audio": path, "text": "so glad"}, history=["who is it"]), both)
+        text = expected(text="so glad", history=["who is it"])
+        close(recognise({"text": "so glad", "history": ["who is it"]}), text)
+        close(recognise(text="so glad", history=["who is it"]), text)
+        close(recognise({"text": "so glad"}, history=["who is it"]), text)
+        assert abs(scores(both)["sad"] - scores(text)["sad"]) > 1e-4
+
+    def test_top_k(self, recognise):
+        everything = recognise(text="so glad")
+        assert len(everything) == 4
+        assert recognise(text="so glad", top_k=2) == everything[:2]
+        assert len(recognise(text="so glad", top_k=9)) == 4
+
+
+class TestManyUtterances:
+    @pytest.fixture
+    def items(self, write_wav):
+        return [
+            {"audio": write_wav("a.wav", 0.4), "text": "so glad", "history": ["who is it"]},
+            {"audio": write_wav("b.wav", 0.2, pitch=330.0), "text": None},
+            {"text": "awful day"},
+            {"audio": write_wav("c.wav", 0.3, pitch=110.0), "text": "yes", "history": []},
+            {"audio": write_wav("d.wav", 0.1, pitch=150.0), "text": "i am so glad you came"},
+        ]
+
+    @pytest.mark.parametrize("batch_size", [1, 2, 4])
+    @pytest.mark.parametrize("return_attention", [False, True])
+    def test_batches_change_nothing(self, recognise, items, batch_size, return_attention):
+        single = [recognise(item, return_attention=return_attention) for item in items]
+        listed = recognise(items, batch_size=batch_size, return_attention=return_attention)
+        assert isinstance(listed, list)
+        assert len(listed) == 5
+        for given, alone in zip(listed, single, strict=True):
+            if return_attention:
+                close(given["scores"], alone["scores"])
+                assert [(word["word"], word["current"]) for word in given["words"]] == [
+                    (word["word"], word["current"]) for word in alone["words"]
+                ]
+                assert given["frames"] == pytest.approx(alone["frames"], abs=1e-5) if not alone["frames"] else True
+                for name in alone["frames"]:
+                    assert given["frames"][name] == pytest.approx(alone["frames"][name], abs=1e-5)
+                for mine, theirs in zip(given["words"], alone["words"], strict=True):
+                    assert mine["sad"] == pytest.approx(theirs["sad"], abs=1e-5)
+            else:
+                close(given, alone)
+
+    def test_generator(self, recognise, items):
+        results = recognise((item for item in items), batch_size=2)
+        assert not isinstance(results, list)
+        for given, alone in zip(results, [recognise(item) for item in items], strict=True):
+            close(given, alone)
+
+    @pytest.mark.parametrize("as_audio", [False, True])
+    def test_rows_of_datasets(self, recognise, items, as_audio):
+        rows = [{"audio": item.get("audio"), "text": item.get("text"), "history": item.get("history") or []} for item in items]
+        rows = datasets.Dataset.from_list(rows)
+        if as_audio:
+            rows = rows.cast_column("audio", datasets.Audio(sampling_rate=16000, decode=False))
+        results = recognise(rows, batch_size=2)
+        assert len(results) == 5
+        for given, alone in zip(results, [recognise(item) for item in items], strict=True):
+            close(given, alone)
+        close(recognise(rows[0]), next(iter(results)))
+
+    def test_columns_beside_a_list(self, recognise, items):
+        paths = [item.get("audio") for item in items]
+        texts = [item.get("text") for item in items]
+        histories = [item.get("history") for item in items]
+        for given, alone in zip(recognise(paths, text=texts, history=histories, batch_size=3), items, strict=True):
+            close(given, recognise(alone))
+        for given, text in zip(recognise(text=["so glad", "awful"]), ["so glad", "awful"], strict=True):
+            close(given, recognise(text=text))
+
+    def test_workers(self, recognise, items):
+        for given, alone in zip(recognise(items, batch_size=2, num_workers=1), items, strict=True):
+            close(given, recognise(alone))
+
+    def test_nothing(self, recognise):
+        assert recognise([]) == []
+
+
+class TestAttention:
+    def test_content(self, recognise, write_wav):
+        path = write_wav()
+        result = recognise(path, text="so happy!", history=["who is it"], return_attention=True)
+        assert set(result) == {"scores", "words", "frames"}
+        close(result["scores"], recognise(path, text="so happy!", history=["who is it"]))
+        assert [(word["word"], word["current"]) for word in result["words"]] == [
+            ("who", False), ("is", False), ("it", False), ("so", True), ("happy!", True),
+        ]  # fmt: skip
+        with torch.no_grad():
+            batch = recognise.processor(audio=path, text="so happy!", history=["who is it"])
+            output = recognise.model(**batch, output_attentions=True)
+        # [CLS] who is it [SEP] so h ##a ##p ##p ##y ! [SEP]
+        for label, value in zip(LABELS, output.text_label_attention[0, 6:12].mean(dim=0).tolist(), strict=True):
+            assert result["words"][4][label] == pytest.approx(value, abs=1e-6)
+        frames = result["frames"]
+        assert set(frames) == {"seconds", *LABELS}
+        assert frames["sad"] == pytest.approx(output.speech_label_attention[0, :, 3].tolist(), abs=1e-6)
+        assert len(frames["seconds"]) == len(frames["sad"]) == int(output.speech_mask.sum())
+        assert frames["seconds"][-1] < 0.4
+        json.dumps(result)
+
+    def test_missing_modalities(self, recognise, write_wav):
+        assert recognise(text="so", return_attention=True)["frames"] == {}
+        assert recognise(write_wav(), return_attention=True)["words"] == []
+
+    def test_one_frame_or_word_in_a_batch(self, recognise, write_wav):
+        items = [{"text": "so"}, {"text": "so"}, {"audio": write_wav(), "text": "so glad"}]
+        results = recognise(items, batch_size=3, return_attention=True)
+        assert [len(result["words"]) for result in results] == [1, 1, 2]
+
+    def test_model_without_label_embeddings(self, tiny_checkpoint, write_wav):
+        folder, _ = tiny_checkpoint(fusion="vanilla", text_label_init="none", tonal_label_init="none", with_store=False)
+        result = pipeline(PIPELINE_TASK, model=folder)(write_wav(), text="so", return_attention=True)
+        assert result["words"] == []
+        assert result["frames"] == {}
+        assert len(result["scores"]) == 4
+
+
+class TestOtherModels:
+    def test_text_only(self, tiny_checkpoint, write_wav):
+        recognise = pipeline(PIPELINE_TASK, model=tiny_checkpoint(modalities=["text"])[0])
+        close(recognise({"audio": write_wav(), "text": "so glad"}), recognise(text="so glad"))
+        with pytest.raises(ValueError, match="nothing that this model can use; it wants text"):
+            recognise(write_wav("b.wav"))
+
+    def test_log_mel_encoder(self, tiny_checkpoint, write_wav):
+        folder, _ = tiny_checkpoint(speech_type="wav2vec2-bert")
+        recognise = pipeline(PIPELINE_TASK, model=folder)
+        items = [{"audio": write_wav("a.wav", 0.4), "text": "so"}, {"audio": write_wav("b.wav", 0.2), "text": "yes no"}]
+        for given, alone in zip(recognise(items, batch_size=2), items, strict=True):
+            close(given, recognise(alone))
+
+    def test_half_precision(self, folder, write_wav, recognise):
+        half = pipeline(PIPELINE_TASK, model=folder, dtype=torch.bfloat16)
+        assert half.model.dtype == torch.bfloat16
+        path = write_wav()
+        result = half(path, text="so glad", return_attention=True)
+        assert scores(result["scores"]) == pytest.approx(scores(recognise(path, text="so glad")), abs=0.1)
+
+    def test_saving(self, recognise, tmp_path, write_wav):
+        recognise.save_pretrained(tmp_path)
+        again = pipeline(PIPELINE_TASK, model=str(tmp_path))
+        assert again.processor.label_store.labels == LABELS
+        close(again(write_wav(), text="so"), recognise(write_wav(), text="so"))
+
+    def test_store_of_other_classes(self, folder):
+        processor = MerProcessor.from_pretrained(folder)
+        processor.label_store = tiny_store(labels=LABELS[::-1])
+        model = LeMerForEmotionClassification.from_pretrained(folder)
+        with pytest.raises(ValueError, match="they do not belong together"):
+            MultimodalEmotionRecognitionPipeline(model=model, processor=processor)
+
+
+class TestBadInput:
+    def test_arguments(self, recognise):
+        with pytest.raises(TypeError, match=r"unknown argument \['topk'\]; known are top_k"):
+            recognise(text="so", topk=2)
+        with pytest.raises(ValueError, match="top_k=0 must be at least 1"):
+            recognise(text="so", top_k=0)
+        with pytest.raises(ValueError, match="text has 1 items, the inputs 2"):
+            recognise([tone(), tone()], text=["so"])
+        with pytest.raises(ValueError, match="text must be a list of 2"):
+            recognise([tone(), tone()], text="so")
+        with pytest.raises(ValueError, match="history must be a list of utterances"):
+            recognise(text="so", history="who is it")
+
+    def test_audio(self, recognise, tmp_path):
+        with pytest.raises(AudioError, match=r"gone\.wav: no such audio file"):
+            recognise(str(tmp_path / "gone.wav"))
+        with pytest.raises(AudioError, match="too short"):
+            recognise(np.zeros(100, dtype=np.float32))
+
+    def test_nothing_to_use(self, recognise):
+        for item in ({"text": ""}, {"audio": None, "text": None}, None):
+            with pytest.raises(ValueError, match="nothing that this model can use"):
+                recognise(item)
