@@ -1,4 +1,4 @@
-"""Fixtures that every part of the suite shares: tiny encoders with random weights, a small tokenizer, short recordings."""
+"""Fixtures that every part of the suite shares: tiny random encoders, a small tokenizer, short recordings."""
 
 import os
 import random
@@ -10,7 +10,9 @@ import pytest
 
 os.environ.setdefault("HF_HUB_OFFLINE", "1")
 os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
-sys.path.insert(0, str(Path(__file__).parent / "models"))  # model_tester, the base class that every model's tests inherit
+sys.path.insert(
+    0, str(Path(__file__).parent / "models")
+)  # model_tester, the base class that every model's tests inherit
 
 
 @pytest.fixture(autouse=True)
@@ -77,7 +79,9 @@ def write_wav(tmp_path):
     import soundfile
     from model_tester import tone
 
-    def write(name: str = "speech.wav", seconds: float = 0.4, rate: int = 16000, channels: int = 1, pitch: float = 220.0):
+    def write(
+        name: str = "speech.wav", seconds: float = 0.4, rate: int = 16000, channels: int = 1, pitch: float = 220.0
+    ):
         samples = tone(seconds, rate, pitch)
         path = tmp_path / name
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -89,7 +93,7 @@ def write_wav(tmp_path):
 
 @pytest.fixture
 def tiny_checkpoint(tmp_path):
-    """`tiny_checkpoint(speech_type="wav2vec2", **config)`: a folder with model, processor and label store, and the model."""
+    """`tiny_checkpoint(speech_type="wav2vec2", **config)`: a folder of model, processor and store, and the model."""
     from model_tester import save_tiny_checkpoint
 
     def make(name: str = "checkpoint", speech_type: str = "wav2vec2", with_store: bool = True, **config):

@@ -27,30 +27,56 @@ from transformers import (
 
 from hf_mer.models import LabelEmbeddingStore, LeMerConfig, LeMerForEmotionClassification, MerProcessor
 
-
 LABELS = ["angry", "happy", "neutral", "sad"]
 SPEECH_TYPES = ["wav2vec2", "wav2vec2-conformer", "wav2vec2-bert", "hubert", "wavlm", "data2vec-audio"]
-WORDS = "i am so glad you came who is it the report awful lovely what a day yes no . , ! ?".split()
+WORDS = [
+    "i",
+    "am",
+    "so",
+    "glad",
+    "you",
+    "came",
+    "who",
+    "is",
+    "it",
+    "the",
+    "report",
+    "awful",
+    "lovely",
+    "what",
+    "a",
+    "day",
+    "yes",
+    "no",
+    ".",
+    ",",
+    "!",
+    "?",
+]
 HOP = 40  # samples from one frame of the tiny encoders to the next
 VOCAB_SIZE = 90
 
 
 def tiny_speech_config(model_type: str = "wav2vec2", **overrides) -> PreTrainedConfig:
     """Two layers, 16 wide, without dropout; 40 samples (or one log-mel frame) per frame."""
-    settings = dict(
+    settings: dict = dict(  # noqa: C408
         hidden_size=16, num_hidden_layers=2, num_attention_heads=2, intermediate_size=24, vocab_size=8,
         hidden_dropout=0.0, attention_dropout=0.0, activation_dropout=0.0, feat_proj_dropout=0.0, final_dropout=0.0,
         conformer_conv_dropout=0.0, layerdrop=0.0, mask_time_prob=0.0, mask_feature_prob=0.0,
         conv_depthwise_kernel_size=7, num_conv_pos_embeddings=8, num_conv_pos_embedding_groups=2,
     )  # fmt: skip
     if model_type == "wav2vec2-bert":
-        settings.update(feature_projection_input_dim=160, left_max_position_embeddings=8, right_max_position_embeddings=4)
+        settings.update(
+            feature_projection_input_dim=160, left_max_position_embeddings=8, right_max_position_embeddings=4
+        )
     else:
         settings.update(conv_dim=[8, 8], conv_kernel=[10, 4], conv_stride=[10, 4], num_feat_extract_layers=2)
     if model_type == "data2vec-audio":
         settings.update(conv_pos_kernel_size=5, num_conv_pos_embeddings=2)
     if model_type in ("wav2vec2", "wav2vec2-conformer"):
-        settings.update(num_codevectors_per_group=6, num_codevector_groups=2, codevector_dim=12, proj_codevector_dim=10)
+        settings.update(
+            num_codevectors_per_group=6, num_codevector_groups=2, codevector_dim=12, proj_codevector_dim=10
+        )
     if model_type == "wav2vec2":
         settings.update(feat_extract_norm="group")
     return AutoConfig.for_model(model_type, **{**settings, **overrides})
@@ -58,7 +84,7 @@ def tiny_speech_config(model_type: str = "wav2vec2", **overrides) -> PreTrainedC
 
 def tiny_text_config(model_type: str = "bert", **overrides) -> PreTrainedConfig:
     """Two layers, 12 wide, without dropout."""
-    settings = dict(vocab_size=VOCAB_SIZE, max_position_embeddings=64)
+    settings: dict = {"vocab_size": VOCAB_SIZE, "max_position_embeddings": 64}
     if model_type == "distilbert":
         settings.update(dim=12, n_layers=2, n_heads=2, hidden_dim=24, dropout=0.0, attention_dropout=0.0)
     else:
@@ -111,7 +137,9 @@ def tone(seconds: float = 0.4, rate: int = 16000, pitch: float = 220.0) -> np.nd
     return (0.5 * np.sin(2 * np.pi * pitch * time) + 0.01 * noise).astype(np.float32)
 
 
-def tiny_store(text_dim: int | None = 12, tonal_dim: int | None = 16, labels: list[str] = LABELS) -> LabelEmbeddingStore:
+def tiny_store(
+    text_dim: int | None = 12, tonal_dim: int | None = 16, labels: list[str] = LABELS
+) -> LabelEmbeddingStore:
     generator = torch.Generator().manual_seed(1)
     size = len(labels)
     return LabelEmbeddingStore(
@@ -148,7 +176,7 @@ def make_batch(
     seed: int = 0,
     labels: list[int] | None = None,
 ) -> dict[str, torch.Tensor]:
-    """Random inputs; an utterance's content depends on the seed and its row, not on the batch. Lengths in tokens and encoder frames."""
+    """Random inputs that depend on seed and row, not on the batch. Lengths in tokens and encoder frames."""
     rows = range(len(tokens))
     batch: dict[str, torch.Tensor] = {}
     if "text" in config.modalities and len(no_text) < len(tokens):
@@ -426,7 +454,10 @@ class MerModelTests:
     def test_learns_eight_utterances_by_heart(self):
         model = self.make_model().train()
         batch = make_batch(
-            model.config, tokens=[5, 7, 4, 6, 8, 5, 7, 6], frames=[8, 12, 10, 9, 14, 8, 11, 10], labels=[0, 1, 2, 3] * 2
+            model.config,
+            tokens=[5, 7, 4, 6, 8, 5, 7, 6],
+            frames=[8, 12, 10, 9, 14, 8, 11, 10],
+            labels=[0, 1, 2, 3] * 2,
         )
         optimizer = torch.optim.AdamW([p for p in model.parameters() if p.requires_grad], lr=5e-3)
         for step in range(150):

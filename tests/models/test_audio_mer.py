@@ -10,7 +10,6 @@ from model_tester import tone
 from hf_mer.models import audio_mer
 from hf_mer.models.audio_mer import AudioError, AudioInfo, load_audio, probe_audio
 
-
 SPEECH = tone(0.2)
 
 
@@ -58,7 +57,14 @@ class TestSources:
         np.testing.assert_allclose(load_audio({"path": "gone.wav", "bytes": path.read_bytes()}), SPEECH, atol=1e-4)
 
     def test_arrays(self):
-        for source in (SPEECH, SPEECH.astype(np.float64), torch.from_numpy(SPEECH), SPEECH.tolist(), SPEECH[None], SPEECH[:, None]):
+        for source in (
+            SPEECH,
+            SPEECH.astype(np.float64),
+            torch.from_numpy(SPEECH),
+            SPEECH.tolist(),
+            SPEECH[None],
+            SPEECH[:, None],
+        ):
             np.testing.assert_allclose(load_audio(source), SPEECH, atol=1e-6)
         for key in ("array", "raw"):
             np.testing.assert_allclose(load_audio({key: SPEECH, "sampling_rate": 16000}), SPEECH)

@@ -17,7 +17,10 @@ class TestSaving:
         assert again.to_dict() == store.to_dict()
         for name in ("text_embeddings", "tonal_embeddings", "centroids"):
             assert torch.equal(getattr(again, name), getattr(store, name))
-        assert json.loads((tmp_path / "label_store.json").read_text())["keywords"]["sad"] == [["sad!", 0.5], ["so", 0.25]]
+        assert json.loads((tmp_path / "label_store.json").read_text())["keywords"]["sad"] == [
+            ["sad!", 0.5],
+            ["so", 0.25],
+        ]
 
     def test_without_tensors(self, tmp_path):
         LabelEmbeddingStore(LABELS).save_pretrained(tmp_path)

@@ -14,7 +14,6 @@ from hf_mer.models.mer_layers import (
     masked_mean,
 )
 
-
 STATES = torch.tensor([[[1.0, -4.0], [3.0, -2.0], [100.0, 100.0]], [[7.0, 7.0], [7.0, 7.0], [7.0, 7.0]]])
 MASK = torch.tensor([[True, True, False], [False, False, False]])
 

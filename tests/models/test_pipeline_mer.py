@@ -8,7 +8,12 @@ import torch
 from model_tester import LABELS, save_tiny_checkpoint, tiny_store, tone
 from transformers import pipeline
 
-from hf_mer.models import PIPELINE_TASK, LeMerForEmotionClassification, MerProcessor, MultimodalEmotionRecognitionPipeline
+from hf_mer.models import (
+    PIPELINE_TASK,
+    LeMerForEmotionClassification,
+    MerProcessor,
+    MultimodalEmotionRecognitionPipeline,
+)
 from hf_mer.models.audio_mer import AudioError
 
 
@@ -37,7 +42,9 @@ def expected(recognise):
     def by_hand(audio=None, text=None, history=None):
         with torch.no_grad():
             logits = recognise.model(**recognise.processor(audio=audio, text=text, history=history)).logits[0]
-        return [{"label": label, "score": score} for label, score in zip(LABELS, logits.softmax(-1).tolist(), strict=True)]
+        return [
+            {"label": label, "score": score} for label, score in zip(LABELS, logits.softmax(-1).tolist(), strict=True)
+        ]
 
     return by_hand
 
@@ -49,8 +56,9 @@ class TestOneUtterance:
         reference = expected(audio=path)
         content = Path(path).read_bytes()
         array = tone()
-        for source in (path, content, array, torch.from_numpy(array), {"audio": path}, {"array": array, "sampling_rate": 16000},
-                       {"raw": array, "sampling_rate": 16000}, {"path": path, "bytes": None}, {"path": "gone.wav", "bytes": content}):  # fmt: skip
+        for source in (path, content, array, torch.from_numpy(array), {"audio": path},
+                       {"array": array, "sampling_rate": 16000}, {"raw": array, "sampling_rate": 16000},
+                       {"path": path, "bytes": None}, {"path": "gone.wav", "bytes": content}):  # fmt: skip
             result = recognise(source)
             assert scores(result) == pytest.approx(scores(reference), abs=1e-3)
             assert [item["score"] for item in result] == sorted((item["score"] for item in result), reverse=True)
@@ -121,7 +129,10 @@ class TestManyUtterances:
 
     @pytest.mark.parametrize("as_audio", [False, True])
     def test_rows_of_datasets(self, recognise, items, as_audio):
-        rows = [{"audio": item.get("audio"), "text": item.get("text"), "history": item.get("history") or []} for item in items]
+        rows = [
+            {"audio": item.get("audio"), "text": item.get("text"), "history": item.get("history") or []}
+            for item in items
+        ]
         rows = datasets.Dataset.from_list(rows)
         if as_audio:
             rows = rows.cast_column("audio", datasets.Audio(sampling_rate=16000, decode=False))
@@ -180,7 +191,9 @@ class TestAttention:
         assert [len(result["words"]) for result in results] == [1, 1, 2]
 
     def test_model_without_label_embeddings(self, tiny_checkpoint, write_wav):
-        folder, _ = tiny_checkpoint(fusion="vanilla", text_label_init="none", tonal_label_init="none", with_store=False)
+        folder, _ = tiny_checkpoint(
+            fusion="vanilla", text_label_init="none", tonal_label_init="none", with_store=False
+        )
         result = pipeline(PIPELINE_TASK, model=folder)(write_wav(), text="so", return_attention=True)
         assert result["words"] == []
         assert result["frames"] == {}
@@ -197,7 +210,10 @@ class TestOtherModels:
     def test_log_mel_encoder(self, tiny_checkpoint, write_wav):
         folder, _ = tiny_checkpoint(speech_type="wav2vec2-bert")
         recognise = pipeline(PIPELINE_TASK, model=folder)
-        items = [{"audio": write_wav("a.wav", 0.4), "text": "so"}, {"audio": write_wav("b.wav", 0.2), "text": "yes no"}]
+        items = [
+            {"audio": write_wav("a.wav", 0.4), "text": "so"},
+            {"audio": write_wav("b.wav", 0.2), "text": "yes no"},
+        ]
         for given, alone in zip(recognise(items, batch_size=2), items, strict=True):
             close(given, recognise(alone))
 

@@ -1,6 +1,6 @@
 """A saved folder loads where the package is not installed, and asks for no trust where it is.
 
-Every check runs in a process of its own with an empty cache; the ones without the package cannot import it from anywhere.
+Every check runs in a process of its own with an empty cache; without the package none can import it from anywhere.
 """
 
 import json
@@ -13,7 +13,6 @@ import pytest
 import soundfile
 from model_tester import make_batch, tone
 from safetensors.torch import save_file
-
 
 ROOT = Path(__file__).parents[2]
 WITHOUT_PACKAGE = """
@@ -93,8 +92,8 @@ def close(result, logits):
 def test_code_travels_with_the_folder(saved):
     names = {path.name for path in Path(saved[0]).iterdir()}
     code = {
-        "configuration_le_mer.py", "modeling_le_mer.py", "modeling_mer.py", "mer_layers.py", "mer_losses.py", "mer_outputs.py",
-        "label_store.py", "processing_mer.py", "pipeline_mer.py", "audio_mer.py",
+        "configuration_le_mer.py", "modeling_le_mer.py", "modeling_mer.py", "mer_layers.py", "mer_losses.py",
+        "mer_outputs.py", "label_store.py", "processing_mer.py", "pipeline_mer.py", "audio_mer.py",
     }  # fmt: skip
     assert code <= names
     assert {"model.safetensors", "label_store.json", "label_store.safetensors", "tokenizer.json"} <= names
@@ -103,7 +102,7 @@ def test_code_travels_with_the_folder(saved):
 
 
 def test_without_the_package(saved, tmp_path):
-    """Loads from the folder alone; what it saves again, before any pipeline was used, loads too, in yet another process."""
+    """Loads from the folder alone; what it saves again, before any pipeline was used, loads too, in another process."""
     folder, logits, rest = saved
     trusting = 'trust = {"trust_remote_code": True}\n'
     first = run(WITHOUT_PACKAGE + COMMON + trusting + LOADS + RESAVE + PIPELINE + PRINT, tmp_path, folder, *rest)
