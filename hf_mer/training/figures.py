@@ -1,0 +1,158 @@
+"""Draws and saves the figures of a finished fold."""
+
+import csv
+import logging
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from datasets import Dataset
+from matplotlib.figure import Figure
+
+from hf_mer.models import LabelEmbeddingStore, MultimodalEmotionRecognitionPipeline
+from hf_mer.models.audio_mer import load_audio
+from hf_mer.plots import confusion_matrix, history_series, label_keywords_and_key_frames, training_curves
+from hf_mer.plots.prediction import prediction_figure
+from hf_mer.training.discretizer import CodebookDiscretizer, KMeansDiscretizer
+from hf_mer.training.files import write_atomically
+
+
+logger = logging.getLogger(__name__)
+
+KEY_FRAME_SECONDS = 2.0  # of waveform per class in figure 1
+KEY_FRAME_ROWS = 40  # training rows per class that are searched for key frames
+
+
+def save_figure(figure: Figure, path: str | Path, dpi: int = 150) -> Path:
+    """Saves a figure, whole or not at all; the format is the suffix'."""
+    return write_atomically(path, lambda temporary: figure.savefig(temporary, dpi=dpi))
+
+
+def draw_fold_figures(
+    folder: Path, model: Any, processor: Any, results: dict[str, Any], parts: dict[str, Dataset], collator: Any, pretraining: Any = None
+) -> None:
+    """Training curves, confusion matrix, keywords and key frames (figure 1), and the label attention of one test utterance per class (figure 4)."""
+    model.eval()
+    test, labels = results["test"], results["test"]["confusion"]["labels"]
+    save_figure(confusion_matrix(np.array(test["confusion"]["matrix"]), labels), folder / "confusion_matrix.png")
+    series = history_series(results["history"])
+    if series:
+        best = f"eval_{results['settings']['training']['metric_for_best_model']}"
+        save_figure(training_curves(results["history"], best=best), folder / "training_curves.png")
+        rows = [(name, epoch, value) for name, points in series.items() for epoch, value in points.tolist()]
+        _write_rows(folder / "training_curves.csv", ("name", "epoch", "value"), rows)
+    store = processor.label_store
+    keywords = store.keywords if model.config.has_text_labels else None
+    waveforms = None
+    if store.tonal_codes and "speech" in model.config.modalities:
+        waveforms = key_frame_waveforms(model, processor, store, parts["train"], collator, pretraining)
+    if keywords or waveforms:
+        figure = label_keywords_and_key_frames(keywords, waveforms, processor.sampling_rate)
+        save_figure(figure, folder / "label_keywords_and_key_frames.png")
+    if model.config.has_text_labels or model.config.has_tonal_labels:
+        draw_attention_examples(folder, model, processor, parts["test"], labels)
+
+
+def draw_attention_examples(folder: Path, model: Any, processor: Any, test: Dataset, labels: list[str]) -> None:
+    """Figure 4 for the first test utterance of every class that the model recognises (the first of the class if it recognises none)."""
+    pipeline = MultimodalEmotionRecognitionPipeline(model=model, processor=processor, device=model.device)
+    truth = np.array(test["label"])
+    lengths = np.array(test["length"])
+    for index, label in enumerate(labels):
+        candidates = np.flatnonzero(truth == index)
+        if not len(candidates):
+            continue
+        # utterances of middling length are drawn best
+        candidates = candidates[np.argsort(np.abs(lengths[candidates] - np.median(lengths)), kind="stable")][:10]
+        chosen, prediction = None, None
+        for candidate in candidates:
+            row = test[int(candidate)]
+            found = pipeline(_input(row, model), return_attention=True)
+            if prediction is None or found["scores"][0]["label"] == label:
+                chosen, prediction = row, found
+            if found["scores"][0]["label"] == label:
+                break
+        audio = chosen["audio"] if "speech" in model.config.modalities else None
+        waveform = None if audio is None else load_audio(audio, processor.sampling_rate, max_seconds=processor.max_audio_seconds)
+        if not prediction["frames"] and not prediction["words"]:
+            continue
+        figure = prediction_figure(
+            prediction, labels, waveform=waveform, sampling_rate=processor.sampling_rate, true_label=label, title=chosen["id"]
+        )
+        save_figure(figure, folder / f"label_attention_{_file_name(label)}.png")
+
+
+def key_frame_waveforms(
+    model: Any, processor: Any, store: LabelEmbeddingStore, train: Dataset, collator: Any, pretraining: Any = None
+) -> dict[str, np.ndarray]:
+    """Per class, the stretches of training audio that bear its tonal codes, one after the other (figure 1).
+
+    Returns:
+        Samples at the processor's rate, at most `KEY_FRAME_SECONDS`, by class; classes without any are left out.
+    """
+    if store.discretizer["kind"] == "codebook":
+        if pretraining is None:
+            return {}
+        discretizer: Any = CodebookDiscretizer(pretraining)
+    else:
+        discretizer = KMeansDiscretizer(features=store.discretizer["features"], centroids=store.centroids)
+    truth = np.array(train["label"])
+    waveforms = {}
+    for index, label in enumerate(store.labels):
+        wanted = {code for code, _ in store.tonal_codes[label]}
+        pieces: list[np.ndarray] = []
+        for row_index in np.flatnonzero(truth == index)[:KEY_FRAME_ROWS]:
+            row = train[int(row_index)]
+            if row["audio"] is None:
+                continue
+            codes = _codes(model, processor, discretizer, collator.audio_features(row))
+            pieces += _stretches(row["audio"], processor, np.isin(codes, list(wanted)))
+            if sum(map(len, pieces)) >= KEY_FRAME_SECONDS * processor.sampling_rate:
+                break
+        if pieces:
+            waveforms[label] = np.concatenate(pieces)[: int(KEY_FRAME_SECONDS * processor.sampling_rate)]
+    return waveforms if len(waveforms) == len(store.labels) else {}
+
+
+@torch.no_grad()
+def _codes(model: Any, processor: Any, discretizer: Any, features: np.ndarray) -> np.ndarray:
+    inputs = processor.collate([features], [None])
+    audio, mask = inputs[processor.audio_input_name].to(model.device), inputs["audio_attention_mask"].to(model.device)
+    if isinstance(discretizer, CodebookDiscretizer):
+        frames = model.conv_features(audio, mask)[0]
+    elif discretizer.features == "input":
+        frames = audio
+    else:
+        frames = model.encode_speech(audio, mask)[0]
+    return discretizer.codes(frames)[0].cpu().numpy()
+
+
+def _stretches(audio: Any, processor: Any, chosen: np.ndarray) -> list[np.ndarray]:
+    """The samples of runs of at least two chosen frames."""
+    waveform = load_audio(audio, processor.sampling_rate, max_seconds=processor.max_audio_seconds)
+    hop = len(waveform) / len(chosen)
+    edges = np.flatnonzero(np.diff(np.concatenate([[0], chosen.astype(int), [0]])))
+    return [waveform[int(start * hop) : int(end * hop)] for start, end in zip(edges[::2], edges[1::2], strict=True) if end - start >= 2]
+
+
+def _input(row: dict[str, Any], model: Any) -> dict[str, Any]:
+    return {
+        "audio": row["audio"] if "speech" in model.config.modalities else None,
+        "text": row["text"] if "text" in model.config.modalities else None,
+        "history": row["history"],
+    }
+
+
+def _write_rows(path: Path, header: tuple[str, ...], rows: list[tuple]) -> None:
+    def write(temporary: Path) -> None:
+        with temporary.open("w", newline="", encoding="utf-8") as file:
+            writer = csv.writer(file)
+            writer.writerow(header)
+            writer.writerows(rows)
+
+    write_atomically(path, write)
+
+
+def _file_name(label: str) -> str:
+    return "".join(character if character.isalnum() else "_" for character in label)
