@@ -157,6 +157,8 @@ class LeMerForEmotionClassification(MerPreTrainedModel):
                 tonal_space=speech_config.tonal_space,
                 tonal_dim=speech_config.tonal_dim,
                 history_in_fusion=text_config.history_in_fusion,
+                loss_weights={**text_config.loss_weights, "speech_label": speech_config.loss_weights["speech_label"]},
+                label_temperature=text_config.label_temperature,
                 fusion="score",
                 id2label=text_config.id2label,
                 label2id=text_config.label2id,

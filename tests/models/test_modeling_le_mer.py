@@ -19,6 +19,8 @@ from transformers import (
     AutoModel,
     BertModel,
     HubertModel,
+    Trainer,
+    TrainingArguments,
     Wav2Vec2ConformerForPreTraining,
     Wav2Vec2ForCTC,
     Wav2Vec2ForPreTraining,
@@ -489,7 +491,7 @@ class TestFromUnimodal:
     @pytest.fixture
     def folders(self, tmp_path):
         for name, settings in (
-            ("text", {"modalities": ["text"]}),
+            ("text", {"modalities": ["text"], "loss_weights": {"text_label": 0.7}}),
             ("speech", {"modalities": ["speech"], "tonal_space": "contrastive", "tonal_dim": 10}),
             ("both", {}),
             ("other", {"modalities": ["speech"], "id2label": dict(enumerate("abcd")), "label2id": None}),
@@ -502,6 +504,7 @@ class TestFromUnimodal:
         fused = LeMerForEmotionClassification.from_unimodal(folders / "text", folders / "speech")
         batch = make_batch(fused.config)
         expected = sum(part(**make_batch(part.config)).logits for part in parts)
+        assert fused.config.loss_weights["text_label"] == 0.7
         torch.testing.assert_close(fused(**batch).logits, expected, rtol=0, atol=1e-5)
         fused.save_pretrained(folders / "fused")
         again = LeMerForEmotionClassification.from_pretrained(folders / "fused")
@@ -539,3 +542,28 @@ class TestLabelEmbeddings:
             model.set_label_embeddings(tiny_store(text_dim=13))
         with pytest.raises(ValueError, match=r"tonal label embeddings .*\(4, 10\), the model's \(4, 16\)"):
             model.set_label_embeddings(tiny_store(tonal_dim=10))
+
+
+class TestTrainer:
+    def test_plain_trainer_sees_logits_alone(self, tmp_path):
+        """The library's Trainer evaluates on arrays: the scalars of `losses` cannot be joined over batches."""
+        model = make_model()
+        batch = make_batch(model.config, labels=[0, 1, 2])
+        rows = [{name: value[row] for name, value in batch.items()} for row in range(3)]
+        arguments = TrainingArguments(
+            str(tmp_path),
+            use_cpu=True,
+            report_to=[],
+            max_steps=1,
+            per_device_eval_batch_size=2,
+            remove_unused_columns=False,
+            label_names=["labels"],
+            save_strategy="no",
+            disable_tqdm=True,
+        )
+        trainer = Trainer(model, arguments, train_dataset=rows, eval_dataset=rows)
+        trainer.train()
+        prediction = trainer.predict(rows)
+        assert prediction.predictions.shape == (3, 4)
+        assert prediction.label_ids.tolist() == [0, 1, 2]
+        assert trainer.model_accepts_loss_kwargs is False

@@ -102,7 +102,7 @@ def test_code_travels_with_the_folder(saved):
 
 
 def test_without_the_package(saved, tmp_path):
-    """Loads from the folder alone; what it saves again, before any pipeline was used, loads too, in another process."""
+    """Loads from the folder alone; what it saves again, before using a pipeline, loads too, in another process."""
     folder, logits, rest = saved
     trusting = 'trust = {"trust_remote_code": True}\n'
     first = run(WITHOUT_PACKAGE + COMMON + trusting + LOADS + RESAVE + PIPELINE + PRINT, tmp_path, folder, *rest)
