@@ -12,7 +12,6 @@ from hf_mer.models.modeling_le_mer import LeMerForEmotionClassification
 from hf_mer.models.pipeline_mer import PIPELINE_TASK, MultimodalEmotionRecognitionPipeline, register_pipeline
 from hf_mer.models.processing_mer import MerProcessor
 
-
 __all__ = [
     "PIPELINE_TASK",
     "LabelEmbeddingStore",

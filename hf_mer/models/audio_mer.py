@@ -1,7 +1,7 @@
 """Reading audio from whatever a user has: path, bytes, array or a row of a dataset.
 
-This file travels with a checkpoint. soundfile reads WAV, FLAC, OGG and MP3, PyAV reads the containers of video files, torchaudio resamples;
-each is asked for only when it is needed.
+This file travels with a checkpoint. soundfile reads WAV, FLAC, OGG and MP3, PyAV reads the containers of video files,
+torchaudio resamples; each is asked for only when it is needed.
 """
 
 import io
@@ -10,7 +10,6 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-
 
 try:
     import soundfile
@@ -63,11 +62,13 @@ def load_audio(
 ) -> np.ndarray:
     """Loads audio as mono float32 at the asked rate.
 
-    Stereo is averaged; of 5.1 (six channels, FL FR FC LFE BL BR) the centre channel is taken, which carries the speech.
+    Stereo is averaged; of 5.1 (six channels, FL FR FC LFE BL BR) the centre channel is taken, which carries the
+    speech.
 
     Args:
-        source: Path, bytes of a file, array or tensor of samples (`(N,)` or `(channels, N)` or `(N, channels)`), or a dictionary with `array` and
-            `sampling_rate`, or with `path` and/or `bytes` (a row of a `datasets` audio column).
+        source: Path, bytes of a file, array or tensor of samples (`(N,)` or `(channels, N)` or `(N, channels)`), or a
+            dictionary with `array` and `sampling_rate`, or with `path` and/or `bytes` (a row of a `datasets` audio
+            column).
         sampling_rate: Wanted rate in Hz.
         source_rate: Rate of an array in Hz; the wanted rate if not given. Files know their own.
         max_seconds: Cut after so many seconds; everything if None.
@@ -139,7 +140,9 @@ def _decode(file: str | bytes, name: str) -> tuple[np.ndarray, int]:
     reasons = []
     if soundfile is not None:
         try:
-            samples, rate = soundfile.read(io.BytesIO(file) if isinstance(file, bytes) else file, dtype="float32", always_2d=True)
+            samples, rate = soundfile.read(
+                io.BytesIO(file) if isinstance(file, bytes) else file, dtype="float32", always_2d=True
+            )
             return samples, rate
         except soundfile.LibsndfileError as error:
             reasons.append(str(error.error_string if hasattr(error, "error_string") else error))
@@ -167,7 +170,7 @@ def _decode_av(file: Any) -> tuple[np.ndarray, int]:
 
 
 def _array(values: Any, name: str) -> np.ndarray:
-    """Mono samples of an array or tensor; integers are scaled to -1 to 1. Of two dimensions the shorter one is the channels."""
+    """Mono samples of an array or tensor; integers are scaled to -1 to 1. Of two axes the shorter is the channels."""
     if hasattr(values, "detach"):
         values = values.detach().cpu()
         values = (values.float() if values.is_floating_point() else values).numpy()

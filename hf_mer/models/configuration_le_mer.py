@@ -4,7 +4,6 @@ from typing import Any
 
 from transformers import AutoConfig, PreTrainedConfig
 
-
 MODALITIES = ("text", "speech")
 TEXT_LABEL_INITS = ("none", "random", "label_words", "tfidf")
 TONAL_LABEL_INITS = ("none", "random", "bert", "codebook")
@@ -26,36 +25,44 @@ class LeMerConfig(PreTrainedConfig):
     | score fusion | both | as A5 | as B5 | score |
     | C1 (LE-MER), C2, C3, C4 | both | tfidf | codebook | constraint, sum, guided, vanilla |
 
-    History (A2 and later) is what the processor is given; `history_in_fusion` says whether it is seen beyond the encoder.
+    History (A2 and later) is what the processor is given; `history_in_fusion` says whether it is seen beyond the
+    encoder.
 
     Args:
-        text_config: Configuration of the text encoder (a dictionary or an object of any encoder-only text model), BERT by default.
-        speech_config: Configuration of the speech encoder: wav2vec2, wav2vec2-conformer, wav2vec2-bert, hubert, wavlm or data2vec-audio;
-            wav2vec2 by default.
-        modalities: Branches the model has: `["text", "speech"]` (the paper's LE-MER), `["text"]` (A1 to A5) or `["speech"]` (B1 to B5).
-        text_label_init: How the semantic label embedding starts, section 2.1 and Table 1; `"none"` leaves it out, with its loss.
-        tonal_label_init: How the tonal label embedding starts, section 2.2 and Table 1; `"none"` leaves it out, with its loss.
-        tonal_space: Where frames and tonal labels meet. The paper's equation 4 needs codebook vectors as wide as the hidden states, which no
-            public checkpoint has. `"hidden"`: the label is the mean hidden state of the frames that bear the class' Top-K codes.
-            `"contrastive"`: `project_hid(H_s)` against `project_q(codevector)`, both projections from the checkpoint, the space whose
-            cosine wav2vec 2.0's pretraining maximises.
+        text_config: Configuration of the text encoder (a dictionary or an object of any encoder-only text model), BERT
+            by default.
+        speech_config: Configuration of the speech encoder: wav2vec2, wav2vec2-conformer, wav2vec2-bert, hubert, wavlm
+            or data2vec-audio; wav2vec2 by default.
+        modalities: Branches the model has: `["text", "speech"]` (the paper's LE-MER), `["text"]` (A1 to A5) or
+            `["speech"]` (B1 to B5).
+        text_label_init: How the semantic label embedding starts, section 2.1 and Table 1; `"none"` leaves it out, with
+            its loss.
+        tonal_label_init: How the tonal label embedding starts, section 2.2 and Table 1; `"none"` leaves it out, with
+            its loss.
+        tonal_space: Where frames and tonal labels meet. The paper's equation 4 needs codebook vectors as wide as the
+            hidden states, which no public checkpoint has. `"hidden"`: the label is the mean hidden state of the frames
+            that bear the class' Top-K codes. `"contrastive"`: `project_hid(H_s)` against `project_q(codevector)`, both
+            projections from the checkpoint, the space whose cosine wav2vec 2.0's pretraining maximises.
         tonal_dim: Width of the contrastive space (`proj_codevector_dim` of the checkpoint); not used by `"hidden"`.
-        fusion: Table 3: `"constraint"` (C1, equations 7 to 10), `"sum"` (C2, `A_r + A_l`), `"guided"` (C3, only `A_l`), `"vanilla"`
-            (C4, only `A_r`), or `"score"` (Table 2, the sum of two unimodal models' logits).
+        fusion: Table 3: `"constraint"` (C1, equations 7 to 10), `"sum"` (C2, `A_r + A_l`), `"guided"` (C3, only
+            `A_l`), `"vanilla"` (C4, only `A_r`), or `"score"` (Table 2, the sum of two unimodal models' logits).
         guided_attention_norm: `"none"` (equation 9 as printed) or `"softmax"` of `A_l` over the real frames.
-        history_in_fusion: `True`: label-token attention and fusion see all tokens, history too (the paper). `False`: only the current
-            utterance's tokens, whose token type is 1; history still acts through the encoder's attention.
-        loss_weights: Equation 12's mu, by the names of the losses: `classification` 1, `constraint` 0.5, `text_label` 0.2, `speech_label` 0.2.
+        history_in_fusion: `True`: label-token attention and fusion see all tokens, history too (the paper). `False`:
+            only the current utterance's tokens, whose token type is 1; history still acts through the encoder's
+            attention.
+        loss_weights: Equation 12's mu, by the names of the losses: `classification` 1, `constraint` 0.5, `text_label`
+            0.2, `speech_label` 0.2.
         label_temperature: The cosines' mean is divided by it before the softmax of equations 2 and 5; 1 is the paper.
         classifier_dropout: Dropout before the classifier; the paper states none.
-        freeze: Parts that are not trained, of `text_encoder`, `text_embeddings`, `speech_encoder`, `speech_feature_encoder` (the
-            convolutions of wav2vec 2.0), `label_embeddings`, `text_layers:N` and `speech_layers:N` (the lowest N layers).
+        freeze: Parts that are not trained, of `text_encoder`, `text_embeddings`, `speech_encoder`,
+            `speech_feature_encoder` (the convolutions of wav2vec 2.0), `label_embeddings`, `text_layers:N` and
+            `speech_layers:N` (the lowest N layers).
         initializer_range: Standard deviation of the classifier's and random label embeddings' initial values.
     """
 
     model_type = "le_mer"
-    sub_configs = {"text_config": AutoConfig, "speech_config": AutoConfig}
-    keys_to_ignore_at_inference = ["losses", "embeddings"]
+    sub_configs = {"text_config": AutoConfig, "speech_config": AutoConfig}  # noqa: RUF012 - as transformers reads it
+    keys_to_ignore_at_inference = ["losses", "embeddings"]  # noqa: RUF012
 
     def __init__(
         self,
@@ -138,7 +145,8 @@ class LeMerConfig(PreTrainedConfig):
         if needs_labels and not (self.has_text_labels and self.has_tonal_labels):
             raise ValueError(
                 f"fusion='{self.fusion}' is guided by label embeddings of both branches, but text_label_init="
-                f"'{self.text_label_init}' and tonal_label_init='{self.tonal_label_init}'; use fusion='vanilla' or 'score' without them"
+                f"'{self.text_label_init}' and tonal_label_init='{self.tonal_label_init}'; "
+                "use fusion='vanilla' or 'score' without them"
             )
 
 

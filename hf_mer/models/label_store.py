@@ -1,15 +1,13 @@
-"""What is known about every class: its words, its tonal codes, and the embeddings they give (LE-MER, sections 2.1 and 2.2)."""
+"""What is known about every class: words, tonal codes, and the embeddings they give (LE-MER, sections 2.1 and 2.2)."""
 
 import json
 import os
 from typing import Any
 
-import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor
 from transformers.utils import cached_file
-
 
 STORE_FILE = "label_store.json"
 TENSORS_FILE = "label_store.safetensors"
@@ -20,21 +18,24 @@ TENSOR_NAMES = ("text_embeddings", "tonal_embeddings", "centroids")
 class LabelEmbeddingStore:
     """Keywords, tonal codes and initial label embeddings of a fold's training rows.
 
-    It is saved beside the processor as `label_store.json` (all that can be read) and `label_store.safetensors` (the tensors).
+    It is saved beside the processor as `label_store.json` (all that can be read) and `label_store.safetensors` (the
+    tensors).
 
     Args:
         labels: Class names, in the order of the logits.
         keywords: Per class, words with their TF-IDF scores, best first.
-        tonal_codes: Per class, codes of the speech discretizer with their TF-IDF scores, best first. A code of a product quantizer is
-            `sum_g index_g * entries^g`, see `code_indices`.
-        discretizer: How frames become codes: `kind` (`codebook` or `kmeans`), `groups`, `entries`, and for k-means `features`.
+        tonal_codes: Per class, codes of the speech discretizer with their TF-IDF scores, best first. A code of a
+            product quantizer is `sum_g index_g * entries^g`, see `code_indices`.
+        discretizer: How frames become codes: `kind` (`codebook` or `kmeans`), `groups`, `entries`, and for k-means
+            `features`.
         settings: How the store was built (initialisations, K, documents of the TF-IDF, number of utterances).
         text_embeddings: Semantic label embeddings `L_t`. Shape `(C, D_t)`.
         tonal_embeddings: Tonal label embeddings `L_s`. Shape `(C, D)`, `D` the width of the tonal space.
         centroids: Of the k-means discretizer. Shape `(K, D_f)`.
 
     Raises:
-        ValueError: If classes are missing from the keywords or codes, or a tensor's first axis is not the number of classes.
+        ValueError: If classes are missing from the keywords or codes, or a tensor's first axis is not the number of
+            classes.
     """
 
     def __init__(
@@ -49,8 +50,12 @@ class LabelEmbeddingStore:
         centroids: Tensor | None = None,
     ):
         self.labels = list(labels)
-        self.keywords = {label: [(str(word), float(score)) for word, score in items] for label, items in (keywords or {}).items()}
-        self.tonal_codes = {label: [(int(code), float(score)) for code, score in items] for label, items in (tonal_codes or {}).items()}
+        self.keywords = {
+            label: [(str(word), float(score)) for word, score in items] for label, items in (keywords or {}).items()
+        }
+        self.tonal_codes = {
+            label: [(int(code), float(score)) for code, score in items] for label, items in (tonal_codes or {}).items()
+        }
         self.discretizer = dict(discretizer or {})
         self.settings = dict(settings or {})
         self.text_embeddings = text_embeddings
@@ -63,7 +68,9 @@ class LabelEmbeddingStore:
             raise ValueError(f"classes of a label store must differ, got {self.labels}")
         for field, table in (("keywords", self.keywords), ("tonal_codes", self.tonal_codes)):
             if table and set(table) != set(self.labels):
-                raise ValueError(f"{field} are for classes {sorted(table)}, the label store is for {sorted(self.labels)}")
+                raise ValueError(
+                    f"{field} are for classes {sorted(table)}, the label store is for {sorted(self.labels)}"
+                )
         for name in ("text_embeddings", "tonal_embeddings"):
             tensor = getattr(self, name)
             if tensor is not None and (tensor.dim() != 2 or len(tensor) != len(self.labels)):
@@ -97,17 +104,30 @@ class LabelEmbeddingStore:
         for label in self.labels:
             words = ", ".join(f"{word} {score:.3f}" for word, score in self.keywords.get(label, [])[:top]) or "-"
             codes = self.tonal_codes.get(label, [])
-            shown = ", ".join(f"{'-'.join(map(str, self.code_indices(code)))} {score:.3f}" for code, score in codes[: max(1, top // 2)])
-            rows.append((label, words, f"{shown}{', ...' if len(codes) > max(1, top // 2) else ''} ({len(codes)})" if codes else "-"))
+            shown = ", ".join(
+                f"{'-'.join(map(str, self.code_indices(code)))} {score:.3f}"
+                for code, score in codes[: max(1, top // 2)]
+            )
+            rows.append(
+                (
+                    label,
+                    words,
+                    f"{shown}{', ...' if len(codes) > max(1, top // 2) else ''} ({len(codes)})" if codes else "-",
+                )
+            )
         widths = [max(len(row[column]) for row in rows) for column in range(3)]
-        lines = ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows]
+        lines = [
+            "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows
+        ]
         return "\n".join([lines[0], "  ".join("-" * width for width in widths), *lines[1:]])
 
     def save_pretrained(self, save_directory: str | os.PathLike) -> list[str]:
         """Writes both files, each whole or not at all, and returns their paths."""
         os.makedirs(save_directory, exist_ok=True)
         tensors = {name: getattr(self, name) for name in TENSOR_NAMES}
-        tensors = {name: tensor.detach().float().cpu().contiguous() for name, tensor in tensors.items() if tensor is not None}
+        tensors = {
+            name: tensor.detach().float().cpu().contiguous() for name, tensor in tensors.items() if tensor is not None
+        }
         paths = [os.path.join(save_directory, name) for name in (TENSORS_FILE, STORE_FILE)]
         save_file(tensors, paths[0] + ".tmp", metadata={"format": "pt"})
         with open(paths[1] + ".tmp", "w", encoding="utf-8") as file:
@@ -122,7 +142,8 @@ class LabelEmbeddingStore:
 
         Args:
             name_or_path: Folder or repository.
-            **kwargs: Of `transformers.utils.cached_file`: `revision`, `token`, `cache_dir`, `local_files_only`, `subfolder` ...
+            **kwargs: Of `transformers.utils.cached_file`: `revision`, `token`, `cache_dir`, `local_files_only`,
+            `subfolder` ...
 
         Raises:
             OSError: If there is no store.
@@ -141,5 +162,8 @@ class LabelEmbeddingStore:
             raise ValueError(f"the label store in '{name_or_path}' is damaged or half-written: {error}") from error
         fields = set(content) if isinstance(content, dict) else set()
         if "labels" not in fields or not fields <= STORE_FIELDS or not set(tensors) <= set(TENSOR_NAMES):
-            raise ValueError(f"the label store in '{name_or_path}' is damaged: it has {sorted(fields) or type(content).__name__} and {sorted(tensors)}")
+            raise ValueError(
+                f"the label store in '{name_or_path}' is damaged: "
+                f"it has {sorted(fields) or type(content).__name__} and {sorted(tensors)}"
+            )
         return cls(**content, **tensors)

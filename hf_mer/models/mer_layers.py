@@ -1,4 +1,4 @@
-"""Layers that more than one model uses: masked pooling, label attention, cross-attention, and norms that ignore padding."""
+"""Layers that more than one model uses: masked pooling, label attention, cross-attention, norms without padding."""
 
 import torch
 from torch import Tensor, nn
@@ -43,8 +43,8 @@ def label_attention(hidden: Tensor, labels: Tensor, mask: Tensor) -> tuple[Tenso
 class BilinearCrossAttention(nn.Module):
     """Tokens look at frames through one bilinear form: `A_r = softmax(H_t W^T H_s^T)`, `H_s' = A_r H_s`.
 
-    The printed equation's shapes do not chain; this is the reading that does, with `W (d_s, d_t)`. There is no scale in the equation: `W`
-    starts so that the logits of normalised states have unit variance.
+    The printed equation's shapes do not chain; this is the reading that does, with `W (d_s, d_t)`. There is no scale
+    in the equation: `W` starts so that the logits of normalised states have unit variance.
 
     Source: LE-MER, equations 7 and 8.
     """
@@ -58,7 +58,9 @@ class BilinearCrossAttention(nn.Module):
         """Draws `W` with standard deviation `1 / sqrt(d_s d_t)`."""
         nn.init.normal_(self.weight, std=self.weight.numel() ** -0.5)
 
-    def forward(self, queries: Tensor, keys: Tensor, key_mask: Tensor, need_weights: bool) -> tuple[Tensor, Tensor | None]:
+    def forward(
+        self, queries: Tensor, keys: Tensor, key_mask: Tensor, need_weights: bool
+    ) -> tuple[Tensor, Tensor | None]:
         """Attends; through `scaled_dot_product_attention` unless the weights are asked for.
 
         Args:
@@ -80,7 +82,7 @@ class BilinearCrossAttention(nn.Module):
 
 
 def attend(queries: Tensor, keys: Tensor, values: Tensor, key_mask: Tensor) -> Tensor:
-    """Unscaled masked dot-product attention with one head. `(B, T, D)`, `(B, S, D)`, `(B, S, V)`, `(B, S)` to `(B, T, V)`."""
+    """Unscaled masked attention of one head. `(B, T, D)`, `(B, S, D)`, `(B, S, V)`, `(B, S)` to `(B, T, V)`."""
     mask = key_mask[:, None, None, :]
     return functional.scaled_dot_product_attention(
         queries.unsqueeze(1), keys.unsqueeze(1), values.unsqueeze(1), attn_mask=mask, scale=1.0
@@ -88,7 +90,7 @@ def attend(queries: Tensor, keys: Tensor, values: Tensor, key_mask: Tensor) -> T
 
 
 class FrameMask:
-    """The lengths of the batch that is being encoded, shared by the layers of one encoder that must not see padding."""
+    """Lengths of the batch that is being encoded, shared by the layers of one encoder that must not see padding."""
 
     def __init__(self) -> None:
         self.samples: Tensor | None = None  # (B,) real input samples, for convolutions on the waveform
@@ -119,10 +121,14 @@ class MaskedGroupNorm(nn.GroupNorm):
         if self._frame_mask.samples is None or self.num_groups != self.num_channels:
             return super().forward(states)
         with torch.autocast(states.device.type, enabled=False):  # sums of squares need all of float32
-            return self._masked_norm(states.float(), self._frame_mask.lengths_after(self._conv_layers)).to(states.dtype)
+            return self._masked_norm(states.float(), self._frame_mask.lengths_after(self._conv_layers)).to(
+                states.dtype
+            )
 
     def _masked_norm(self, states: Tensor, lengths: Tensor) -> Tensor:
-        mask = (torch.arange(states.shape[-1], device=states.device) < lengths[:, None]).to(states.dtype).unsqueeze(-1)  # (B, L, 1)
+        mask = (
+            (torch.arange(states.shape[-1], device=states.device) < lengths[:, None]).to(states.dtype).unsqueeze(-1)
+        )  # (B, L, 1)
         count = lengths[:, None, None].to(states.dtype)
         mean = states @ mask / count  # (B, channels, 1)
         variance = (states.square() @ mask / count - mean.square()).clamp(min=0)
@@ -131,7 +137,10 @@ class MaskedGroupNorm(nn.GroupNorm):
 
 
 class MaskedBatchNorm1d(nn.BatchNorm1d):
-    """Batch norm of a Conformer's convolution with statistics over the real frames only. Same parameters and buffers, same names."""
+    """Batch norm of a Conformer's convolution with statistics over the real frames only.
+
+    Same parameters and buffers, same names.
+    """
 
     def __init__(self, plain: nn.BatchNorm1d, frame_mask: FrameMask):
         super().__init__(plain.num_features, eps=plain.eps, momentum=plain.momentum)

@@ -14,12 +14,14 @@ class MerOutput(ModelOutput):
         loss: Weighted sum of `losses`, when labels are given. Scalar.
         logits: Class scores before the softmax. Shape `(B, C)`.
         losses: Each part of the loss, unweighted, by its name in `config.loss_weights`, when labels are given.
-        embeddings: The fused representation that the classifier sees; where a modality is missing, the other branch's pooled states in
-            their half and zeros in the rest. Shape `(B, D_t + D_s)`, of a unimodal model `(B, D)`.
-        text_label_attention: `G_t`, cosine of every token with every label, when `output_attentions=True`. Shape `(B, T, C)`.
-        speech_label_attention: `G_s`, cosine of every frame with every label, when `output_attentions=True`. Shape `(B, S, C)`.
-        cross_attention: `A_r`, weight of every frame for every token, when `output_attentions=True` and the fusion has it.
-            Shape `(B, T, S)`.
+        embeddings: The fused representation that the classifier sees; where a modality is missing, the other branch's
+            pooled states in their half and zeros in the rest. Shape `(B, D_t + D_s)`, of a unimodal model `(B, D)`.
+        text_label_attention: `G_t`, cosine of every token with every label, when `output_attentions=True`.
+            Shape `(B, T, C)`.
+        speech_label_attention: `G_s`, cosine of every frame with every label, when `output_attentions=True`.
+            Shape `(B, S, C)`.
+        cross_attention: `A_r`, weight of every frame for every token, when `output_attentions=True` and the fusion has
+            it. Shape `(B, T, S)`.
         text_mask: Tokens that count, when `output_attentions=True`. Shape `(B, T)`.
         speech_mask: Frames that count, when `output_attentions=True`. Shape `(B, S)`.
     """

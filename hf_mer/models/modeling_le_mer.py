@@ -5,7 +5,8 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
-from transformers import AutoModel, initialization as init
+from transformers import AutoModel
+from transformers import initialization as init
 
 from .configuration_le_mer import LeMerConfig
 from .label_store import LabelEmbeddingStore
@@ -18,11 +19,13 @@ from .modeling_mer import MerPreTrainedModel, load_speech_checkpoint
 class LeMerForEmotionClassification(MerPreTrainedModel):
     """Emotion of an utterance from its words and its voice, guided by embeddings of the labels.
 
-    Both branches compare their states with one trainable embedding per class (label-token and label-frame attention); the product of the
-    two comparisons guides the cross-attention that brings speech to every token. See `LeMerConfig` for the paper's systems.
+    Both branches compare their states with one trainable embedding per class (label-token and label-frame attention);
+    the product of the two comparisons guides the cross-attention that brings speech to every token. See `LeMerConfig`
+    for the paper's systems.
 
-    Where an utterance lacks a modality, its logits are those of the remaining branch: the label attention's mean (equations 2 and 5), or
-    without label embeddings the classifier on that branch's half. One batch may mix complete and incomplete utterances.
+    Where an utterance lacks a modality, its logits are those of the remaining branch: the label attention's mean
+    (equations 2 and 5), or without label embeddings the classifier on that branch's half. One batch may mix complete
+    and incomplete utterances.
 
     Args:
         config: The configuration.
@@ -103,8 +106,12 @@ class LeMerForEmotionClassification(MerPreTrainedModel):
         if labels is not None:
             config_kwargs.update(id2label=dict(enumerate(labels)), label2id={name: i for i, name in enumerate(labels)})
         text_encoder = AutoModel.from_pretrained(text) if text is not None else None
-        contrastive = config_kwargs.get("tonal_space") == "contrastive" and config_kwargs.get("tonal_label_init") != "none"
-        speech_encoder, pretraining = load_speech_checkpoint(speech, with_quantizer=contrastive) if speech is not None else (None, None)
+        contrastive = (
+            config_kwargs.get("tonal_space") == "contrastive" and config_kwargs.get("tonal_label_init") != "none"
+        )
+        speech_encoder, pretraining = (
+            load_speech_checkpoint(speech, with_quantizer=contrastive) if speech is not None else (None, None)
+        )
         modalities = [name for name, source in (("text", text), ("speech", speech)) if source is not None]
         for modality in config_kwargs.setdefault("modalities", modalities):
             if modality not in modalities:
@@ -125,12 +132,14 @@ class LeMerForEmotionClassification(MerPreTrainedModel):
         return model
 
     def load_encoders(self, text_encoder: nn.Module | None = None, speech_encoder: nn.Module | None = None) -> None:
-        """Copies the weights of pretrained encoders into this model's; a pooling layer that this model lacks is left out."""
+        """Copies the weights of pretrained encoders into this model's; a pooling layer that it lacks is left out."""
         for mine, given in ((self.text_encoder, text_encoder), (self.speech_encoder, speech_encoder)):
             if given is not None:
                 missing = mine.load_state_dict(given.state_dict(), strict=False).missing_keys
                 if missing:
-                    raise ValueError(f"{type(given).__name__} lacks weights that {type(mine).__name__} needs: {missing[:5]}")
+                    raise ValueError(
+                        f"{type(given).__name__} lacks weights that {type(mine).__name__} needs: {missing[:5]}"
+                    )
 
     @classmethod
     def from_unimodal(
@@ -144,7 +153,9 @@ class LeMerForEmotionClassification(MerPreTrainedModel):
         parts = {"text": cls.from_pretrained(text, **kwargs), "speech": cls.from_pretrained(speech, **kwargs)}
         for modality, part in parts.items():
             if part.config.modalities != [modality]:
-                raise ValueError(f"score fusion needs a {modality}-only checkpoint, but this one has modalities {part.config.modalities}")
+                raise ValueError(
+                    f"score fusion needs a {modality}-only checkpoint, but this one has {part.config.modalities}"
+                )
         text_config, speech_config = parts["text"].config, parts["speech"].config
         if text_config.id2label != speech_config.id2label:
             raise ValueError(f"classes differ: text {text_config.id2label}, speech {speech_config.id2label}")
@@ -183,7 +194,10 @@ class LeMerForEmotionClassification(MerPreTrainedModel):
             if wanted is None or given is None:
                 continue
             if given.shape != wanted.shape:
-                raise ValueError(f"{name} label embeddings of the store have shape {tuple(given.shape)}, the model's {tuple(wanted.shape)}")
+                raise ValueError(
+                    f"{name} label embeddings of the store have shape {tuple(given.shape)}, "
+                    f"the model's {tuple(wanted.shape)}"
+                )
             with torch.no_grad():
                 wanted.copy_(given)
 
@@ -207,7 +221,8 @@ class LeMerForEmotionClassification(MerPreTrainedModel):
             token_type_ids: 0 history, 1 current utterance. Shape `(B, T)`.
             input_values: Samples, for encoders on the waveform. Shape `(B, N)`.
             input_features: Log-mel frames, for encoders on those. Shape `(B, S, F)`.
-            audio_attention_mask: 1 for real samples or frames, a row of 0 for an utterance without speech. Shape `(B, N)` or `(B, S)`.
+            audio_attention_mask: 1 for real samples or frames, a row of 0 for an utterance without speech. Shape `(B,
+                N)` or `(B, S)`.
             labels: Class indices, -100 to leave an utterance out of the losses. Shape `(B,)`.
             output_attentions: Also return the label attentions and the cross-attention.
             return_dict: `False` for a tuple.
@@ -228,7 +243,10 @@ class LeMerForEmotionClassification(MerPreTrainedModel):
             hidden, mask = self.encode_speech(audio, audio_attention_mask)  # (B, S, D_s), (B, S)
             speech = self._branch("speech", hidden, mask)
         if text is None and speech is None:
-            raise ValueError(f"the model needs {' or '.join(self.config.modalities)}, but was given neither input_ids nor audio that it can use")
+            raise ValueError(
+                f"the model needs {' or '.join(self.config.modalities)}, "
+                "but was given neither input_ids nor audio that it can use"
+            )
 
         # 3. Fusion (equations 7 to 9, 11)
         losses: dict[str, Tensor] = {}
@@ -270,14 +288,14 @@ class LeMerForEmotionClassification(MerPreTrainedModel):
         return output if return_dict is None or return_dict else output.to_tuple()
 
     def _fusion_tokens(self, mask: Tensor, token_type_ids: Tensor | None) -> Tensor:
-        """Tokens that label attention and fusion see: all, or only the current utterance's where there is history. Shape `(B, T)`."""
+        """Tokens that label attention and fusion see: all, or the current utterance's. Shape `(B, T)`."""
         if self.config.history_in_fusion or token_type_ids is None:
             return mask
         current = mask & (token_type_ids == 1)
         return torch.where(current.any(dim=1, keepdim=True), current, mask)
 
     def _branch(self, modality: str, hidden: Tensor, mask: Tensor) -> dict[str, Any]:
-        """One branch on its own: states, mask, label attention, pooled vector and the logits it gives without the other."""
+        """One branch on its own: states, mask, label attention, pooled vector, and its logits without the other."""
         branch = {"hidden": hidden, "mask": mask, "present": mask.any(dim=1), "similarity": None, "scores": None}
         branch["pooled"] = masked_max(hidden, mask)  # (B, D)
         if modality == "text" and self.config.has_text_labels:
@@ -301,7 +319,10 @@ class LeMerForEmotionClassification(MerPreTrainedModel):
         return nn.functional.linear(branch["pooled"], half, self.classifier.bias)
 
     def _half_embeddings(self, text: dict | None, speech: dict | None) -> Tensor:
-        """Each branch's pooled vector in its half, zeros where an utterance lacks the modality. Shape `(B, D_t + D_s)`, or one `(B, D)`."""
+        """Each branch's pooled vector in its half, zeros where an utterance lacks the modality.
+
+        Shape `(B, D_t + D_s)`, of a unimodal model `(B, D)`.
+        """
         given = (text or speech)["pooled"]
         halves = []
         for encoder, branch in ((self.text_encoder, text), (self.speech_encoder, speech)):
@@ -319,7 +340,9 @@ class LeMerForEmotionClassification(MerPreTrainedModel):
         if self.config.fusion == "guided":  # C3
             aligned = self._guided(text, speech, keys_mask)
         else:  # C1, C2, C4
-            aligned, attention = self.cross_attention(tokens, frames, keys_mask, need_weights)  # (B, T, D_s), (B, T, S)
+            aligned, attention = self.cross_attention(
+                tokens, frames, keys_mask, need_weights
+            )  # (B, T, D_s), (B, T, S)
             if self.config.fusion == "sum":
                 aligned = aligned + self._guided(text, speech, keys_mask)
         return torch.cat([tokens, aligned], dim=-1), attention
@@ -339,11 +362,15 @@ class LeMerForEmotionClassification(MerPreTrainedModel):
             guide = guide.masked_fill(~keys_mask[:, None, :], float("-inf")).softmax(dim=-1)
         return guide
 
-    def _losses(self, logits: Tensor, labels: Tensor, text: dict | None, speech: dict | None, losses: dict) -> dict[str, Tensor]:
+    def _losses(
+        self, logits: Tensor, labels: Tensor, text: dict | None, speech: dict | None, losses: dict
+    ) -> dict[str, Tensor]:
         """All parts, in the order of equation 12."""
         everyone = torch.ones_like(labels, dtype=torch.bool)
         parts = {"classification": masked_cross_entropy(logits, labels, everyone), **losses}
         for name, branch in (("text_label", text), ("speech_label", speech)):
             if branch is not None and branch["scores"] is not None:
-                parts[name] = masked_cross_entropy(branch["scores"] / self.config.label_temperature, labels, branch["present"])
+                parts[name] = masked_cross_entropy(
+                    branch["scores"] / self.config.label_temperature, labels, branch["present"]
+                )
         return parts

@@ -1,4 +1,4 @@
-"""What every model of this package shares: text and speech encoders, their masks, freezing, and independence of padding."""
+"""What every model of this package shares: text and speech encoders, masks, freezing, independence of padding."""
 
 import inspect
 import os
@@ -10,15 +10,15 @@ from transformers import MODEL_MAPPING, AutoModel, AutoModelForPreTraining, PreT
 
 from .mer_layers import FrameMask, MaskedBatchNorm1d, MaskedGroupNorm
 
-
 SPEECH_MODEL_TYPES = ("wav2vec2", "wav2vec2-conformer", "wav2vec2-bert", "hubert", "wavlm", "data2vec-audio")
 
 
 class MerPreTrainedModel(PreTrainedModel):
-    """Base of the package's models: builds the encoders of a composite configuration and runs them so that padding never matters.
+    """Base of the package's models: builds encoders and runs them so that padding never matters.
 
-    A subclass sets `self.text_encoder` and `self.speech_encoder` (None where the model has no such branch) with `build_text_encoder` and
-    `build_speech_encoder`, and ends its `__init__` with `self.post_init()` and `self.apply_freezing()`.
+    A subclass sets `self.text_encoder` and `self.speech_encoder` (None where the model has no such branch) with
+    `build_text_encoder` and `build_speech_encoder`, and ends its `__init__` with `self.post_init()` and
+    `self.apply_freezing()`.
     """
 
     base_model_prefix = "mer"
@@ -39,16 +39,19 @@ class MerPreTrainedModel(PreTrainedModel):
         """Makes the speech encoder with random weights.
 
         Raises:
-            ValueError: If the configuration is not of a supported speech encoder, or has an adapter, whose frames have no mask.
+            ValueError: If the configuration is not of a supported speech encoder, or has an adapter, whose frames have
+                no mask.
         """
         if config.model_type not in SPEECH_MODEL_TYPES:
             raise ValueError(f"speech encoder '{config.model_type}' is not one of {', '.join(SPEECH_MODEL_TYPES)}")
         if getattr(config, "add_adapter", False):
-            raise ValueError(f"speech encoder '{config.model_type}': add_adapter=True is not supported; set add_adapter=False")
+            raise ValueError(
+                f"speech encoder '{config.model_type}': add_adapter=True is not supported; set add_adapter=False"
+            )
         return AutoModel.from_config(_supported_attention(config), dtype=torch.get_default_dtype())
 
     def guard_padding(self) -> None:
-        """Makes the speech encoder blind to padding: norms take their statistics, and convolutions their neighbours, from real frames only."""
+        """Makes the speech encoder blind to padding: its norms and convolutions see real frames only."""
         self._frame_mask = FrameMask()
         encoder = self.speech_encoder
         extractor = getattr(encoder, "feature_extractor", None)
@@ -80,7 +83,8 @@ class MerPreTrainedModel(PreTrainedModel):
         Args:
             input_ids: Shape `(B, T)`.
             attention_mask: 1 for real tokens; a row of zeros is an utterance without text. Shape `(B, T)`.
-            token_type_ids: 0 history, 1 current utterance; handed on to encoders that know token types. Shape `(B, T)`.
+            token_type_ids: 0 history, 1 current utterance; handed on to encoders that know token types. Shape `(B,
+                T)`.
 
         Returns:
             hidden: `H_t`, last hidden state. Shape `(B, T, D_t)`.
@@ -96,8 +100,10 @@ class MerPreTrainedModel(PreTrainedModel):
         """Runs the speech encoder.
 
         Args:
-            audio: `input_values (B, N)` (samples) or `input_features (B, S, F)` (log-mel frames), as the encoder wants.
-            audio_attention_mask: 1 for real samples or frames; a row of zeros is an utterance without speech. Shape `(B, N)` or `(B, S)`.
+            audio: `input_values (B, N)` (samples) or `input_features (B, S, F)` (log-mel frames), as the encoder
+                wants.
+            audio_attention_mask: 1 for real samples or frames; a row of zeros is an utterance without speech. Shape
+                `(B, N)` or `(B, S)`.
 
         Returns:
             hidden: `H_s`, last hidden state. Shape `(B, S, D_s)`.
@@ -128,12 +134,15 @@ class MerPreTrainedModel(PreTrainedModel):
         return features, mask
 
     def _forget_frames(self) -> None:
-        """Lets an encoder that is called on its own not see this batch's lengths; activation checkpointing still needs them in backward."""
+        """Hides this batch's lengths from an encoder that is called on its own.
+
+        In training they stay: activation checkpointing encodes again in the backward pass.
+        """
         if not (self.training and torch.is_grad_enabled()):
             self._frame_mask.samples = self._frame_mask.frames = None
 
     def _prepare_frames(self, audio: Tensor, audio_attention_mask: Tensor | None) -> tuple[Tensor, Tensor, Tensor]:
-        """Tells the guarded layers the lengths, and gives the encoder's mask, the frames it works on, and the real frames.
+        """Tells the guarded layers the lengths; gives the encoder's mask, the frames it works on, and the real ones.
 
         The encoder's mask leaves at least one frame in every row; the frames of a row without speech are not real.
         """
@@ -170,17 +179,23 @@ class MerPreTrainedModel(PreTrainedModel):
             if name == "label_embeddings":
                 continue
             if encoder is None:
-                raise ValueError(f"freeze: '{part}' names a branch that the model does not have ({self.config.modalities})")
+                raise ValueError(
+                    f"freeze: '{part}' names a branch that the model does not have ({self.config.modalities})"
+                )
             if name.endswith("_layers"):
                 layers = _layers(encoder)
                 if int(count) > len(layers):
-                    raise ValueError(f"freeze: '{part}', but the {encoder.config.model_type} encoder has {len(layers)} layers")
+                    raise ValueError(
+                        f"freeze: '{part}', but the {encoder.config.model_type} encoder has {len(layers)} layers"
+                    )
                 modules += layers[: int(count)]
             else:
                 parts = {"text_embeddings": "embeddings", "speech_feature_encoder": "feature_extractor"}
                 module = getattr(encoder, parts[name], None) if name in parts else encoder
                 if module is None:
-                    raise ValueError(f"freeze: '{part}', but a {encoder.config.model_type} encoder has no {parts[name]}")
+                    raise ValueError(
+                        f"freeze: '{part}', but a {encoder.config.model_type} encoder has no {parts[name]}"
+                    )
                 modules.append(module)
         return modules
 
@@ -218,7 +233,7 @@ class MerPreTrainedModel(PreTrainedModel):
 
         The configuration names every Auto class that the checkpoint serves, and the pipeline.
         """
-        # imported here, so that transformers copies the file with the others whenever a model is saved or loaded as remote code
+        # so that transformers copies the file with the others whenever it saves or loads the model's code
         from .pipeline_mer import PIPELINE_TASK, MultimodalEmotionRecognitionPipeline
 
         if self.is_remote_code():
@@ -226,19 +241,25 @@ class MerPreTrainedModel(PreTrainedModel):
             known = getattr(self.config, "auto_map", None) or {}
             self.config.auto_map = {**known, "AutoModel": entry, "AutoModelForAudioClassification": entry}
             pipeline = f"pipeline_mer.{MultimodalEmotionRecognitionPipeline.__name__}"
-            self.config.custom_pipelines = {PIPELINE_TASK: {"impl": pipeline, "pt": ["AutoModelForAudioClassification"]}}
+            self.config.custom_pipelines = {
+                PIPELINE_TASK: {"impl": pipeline, "pt": ["AutoModelForAudioClassification"]}
+            }
         super().save_pretrained(save_directory, is_main_process=is_main_process, **kwargs)
 
 
 def receptive_field(config: PreTrainedConfig) -> int:
     """Samples under one frame of a speech encoder's convolutions; 1 for an encoder that takes frames."""
     field = 1
-    for kernel, stride in reversed(list(zip(getattr(config, "conv_kernel", ()), getattr(config, "conv_stride", ()), strict=True))):
+    for kernel, stride in reversed(
+        list(zip(getattr(config, "conv_kernel", ()), getattr(config, "conv_stride", ()), strict=True))
+    ):
         field = (field - 1) * stride + kernel
     return field
 
 
-def load_speech_checkpoint(name: Any, with_quantizer: bool = False, **kwargs: Any) -> tuple[PreTrainedModel, PreTrainedModel | None]:
+def load_speech_checkpoint(
+    name: Any, with_quantizer: bool = False, **kwargs: Any
+) -> tuple[PreTrainedModel, PreTrainedModel | None]:
     """Loads a pretrained speech encoder, with the pretraining heads (quantizer and projections) if asked for.
 
     Returns:
@@ -255,7 +276,9 @@ def load_speech_checkpoint(name: Any, with_quantizer: bool = False, **kwargs: An
         model, info = AutoModelForPreTraining.from_pretrained(name, output_loading_info=True, **kwargs)
     except ValueError as error:
         raise ValueError(f"checkpoint '{name}' has no quantizer: {str(error).splitlines()[0]}; {advice}") from error
-    if not hasattr(model, "quantizer") or any(key.startswith(("quantizer", "project_")) for key in info["missing_keys"]):
+    if not hasattr(model, "quantizer") or any(
+        key.startswith(("quantizer", "project_")) for key in info["missing_keys"]
+    ):
         raise ValueError(f"checkpoint '{name}' has no quantizer weights; {advice}")
     return model.base_model, model
 
@@ -263,7 +286,11 @@ def load_speech_checkpoint(name: Any, with_quantizer: bool = False, **kwargs: An
 def _layers(encoder: PreTrainedModel) -> list[nn.Module]:
     """The Transformer or Conformer layers, lowest first, wherever the architecture keeps them."""
     for module in encoder.modules():
-        if isinstance(module, nn.ModuleList) and len(module) == encoder.config.num_hidden_layers and "attention" in _names(module[0]):
+        if (
+            isinstance(module, nn.ModuleList)
+            and len(module) == encoder.config.num_hidden_layers
+            and "attention" in _names(module[0])
+        ):
             return list(module)
     raise ValueError(f"the layers of a {encoder.config.model_type} encoder cannot be frozen one by one")
 
@@ -273,7 +300,7 @@ def _names(module: nn.Module) -> str:
 
 
 def _never_empty(mask: Tensor) -> Tensor:
-    """Lets a row without any real position keep its first, so that attention has something to look at; the caller ignores the result."""
+    """Lets a row without any real position keep its first: attention needs one, and the caller ignores the result."""
     first = torch.zeros_like(mask)
     first[:, 0] = True
     return torch.where(mask.any(dim=1, keepdim=True), mask, first)
@@ -287,6 +314,10 @@ def _has_pooling_layer(config: PreTrainedConfig) -> bool:
 def _supported_attention(config: PreTrainedConfig) -> PreTrainedConfig:
     """Falls back to eager attention for an encoder that has nothing else (WavLM)."""
     model_class = MODEL_MAPPING.get(type(config), None)
-    if model_class is not None and not getattr(model_class, "_supports_sdpa", False) and config._attn_implementation != "eager":
+    if (
+        model_class is not None
+        and not getattr(model_class, "_supports_sdpa", False)
+        and config._attn_implementation != "eager"
+    ):
         config._attn_implementation = "eager"
     return config

@@ -10,7 +10,6 @@ from transformers import AutoModelForAudioClassification, Pipeline
 from transformers.pipelines import PIPELINE_REGISTRY
 from transformers.pipelines.pt_utils import PipelineDataset, PipelineIterator
 
-
 PIPELINE_TASK = "multimodal-emotion-recognition"
 
 
@@ -25,8 +24,9 @@ class MultimodalEmotionRecognitionPipeline(Pipeline):
     recognise(dataset)  # rows with audio and/or text, and history
     ```
 
-    An utterance is a path, bytes, an array of samples, or a dictionary with `audio` and/or `text`, `history`, `sampling_rate`; an audio
-    dictionary of `datasets` (`array`, `path`, `bytes`) is taken too. A modality that is missing leaves the decision to the other one.
+    An utterance is a path, bytes, an array of samples, or a dictionary with `audio` and/or `text`, `history`,
+    `sampling_rate`; an audio dictionary of `datasets` (`array`, `path`, `bytes`) is taken too. A modality that is
+    missing leaves the decision to the other one.
     """
 
     _load_processor = True
@@ -39,7 +39,10 @@ class MultimodalEmotionRecognitionPipeline(Pipeline):
         store = getattr(self.processor, "label_store", None)
         labels = [self.model.config.id2label[i] for i in range(self.model.config.num_labels)]
         if store is not None and list(store.labels) != labels:
-            raise ValueError(f"the label store is for classes {list(store.labels)}, the model for {labels}: they do not belong together")
+            raise ValueError(
+                f"the label store is for classes {list(store.labels)}, "
+                f"the model for {labels}: they do not belong together"
+            )
 
     def __call__(self, inputs: Any = None, text: Any = None, history: Any = None, **kwargs: Any) -> Any:
         """Classifies one utterance, a list, a generator or a dataset.
@@ -48,13 +51,14 @@ class MultimodalEmotionRecognitionPipeline(Pipeline):
             inputs: See the class; None for text alone.
             text: Transcript of a single input, or one per input of a list.
             history: Earlier utterances, oldest first; one list per input of a list.
-            **kwargs: `top_k` (labels to return, all by default), `return_attention` (words and seconds that the label attention finds),
+            **kwargs: `top_k` (labels to return, all by default), `return_attention` (words and seconds that the label
+            attention finds),
                 `sampling_rate` (Hz of arrays), `batch_size`, `num_workers`.
 
         Returns:
-            Per utterance, a list of `{"label", "score"}`, best first. With `return_attention`, a dictionary with that list under `scores`,
-            `words` (`word`, `current`, and per label the mean cosine of its tokens) and `frames` (`seconds`, centres, and per label the
-            cosines).
+            Per utterance, a list of `{"label", "score"}`, best first. With `return_attention`, a dictionary with that
+            list under `scores`, `words` (`word`, `current`, and per label the mean cosine of its tokens) and `frames`
+            (`seconds`, centres, and per label the cosines).
         """
         if text is not None or history is not None:
             inputs = _merge(inputs, text, history)
@@ -72,10 +76,16 @@ class MultimodalEmotionRecognitionPipeline(Pipeline):
         self.processor.save_pretrained(save_directory, **kwargs)
 
     def _sanitize_parameters(
-        self, top_k: int | None = None, return_attention: bool | None = None, sampling_rate: int | None = None, **kwargs: Any
+        self,
+        top_k: int | None = None,
+        return_attention: bool | None = None,
+        sampling_rate: int | None = None,
+        **kwargs: Any,
     ) -> tuple[dict, dict, dict]:
         if kwargs:
-            raise TypeError(f"unknown argument {sorted(kwargs)}; known are top_k, return_attention, sampling_rate, text, history")
+            raise TypeError(
+                f"unknown argument {sorted(kwargs)}; known are top_k, return_attention, sampling_rate, text, history"
+            )
         preprocess = {} if sampling_rate is None else {"sampling_rate": sampling_rate}
         forward = {} if return_attention is None else {"return_attention": return_attention}
         postprocess: dict[str, Any] = dict(forward)
@@ -94,12 +104,20 @@ class MultimodalEmotionRecognitionPipeline(Pipeline):
         audio = audio if "speech" in self.model.config.modalities else None
         text, history = (text, history) if "text" in self.model.config.modalities else (None, None)
         if audio is None and not text and not history:
-            raise ValueError(f"an input has nothing that this model can use; it wants {' or '.join(self.model.config.modalities)}")
+            raise ValueError(
+                f"an input has nothing that this model can use; it wants {' or '.join(self.model.config.modalities)}"
+            )
         features = None if audio is None else self.processor.extract_audio(audio, sampling_rate)
         return {"features": [features], "texts": [text], "histories": [history]}
 
     def get_iterator(
-        self, inputs: Any, num_workers: int, batch_size: int, preprocess_params: dict, forward_params: dict, postprocess_params: dict
+        self,
+        inputs: Any,
+        num_workers: int,
+        batch_size: int,
+        preprocess_params: dict,
+        forward_params: dict,
+        postprocess_params: dict,
     ) -> PipelineIterator:
         """As the base class', but utterances are joined before padding, by the processor."""
         sized = hasattr(inputs, "__len__")
@@ -123,12 +141,17 @@ class MultimodalEmotionRecognitionPipeline(Pipeline):
             result["frames"] = _rows(output.speech_label_attention, output.speech_mask, size, trim=True)
         return result
 
-    def postprocess(self, model_outputs: dict[str, Any], top_k: int | None = None, return_attention: bool = False) -> Any:
+    def postprocess(
+        self, model_outputs: dict[str, Any], top_k: int | None = None, return_attention: bool = False
+    ) -> Any:
         """Scores of one utterance, best first, with the attention if asked for."""
         names = [self.model.config.id2label[i] for i in range(self.model.config.num_labels)]
         scores = model_outputs["logits"][0].softmax(-1)
         best = scores.topk(min(top_k or len(names), len(names)))
-        ranked = [{"label": names[i], "score": score} for score, i in zip(best.values.tolist(), best.indices.tolist(), strict=True)]
+        ranked = [
+            {"label": names[i], "score": score}
+            for score, i in zip(best.values.tolist(), best.indices.tolist(), strict=True)
+        ]
         if not return_attention:
             return ranked
         return {
@@ -141,7 +164,11 @@ class MultimodalEmotionRecognitionPipeline(Pipeline):
         if tokens is None:
             return []
         return [
-            {"word": word, "current": current, **dict(zip(names, tokens[positions].mean(axis=0).tolist(), strict=True))}
+            {
+                "word": word,
+                "current": current,
+                **dict(zip(names, tokens[positions].mean(axis=0).tolist(), strict=True)),
+            }
             for word, positions, current in words
         ]
 
@@ -196,7 +223,10 @@ def _merge(inputs: Any, text: Any, history: Any) -> Any:
     """One dictionary per utterance out of inputs and the keywords beside them."""
     if not isinstance(inputs, (list, tuple)) and not (inputs is None and isinstance(text, (list, tuple))):
         given = dict(inputs) if _is_utterance(inputs) else {"audio": inputs}
-        return {**given, **{name: value for name, value in (("text", text), ("history", history)) if value is not None}}
+        return {
+            **given,
+            **{name: value for name, value in (("text", text), ("history", history)) if value is not None},
+        }
     size = len(inputs) if inputs is not None else len(text)
     for name, column in (("text", text), ("history", history)):
         if isinstance(column, str):

@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
 from transformers import BatchFeature
 from transformers.processing_utils import ProcessorMixin
 from transformers.utils import cached_file
@@ -18,9 +17,9 @@ from .label_store import STORE_FILE, TENSORS_FILE, LabelEmbeddingStore
 class MerProcessor(ProcessorMixin):
     """Feature extractor, tokenizer and label-embedding store of a multimodal emotion recognition model.
 
-    History is spliced as the paper does (LE-MER, section 3.2): `[CLS] history [SEP] current [SEP]`, token types 0 and 1, at most
-    `max_history` earlier utterances and `max_text_tokens` tokens. The oldest history is dropped first; the current utterance is never cut
-    to keep history, and is itself cut at its end only when it alone is too long.
+    History is spliced as the paper does (LE-MER, section 3.2): `[CLS] history [SEP] current [SEP]`, token types 0 and
+    1, at most `max_history` earlier utterances and `max_text_tokens` tokens. The oldest history is dropped first; the
+    current utterance is never cut to keep history, and is itself cut at its end only when it alone is too long.
 
     Args:
         feature_extractor: Of the speech encoder (samples or log-mel frames).
@@ -43,9 +42,13 @@ class MerProcessor(ProcessorMixin):
         min_audio_seconds: float = 0.05,
     ):
         if not getattr(tokenizer, "is_fast", False):
-            raise ValueError(f"{type(tokenizer).__name__} is not a fast tokenizer, which history and word alignment need")
+            raise ValueError(
+                f"{type(tokenizer).__name__} is not a fast tokenizer, which history and word alignment need"
+            )
         if max_text_tokens < 8 or max_history < 0:
-            raise ValueError(f"max_text_tokens={max_text_tokens} must be at least 8 and max_history={max_history} at least 0")
+            raise ValueError(
+                f"max_text_tokens={max_text_tokens} must be at least 8 and max_history={max_history} at least 0"
+            )
         self.label_store = label_store
         self.max_history = max_history
         self.max_text_tokens = max_text_tokens
@@ -77,10 +80,11 @@ class MerProcessor(ProcessorMixin):
         return_words: bool = False,
         return_tensors: str = "pt",
     ) -> BatchFeature:
-        """Makes a batch of model inputs; a modality that no item has is left out, one that some items lack is masked there.
+        """Makes a batch of model inputs; a modality that no item has is left out, one that some lack is masked there.
 
         Args:
-            audio: One item or a list of items of what `load_audio` takes; None (or None in the list) where there is none.
+            audio: One item or a list of items of what `load_audio` takes; None (or None in the list) where there is
+                none.
             text: A transcript or a list of them; None or an empty string where there is none.
             history: Earlier utterances of the dialogue, oldest first; for a list of items a list of such lists.
             sampling_rate: Hz of audio given as arrays; the feature extractor's if not given.
@@ -88,8 +92,8 @@ class MerProcessor(ProcessorMixin):
             return_tensors: `"pt"` or `"np"`.
 
         Returns:
-            `input_ids`, `attention_mask`, `token_type_ids` of shape `(B, T)`; `input_values (B, N)` or `input_features (B, S, F)` with
-            `audio_attention_mask`.
+            `input_ids`, `attention_mask`, `token_type_ids` of shape `(B, T)`; `input_values (B, N)` or `input_features
+            (B, S, F)` with `audio_attention_mask`.
 
         Raises:
             AudioError: If audio is unusable.
@@ -110,16 +114,27 @@ class MerProcessor(ProcessorMixin):
         """
         samples = load_audio(source, self.sampling_rate, source_rate=sampling_rate, max_seconds=self.max_audio_seconds)
         if len(samples) < self.min_audio_seconds * self.sampling_rate:
-            name = source.get("path") if isinstance(source, dict) else source if isinstance(source, (str, os.PathLike)) else "audio"
-            raise AudioError(
-                f"{name}: {len(samples) / self.sampling_rate:.3f} s of audio is too short for a frame; at least {self.min_audio_seconds} s are needed"
+            name = (
+                source.get("path")
+                if isinstance(source, dict)
+                else source
+                if isinstance(source, (str, os.PathLike))
+                else "audio"
             )
-        extras = {} if self.audio_input_name == "input_values" else {"pad_to_multiple_of": self.feature_extractor.stride}
+            raise AudioError(
+                f"{name}: {len(samples) / self.sampling_rate:.3f} s of audio is too short for a frame; "
+                f"at least {self.min_audio_seconds} s are needed"
+            )
+        extras = (
+            {} if self.audio_input_name == "input_values" else {"pad_to_multiple_of": self.feature_extractor.stride}
+        )
         encoded = self.feature_extractor(
             samples, sampling_rate=self.sampling_rate, return_attention_mask=True, return_tensors="np", **extras
         )
         features, mask = encoded[self.audio_input_name][0], encoded["attention_mask"][0].astype(bool)
-        if getattr(self.feature_extractor, "stride", 0) == 1:  # whose mask comes out empty; one recording has no padding then
+        if (
+            getattr(self.feature_extractor, "stride", 0) == 1
+        ):  # whose mask comes out empty; one recording has no padding then
             mask = np.ones(len(features), dtype=bool)
         return features[mask].astype(np.float32)
 
@@ -152,7 +167,9 @@ class MerProcessor(ProcessorMixin):
         return result
 
     def _as_lists(self, audio: Any, text: Any, history: Any) -> tuple[list, list, list]:
-        one_audio = not isinstance(audio, (list, tuple)) or (len(audio) > 0 and isinstance(audio[0], (int, float, np.number)))
+        one_audio = not isinstance(audio, (list, tuple)) or (
+            len(audio) > 0 and isinstance(audio[0], (int, float, np.number))
+        )
         if one_audio and (text is None or isinstance(text, str)):
             return [audio], [text], [history]
         size = len(audio) if not one_audio else len(text) if isinstance(text, (list, tuple)) else 1
@@ -176,7 +193,9 @@ class MerProcessor(ProcessorMixin):
                 mask[row, : len(feature)] = 1
         return {self.audio_input_name: padded, "audio_attention_mask": mask}
 
-    def _encode_texts(self, texts: list, histories: list, return_words: bool) -> tuple[dict[str, np.ndarray], list | None]:
+    def _encode_texts(
+        self, texts: list, histories: list, return_words: bool
+    ) -> tuple[dict[str, np.ndarray], list | None]:
         encodings, pairs = [], []
         for text, turns in zip(texts, histories, strict=True):
             pairs.append(self._splice(text or "", list(turns or [])))
@@ -192,7 +211,11 @@ class MerProcessor(ProcessorMixin):
             sequence = encoding.sequence_ids(0)
             if 1 in sequence:
                 types[row, sequence.index(1) : length] = 1
-        words = [self._words(encoding, pair) for encoding, pair in zip(encodings, pairs, strict=True)] if return_words else None
+        words = (
+            [self._words(encoding, pair) for encoding, pair in zip(encodings, pairs, strict=True)]
+            if return_words
+            else None
+        )
         return {"input_ids": ids, "attention_mask": mask, "token_type_ids": types}, words
 
     def _splice(self, text: str, turns: list[str]) -> tuple[str | None, str]:
@@ -223,7 +246,11 @@ class MerProcessor(ProcessorMixin):
         found: dict[tuple[int, int], list[int]] = {}  # (text, word) to [first character, last character, *positions]
         for position, sequence in enumerate(encoding.sequence_ids(0)):
             start, end = (encoding.token_to_chars(0, position) or (0, 0)) if sequence is not None else (0, 0)
-            touched = [i for i, (first, last) in enumerate(spans[sequence]) if first < end and start < last] if end > start else []
+            touched = (
+                [i for i, (first, last) in enumerate(spans[sequence]) if first < end and start < last]
+                if end > start
+                else []
+            )
             if touched:
                 word = found.setdefault((sequence, touched[0]), [start, end])
                 word[1] = max(word[1], end)
