@@ -9,7 +9,6 @@ from typing import Any
 
 from hf_mer.version import __version__
 
-
 EXAMPLES = """examples:
   hf-mer demo --out demo
   hf-mer predict runs/le_mer/Ses05/model hello.wav --text "I am so glad you came" --plot attention.png
@@ -129,7 +128,8 @@ def _plot_prediction(recognise: Any, row: dict[str, Any], prediction: dict[str, 
     labels = [config.id2label[index] for index in range(config.num_labels)]
     title = Path(row["audio"]).name if row["audio"] else None
     save_figure(
-        prediction_figure(prediction, labels, waveform=waveform, sampling_rate=processor.sampling_rate, title=title), path
+        prediction_figure(prediction, labels, waveform=waveform, sampling_rate=processor.sampling_rate, title=title),
+        path,
     )
 
 

@@ -1,4 +1,4 @@
-"""The demo: a generated corpus, LE-MER and its two branches trained on it, scores beside what can be reached, a prediction, figures."""
+"""The demo: a generated corpus, LE-MER and its branches trained on it, scores beside what can be reached, figures."""
 
 import json
 import os
@@ -111,8 +111,9 @@ def _predict(root: Path, corpus: Path, out: Path) -> None:
     history = chosen["history"][-3:]
     checkpoint = out / "le_mer" / FOLD / "model"
     shown = " ".join(f'"{turn}"' for turn in history)
-    print(f'$ hf-mer predict {checkpoint} {recording} --text "{chosen["text"]}" --history {shown} --plot {out / "prediction.png"}')
-    main(["predict", str(checkpoint), recording, "--text", chosen["text"], "--plot", str(out / "prediction.png"), "--history", *history])
+    plot = out / "prediction.png"
+    print(f'$ hf-mer predict {checkpoint} {recording} --text "{chosen["text"]}" --history {shown} --plot {plot}')
+    main(["predict", str(checkpoint), recording, "--text", chosen["text"], "--plot", str(plot), "--history", *history])
     print(f"(labelled {rows.features['label'].int2str(chosen['label'])})\n\n$ hf-mer labels {checkpoint}")
     main(["labels", str(checkpoint)])
 

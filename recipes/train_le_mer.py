@@ -1,6 +1,7 @@
 """Trains and evaluates LE-MER (Wang et al., Interspeech 2023) or any system of its tables.
 
-    accelerate launch recipes/train_le_mer.py --config recipes/configs/le_mer_iemocap.yaml --data_dir /data/IEMOCAP_full_release
+    accelerate launch recipes/train_le_mer.py --config recipes/configs/le_mer_iemocap.yaml --data_dir
+    /data/IEMOCAP_full_release
 
 Every setting of the YAML file is also a flag, and flags win: `--fusion sum`, `--modalities text`, `--folds Ses05`,
 `--learning_rates '{"text_encoder": 1e-5}'`.
@@ -27,7 +28,9 @@ def main() -> None:
     """Parses settings and runs the folds."""
     logging.basicConfig(level=logging.INFO, format="%(levelname)s %(name)s: %(message)s")
     try:
-        model, data, store, training = parse_arguments((ModelArguments, DataArguments, LabelStoreArguments, MerTrainingArguments))
+        model, data, store, training = parse_arguments(
+            (ModelArguments, DataArguments, LabelStoreArguments, MerTrainingArguments)
+        )
     except ValueError as error:
         sys.exit(f"error in the settings: {error}")
     if training.process_index != 0:

@@ -12,9 +12,11 @@ class MerDataCollator:
         processor: A `MerProcessor`.
         modalities: What is put into the batch: `text`, `speech` or both.
         use_history: Whether earlier utterances of the dialogue are spliced before the text.
-        modality_dropout: Share of the training utterances that lose one of their modalities, each as often; never both.
-        spec_augment: SpecAugment on log-mel frames in training: `time_masks`, `time_frames` (10 ms each), `frequency_masks`,
-            `frequency_bins`; None for none. Encoders on the waveform mask inside themselves, by their own configuration.
+        modality_dropout: Share of the training utterances that lose one of their modalities, each as often; never
+            both.
+        spec_augment: SpecAugment on log-mel frames in training: `time_masks`, `time_frames` (10 ms each),
+            `frequency_masks`, `frequency_bins`; None for none. Encoders on the waveform mask inside themselves, by
+            their own configuration.
         training: Whether the last two apply.
     """
 
@@ -38,7 +40,9 @@ class MerDataCollator:
 
         features = [self.audio_features(row) if "speech" in self.modalities else None for row in rows]
         texts = [row.get("text") if "text" in self.modalities else None for row in rows]
-        histories = [list(row.get("history") or []) if self.use_history and "text" in self.modalities else [] for row in rows]
+        histories = [
+            list(row.get("history") or []) if self.use_history and "text" in self.modalities else [] for row in rows
+        ]
         if self.training:
             features = [None if feature is None else self._augment(feature) for feature in features]
             self._drop_modalities(features, texts, histories)
@@ -62,7 +66,8 @@ class MerDataCollator:
         chosen = [i for i in complete if torch.rand(()) < self.modality_dropout]
         speech_left, text_left = len(complete), len(complete)
         for index in chosen:
-            # one utterance of the batch keeps each modality, so that every rank of a distributed run uses every parameter
+            # one utterance of the batch keeps each modality, so that every rank of a distributed run uses every
+            # parameter
             if torch.rand(()) < 0.5 and speech_left > 1:
                 features[index] = None
                 speech_left -= 1
@@ -77,7 +82,9 @@ class MerDataCollator:
         from torchaudio.transforms import FrequencyMasking, TimeMasking
 
         stride = self.processor.feature_extractor.stride
-        log_mel = torch.from_numpy(features.copy()).reshape(len(features) * stride, -1).T.unsqueeze(0)  # (1, bins, frames)
+        log_mel = (
+            torch.from_numpy(features.copy()).reshape(len(features) * stride, -1).T.unsqueeze(0)
+        )  # (1, bins, frames)
         for _ in range(self.spec_augment.get("frequency_masks", 0)):
             log_mel = FrequencyMasking(self.spec_augment.get("frequency_bins", 15))(log_mel)
         for _ in range(self.spec_augment.get("time_masks", 0)):

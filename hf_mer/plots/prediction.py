@@ -35,7 +35,9 @@ def prediction_figure(
     words = [word for word in prediction["words"] if word["current"]] or list(prediction["words"])
     frames = prediction["frames"] if waveform is not None else {}
     if not words and not frames:
-        raise ValueError("there is no label attention to draw: the model has no label embeddings for what it was given")
+        raise ValueError(
+            "there is no label attention to draw: the model has no label embeddings for what it was given"
+        )
     speech: dict[str, Any] = {}
     if frames:
         speech = {
@@ -49,5 +51,10 @@ def prediction_figure(
         attention = np.array([[word[label] for label in labels] for word in words])
         text = {"tokens": [word["word"] for word in words], "token_attention": attention}
     return label_attention(
-        labels, **speech, **text, scores=[scores.get(label, 0.0) for label in labels], true_label=true_label, title=title
+        labels,
+        **speech,
+        **text,
+        scores=[scores.get(label, 0.0) for label in labels],
+        true_label=true_label,
+        title=title,
     )

@@ -3,7 +3,6 @@
 import importlib
 from typing import Any
 
-
 _EXPORTS = {
     "MerTrainer": "hf_mer.training.trainer",
     "MerTrainingArguments": "hf_mer.training.arguments",

@@ -15,28 +15,49 @@ from transformers import HfArgumentParser, TrainingArguments
 class ModelArguments:
     """Which model is trained, and from which encoders.
 
-    An encoder is the name of a checkpoint on the Hub, a folder, or a dictionary with a `model_type` and its configuration, which is built
-    with random weights. `{fold}` in a name stands for the fold, for checkpoints that belong to one (second-stage pretraining).
+    An encoder is the name of a checkpoint on the Hub, a folder, or a dictionary with a `model_type` and its
+    configuration, which is built with random weights. `{fold}` in a name stands for the fold, for checkpoints that
+    belong to one (second-stage pretraining).
     """
 
-    text_encoder: dict | str | None = field(default="bert-base-uncased", metadata={"help": "Checkpoint, or configuration to start from scratch."})
-    speech_encoder: dict | str | None = field(default="facebook/wav2vec2-base", metadata={"help": "Checkpoint, or configuration."})
+    text_encoder: dict | str | None = field(
+        default="bert-base-uncased", metadata={"help": "Checkpoint, or configuration to start from scratch."}
+    )
+    speech_encoder: dict | str | None = field(
+        default="facebook/wav2vec2-base", metadata={"help": "Checkpoint, or configuration."}
+    )
     tokenizer: str | None = field(default=None, metadata={"help": "Checkpoint; the text encoder's if not given."})
-    feature_extractor: str | None = field(default=None, metadata={"help": "Checkpoint; the speech encoder's if not given."})
-    speech_overrides: dict | str | None = field(default=None, metadata={"help": "Fields of the speech encoder's configuration (mask_time_prob, ...)."})
-    text_overrides: dict | str | None = field(default=None, metadata={"help": "Fields of the text encoder's configuration."})
-    modalities: list[str] = field(default_factory=lambda: ["text", "speech"], metadata={"help": "text, speech or both."})
-    text_label_init: str | None = field(default=None, metadata={"help": "none, random, label_words or tfidf (A1 to A5)."})
+    feature_extractor: str | None = field(
+        default=None, metadata={"help": "Checkpoint; the speech encoder's if not given."}
+    )
+    speech_overrides: dict | str | None = field(
+        default=None, metadata={"help": "Fields of the speech encoder's configuration (mask_time_prob, ...)."}
+    )
+    text_overrides: dict | str | None = field(
+        default=None, metadata={"help": "Fields of the text encoder's configuration."}
+    )
+    modalities: list[str] = field(
+        default_factory=lambda: ["text", "speech"], metadata={"help": "text, speech or both."}
+    )
+    text_label_init: str | None = field(
+        default=None, metadata={"help": "none, random, label_words or tfidf (A1 to A5)."}
+    )
     tonal_label_init: str | None = field(default=None, metadata={"help": "none, random, bert or codebook (B1 to B5)."})
     tonal_space: str = field(default="hidden", metadata={"help": "hidden or contrastive."})
-    fusion: str = field(default="constraint", metadata={"help": "constraint, sum, guided, vanilla (C1 to C4) or score."})
+    fusion: str = field(
+        default="constraint", metadata={"help": "constraint, sum, guided, vanilla (C1 to C4) or score."}
+    )
     guided_attention_norm: str = field(default="none", metadata={"help": "none (the paper) or softmax."})
-    history_in_fusion: bool = field(default=True, metadata={"help": "Whether label attention and fusion see the history."})
+    history_in_fusion: bool = field(
+        default=True, metadata={"help": "Whether label attention and fusion see the history."}
+    )
     loss_weights: dict | str | None = field(default=None, metadata={"help": "Equation 12's weights by name."})
     label_temperature: float = field(default=1.0, metadata={"help": "Divides the label attention's mean."})
     classifier_dropout: float = field(default=0.0, metadata={"help": "Dropout before the classifier."})
     freeze: list[str] = field(default_factory=list, metadata={"help": "Parts that are not trained."})
-    checkpoint: str | None = field(default=None, metadata={"help": "A trained checkpoint to evaluate, or to go on from."})
+    checkpoint: str | None = field(
+        default=None, metadata={"help": "A trained checkpoint to evaluate, or to go on from."}
+    )
     unimodal_text: str | None = field(default=None, metadata={"help": "Text-only checkpoint of the score fusion."})
     unimodal_speech: str | None = field(default=None, metadata={"help": "Speech-only checkpoint of the score fusion."})
 
@@ -49,23 +70,35 @@ class ModelArguments:
 class DataArguments:
     """Which corpus, how it is cut into folds, and what of it the model sees."""
 
-    corpus: str = field(default="iemocap", metadata={"help": "iemocap, or manifest for a CSV, JSON-lines or audio folder."})
+    corpus: str = field(
+        default="iemocap", metadata={"help": "iemocap, or manifest for a CSV, JSON-lines or audio folder."}
+    )
     data_dir: str | None = field(default=None, metadata={"help": "Root of the corpus, or the manifest."})
     task: str = field(default="4class", metadata={"help": "4class or 6class of IEMOCAP."})
-    columns: dict | str | None = field(default=None, metadata={"help": "Names of a manifest's columns: {audio: file, label: emotion}."})
-    labels: list[str] | None = field(default=None, metadata={"help": "Classes of a manifest, in order; found if not given."})
+    columns: dict | str | None = field(
+        default=None, metadata={"help": "Names of a manifest's columns: {audio: file, label: emotion}."}
+    )
+    labels: list[str] | None = field(
+        default=None, metadata={"help": "Classes of a manifest, in order; found if not given."}
+    )
     protocol: str = field(default="leave_one_session_out", metadata={"help": "How folds are made."})
-    validation: str | None = field(default=None, metadata={"help": "Validation part; the protocol's own if not given."})
+    validation: str | None = field(
+        default=None, metadata={"help": "Validation part; the protocol's own if not given."}
+    )
     test_session: str | None = field(default=None, metadata={"help": "Of the protocol fixed_session."})
     group_column: str = field(default="group", metadata={"help": "Column of the protocol groups."})
     num_groups: int | None = field(default=None, metadata={"help": "Number of groups of the protocol groups."})
-    folds: list[str] | None = field(default=None, metadata={"help": "Names or numbers (from 1) of the folds to run; all if not given."})
+    folds: list[str] | None = field(
+        default=None, metadata={"help": "Names or numbers (from 1) of the folds to run; all if not given."}
+    )
     use_history: bool = field(default=True, metadata={"help": "Splice earlier utterances before the text."})
     max_history: int = field(default=10, metadata={"help": "Earlier utterances at most."})
     max_text_tokens: int = field(default=150, metadata={"help": "Tokens at most, history included."})
     max_audio_seconds: float = field(default=30.0, metadata={"help": "Longer audio is cut."})
     on_bad_audio: str = field(default="raise", metadata={"help": "raise or skip."})
-    cache_features: bool | None = field(default=None, metadata={"help": "Keep log-mel features on disk; None: if the encoder takes them."})
+    cache_features: bool | None = field(
+        default=None, metadata={"help": "Keep log-mel features on disk; None: if the encoder takes them."}
+    )
     num_proc: int | None = field(default=None, metadata={"help": "Processes for checking audio and for features."})
 
     def __post_init__(self) -> None:
@@ -83,11 +116,13 @@ class DataArguments:
 class MerTrainingArguments(TrainingArguments):
     """`TrainingArguments` with the package's own fields and the paper's defaults (LE-MER, section 3.2).
 
-    `learning_rate` is the rate of the new layers, which the paper does not state; `learning_rates` maps a prefix of parameter names to a
-    rate of its own. Model selection and early stopping look at validation only.
+    `learning_rate` is the rate of the new layers, which the paper does not state; `learning_rates` maps a prefix of
+    parameter names to a rate of its own. Model selection and early stopping look at validation only.
     """
 
-    output_dir: str | None = field(default="runs/le_mer", metadata={"help": "Where folds, checkpoints and results go."})
+    output_dir: str | None = field(
+        default="runs/le_mer", metadata={"help": "Where folds, checkpoints and results go."}
+    )
     learning_rate: float = field(default=1e-4, metadata={"help": "Of the new layers."})
     learning_rates: dict | str | None = field(
         default_factory=lambda: {"speech_encoder": 1e-6, "text_encoder": 5e-6},
@@ -98,16 +133,22 @@ class MerTrainingArguments(TrainingArguments):
     num_train_epochs: float = field(default=50, metadata={"help": "Passes over the training rows."})
     warmup_steps: float = field(default=8000, metadata={"help": "Steps of warm-up, or a share of all below 1."})
     lr_scheduler_type: str = field(default="constant_with_warmup", metadata={"help": "Schedule after the warm-up."})
-    early_stopping_patience: int | None = field(default=10, metadata={"help": "Epochs without a better validation score."})
+    early_stopping_patience: int | None = field(
+        default=10, metadata={"help": "Epochs without a better validation score."}
+    )
     metric_for_best_model: str | None = field(default="ua", metadata={"help": "wa, ua or wf1 on validation."})
-    modality_dropout: float = field(default=0.0, metadata={"help": "Share of training utterances that lose a modality."})
+    modality_dropout: float = field(
+        default=0.0, metadata={"help": "Share of training utterances that lose a modality."}
+    )
     spec_augment: dict | str | None = field(
         default_factory=lambda: {"time_masks": 2, "time_frames": 50, "frequency_masks": 2, "frequency_bins": 15},
         metadata={"help": "SpecAugment on log-mel input; null for none."},
     )
     train_sampling_strategy: str = field(default="group_by_length", metadata={"help": "group_by_length or random."})
     length_column_name: str = field(default="length", metadata={"help": "Column with the length of every row."})
-    remove_unused_columns: bool | None = field(default=False, metadata={"help": "The collator needs the corpus' columns."})
+    remove_unused_columns: bool | None = field(
+        default=False, metadata={"help": "The collator needs the corpus' columns."}
+    )
     label_names: list[str] | None = field(default_factory=lambda: ["labels"], metadata={"help": "Label argument."})
     logging_strategy: str = field(default="epoch", metadata={"help": "no, steps or epoch."})
     save_total_limit: int | None = field(default=1, metadata={"help": "Checkpoints kept beside the best."})
@@ -138,7 +179,8 @@ def parse_arguments(types: Sequence[type], argv: Sequence[str] | None = None) ->
         argv: The command line; `sys.argv[1:]` if not given.
 
     Raises:
-        ValueError: If the YAML file is missing, no mapping, or has a key that no dataclass has; the message names the closest ones.
+        ValueError: If the YAML file is missing, no mapping, or has a key that no dataclass has; the message names the
+            closest ones.
     """
     arguments = list(sys.argv[1:] if argv is None else argv)
     parser = HfArgumentParser(list(types))
@@ -177,7 +219,9 @@ def _read_yaml(path: str, types: Sequence[type]) -> dict[str, Any]:
     for key in content:
         if key not in known:
             close = get_close_matches(key, known, n=3)
-            raise ValueError(f"{path}: unknown setting '{key}'" + (f"; did you mean {', '.join(close)}?" if close else ""))
+            raise ValueError(
+                f"{path}: unknown setting '{key}'" + (f"; did you mean {', '.join(close)}?" if close else "")
+            )
     return content
 
 
@@ -185,7 +229,9 @@ class _YamlLoader(yaml.SafeLoader):
     """YAML 1.1 reads `1e-4` as a string; people mean a number."""
 
 
-_YamlLoader.yaml_implicit_resolvers = {key: list(value) for key, value in yaml.SafeLoader.yaml_implicit_resolvers.items()}
+_YamlLoader.yaml_implicit_resolvers = {
+    key: list(value) for key, value in yaml.SafeLoader.yaml_implicit_resolvers.items()
+}
 _YamlLoader.add_implicit_resolver(
     "tag:yaml.org,2002:float",
     __import__("re").compile(r"^[-+]?[0-9]+(?:\.[0-9]*)?[eE][-+]?[0-9]+$"),
@@ -195,7 +241,7 @@ _YamlLoader.add_implicit_resolver(
 
 def _from_json(value: Any) -> Any:
     """A flag's JSON text as what it says; a YAML value and plain text as they are."""
-    if isinstance(value, str) and value.strip()[:1] in ("{", "[") or value in ("null", "none", "None"):
+    if (isinstance(value, str) and value.strip()[:1] in ("{", "[")) or value in ("null", "none", "None"):
         try:
             return None if value in ("null", "none", "None") else json.loads(value)
         except json.JSONDecodeError as error:

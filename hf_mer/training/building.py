@@ -20,7 +20,6 @@ from hf_mer.models import LabelEmbeddingStore, LeMerConfig, LeMerForEmotionClass
 from hf_mer.models.modeling_mer import load_speech_checkpoint
 from hf_mer.training.arguments import DataArguments, ModelArguments
 
-
 logger = logging.getLogger(__name__)
 
 MEL_BINS = 80
@@ -43,8 +42,8 @@ def build_processor(
 ) -> MerProcessor:
     """Feature extractor and tokenizer that belong to the encoders.
 
-    An encoder that starts from a configuration has neither: then the tokenizer is a WordPiece vocabulary learned from the training texts
-    of the fold, and the feature extractor the one of the encoder's kind.
+    An encoder that starts from a configuration has neither: then the tokenizer is a WordPiece vocabulary learned from
+    the training texts of the fold, and the feature extractor the one of the encoder's kind.
 
     Args:
         model_arguments: Names the encoders.
@@ -68,7 +67,9 @@ def _feature_extractor(arguments: ModelArguments, fold: str) -> Any:
     if isinstance(source, dict) and source.get("model_type") == "wav2vec2-bert":
         stride, rest = divmod(source.get("feature_projection_input_dim", 160), MEL_BINS)
         if rest:
-            raise ValueError(f"feature_projection_input_dim={source['feature_projection_input_dim']} is no multiple of {MEL_BINS} mel bins")
+            raise ValueError(
+                f"feature_projection_input_dim={source['feature_projection_input_dim']} is no multiple of {MEL_BINS} mel bins"
+            )
         return SeamlessM4TFeatureExtractor(stride=stride)
     return Wav2Vec2FeatureExtractor(do_normalize=True, return_attention_mask=True)
 
@@ -88,7 +89,9 @@ def train_tokenizer(texts: list[str], vocab_size: int) -> BertTokenizer:
     wordpiece = Tokenizer(models.WordPiece(unk_token="[UNK]"))
     wordpiece.normalizer = normalizers.BertNormalizer(lowercase=True)
     wordpiece.pre_tokenizer = pre_tokenizers.BertPreTokenizer()
-    trainer = trainers.WordPieceTrainer(vocab_size=vocab_size, special_tokens=special, min_frequency=2, show_progress=False)
+    trainer = trainers.WordPieceTrainer(
+        vocab_size=vocab_size, special_tokens=special, min_frequency=2, show_progress=False
+    )
     wordpiece.train_from_iterator(texts, trainer)
     vocabulary = sorted(wordpiece.get_vocab().items(), key=lambda item: item[1])
     return BertTokenizer(vocab={token: index for index, (token, _) in enumerate(vocabulary)})
@@ -124,7 +127,9 @@ def build_model(
             speech_config = _config(arguments.speech_encoder, arguments.speech_overrides)
         else:
             overrides = arguments.speech_overrides or {}
-            speech, pretraining = load_speech_checkpoint(arguments.speech_encoder.format(fold=fold), with_quantizer, **overrides)
+            speech, pretraining = load_speech_checkpoint(
+                arguments.speech_encoder.format(fold=fold), with_quantizer, **overrides
+            )
             speech_config = speech.config
     fields = {name: getattr(arguments, name) for name in LE_MER_FIELDS}
     if pretraining is not None:

@@ -1,4 +1,4 @@
-"""Frames to discrete codes: wav2vec 2.0's own quantizer, or k-means where a checkpoint has none (LE-MER, section 2.2)."""
+"""Frames to discrete codes: wav2vec 2.0's quantizer, or k-means where there is none (LE-MER, section 2.2)."""
 
 from typing import Any
 
@@ -6,7 +6,6 @@ import numpy as np
 import torch
 from sklearn.cluster import MiniBatchKMeans
 from torch import Tensor
-
 
 DISCRETIZERS = ("codebook", "kmeans")
 KMEANS_FEATURES = ("input", "hidden")
@@ -29,14 +28,16 @@ class CodebookDiscretizer:
         return {"kind": "codebook", "groups": self.groups, "entries": self.entries}
 
     def codes(self, features: Tensor) -> Tensor:
-        """Codes of normalised convolutional features. `(..., D_conv)` to `(...)`; the sum over groups of `index * entries^group`."""
+        """Codes of normalised conv features: the sum over groups of `index * entries^group`. `(..., D_conv)` to `(...)`."""
         logits = self.quantizer.weight_proj(features).unflatten(-1, (self.groups, self.entries))
         powers = self.entries ** torch.arange(self.groups, device=features.device)
         return (logits.argmax(-1) * powers).sum(-1)
 
     def projected_vectors(self, codes: Tensor) -> Tensor:
         """`project_q` of the codes' codebook vectors. `(K,)` to `(K, D_contrastive)`."""
-        indices = torch.stack([codes // self.entries**group % self.entries for group in range(self.groups)], dim=-1)  # (K, G)
+        indices = torch.stack(
+            [codes // self.entries**group % self.entries for group in range(self.groups)], dim=-1
+        )  # (K, G)
         table = self.quantizer.codevectors.view(self.groups, self.entries, -1)
         vectors = torch.cat([table[group, indices[:, group]] for group in range(self.groups)], dim=-1)  # (K, D_code)
         return self.pretraining.project_q(vectors)
@@ -47,7 +48,8 @@ class KMeansDiscretizer:
 
     Args:
         clusters: Number of centroids at most; fewer where there are fewer frames.
-        features: `"input"` (the encoder's input frames; only for encoders that take log-mel frames) or `"hidden"` (its last hidden states).
+        features: `"input"` (the encoder's input frames; only for encoders that take log-mel frames) or `"hidden"`
+            (its last hidden states).
         seed: Of the initial centroids.
         centroids: Of an earlier fit. Shape `(K, D)`.
     """

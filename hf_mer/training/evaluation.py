@@ -19,7 +19,6 @@ from hf_mer.metrics import bootstrap_intervals, confusion, emotion_scores, per_c
 from hf_mer.training.files import write_atomically
 from hf_mer.version import __version__
 
-
 PACKAGES = ("torch", "transformers", "datasets", "accelerate")
 
 
@@ -77,7 +76,11 @@ def write_predictions(path: str | Path, test: Dataset, logits: np.ndarray, label
 
 def environment(num_processes: int) -> dict[str, Any]:
     """What a run was made with."""
-    device = torch.cuda.get_device_name() if torch.cuda.is_available() else f"{platform.machine()} CPU, {torch.get_num_threads()} threads"
+    device = (
+        torch.cuda.get_device_name()
+        if torch.cuda.is_available()
+        else f"{platform.machine()} CPU, {torch.get_num_threads()} threads"
+    )
     return {
         "command": " ".join(sys.argv),
         "device": device,
@@ -108,7 +111,9 @@ def results_table(folds: Sequence[dict[str, Any]], summary: dict[str, Any], labe
     lines = ["| fold | utterances | WA | UA | WF1 |", "|---|---|---|---|---|"]
     for fold in folds:
         scores, intervals = fold["test"]["scores"], fold["test"]["intervals_95"]
-        cells = [f"{scores[name]:.3f} [{intervals[name][0]:.3f}, {intervals[name][1]:.3f}]" for name in ("wa", "ua", "wf1")]
+        cells = [
+            f"{scores[name]:.3f} [{intervals[name][0]:.3f}, {intervals[name][1]:.3f}]" for name in ("wa", "ua", "wf1")
+        ]
         lines.append(f"| {fold['fold']} | {fold['rows']['test']} | {' | '.join(cells)} |")
     if len(folds) > 1:
         cells = [f"{summary[name]['mean']:.3f} ± {summary[name]['std']:.3f}" for name in ("wa", "ua", "wf1")]

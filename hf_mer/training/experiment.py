@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
 from datasets import Dataset
 from torch.utils.data import DataLoader
 from transformers import EarlyStoppingCallback, set_seed
@@ -31,7 +30,6 @@ from hf_mer.training.features import add_lengths, cache_features
 from hf_mer.training.files import last_complete_checkpoint, write_atomically, write_json
 from hf_mer.training.label_store_builder import LabelStoreArguments, build_label_store
 from hf_mer.training.trainer import MerTrainer
-
 
 logger = logging.getLogger(__name__)
 
@@ -60,8 +58,8 @@ def load_rows(arguments: DataArguments, modalities: list[str]) -> Dataset:
 class Experiment:
     """Runs one system over the folds of a corpus; finished folds are kept, a half-finished one goes on from its last checkpoint.
 
-    Everything lies in `output_dir`: `<fold>/model` (model, processor, label store), `<fold>/results.json`, `<fold>/predictions.csv`,
-    `<fold>/figures`, and `results.json` with means over folds.
+    Everything lies in `output_dir`: `<fold>/model` (model, processor, label store), `<fold>/results.json`,
+    `<fold>/predictions.csv`, `<fold>/figures`, and `results.json` with means over folds.
 
     Args:
         model_arguments: The system.
@@ -86,7 +84,8 @@ class Experiment:
         """Runs the folds that were asked for.
 
         Returns:
-            `folds` (what is in every fold's `results.json`) and `summary` (mean, deviation and number of WA, UA and WF1).
+            `folds` (what is in every fold's `results.json`) and `summary` (mean, deviation and number of WA, UA and
+            WF1).
         """
         with self.args.main_process_first(desc="loading the corpus"):
             rows = load_rows(self.data_arguments, self.model_arguments.modalities)
@@ -105,7 +104,10 @@ class Experiment:
         chosen = folds
         if self.data_arguments.folds:
             names = {fold.name for fold in folds}
-            chosen = [find_fold(folds, wanted if wanted in names or not wanted.isdigit() else int(wanted)) for wanted in self.data_arguments.folds]
+            chosen = [
+                find_fold(folds, wanted if wanted in names or not wanted.isdigit() else int(wanted))
+                for wanted in self.data_arguments.folds
+            ]
         results = [self.run_fold(rows, fold) for fold in chosen]
         summary = aggregate([result["test"]["scores"] for result in results])
         report = {"folds": results, "summary": summary, "split_hash": split_hash(rows, folds)}
@@ -125,9 +127,16 @@ class Experiment:
         set_seed(self.args.seed)
         texts = [column(rows, "text")[i] or "" for i in fold.train]
         processor = building.build_processor(self.model_arguments, self.data_arguments, texts, fold.name)
-        needs_codebook = self.store_arguments.discretizer == "codebook" and self.model_arguments.tonal_label_init in (None, "codebook")
+        needs_codebook = self.store_arguments.discretizer == "codebook" and self.model_arguments.tonal_label_init in (
+            None,
+            "codebook",
+        )
         model, pretraining = building.build_model(
-            self.model_arguments, self.labels, processor, fold.name, needs_codebook and "speech" in self.model_arguments.modalities
+            self.model_arguments,
+            self.labels,
+            processor,
+            fold.name,
+            needs_codebook and "speech" in self.model_arguments.modalities,
         )
         parts = self._parts(rows, fold, processor)
         store = self._label_store(folder, model, processor, parts["train"], pretraining, fold, settings)
@@ -200,7 +209,9 @@ class Experiment:
         parts = dict(select_fold(rows, fold))
         return {name: part if name == "train" else _by_length(part) for name, part in parts.items()}
 
-    def _collator(self, processor: MerProcessor, training: bool = False, modalities: list[str] | None = None) -> MerDataCollator:
+    def _collator(
+        self, processor: MerProcessor, training: bool = False, modalities: list[str] | None = None
+    ) -> MerDataCollator:
         return MerDataCollator(
             processor,
             modalities or self.model_arguments.modalities,
@@ -211,7 +222,14 @@ class Experiment:
         )
 
     def _label_store(
-        self, folder: Path, model: Any, processor: MerProcessor, train: Dataset, pretraining: Any, fold: Fold, settings: dict
+        self,
+        folder: Path,
+        model: Any,
+        processor: MerProcessor,
+        train: Dataset,
+        pretraining: Any,
+        fold: Fold,
+        settings: dict,
     ) -> LabelEmbeddingStore:
         """Built by the first process and read by the others; a trained checkpoint brings its own."""
         for path in (self.model_arguments.checkpoint, self.model_arguments.unimodal_text):
@@ -219,7 +237,9 @@ class Experiment:
             if store is not None:
                 return store
         path = folder / "label_store"
-        key = hashlib.sha256(json.dumps([settings["model"], settings["data"], settings["label_store"], settings["split_hash"]]).encode()).hexdigest()
+        key = hashlib.sha256(
+            json.dumps([settings["model"], settings["data"], settings["label_store"], settings["split_hash"]]).encode()
+        ).hexdigest()
         with self.args.main_process_first(desc="label store"):
             if path.exists():
                 store = LabelEmbeddingStore.from_pretrained(path)
@@ -249,14 +269,20 @@ class Experiment:
         def collate(batch: list[dict[str, Any]]) -> dict[str, Any]:
             features = [collator.audio_features(row) if wants_audio else None for row in batch]
             inputs = dict(processor.collate(features, [None] * len(batch), require_input=False))
-            return {"labels": [row["label"] for row in batch], "texts": [row["text"] for row in batch], "inputs": inputs or None}
+            return {
+                "labels": [row["label"] for row in batch],
+                "texts": [row["text"] for row in batch],
+                "inputs": inputs or None,
+            }
 
         order = np.random.default_rng(self.args.seed).permutation(len(train))
         lengths = np.array(column(train, "length"))
         size, chunk = self.args.per_device_eval_batch_size, 16 * self.args.per_device_eval_batch_size
         buckets = [sorted(order[i : i + chunk], key=lambda j: lengths[j]) for i in range(0, len(order), chunk)]
         batches = [bucket[i : i + size] for bucket in buckets for i in range(0, len(bucket), size)]
-        return DataLoader(train, batch_sampler=batches, collate_fn=collate, num_workers=self.args.dataloader_num_workers)
+        return DataLoader(
+            train, batch_sampler=batches, collate_fn=collate, num_workers=self.args.dataloader_num_workers
+        )
 
     def _trainer(self, folder: Path, model: Any, processor: MerProcessor, parts: dict[str, Dataset]) -> MerTrainer:
         args = copy.copy(self.args)
@@ -288,10 +314,14 @@ class Experiment:
         trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
         return trainer.state.log_history
 
-    def _test(self, trainer: MerTrainer, rows: Dataset, fold: Fold, test: Dataset, folder: Path, model: Any) -> dict[str, Any]:
+    def _test(
+        self, trainer: MerTrainer, rows: Dataset, fold: Fold, test: Dataset, folder: Path, model: Any
+    ) -> dict[str, Any]:
         """The one look at the test part; for two modalities also with each alone, by the same checkpoint."""
         logits = _logits(trainer.predict(test, metric_key_prefix="test"))
-        results = evaluation.test_results(rows, fold, test, logits, self.labels, self.args.bootstrap_resamples, self.args.seed)
+        results = evaluation.test_results(
+            rows, fold, test, logits, self.labels, self.args.bootstrap_resamples, self.args.seed
+        )
         if self.is_main:
             evaluation.write_predictions(folder / "predictions.csv", test, logits, self.labels)
         if model.config.is_multimodal:
@@ -299,12 +329,20 @@ class Experiment:
             for name in model.config.modalities:
                 trainer.data_collator = self._collator(whole.processor, modalities=[name])
                 alone = _logits(trainer.predict(test, metric_key_prefix="test")).argmax(axis=1)
-                results.setdefault("scores_with_one_modality", {})[name] = emotion_scores(truth, alone, len(self.labels))
+                results.setdefault("scores_with_one_modality", {})[name] = emotion_scores(
+                    truth, alone, len(self.labels)
+                )
             trainer.data_collator = whole
         return results
 
     def _save(
-        self, folder: Path, trainer: MerTrainer, processor: MerProcessor, results: dict, parts: dict[str, Dataset], pretraining: Any
+        self,
+        folder: Path,
+        trainer: MerTrainer,
+        processor: MerProcessor,
+        results: dict,
+        parts: dict[str, Dataset],
+        pretraining: Any,
     ) -> None:
         model = trainer.accelerator.unwrap_model(trainer.model)
 
@@ -316,7 +354,9 @@ class Experiment:
         if self.args.figures:
             from hf_mer.training.figures import draw_fold_figures
 
-            draw_fold_figures(folder / "figures", model, processor, results, parts, self._collator(processor), pretraining)
+            draw_fold_figures(
+                folder / "figures", model, processor, results, parts, self._collator(processor), pretraining
+            )
         write_json(folder / "results.json", results)
 
 

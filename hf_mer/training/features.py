@@ -1,4 +1,4 @@
-"""Features that never change are computed once: log-mel frames on disk, found again by what they were computed from."""
+"""Features that never change are computed once and found again by what they were computed from."""
 
 import hashlib
 import logging
@@ -11,7 +11,6 @@ from datasets import Dataset, List, Value
 
 from hf_mer.data.schema import column
 
-
 logger = logging.getLogger(__name__)
 
 
@@ -23,7 +22,8 @@ def add_lengths(rows: Dataset, processor: Any, modalities: list[str]) -> Dataset
         lengths = [int(min(duration or 0.0, longest) * processor.sampling_rate) for duration in durations]
     else:
         lengths = [
-            len(text or "") + sum(map(len, history)) for text, history in zip(column(rows, "text"), column(rows, "history"), strict=True)
+            len(text or "") + sum(map(len, history))
+            for text, history in zip(column(rows, "text"), column(rows, "history"), strict=True)
         ]
     return rows.add_column("length", lengths)
 
@@ -31,8 +31,9 @@ def add_lengths(rows: Dataset, processor: Any, modalities: list[str]) -> Dataset
 def cache_features(rows: Dataset, processor: Any, num_proc: int | None = None) -> Dataset:
     """Adds the columns `features` and `feature_dim` with what `processor.extract_audio` gives.
 
-    The file in the datasets cache is named after the rows' ids, their audio files (path, size, time of change) and the feature
-    extractor's settings, so that it is found by later folds, epochs and runs, and made anew when any of these changes.
+    The file in the datasets cache is named after the rows' ids, their audio files (path, size, time of change) and
+    the feature extractor's settings, so that it is found by later folds, epochs and runs, and made anew when any of
+    these changes.
 
     Args:
         rows: Rows with audio (None where an utterance has none).

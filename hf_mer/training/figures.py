@@ -17,7 +17,6 @@ from hf_mer.plots.prediction import prediction_figure
 from hf_mer.training.discretizer import CodebookDiscretizer, KMeansDiscretizer
 from hf_mer.training.files import write_atomically
 
-
 logger = logging.getLogger(__name__)
 
 KEY_FRAME_SECONDS = 2.0  # of waveform per class in figure 1
@@ -30,9 +29,15 @@ def save_figure(figure: Figure, path: str | Path, dpi: int = 150) -> Path:
 
 
 def draw_fold_figures(
-    folder: Path, model: Any, processor: Any, results: dict[str, Any], parts: dict[str, Dataset], collator: Any, pretraining: Any = None
+    folder: Path,
+    model: Any,
+    processor: Any,
+    results: dict[str, Any],
+    parts: dict[str, Dataset],
+    collator: Any,
+    pretraining: Any = None,
 ) -> None:
-    """Training curves, confusion matrix, keywords and key frames (figure 1), and the label attention of one test utterance per class (figure 4)."""
+    """Training curves, confusion matrix, figure 1, and figure 4 for one test utterance per class."""
     model.eval()
     test, labels = results["test"], results["test"]["confusion"]["labels"]
     save_figure(confusion_matrix(np.array(test["confusion"]["matrix"]), labels), folder / "confusion_matrix.png")
@@ -55,7 +60,7 @@ def draw_fold_figures(
 
 
 def draw_attention_examples(folder: Path, model: Any, processor: Any, test: Dataset, labels: list[str]) -> None:
-    """Figure 4 for the first test utterance of every class that the model recognises (the first of the class if it recognises none)."""
+    """Figure 4 for a test utterance of every class: one that the model recognises, if there is any."""
     pipeline = MultimodalEmotionRecognitionPipeline(model=model, processor=processor, device=model.device)
     truth = np.array(test["label"])
     lengths = np.array(test["length"])
@@ -74,11 +79,20 @@ def draw_attention_examples(folder: Path, model: Any, processor: Any, test: Data
             if found["scores"][0]["label"] == label:
                 break
         audio = chosen["audio"] if "speech" in model.config.modalities else None
-        waveform = None if audio is None else load_audio(audio, processor.sampling_rate, max_seconds=processor.max_audio_seconds)
+        waveform = (
+            None
+            if audio is None
+            else load_audio(audio, processor.sampling_rate, max_seconds=processor.max_audio_seconds)
+        )
         if not prediction["frames"] and not prediction["words"]:
             continue
         figure = prediction_figure(
-            prediction, labels, waveform=waveform, sampling_rate=processor.sampling_rate, true_label=label, title=chosen["id"]
+            prediction,
+            labels,
+            waveform=waveform,
+            sampling_rate=processor.sampling_rate,
+            true_label=label,
+            title=chosen["id"],
         )
         save_figure(figure, folder / f"label_attention_{_file_name(label)}.png")
 
@@ -133,7 +147,11 @@ def _stretches(audio: Any, processor: Any, chosen: np.ndarray) -> list[np.ndarra
     waveform = load_audio(audio, processor.sampling_rate, max_seconds=processor.max_audio_seconds)
     hop = len(waveform) / len(chosen)
     edges = np.flatnonzero(np.diff(np.concatenate([[0], chosen.astype(int), [0]])))
-    return [waveform[int(start * hop) : int(end * hop)] for start, end in zip(edges[::2], edges[1::2], strict=True) if end - start >= 2]
+    return [
+        waveform[int(start * hop) : int(end * hop)]
+        for start, end in zip(edges[::2], edges[1::2], strict=True)
+        if end - start >= 2
+    ]
 
 
 def _input(row: dict[str, Any], model: Any) -> dict[str, Any]:

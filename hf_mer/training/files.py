@@ -10,7 +10,6 @@ from typing import Any
 
 from safetensors import SafetensorError, safe_open
 
-
 logger = logging.getLogger(__name__)
 
 
@@ -43,7 +42,7 @@ def write_json(path: str | os.PathLike, content: Any) -> Path:
 
 
 def last_complete_checkpoint(folder: str | os.PathLike) -> Path | None:
-    """The newest `checkpoint-N` in a folder that was written to its end; half-written ones are named in a warning and left out."""
+    """The newest `checkpoint-N` that was written to its end; half-written ones are named in a warning and left out."""
     found = [path for path in Path(folder).glob("checkpoint-*") if path.name.rpartition("-")[2].isdigit()]
     for path in sorted(found, key=lambda item: int(item.name.rpartition("-")[2]), reverse=True):
         reason = incomplete(path)

@@ -15,7 +15,6 @@ from hf_mer.models.label_store import LabelEmbeddingStore
 from hf_mer.training.discretizer import DISCRETIZERS, CodebookDiscretizer, KMeansDiscretizer
 from hf_mer.training.tfidf import ClassTfidf, words_of
 
-
 logger = logging.getLogger(__name__)
 
 
@@ -26,9 +25,11 @@ class LabelStoreArguments:
     Attributes:
         text_top_k: Words per class, K of the semantic label (the paper's best: 9).
         tonal_top_k: Codes per class, K of the tonal label (the paper's best: 100).
-        tfidf_documents: `utterance`: a document is an utterance, scores are averaged per class; `class`: a class is one document.
+        tfidf_documents: `utterance`: a document is an utterance, scores are averaged per class; `class`: a class is
+            one document.
         tfidf_contrast: Subtract the mean score of the other classes; False is the paper's plain TF-IDF.
-        max_word_share: Words in a larger share of the training utterances are no keywords (a stop list that needs no language).
+        max_word_share: Words in a larger share of the training utterances are no keywords (a stop list that needs no
+            language).
         min_word_count: Words in fewer training utterances are no keywords.
         discretizer: `codebook` (the checkpoint's quantizer) or `kmeans`.
         kmeans_clusters: Number of centroids.
@@ -40,7 +41,9 @@ class LabelStoreArguments:
     tonal_top_k: int = field(default=100, metadata={"help": "Codes per class of the tonal label embedding."})
     tfidf_documents: str = field(default="utterance", metadata={"help": "utterance or class."})
     tfidf_contrast: bool = field(default=False, metadata={"help": "Subtract the other classes' mean score."})
-    max_word_share: float = field(default=0.1, metadata={"help": "Leave out words that more utterances than this share have."})
+    max_word_share: float = field(
+        default=0.1, metadata={"help": "Leave out words that more utterances than this share have."}
+    )
     min_word_count: int = field(default=2, metadata={"help": "Leave out words that fewer utterances have."})
     discretizer: str = field(default="codebook", metadata={"help": "codebook or kmeans."})
     kmeans_clusters: int = field(default=500, metadata={"help": "Number of centroids."})
@@ -73,7 +76,8 @@ def build_label_store(
     Args:
         model: The model with its encoders before fine-tuning; tells which initialisations are asked for.
         processor: Its tokenizer is used for the descriptions.
-        batches: Of `{"labels": (B,), "texts": list[str], "inputs": audio inputs of the model or None}`, in shuffled order.
+        batches: Of `{"labels": (B,), "texts": list[str], "inputs": audio inputs of the model or None}`, in shuffled
+            order.
         labels: Class names.
         arguments: Settings.
         pretraining: The speech checkpoint with its quantizer, for `discretizer="codebook"`.
@@ -86,7 +90,11 @@ def build_label_store(
     """
     config = model.config
     words = ClassTfidf(
-        len(labels), arguments.tfidf_documents, arguments.min_word_count, arguments.max_word_share, arguments.tfidf_contrast
+        len(labels),
+        arguments.tfidf_documents,
+        arguments.min_word_count,
+        arguments.max_word_share,
+        arguments.tfidf_contrast,
     )
     wants_codes = config.has_tonal_labels and config.tonal_label_init == "codebook"
     tonal = _TonalCollector(model, arguments, pretraining, len(labels), seed) if wants_codes else None
@@ -123,18 +131,24 @@ def build_label_store(
 class _TonalCollector:
     """Counts codes and, for the hidden space, sums the hidden states of every code's frames."""
 
-    def __init__(self, model: Any, arguments: LabelStoreArguments, pretraining: nn.Module | None, num_labels: int, seed: int):
+    def __init__(
+        self, model: Any, arguments: LabelStoreArguments, pretraining: nn.Module | None, num_labels: int, seed: int
+    ):
         self.model, self.arguments = model, arguments
         self.hidden_space = model.config.tonal_space == "hidden"
         self.tfidf = ClassTfidf(num_labels, arguments.tfidf_documents, contrast=arguments.tfidf_contrast)
         self.discretizer: Any
         if arguments.discretizer == "codebook":
             if pretraining is None:
-                raise ValueError("discretizer='codebook' needs a speech checkpoint with a quantizer; use discretizer='kmeans' without one")
+                raise ValueError(
+                    "discretizer='codebook' needs a speech checkpoint with a quantizer; use discretizer='kmeans' without one"
+                )
             self.discretizer = CodebookDiscretizer(pretraining.to(model.device).eval())
         else:
             if not self.hidden_space:
-                raise ValueError("tonal_space='contrastive' needs the codebook of a checkpoint: discretizer='codebook'")
+                raise ValueError(
+                    "tonal_space='contrastive' needs the codebook of a checkpoint: discretizer='codebook'"
+                )
             self.discretizer = KMeansDiscretizer(arguments.kmeans_clusters, arguments.kmeans_features, seed)
         self.waiting: list[tuple[list[int], Tensor, Tensor | None, Tensor]] = []
         self.waiting_frames = 0
@@ -164,7 +178,9 @@ class _TonalCollector:
             frames, mask = self.model.conv_features(audio, inputs["audio_attention_mask"])
         elif self.discretizer.features == "input":
             if audio.dim() != 3:
-                raise ValueError("kmeans_features='input' is for encoders on log-mel frames; use 'hidden' for encoders on the waveform")
+                raise ValueError(
+                    "kmeans_features='input' is for encoders on log-mel frames; use 'hidden' for encoders on the waveform"
+                )
             frames = audio
         else:
             frames = hidden
@@ -219,7 +235,9 @@ def describe_labels(descriptions: list[str], encoder: Any, tokenizer: Any) -> Te
     training = encoder.training
     encoder.eval()
     for description in descriptions:
-        encoding = tokenizer(description, return_tensors="pt", return_special_tokens_mask=True, truncation=True, max_length=128)
+        encoding = tokenizer(
+            description, return_tensors="pt", return_special_tokens_mask=True, truncation=True, max_length=128
+        )
         words = ~encoding.pop("special_tokens_mask")[0].bool()
         encoding.pop("token_type_ids", None)
         states = encoder(**encoding.to(encoder.device)).last_hidden_state[0].float().cpu()  # (T, D)
@@ -228,7 +246,9 @@ def describe_labels(descriptions: list[str], encoder: Any, tokenizer: Any) -> Te
     return torch.stack(rows)
 
 
-def _embed_texts(store: LabelEmbeddingStore, model: Any, processor: Any, label_text_encoder: nn.Module | None, seed: int) -> None:
+def _embed_texts(
+    store: LabelEmbeddingStore, model: Any, processor: Any, label_text_encoder: nn.Module | None, seed: int
+) -> None:
     """Fills the embeddings that come from text: the semantic labels, and the tonal labels of system B4."""
     config = model.config
     if config.has_text_labels and config.text_label_init != "random":
@@ -249,5 +269,7 @@ def _to_width(embeddings: Tensor, width: int, seed: int) -> Tensor:
     if embeddings.shape[-1] == width:
         return embeddings
     larger, smaller = max(embeddings.shape[-1], width), min(embeddings.shape[-1], width)
-    basis = torch.linalg.qr(torch.randn(larger, smaller, generator=torch.Generator().manual_seed(seed))).Q  # (larger, smaller)
+    basis = torch.linalg.qr(
+        torch.randn(larger, smaller, generator=torch.Generator().manual_seed(seed))
+    ).Q  # (larger, smaller)
     return embeddings @ (basis if embeddings.shape[-1] == larger else basis.T)

@@ -1,4 +1,4 @@
-"""TF-IDF of words or codes per class, in one pass and with memory that depends on the vocabulary alone (LE-MER, section 2.1)."""
+"""TF-IDF of words or codes per class, in one pass, with memory for the vocabulary alone (LE-MER, section 2.1)."""
 
 import math
 import re
@@ -11,12 +11,14 @@ TFIDF_DOCUMENTS = ("utterance", "class")
 
 _TAG = re.compile(r"\[[A-Z_ ]+\]")
 # scripts written without spaces (Han, Hiragana, Katakana, Thai) count character by character
-_WORD = re.compile(r"[\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\u0e00-\u0e7f]|[^\W\d_\u3040-\u30ff\u3400-\u9fff\u0e00-\u0e7f]+(?:['’][^\W\d_]+)*")
+_ALONE = r"\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\u0e00-\u0e7f"
+_LETTERS = rf"[^\W\d_{_ALONE}]+"
+_WORD = re.compile(rf"[{_ALONE}]|{_LETTERS}(?:'{_LETTERS})*")
 
 
 def words_of(text: str) -> list[str]:
-    """Words of a transcript in lower case; transcription tags such as `[LAUGHTER]`, digits and punctuation are left out."""
-    return _WORD.findall(_TAG.sub(" ", text).lower().replace("’", "'"))
+    """Words of a transcript in lower case, without tags such as `[LAUGHTER]`, digits and punctuation."""
+    return _WORD.findall(_TAG.sub(" ", text).lower().replace("\u2019", "'"))
 
 
 class ClassTfidf:
@@ -78,7 +80,7 @@ class ClassTfidf:
         return result
 
     def top(self, k: int) -> list[list[tuple[Any, float]]]:
-        """The `k` best terms of every class with their scores, best first; only terms with a positive score; ties by the term itself."""
+        """The `k` best terms of every class with their scores, best first; none without a positive score."""
         scores = self.scores()
         best = []
         for label in range(self.num_classes):

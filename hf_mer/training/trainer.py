@@ -1,4 +1,4 @@
-"""`Trainer` with a learning rate per part, every part of the loss in the log, and checkpoints that carry the processor."""
+"""`Trainer` with a learning rate per part and every part of the loss in the log."""
 
 from collections import defaultdict
 from typing import Any
@@ -17,7 +17,8 @@ class MerTrainer(Trainer):
     """Trains any model of the package.
 
     Args:
-        train_collator: Collator of training batches (augmentation, modality dropout); `data_collator` serves evaluation.
+        train_collator: Collator of training batches (augmentation, modality dropout); `data_collator` serves
+            evaluation.
         **kwargs: Of `transformers.Trainer`; `args` are `MerTrainingArguments`.
     """
 
@@ -40,7 +41,9 @@ class MerTrainer(Trainer):
         if self.args.train_sampling_strategy != "group_by_length":
             return super()._get_train_sampler(train_dataset)
         lengths = list(rows[self.args.length_column_name])  # the library would read one length at a time from disk
-        return LengthGroupedSampler(self.args.train_batch_size * self.args.gradient_accumulation_steps, lengths=lengths)
+        return LengthGroupedSampler(
+            self.args.train_batch_size * self.args.gradient_accumulation_steps, lengths=lengths
+        )
 
     def _get_eval_sampler(self, eval_dataset: Dataset) -> Sampler:
         """In order, so that predictions belong to their rows; the rows are sorted by length beforehand."""
@@ -61,7 +64,11 @@ class MerTrainer(Trainer):
         """Groups trainable parameters by the longest matching prefix of `args.learning_rates`, and by weight decay."""
         decayed = set(self.get_decay_parameter_names(model))
         groups: dict[tuple[str, bool], list[nn.Parameter]] = defaultdict(list)
-        trainable = [(name.removeprefix("module."), parameter) for name, parameter in model.named_parameters() if parameter.requires_grad]
+        trainable = [
+            (name.removeprefix("module."), parameter)
+            for name, parameter in model.named_parameters()
+            if parameter.requires_grad
+        ]
         matched = set()
         for name, parameter in trainable:
             prefix = max((key for key in self.args.learning_rates if name.startswith(key)), key=len, default="")
@@ -72,7 +79,9 @@ class MerTrainer(Trainer):
             absent = getattr(model, prefix, 0) is None  # a branch that this model does not have
             if prefix not in matched and not absent and prefix.split(".")[0] not in frozen:
                 parts = sorted({name.split(".")[0] for name, _ in trainable})
-                raise ValueError(f"learning_rates: '{prefix}' is the beginning of no parameter; the model has {', '.join(parts)}")
+                raise ValueError(
+                    f"learning_rates: '{prefix}' is the beginning of no parameter; the model has {', '.join(parts)}"
+                )
         return [
             {
                 "params": parameters,
@@ -82,7 +91,9 @@ class MerTrainer(Trainer):
             for (prefix, decay), parameters in groups.items()
         ]
 
-    def compute_loss(self, model: nn.Module, inputs: dict, return_outputs: bool = False, num_items_in_batch: Any = None) -> Any:
+    def compute_loss(
+        self, model: nn.Module, inputs: dict, return_outputs: bool = False, num_items_in_batch: Any = None
+    ) -> Any:
         """The model's loss; its parts are kept for the next log."""
         outputs = model(**inputs)
         if model.training:
