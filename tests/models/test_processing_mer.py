@@ -123,6 +123,8 @@ class TestInputs:
     def test_batch_is_padded_on_the_right(self, processor):
         batch = processor(audio=[tone(0.1), tone(0.2)], text=["glad", "i am so glad"])
         assert batch["attention_mask"].tolist() == [[1, 1, 1, 0, 0, 0], [1] * 6]
+        assert tokens_of(processor, batch) == ["[CLS]", "glad", "[SEP]"]
+        assert set(batch["input_ids"][0, 3:].tolist()) == {processor.tokenizer.pad_token_id}
         assert batch["audio_attention_mask"].sum(dim=1).tolist() == [1600, 3200]
         assert not batch["input_values"][0, 1600:].any()
         assert batch["input_values"][0, :1600].mean() == pytest.approx(0, abs=1e-4)
