@@ -2,6 +2,7 @@
 
 import math
 import re
+import unicodedata
 from collections import Counter, defaultdict
 from collections.abc import Hashable, Mapping
 from typing import Any
@@ -12,13 +13,15 @@ TFIDF_DOCUMENTS = ("utterance", "class")
 _TAG = re.compile(r"\[[A-Z_ ]+\]")
 # scripts written without spaces (Han, Hiragana, Katakana, Thai) count character by character
 _ALONE = r"\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\u0e00-\u0e7f"
-_LETTERS = rf"[^\W\d_{_ALONE}]+"
+# vowel signs and accents that are characters of their own (Indic scripts, Arabic, Hebrew) belong to their word
+_MARKS = r"\u0300-\u036f\u05b0-\u05c7\u064b-\u0670\u0900-\u0963\u0971-\u0dff"
+_LETTERS = rf"(?:(?!\d)[{_MARKS}]|[^\W\d_{_ALONE}])+"
 _WORD = re.compile(rf"[{_ALONE}]|{_LETTERS}(?:'{_LETTERS})*")
 
 
 def words_of(text: str) -> list[str]:
     """Words of a transcript in lower case, without tags such as `[LAUGHTER]`, digits and punctuation."""
-    return _WORD.findall(_TAG.sub(" ", text).lower().replace("\u2019", "'"))
+    return _WORD.findall(unicodedata.normalize("NFC", _TAG.sub(" ", text).lower().replace("\u2019", "'")))
 
 
 class ClassTfidf:
@@ -37,7 +40,12 @@ class ClassTfidf:
     """
 
     def __init__(
-        self, num_classes: int, documents: str = "utterance", min_count: int = 1, max_share: float = 1.0, contrast: bool = False
+        self,
+        num_classes: int,
+        documents: str = "utterance",
+        min_count: int = 1,
+        max_share: float = 1.0,
+        contrast: bool = False,
     ):
         if documents not in TFIDF_DOCUMENTS:
             raise ValueError(f"tfidf_documents: '{documents}' is not one of {', '.join(TFIDF_DOCUMENTS)}")
@@ -84,6 +92,9 @@ class ClassTfidf:
         scores = self.scores()
         best = []
         for label in range(self.num_classes):
-            ranked = sorted(((term, values[label]) for term, values in scores.items() if values[label] > 0), key=lambda item: (-item[1], item[0]))
+            ranked = sorted(
+                ((term, values[label]) for term, values in scores.items() if values[label] > 0),
+                key=lambda item: (-item[1], item[0]),
+            )
             best.append(ranked[:k])
         return best
