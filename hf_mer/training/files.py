@@ -4,6 +4,8 @@ import json
 import logging
 import os
 import shutil
+import uuid
+import zipfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -11,6 +13,8 @@ from typing import Any
 from safetensors import SafetensorError, safe_open
 
 logger = logging.getLogger(__name__)
+
+_MARK = ".unfinished"
 
 
 def write_atomically(path: str | os.PathLike, write: Callable[[Path], Any]) -> Path:
@@ -22,17 +26,27 @@ def write_atomically(path: str | os.PathLike, write: Callable[[Path], Any]) -> P
     """
     target = Path(path)
     target.parent.mkdir(parents=True, exist_ok=True)
-    temporary = target.with_name(f".{target.stem}.{os.getpid()}.tmp{target.suffix}")
-    _remove(temporary)
-    write(temporary)
-    if target.is_dir():
-        old = target.with_name(f".{target.name}.{os.getpid()}.old")
-        os.replace(target, old)
-        os.replace(temporary, target)
-        _remove(old)
-    else:
-        os.replace(temporary, target)
+    token = f"{os.getpid()}-{uuid.uuid4().hex[:8]}"
+    temporary = target.with_name(f".{target.stem}.{token}{_MARK}{target.suffix}")
+    try:
+        write(temporary)
+        if target.is_dir():
+            old = target.with_name(f".{target.name}.{token}{_MARK}")
+            os.replace(target, old)
+            os.replace(temporary, target)
+            _remove(old)
+        else:
+            os.replace(temporary, target)
+    except BaseException:
+        _remove(temporary)
+        raise
     return target
+
+
+def remove_leftovers(folder: str | os.PathLike) -> None:
+    """Removes what a killed process began to write in a folder and never named."""
+    for path in Path(folder).glob(f".*{_MARK}*"):
+        _remove(path)
 
 
 def write_json(path: str | os.PathLike, content: Any) -> Path:
@@ -55,22 +69,21 @@ def last_complete_checkpoint(folder: str | os.PathLike) -> Path | None:
 def incomplete(checkpoint: Path) -> str | None:
     """Why a training checkpoint cannot be resumed from; None if it can."""
     try:
-        weights = sorted(checkpoint.glob("*.safetensors"))
-        weights = [path for path in weights if path.name.startswith("model")]
+        weights = sorted(checkpoint.glob("model*.safetensors"))
+        index = checkpoint / "model.safetensors.index.json"
+        if index.exists():
+            weights = [checkpoint / name for name in set(json.loads(index.read_text())["weight_map"].values())]
         if not weights:
             return "no model weights"
         for path in weights:
             with safe_open(path, framework="np") as file:
                 file.keys()
+        json.loads((checkpoint / "config.json").read_text(encoding="utf-8"))
+        for name in ("optimizer.pt", "scheduler.pt"):
+            if not zipfile.is_zipfile(checkpoint / name):
+                return f"{name} is cut off" if (checkpoint / name).exists() else f"no {name}"
         json.loads((checkpoint / "trainer_state.json").read_text(encoding="utf-8"))
-        for name in ("optimizer.pt", "scheduler.pt", "config.json"):
-            if not (checkpoint / name).exists() or (checkpoint / name).stat().st_size == 0:
-                return f"no {name}"
-        import zipfile
-
-        if not zipfile.is_zipfile(checkpoint / "optimizer.pt"):
-            return "optimizer.pt is cut off"
-    except (OSError, SafetensorError, json.JSONDecodeError) as error:
+    except (OSError, SafetensorError, ValueError, KeyError) as error:
         return str(error)
     return None
 
