@@ -1,9 +1,11 @@
 """`Trainer` with a learning rate per part and every part of the loss in the log."""
 
-from collections import defaultdict
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import torch
+from accelerate.utils import gather_object
 from datasets import Dataset
 from torch import nn
 from torch.utils.data import DataLoader, Sampler, SequentialSampler
@@ -11,6 +13,27 @@ from transformers import Trainer
 from transformers.trainer_pt_utils import LengthGroupedSampler
 
 from hf_mer.data.collator import MerDataCollator
+
+
+class EpochLengthSampler(LengthGroupedSampler):
+    """Batches of like length in an order that depends on a seed alone.
+
+    The library's own draws from the global generator. Processes of a distributed run use that one unequally (their
+    batches differ in shape, and so does dropout), so that they would cut their shares out of different orders.
+
+    Args:
+        batch_size: Rows of a batch.
+        lengths: Of every row.
+        seed: Gives the seed whenever an epoch starts.
+    """
+
+    def __init__(self, batch_size: int, lengths: list[int], seed: Callable[[], int]):
+        super().__init__(batch_size, lengths=lengths)
+        self.seed = seed
+
+    def __iter__(self) -> Iterator[int]:
+        self.generator = torch.Generator().manual_seed(self.seed())
+        return super().__iter__()
 
 
 class MerTrainer(Trainer):
@@ -25,7 +48,8 @@ class MerTrainer(Trainer):
     def __init__(self, *args: Any, train_collator: MerDataCollator | None = None, **kwargs: Any):
         super().__init__(*args, **kwargs)
         self.train_collator = train_collator
-        self._loss_parts: dict[str, list[torch.Tensor]] = defaultdict(list)
+        self._loss_sums: dict[str, torch.Tensor] = {}
+        self._loss_counts: Counter = Counter()
 
     def get_train_dataloader(self) -> DataLoader:
         """The training batches, made by `train_collator`."""
@@ -41,9 +65,13 @@ class MerTrainer(Trainer):
         if self.args.train_sampling_strategy != "group_by_length":
             return super()._get_train_sampler(train_dataset)
         lengths = list(rows[self.args.length_column_name])  # the library would read one length at a time from disk
-        return LengthGroupedSampler(
-            self.args.train_batch_size * self.args.gradient_accumulation_steps, lengths=lengths
-        )
+        size = self.args.train_batch_size * self.args.gradient_accumulation_steps
+        return EpochLengthSampler(size, lengths, self._sampling_seed)
+
+    def _sampling_seed(self) -> int:
+        """Another order every epoch, the same on every process and after going on from a checkpoint."""
+        seed = self.args.seed if self.args.data_seed is None else self.args.data_seed
+        return seed + int(self.state.epoch or 0)
 
     def _get_eval_sampler(self, eval_dataset: Dataset) -> Sampler:
         """In order, so that predictions belong to their rows; the rows are sorted by length beforehand."""
@@ -53,7 +81,7 @@ class MerTrainer(Trainer):
         """One parameter group per rate of `args.learning_rates`, and one for the rest.
 
         Raises:
-            ValueError: If a name matches no trainable parameter.
+            ValueError: If a name is the beginning of no parameter.
         """
         if self.optimizer is None:
             optimizer_class, kwargs = self.get_optimizer_cls_and_kwargs(self.args, self.model)
@@ -69,26 +97,25 @@ class MerTrainer(Trainer):
             for name, parameter in model.named_parameters()
             if parameter.requires_grad
         ]
-        matched = set()
-        for name, parameter in trainable:
-            prefix = max((key for key in self.args.learning_rates if name.startswith(key)), key=len, default="")
-            matched.add(prefix)
-            groups[prefix, name in decayed].append(parameter)
-        frozen = {name.split(".")[0] for name, parameter in model.named_parameters() if not parameter.requires_grad}
+        names = [name.removeprefix("module.") for name, _ in model.named_parameters()]
         for prefix in self.args.learning_rates:
             absent = getattr(model, prefix, 0) is None  # a branch that this model does not have
-            if prefix not in matched and not absent and prefix.split(".")[0] not in frozen:
-                parts = sorted({name.split(".")[0] for name, _ in trainable})
+            if not absent and not any(name.startswith(prefix) for name in names):
+                parts = sorted({name.split(".")[0] for name in names})
                 raise ValueError(
                     f"learning_rates: '{prefix}' is the beginning of no parameter; the model has {', '.join(parts)}"
                 )
+        for name, parameter in trainable:
+            prefix = max((key for key in self.args.learning_rates if name.startswith(key)), key=len, default="")
+            groups[prefix, name in decayed].append(parameter)
         return [
             {
                 "params": parameters,
                 "lr": self.args.learning_rates.get(prefix, self.args.learning_rate),
                 "weight_decay": self.args.weight_decay if decay else 0.0,
             }
-            for (prefix, decay), parameters in groups.items()
+            # the new layers first: the rate that is logged is the first group's
+            for (prefix, decay), parameters in sorted(groups.items(), key=lambda item: item[0])
         ]
 
     def compute_loss(
@@ -98,14 +125,20 @@ class MerTrainer(Trainer):
         outputs = model(**inputs)
         if model.training:
             for name, value in (outputs.losses or {}).items():
-                self._loss_parts[name].append(value.detach())
+                total = value.detach().float().mean()
+                self._loss_sums[name] = self._loss_sums[name] + total if name in self._loss_sums else total
+                self._loss_counts[name] += 1
         return (outputs.loss, outputs) if return_outputs else outputs.loss
 
     def log(self, logs: dict[str, float], start_time: float | None = None) -> None:
         """Adds the mean of every part of the loss since the last log, over all processes, as `loss_<name>`."""
-        if "loss" in logs and self._loss_parts:
-            for name, values in self._loss_parts.items():
-                mean = torch.stack(values).float().mean().to(self.args.device)
-                logs[f"loss_{name}"] = round(self.accelerator.gather(mean.reshape(1)).mean().item(), 6)
-            self._loss_parts.clear()
+        if "loss" in logs:
+            # objects, not tensors: a process whose batches all lacked a modality has fewer parts than the others
+            mine = {name: (total.item(), self._loss_counts[name]) for name, total in self._loss_sums.items()}
+            gathered = gather_object([mine])
+            for name in sorted({name for parts in gathered for name in parts}):
+                sums, counts = zip(*(parts[name] for parts in gathered if name in parts), strict=True)
+                logs[f"loss_{name}"] = round(sum(sums) / sum(counts), 6)
+            self._loss_sums.clear()
+            self._loss_counts.clear()
         super().log(logs, start_time)
