@@ -12,8 +12,6 @@ import sys
 
 from transformers.utils import logging as transformers_logging
 
-from hf_mer.data.schema import CorpusError
-from hf_mer.models.audio_mer import AudioError
 from hf_mer.training import (
     DataArguments,
     Experiment,
@@ -31,15 +29,19 @@ def main() -> None:
         model, data, store, training = parse_arguments(
             (ModelArguments, DataArguments, LabelStoreArguments, MerTrainingArguments)
         )
+        experiment = Experiment(model, data, store, training)
     except ValueError as error:
         sys.exit(f"error in the settings: {error}")
+    if training.log_level == "debug":
+        logging.getLogger().setLevel(logging.DEBUG)
     if training.process_index != 0:
         logging.getLogger().setLevel(logging.ERROR)
         transformers_logging.set_verbosity_error()
     try:
-        Experiment(model, data, store, training).run()
-    except (CorpusError, AudioError) as error:
-        sys.exit(f"error: {error}")
+        experiment.run()
+    except (ValueError, OSError) as error:  # corpora, recordings, checkpoints; `--log_level debug` shows where
+        logging.getLogger(__name__).debug("traceback", exc_info=True)
+        sys.exit(f"error: {error}" if training.process_index == 0 else 1)
 
 
 if __name__ == "__main__":

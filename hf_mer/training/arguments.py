@@ -1,6 +1,7 @@
 """Settings of a training run, and how they are read: a YAML file with complete settings, flags on top."""
 
 import json
+import re
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass, field, fields
@@ -151,6 +152,9 @@ class MerTrainingArguments(TrainingArguments):
     )
     label_names: list[str] | None = field(default_factory=lambda: ["labels"], metadata={"help": "Label argument."})
     logging_strategy: str = field(default="epoch", metadata={"help": "no, steps or epoch."})
+    save_strategy: str = field(
+        default="epoch", metadata={"help": "no, steps or epoch; as validation where there is one."}
+    )
     save_total_limit: int | None = field(default=1, metadata={"help": "Checkpoints kept beside the best."})
     report_to: None | str | list[str] = field(default="none", metadata={"help": "Trackers of transformers."})
     do_train: bool = field(default=True, metadata={"help": "False: only evaluate `checkpoint`."})
@@ -168,6 +172,14 @@ class MerTrainingArguments(TrainingArguments):
             raise ValueError(f"spec_augment: {sorted(set(self.spec_augment) - known)} are not among {sorted(known)}")
         if self.metric_for_best_model not in ("wa", "ua", "wf1"):
             raise ValueError(f"metric_for_best_model: '{self.metric_for_best_model}' is not one of wa, ua, wf1")
+        if self.train_sampling_strategy not in ("group_by_length", "random"):
+            raise ValueError(
+                f"train_sampling_strategy: '{self.train_sampling_strategy}' is not one of group_by_length, random"
+            )
+        if self.label_smoothing_factor:
+            raise ValueError(f"label_smoothing_factor={self.label_smoothing_factor}: the models' losses know none")
+        if not 0 <= self.modality_dropout <= 1:
+            raise ValueError(f"modality_dropout={self.modality_dropout} must be between 0 and 1")
         super().__post_init__()
 
 
@@ -234,7 +246,7 @@ _YamlLoader.yaml_implicit_resolvers = {
 }
 _YamlLoader.add_implicit_resolver(
     "tag:yaml.org,2002:float",
-    __import__("re").compile(r"^[-+]?[0-9]+(?:\.[0-9]*)?[eE][-+]?[0-9]+$"),
+    re.compile(r"^[-+]?[0-9]+(?:\.[0-9]*)?[eE][-+]?[0-9]+$"),
     list("-+0123456789"),
 )
 

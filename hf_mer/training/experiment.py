@@ -4,9 +4,9 @@ import copy
 import hashlib
 import json
 import logging
+import shutil
 import time
 from collections.abc import Iterator
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +21,7 @@ from hf_mer.data.folds import Fold, find_fold, select_fold, split_hash
 from hf_mer.data.iemocap import load_iemocap
 from hf_mer.data.manifest import load_corpus
 from hf_mer.data.protocols import make_folds
-from hf_mer.data.schema import column
+from hf_mer.data.schema import CorpusError, column
 from hf_mer.metrics import aggregate, compute_metrics_for_trainer, emotion_scores
 from hf_mer.models import LabelEmbeddingStore, MerProcessor
 from hf_mer.training import building, evaluation
@@ -29,6 +29,7 @@ from hf_mer.training.arguments import DataArguments, MerTrainingArguments, Model
 from hf_mer.training.features import add_lengths, cache_features
 from hf_mer.training.files import last_complete_checkpoint, write_atomically, write_json
 from hf_mer.training.label_store_builder import LabelStoreArguments, build_label_store
+from hf_mer.training.settings import check_settings, claim_folder, fold_settings
 from hf_mer.training.trainer import MerTrainer
 
 logger = logging.getLogger(__name__)
@@ -52,7 +53,34 @@ def load_rows(arguments: DataArguments, modalities: list[str]) -> Dataset:
         )
     if "text" in modalities:
         check_text(rows)
-    return rows
+    return _visible(rows, modalities, arguments)
+
+
+def _visible(rows: Dataset, modalities: list[str], arguments: DataArguments) -> Dataset:
+    """Rows of which the system sees anything; the others are bad rows."""
+    seen = np.any([has_modality(rows, name, arguments.use_history) for name in modalities], axis=0)
+    if seen.all():
+        return rows
+    ids = column(rows, "id")
+    problems = [f"row {ids[index]}: no {' and no '.join(modalities)}" for index in np.flatnonzero(~seen)]
+    if arguments.on_bad_audio == "raise" or not seen.any():
+        raise CorpusError.from_problems("rows", problems, hint="on_bad_audio='skip' leaves these rows out")
+    logger.warning("%d of %d rows left out, such as %s", len(problems), len(rows), problems[0])
+    return rows.select(np.flatnonzero(seen))
+
+
+def has_modality(rows: Dataset, name: str, use_history: bool) -> np.ndarray:
+    """Which rows have speech, or text (history counts as text). Booleans of shape `(len(rows),)`."""
+    if name == "speech":
+        return np.array([audio is not None for audio in column(rows, "audio")], dtype=bool)
+    texts, histories = column(rows, "text"), column(rows, "history")
+    return np.array(
+        [
+            bool((text or "").strip()) or (use_history and any(turn.strip() for turn in turns))
+            for text, turns in zip(texts, histories, strict=True)
+        ],
+        dtype=bool,
+    )
 
 
 class Experiment:
@@ -66,6 +94,9 @@ class Experiment:
         data_arguments: The corpus and its folds.
         store_arguments: The label embeddings.
         training_arguments: The training.
+
+    Raises:
+        ValueError: If the settings cannot go together.
     """
 
     def __init__(
@@ -75,6 +106,7 @@ class Experiment:
         store_arguments: LabelStoreArguments,
         training_arguments: MerTrainingArguments,
     ):
+        check_settings(model_arguments, data_arguments, store_arguments, training_arguments)
         self.model_arguments, self.data_arguments = model_arguments, data_arguments
         self.store_arguments, self.args = store_arguments, training_arguments
         self.output_dir = Path(training_arguments.output_dir)
@@ -119,30 +151,31 @@ class Experiment:
     def run_fold(self, rows: Dataset, fold: Fold) -> dict[str, Any]:
         """Label store, training, one test, files; or what an earlier run left of them."""
         folder = self.output_dir / fold.name
-        settings = self._settings(rows, fold)
-        finished = self._finished(folder, settings)
+        settings = fold_settings(
+            rows, fold, self.model_arguments, self.data_arguments, self.store_arguments, self.args
+        )
+        with self.args.main_process_first(desc="folder of the fold"):
+            finished = claim_folder(folder, settings, self.args.overwrite, self.is_main)
         if finished is not None:
             return finished
         started = time.perf_counter()
         set_seed(self.args.seed)
         texts = [column(rows, "text")[i] or "" for i in fold.train]
         processor = building.build_processor(self.model_arguments, self.data_arguments, texts, fold.name)
-        needs_codebook = self.store_arguments.discretizer == "codebook" and self.model_arguments.tonal_label_init in (
-            None,
-            "codebook",
-        )
         model, pretraining = building.build_model(
-            self.model_arguments,
-            self.labels,
-            processor,
-            fold.name,
-            needs_codebook and "speech" in self.model_arguments.modalities,
+            self.model_arguments, self.labels, processor, fold.name, self._needs_quantizer()
         )
+        if pretraining is not None:
+            pretraining.to(self.args.device)
         parts = self._parts(rows, fold, processor)
-        store = self._label_store(folder, model, processor, parts["train"], pretraining, fold, settings)
-        if not self.model_arguments.checkpoint and not self.model_arguments.unimodal_text:
-            model.set_label_embeddings(store)
-        processor.label_store = store
+        if self.model_arguments.checkpoint or self.model_arguments.unimodal_text:
+            # a trained checkpoint brings its own, or never had one
+            processor.label_store = processor.label_store or LabelEmbeddingStore(self.labels)
+        else:
+            processor.label_store = self._label_store(
+                folder, model, processor, parts["train"], pretraining, fold, settings
+            )
+            model.set_label_embeddings(processor.label_store)
         trainer = self._trainer(folder, model, processor, parts)
         history = self._train(trainer, folder) if self.args.do_train else []
         results = {
@@ -158,45 +191,18 @@ class Experiment:
         }
         if self.is_main:
             self._save(folder, trainer, processor, results, parts, pretraining)
-        self.args.distributed_state and self.args.distributed_state.wait_for_everyone()
+        trainer.accelerator.wait_for_everyone()
         return results
 
-    def _settings(self, rows: Dataset, fold: Fold) -> dict[str, Any]:
-        """What decides a fold's result; a finished fold with other settings is not mixed with these."""
-        training = {
-            name: getattr(self.args, name)
-            for name in (
-                "seed", "learning_rate", "learning_rates", "num_train_epochs", "max_steps", "warmup_steps", "weight_decay",
-                "per_device_train_batch_size", "gradient_accumulation_steps", "modality_dropout", "spec_augment", "early_stopping_patience",
-                "metric_for_best_model", "train_sampling_strategy", "bf16", "fp16", "do_train", "max_grad_norm", "label_smoothing_factor",
-            )
-        }  # fmt: skip
-        training["lr_scheduler_type"] = str(getattr(self.args.lr_scheduler_type, "value", self.args.lr_scheduler_type))
-        data = asdict(self.data_arguments)
-        for name in ("folds", "num_proc", "data_dir", "cache_features"):
-            data.pop(name)
-        settings = {
-            "model": asdict(self.model_arguments),
-            "data": data,
-            "label_store": asdict(self.store_arguments),
-            "training": training,
-            "processes": self.args.world_size,
-            "split_hash": split_hash(rows, [fold]),
-        }
-        return json.loads(json.dumps(settings, default=str))
-
-    def _finished(self, folder: Path, settings: dict[str, Any]) -> dict[str, Any] | None:
-        path = folder / "results.json"
-        if not path.exists() or self.args.overwrite:
-            return None
-        results = json.loads(path.read_text(encoding="utf-8"))
-        differing = [f"{group}.{name}" for group, name in _differences(results["settings"], settings)]
-        if differing:
-            raise ValueError(
-                f"{path} holds results of other settings ({', '.join(differing[:5])}); choose another output_dir, or --overwrite true"
-            )
-        logger.info("fold %s is finished: %s", folder.name, path)
-        return results
+    def _needs_quantizer(self) -> bool:
+        """Whether the speech checkpoint's pretraining heads are wanted: for codes, or for the space of its objective."""
+        arguments = self.model_arguments
+        if "speech" not in arguments.modalities or not isinstance(arguments.speech_encoder, str):
+            return False
+        if arguments.tonal_label_init == "none":
+            return False
+        codes = self.store_arguments.discretizer == "codebook" and arguments.tonal_label_init in (None, "codebook")
+        return codes or arguments.tonal_space == "contrastive"
 
     def _parts(self, rows: Dataset, fold: Fold, processor: MerProcessor) -> dict[str, Dataset]:
         """Train, validation and test rows with their lengths and cached features; the last two sorted by length."""
@@ -231,14 +237,10 @@ class Experiment:
         fold: Fold,
         settings: dict,
     ) -> LabelEmbeddingStore:
-        """Built by the first process and read by the others; a trained checkpoint brings its own."""
-        for path in (self.model_arguments.checkpoint, self.model_arguments.unimodal_text):
-            store = building.checkpoint_store(path.format(fold=fold.name)) if path else None
-            if store is not None:
-                return store
+        """Built by the first process and read by the others."""
         path = folder / "label_store"
         key = hashlib.sha256(
-            json.dumps([settings["model"], settings["data"], settings["label_store"], settings["split_hash"]]).encode()
+            json.dumps({**settings, "training": self.args.seed, "processes": None}).encode()
         ).hexdigest()
         with self.args.main_process_first(desc="label store"):
             if path.exists():
@@ -289,7 +291,9 @@ class Experiment:
         args.output_dir = str(folder / "checkpoints")
         callbacks = []
         if "validation" in parts and args.do_train:
-            args.eval_strategy = args.save_strategy = "epoch" if args.max_steps <= 0 else "steps"
+            if args.eval_strategy == "no":
+                args.eval_strategy = "epoch"
+            args.save_strategy, args.save_steps = args.eval_strategy, args.eval_steps or args.save_steps
             args.load_best_model_at_end, args.greater_is_better = True, True
             if args.early_stopping_patience:
                 callbacks.append(EarlyStoppingCallback(args.early_stopping_patience))
@@ -325,13 +329,15 @@ class Experiment:
         if self.is_main:
             evaluation.write_predictions(folder / "predictions.csv", test, logits, self.labels)
         if model.config.is_multimodal:
-            whole, truth = trainer.data_collator, column(test, "label")
+            whole, truth = trainer.data_collator, np.array(column(test, "label"))
             for name in model.config.modalities:
+                having = np.flatnonzero(has_modality(test, name, self.data_arguments.use_history))
+                if not len(having):
+                    continue
                 trainer.data_collator = self._collator(whole.processor, modalities=[name])
-                alone = _logits(trainer.predict(test, metric_key_prefix="test")).argmax(axis=1)
-                results.setdefault("scores_with_one_modality", {})[name] = emotion_scores(
-                    truth, alone, len(self.labels)
-                )
+                alone = _logits(trainer.predict(test.select(having), metric_key_prefix="test")).argmax(axis=1)
+                scores = emotion_scores(truth[having], alone, len(self.labels))
+                results.setdefault("scores_with_one_modality", {})[name] = {**scores, "n": len(having)}
             trainer.data_collator = whole
         return results
 
@@ -352,12 +358,18 @@ class Experiment:
 
         write_atomically(building.model_folder(folder), write)
         if self.args.figures:
-            from hf_mer.training.figures import draw_fold_figures
-
-            draw_fold_figures(
-                folder / "figures", model, processor, results, parts, self._collator(processor), pretraining
-            )
+            self._draw(folder / "figures", model, processor, results, parts, pretraining)
         write_json(folder / "results.json", results)
+        shutil.rmtree(folder / "checkpoints", ignore_errors=True)  # optimizer states; nothing goes on from here
+
+    def _draw(self, folder: Path, model: Any, processor: MerProcessor, results: dict, parts: dict, pretraining: Any):
+        """Draws the figures; hours of training are not lost to one that fails."""
+        from hf_mer.training.figures import draw_fold_figures
+
+        try:
+            draw_fold_figures(folder, model, processor, results, parts, self._collator(processor), pretraining)
+        except Exception:
+            logger.exception("the figures of fold %s could not be drawn", results["fold"])
 
 
 def _by_length(rows: Dataset) -> Dataset:
@@ -369,14 +381,3 @@ def _by_length(rows: Dataset) -> Dataset:
 def _logits(output: Any) -> np.ndarray:
     predictions = output.predictions
     return np.asarray(predictions[0] if isinstance(predictions, tuple) else predictions, dtype=np.float64)
-
-
-def _differences(old: dict[str, Any], new: dict[str, Any]) -> list[tuple[str, str]]:
-    found = []
-    for group in new:
-        if not isinstance(new[group], dict):
-            if old.get(group) != new[group]:
-                found.append((group, ""))
-            continue
-        found += [(group, name) for name in new[group] if old.get(group, {}).get(name) != new[group][name]]
-    return found

@@ -229,14 +229,14 @@ class _TonalCollector:
 
 
 @torch.no_grad()
-def describe_labels(descriptions: list[str], encoder: Any, tokenizer: Any) -> Tensor:
+def describe_labels(descriptions: list[str], encoder: Any, tokenizer: Any, max_tokens: int = 128) -> Tensor:
     """Mean of the encoder's last hidden states over the tokens of each description, special tokens left out. Shape `(C, D)`."""
     rows = []
     training = encoder.training
     encoder.eval()
     for description in descriptions:
         encoding = tokenizer(
-            description, return_tensors="pt", return_special_tokens_mask=True, truncation=True, max_length=128
+            description, return_tensors="pt", return_special_tokens_mask=True, truncation=True, max_length=max_tokens
         )
         words = ~encoding.pop("special_tokens_mask")[0].bool()
         encoding.pop("token_type_ids", None)
@@ -255,12 +255,14 @@ def _embed_texts(
         descriptions = store.labels
         if config.text_label_init == "tfidf":
             descriptions = [" ".join(word for word, _ in store.keywords[label]) or label for label in store.labels]
-        store.text_embeddings = describe_labels(descriptions, model.text_encoder, processor.tokenizer)
+        store.text_embeddings = describe_labels(
+            descriptions, model.text_encoder, processor.tokenizer, processor.max_text_tokens
+        )
     if config.has_tonal_labels and config.tonal_label_init == "bert":
         encoder = model.text_encoder if model.text_encoder is not None else label_text_encoder
         if encoder is None:
             raise ValueError("tonal_label_init='bert' needs a text encoder")
-        embeddings = describe_labels(store.labels, encoder, processor.tokenizer)
+        embeddings = describe_labels(store.labels, encoder, processor.tokenizer, processor.max_text_tokens)
         store.tonal_embeddings = _to_width(embeddings, config.tonal_width, seed)
 
 

@@ -1,0 +1,151 @@
+"""Which settings decide a fold's result, and which cannot go together; both are checked before anything is trained."""
+
+import hashlib
+import json
+import logging
+import shutil
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from datasets import Dataset
+
+from hf_mer.data.folds import Fold, split_hash
+from hf_mer.data.schema import column
+from hf_mer.models import LeMerConfig
+from hf_mer.training.arguments import DataArguments, MerTrainingArguments, ModelArguments
+from hf_mer.training.building import LE_MER_FIELDS
+from hf_mer.training.files import remove_leftovers, write_json
+from hf_mer.training.label_store_builder import LabelStoreArguments
+
+
+logger = logging.getLogger(__name__)
+
+DECIDING = (
+    "seed", "data_seed", "do_train", "learning_rate", "learning_rates", "lr_scheduler_type", "lr_scheduler_kwargs",
+    "num_train_epochs", "max_steps", "warmup_steps", "weight_decay", "optim", "optim_args", "adam_beta1", "adam_beta2",
+    "adam_epsilon", "max_grad_norm", "per_device_train_batch_size", "gradient_accumulation_steps", "modality_dropout",
+    "spec_augment", "early_stopping_patience", "metric_for_best_model", "train_sampling_strategy", "bf16", "fp16",
+)  # fmt: skip
+INDIFFERENT = ("folds", "num_proc", "data_dir", "cache_features")  # how a corpus is read, not what is in it
+
+
+def check_settings(
+    model: ModelArguments, data: DataArguments, store: LabelStoreArguments, training: MerTrainingArguments
+) -> None:
+    """Refuses settings that cannot go together.
+
+    Raises:
+        ValueError: With what is wrong and what to do.
+    """
+    if bool(model.unimodal_text) != bool(model.unimodal_speech):
+        missing = "unimodal_speech" if model.unimodal_text else "unimodal_text"
+        raise ValueError(f"score fusion needs a text-only and a speech-only checkpoint; {missing} is missing")
+    trained = model.checkpoint or model.unimodal_text
+    if model.checkpoint and model.unimodal_text:
+        raise ValueError("give a checkpoint, or unimodal_text and unimodal_speech, not both")
+    if not training.do_train and not trained:
+        raise ValueError("do_train=false only evaluates: name a checkpoint, or unimodal_text and unimodal_speech")
+    if trained:
+        return
+    fields = {name: getattr(model, name) for name in LE_MER_FIELDS}
+    config = LeMerConfig(modalities=model.modalities, **fields)  # refuses values that it does not know
+    for name in config.modalities:
+        if getattr(model, f"{name}_encoder") is None:
+            raise ValueError(f"modalities={config.modalities}, but {name}_encoder is null")
+    if config.has_tonal_labels and config.tonal_label_init == "codebook":
+        if store.discretizer == "codebook" and not isinstance(model.speech_encoder, str):
+            raise ValueError(
+                "discretizer='codebook' needs a speech checkpoint with a quantizer; use discretizer='kmeans' with an "
+                "encoder that starts from scratch"
+            )
+        if store.discretizer == "kmeans" and config.tonal_space == "contrastive":
+            raise ValueError("tonal_space='contrastive' needs the codebook of a checkpoint: discretizer='codebook'")
+
+
+def fold_settings(
+    rows: Dataset,
+    fold: Fold,
+    model: ModelArguments,
+    data: DataArguments,
+    store: LabelStoreArguments,
+    training: MerTrainingArguments,
+) -> dict[str, Any]:
+    """What decides a fold's result: `model`, `data`, `label_store`, `training`, `processes`, `split_hash`, `data_hash`."""
+    settings = {
+        "model": asdict(model),
+        "data": {name: value for name, value in asdict(data).items() if name not in INDIFFERENT},
+        "label_store": asdict(store),
+        "training": {name: _plain(getattr(training, name)) for name in DECIDING},
+        "processes": training.world_size,
+        "split_hash": split_hash(rows, [fold]),
+        "data_hash": data_hash(rows),
+    }
+    return json.loads(json.dumps(settings, default=str))
+
+
+def data_hash(rows: Dataset) -> str:
+    """A fingerprint of what the rows say, wherever their files lie: ids, labels, texts, histories, durations."""
+    digest = hashlib.sha256()
+    columns = [column(rows, name) for name in ("id", "label", "text", "history", "duration")]
+    for values in zip(*columns, strict=True):
+        digest.update(json.dumps(values, ensure_ascii=False).encode())
+    return digest.hexdigest()
+
+
+def claim_folder(folder: Path, settings: dict[str, Any], overwrite: bool, is_main: bool) -> dict[str, Any] | None:
+    """Makes a fold's folder this run's: what an earlier run left there must come of the same settings.
+
+    Args:
+        folder: Of the fold.
+        settings: Of `fold_settings`.
+        overwrite: Whether everything there is removed first.
+        is_main: Whether this process may write; the others come after it.
+
+    Returns:
+        The results of a finished fold, else None.
+
+    Raises:
+        ValueError: If something finished or half-finished of other settings lies there.
+    """
+    results, claim = folder / "results.json", folder / "settings.json"
+    if overwrite:
+        if is_main:
+            for path in (folder / "checkpoints", folder / "label_store"):
+                shutil.rmtree(path, ignore_errors=True)
+            results.unlink(missing_ok=True)
+    else:
+        for path, what in ((results, "results"), (claim, "a half-finished run")):
+            if not path.exists():
+                continue
+            content = json.loads(path.read_text(encoding="utf-8"))
+            differing = _differences(content["settings"] if path == results else content, settings)
+            if differing:
+                raise ValueError(
+                    f"{folder} holds {what} of other settings ({', '.join(differing[:5])}); choose another "
+                    "output_dir, or --overwrite true"
+                )
+            if path == results:
+                logger.info("fold %s is finished: %s", folder.name, path)
+                return content
+    if is_main:
+        folder.mkdir(parents=True, exist_ok=True)
+        remove_leftovers(folder)
+        write_json(claim, settings)
+    return None
+
+
+def _plain(value: Any) -> Any:
+    return getattr(value, "value", value)
+
+
+def _differences(old: dict[str, Any], new: dict[str, Any]) -> list[str]:
+    found = []
+    for group in new:
+        if not isinstance(new[group], dict):
+            if old.get(group) != new[group]:
+                found.append(group)
+            continue
+        theirs = old.get(group, {})
+        found += [f"{group}.{name}" for name in new[group] if theirs.get(name) != new[group][name]]
+    return found
