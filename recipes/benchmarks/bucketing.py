@@ -1,0 +1,195 @@
+"""Utterances per second of training with batches of like length over those of random batches.
+
+    python recipes/benchmarks/bucketing.py --rows 256 --batch 16
+
+The lengths are IEMOCAP's: a log-normal with its median of 3.58 s and its 95th percentile of 11.1 s, cut at its longest, 34.1 s (the
+processor then keeps 30 s), with words in proportion. Trainer, sampler, collator and padding are the ones of real training; the features
+are in memory, as they are when cached. An epoch is timed from the first batch's making to the last optimizer step.
+"""
+
+import argparse
+import tempfile
+from collections.abc import Callable
+from typing import Any
+
+import measuring
+import numpy as np
+import torch
+from datasets import Dataset
+from measuring import Ratio
+from transformers import (
+    BertConfig,
+    SeamlessM4TFeatureExtractor,
+    Wav2Vec2BertConfig,
+    Wav2Vec2Config,
+    Wav2Vec2FeatureExtractor,
+)
+
+from hf_mer.data.collator import MerDataCollator
+from hf_mer.models import LeMerConfig, LeMerForEmotionClassification, MerProcessor
+from hf_mer.training import MerTrainer, MerTrainingArguments
+from hf_mer.training.building import train_tokenizer
+from hf_mer.training.features import add_lengths
+
+
+MEDIAN, PERCENTILE_95, LONGEST = 3.58, 11.1, 34.1  # seconds
+WORDS_PER_SECOND, SAMPLING_RATE, MEL_HZ = 2.6, 16000, 25  # log-mel frames of 10 ms, four to a step
+SIZES = {"tiny": (32, 1, 2, 32), "small": (256, 4, 4, 128), "base": (768, 12, 12, 512)}
+VOCABULARY = [a + b + c for a in "bdgklmnprst" for b in "aeiou" for c in "klmnrst"]
+
+
+def parse(argv: list[str] | None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument(
+        "--size", choices=SIZES, default="small", help="of the two encoders; base is BERT-base with wav2vec2-base"
+    )
+    parser.add_argument(
+        "--encoder",
+        choices=("wav2vec2", "wav2vec2-bert"),
+        default="wav2vec2",
+        help="on the waveform or on log-mel frames",
+    )
+    parser.add_argument("--rows", type=int, default=256)
+    parser.add_argument("--batch", type=int, default=16)
+    parser.add_argument(
+        "--history", type=int, default=0, help="earlier utterances before every text, 150 tokens at most in all"
+    )
+    parser.add_argument("--repeats", type=int, default=3, help="epochs of each kind")
+    parser.add_argument("--device", default="cpu")
+    measuring.add_output_argument(parser)
+    return parser.parse_args(argv)
+
+
+def iemocap_durations(rows: int, rng: np.random.Generator) -> np.ndarray:
+    """Seconds, spread evenly over the quantiles so that a small sample has the whole distribution's shape. Shape `(rows,)`."""
+    from scipy.stats import norm
+
+    sigma = np.log(PERCENTILE_95 / MEDIAN) / norm.ppf(0.95)
+    durations = MEDIAN * np.exp(sigma * norm.ppf((np.arange(rows) + 0.5) / rows))
+    return rng.permutation(durations.clip(0.6, LONGEST))
+
+
+def make_rows(settings: argparse.Namespace, processor: MerProcessor) -> Dataset:
+    """A corpus with cached features of noise."""
+    rng = np.random.default_rng(0)
+    durations = iemocap_durations(settings.rows, rng)
+    seconds = durations.clip(max=processor.max_audio_seconds)
+    width = 1 if settings.encoder == "wav2vec2" else 320
+    frames = (seconds * (SAMPLING_RATE if width == 1 else MEL_HZ)).astype(int)
+
+    def sentence(duration: float) -> str:
+        return " ".join(rng.choice(VOCABULARY, max(1, round(duration * WORDS_PER_SECOND))))
+
+    rows = Dataset.from_dict(
+        {
+            "features": [rng.standard_normal(count * width).astype(np.float32) for count in frames],
+            "feature_dim": [width] * settings.rows,
+            "text": [sentence(duration) for duration in durations],
+            "history": [[sentence(other) for other in rng.choice(durations, settings.history)] for _ in durations],
+            "duration": durations,
+            "label": rng.integers(0, 4, settings.rows),
+        }
+    )
+    return add_lengths(rows, processor, ["speech"]).with_format("numpy", columns=["features"], output_all_columns=True)
+
+
+def make_processor(encoder: str) -> MerProcessor:
+    tokenizer = train_tokenizer([" ".join(VOCABULARY)] * 2, 1000)
+    extractor = (
+        Wav2Vec2FeatureExtractor(return_attention_mask=True)
+        if encoder == "wav2vec2"
+        else SeamlessM4TFeatureExtractor(stride=4)
+    )
+    return MerProcessor(extractor, tokenizer)
+
+
+def make_model(settings: argparse.Namespace, vocabulary: int) -> LeMerForEmotionClassification:
+    width, layers, heads, conv_width = SIZES[settings.size]
+    shape = {
+        "hidden_size": width,
+        "num_hidden_layers": layers,
+        "num_attention_heads": heads,
+        "intermediate_size": 4 * width,
+    }
+    if settings.encoder == "wav2vec2":
+        speech: Any = Wav2Vec2Config(**shape, conv_dim=[conv_width] * 7, layerdrop=0.0)
+    else:
+        speech = Wav2Vec2BertConfig(**shape, feature_projection_input_dim=320, layerdrop=0.0)
+    text = BertConfig(**shape, vocab_size=vocabulary)
+    labels = {i: str(i) for i in range(4)}
+    return LeMerForEmotionClassification(LeMerConfig(text_config=text, speech_config=speech, id2label=labels)).to(
+        settings.device
+    )
+
+
+class Epochs:
+    """The trainers of both kinds of batches around one model, and what their batches were padded with."""
+
+    def __init__(self, settings: argparse.Namespace, folder: str):
+        torch.manual_seed(0)
+        processor = make_processor(settings.encoder)
+        rows = make_rows(settings, processor)
+        self.model = make_model(settings, len(processor.tokenizer)).train()
+        collator = MerDataCollator(processor, ["text", "speech"], use_history=settings.history > 0, training=True)
+        self.optimizer = torch.optim.AdamW(self.model.parameters(), lr=1e-6, fused=True)
+        self.padded: dict[str, list[float]] = {}
+        self.loaders = {}
+        for name in ("random", "group_by_length"):
+            arguments = MerTrainingArguments(
+                output_dir=folder,
+                train_sampling_strategy=name,
+                per_device_train_batch_size=settings.batch,
+                dataloader_pin_memory=False,
+                use_cpu=settings.device == "cpu",
+            )
+            trainer = MerTrainer(model=self.model, args=arguments, train_dataset=rows, data_collator=collator)
+            self.loaders[name] = trainer.get_train_dataloader()
+
+    def epoch(self, name: str) -> Callable[[], None]:
+        """An epoch with the batches of one strategy."""
+        self.padded[name] = []
+
+        def run() -> None:
+            real = cells = 0
+            for batch in self.loaders[name]:
+                mask = batch["audio_attention_mask"]
+                real, cells = real + int(mask.sum()), cells + mask.numel()
+                self.model(**batch).loss.backward()
+                self.optimizer.step()
+                self.optimizer.zero_grad()
+            self.padded[name].append(1 - real / cells)
+
+        return run
+
+
+def main(argv: list[str] | None = None) -> dict[str, Any]:
+    settings = parse(argv)
+    with tempfile.TemporaryDirectory() as folder:
+        epochs = Epochs(settings, folder)
+        cases = {name: epochs.epoch(name) for name in epochs.loaders}
+        seconds = measuring.interleaved(cases, settings.repeats, warmup=0, device=settings.device)
+    ratio = Ratio.of(seconds["random"], seconds["group_by_length"])
+    rows = []
+    for name in cases:
+        median = float(np.median(seconds[name]))
+        row = {
+            "batches": name,
+            "utterances": f"{settings.rows / median:.2f}",
+            "padding": f"{np.median(epochs.padded[name]):.0%}",
+        }
+        rows.append({**row, "ratio": str(ratio) if name == "group_by_length" else "1"})
+    result = {
+        "settings": vars(settings),
+        "hardware": measuring.hardware(settings.device),
+        "seconds": seconds,
+        "rows": rows,
+    }
+    result.update(ratio=ratio.value, padding=epochs.padded)
+    title = f"{settings.encoder} {settings.size}, batches of {settings.batch}, history {settings.history}"
+    columns = {"batches": title, "utterances": "utterances/s", "padding": "padding of the audio", "ratio": "speed-up"}
+    measuring.report(result, columns, rows, settings.json)
+    return result
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,122 @@
+"""What the benchmarks share: interleaved timing, memory of a fresh process, and a row of a table with the machine it is from."""
+
+import argparse
+import json
+import os
+import platform
+import resource
+import statistics
+import time
+from collections.abc import Callable
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import dataclass
+from multiprocessing import get_context
+from pathlib import Path
+from typing import Any
+
+
+@dataclass
+class Ratio:
+    """How much a measured case takes of its baseline: ratio of the medians, with the smallest and largest of the single rounds."""
+
+    value: float
+    lowest: float
+    highest: float
+
+    @classmethod
+    def of(cls, case: list[float], baseline: list[float]) -> "Ratio":
+        rounds = [mine / other for mine, other in zip(case, baseline, strict=True)]
+        return cls(statistics.median(case) / statistics.median(baseline), min(rounds), max(rounds))
+
+    def __str__(self) -> str:
+        return f"{self.value:.2f} ({self.lowest:.2f}-{self.highest:.2f})"
+
+
+def interleaved(
+    cases: dict[str, Callable[[], None]], repeats: int, warmup: int = 1, device: str = "cpu"
+) -> dict[str, list[float]]:
+    """Seconds of every case in every round.
+
+    A round runs each case once, every other round backwards, so that whatever else the machine does meets all cases alike. The clock
+    is `clock_of(device)`.
+    """
+    clock = clock_of(device)[1]
+    seconds: dict[str, list[float]] = {name: [] for name in cases}
+    for round_number in range(-warmup, repeats):
+        for name in list(cases) if round_number % 2 else reversed(cases):
+            synchronize(device)
+            started = clock()
+            cases[name]()
+            synchronize(device)
+            if round_number >= 0:
+                seconds[name].append(clock() - started)
+    return seconds
+
+
+def clock_of(device: str = "cpu") -> tuple[str, Callable[[], float]]:
+    """The clock of a measurement and its name: on one thread of a CPU the processor's time, which other programs do not add to."""
+    import torch
+
+    if device == "cpu" and torch.get_num_threads() == 1:
+        return "processor time", time.process_time
+    return "wall time", time.perf_counter
+
+
+def synchronize(device: str) -> None:
+    """Waits for the GPU, whose work would else be counted to what comes after it."""
+    if device.startswith("cuda"):
+        import torch
+
+        torch.cuda.synchronize(device)
+
+
+def in_fresh_process(function: Callable[..., Any], *arguments: Any) -> Any:
+    """Calls a module's function in a process of its own, whose peak memory is then that call's alone."""
+    with ProcessPoolExecutor(max_workers=1, mp_context=get_context("spawn")) as pool:
+        return pool.submit(function, *arguments).result()
+
+
+def peak_mib(device: str = "cpu") -> float:
+    """Largest memory of this process so far: of the GPU where there is one, else resident."""
+    if device.startswith("cuda"):
+        import torch
+
+        return torch.cuda.max_memory_allocated(device) / 2**20
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / (2**20 if platform.system() == "Darwin" else 2**10)
+
+
+def hardware(device: str = "cpu") -> dict[str, Any]:
+    """The machine and the libraries of a measurement, and how busy the machine was."""
+    from importlib.metadata import version
+
+    import torch
+
+    on_gpu = device.startswith("cuda")
+    return {
+        "device": torch.cuda.get_device_name(device)
+        if on_gpu
+        else f"{platform.machine()} CPU, {os.cpu_count()} cores",
+        "threads": torch.get_num_threads(),
+        "clock": clock_of(device)[0],
+        "load_average": round(os.getloadavg()[0], 1),
+        "python": platform.python_version(),
+        **{name: version(name) for name in ("torch", "transformers")},
+    }
+
+
+def add_output_argument(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--json", type=Path, metavar="OUT", help="also write everything that was measured to this file"
+    )
+
+
+def report(result: dict[str, Any], columns: dict[str, str], rows: list[dict[str, Any]], path: Path | None) -> None:
+    """Prints the rows as a Markdown table under the machine's description, and writes all of the result as JSON."""
+    print("; ".join(f"{name} {value}" for name, value in result["hardware"].items()) + "\n")
+    print(f"| {' | '.join(columns.values())} |\n|{'---|' * len(columns)}")
+    for row in rows:
+        print(f"| {' | '.join(str(row.get(name, '')) for name in columns)} |")
+    if path is not None:
+        temporary = path.with_name(path.name + ".tmp")
+        temporary.write_text(json.dumps(result, indent=2, default=str) + "\n", encoding="utf-8")
+        os.replace(temporary, path)
