@@ -31,7 +31,7 @@ def write_atomically(path: str | os.PathLike, write: Callable[[Path], Any]) -> P
     try:
         write(temporary)
         if target.is_dir():
-            old = target.with_name(f".{target.name}.{token}{_MARK}")
+            old = target.with_name(f".{target.name}.{token}.old{_MARK}")
             os.replace(target, old)
             os.replace(temporary, target)
             _remove(old)

@@ -18,7 +18,6 @@ from hf_mer.training.building import LE_MER_FIELDS
 from hf_mer.training.files import remove_leftovers, write_json
 from hf_mer.training.label_store_builder import LabelStoreArguments
 
-
 logger = logging.getLogger(__name__)
 
 DECIDING = (

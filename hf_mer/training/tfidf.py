@@ -7,7 +7,6 @@ from collections import Counter, defaultdict
 from collections.abc import Hashable, Mapping
 from typing import Any
 
-
 TFIDF_DOCUMENTS = ("utterance", "class")
 
 _TAG = re.compile(r"\[[A-Z_ ]+\]")

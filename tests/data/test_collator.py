@@ -1,0 +1,140 @@
+"""From rows to a batch: history, cached features, modality dropout, SpecAugment."""
+
+import numpy as np
+import pytest
+import torch
+from model_tester import mel_feature_extractor, tiny_tokenizer, wave_feature_extractor
+
+from hf_mer.data.collator import MerDataCollator
+from hf_mer.models import MerProcessor
+
+MASKS = {"time_masks": 2, "time_frames": 8, "frequency_masks": 1, "frequency_bins": 12}
+
+
+@pytest.fixture
+def processor():
+    return MerProcessor(mel_feature_extractor(), tiny_tokenizer(), max_text_tokens=40)
+
+
+def row(text="you came", history=("what a day",), seconds=1.0, dim=160, label=1):
+    """A row with cached features; 50 frames of 20 ms a second."""
+    frames = np.random.default_rng(int(seconds * 100)).normal(size=(int(50 * seconds), dim)).astype(np.float32)
+    return {
+        "id": "u", "text": text, "history": list(history), "label": label, "audio": {"path": "nowhere.wav"},
+        "features": frames.ravel(), "feature_dim": dim,
+    }  # fmt: skip
+
+
+def decoded(processor, batch, index=0):
+    return processor.tokenizer.decode(batch["input_ids"][index][batch["attention_mask"][index].bool()])
+
+
+def test_history_on_and_off(processor):
+    rows = [row(), row(text="yes", history=(), label=0)]
+    batch = MerDataCollator(processor, ["text", "speech"])(rows)
+    assert decoded(processor, batch) == "[CLS] what a day [SEP] you came [SEP]"
+    assert batch["labels"].tolist() == [1, 0]
+    assert batch["input_features"].shape == (2, 50, 160)
+    without = MerDataCollator(processor, ["text", "speech"], use_history=False)(rows)
+    assert decoded(processor, without) == "[CLS] you came [SEP]"
+
+
+@pytest.mark.parametrize(("modality", "absent"), [("text", "input_features"), ("speech", "input_ids")])
+def test_one_modality(processor, modality, absent):
+    batch = MerDataCollator(processor, [modality])([row(), row()])
+    assert absent not in batch
+    assert set(batch) > {"labels"}
+
+
+def test_rows_without_labels(processor):
+    assert "labels" not in MerDataCollator(processor, ["text"])([row(label=None)])
+
+
+@pytest.mark.parametrize("extractor", [mel_feature_extractor, wave_feature_extractor])
+def test_cached_features_equal_computed_ones(extractor, write_wav):
+    processor = MerProcessor(extractor(), tiny_tokenizer())
+    plain = {"id": "u", "text": "yes", "history": [], "label": 0, "audio": {"path": write_wav(), "bytes": None}}
+    features = processor.extract_audio(plain["audio"])
+    cached = {**plain, "audio": None, "features": features.ravel(), "feature_dim": (*features.shape, 1)[1]}
+    collator = MerDataCollator(processor, ["text", "speech"])
+    computed, found = collator([plain]), collator([cached])
+    assert computed.keys() == found.keys()
+    for name in computed:
+        assert torch.equal(computed[name], found[name]), name
+
+
+def test_modality_dropout_rates_and_never_both(processor):
+    torch.manual_seed(0)
+    collator = MerDataCollator(processor, ["text", "speech"], modality_dropout=0.4, training=True)
+    rows = [row(seconds=0.1, history=()) for _ in range(50)]
+    no_text = no_speech = 0
+    for _ in range(40):
+        batch = collator(rows)
+        text, speech = batch["attention_mask"].any(1), batch["audio_attention_mask"].any(1)
+        assert (text | speech).all()
+        no_text, no_speech = no_text + int((~text).sum()), no_speech + int((~speech).sum())
+    # 2000 utterances, each modality with probability 0.2: a deviation of 18
+    assert 340 < no_text < 460
+    assert 340 < no_speech < 460
+
+
+def test_dropout_of_everybody_leaves_each_modality_somewhere(processor):
+    collator = MerDataCollator(processor, ["text", "speech"], modality_dropout=1.0, training=True)
+    for _ in range(20):
+        batch = collator([row(seconds=0.1) for _ in range(3)])
+        text, speech = batch["attention_mask"].any(1), batch["audio_attention_mask"].any(1)
+        assert text.any()
+        assert speech.any()
+        assert (text | speech).all()
+
+
+def test_dropout_spares_rows_that_have_one_modality_only(processor):
+    collator = MerDataCollator(processor, ["text", "speech"], modality_dropout=1.0, training=True)
+    deaf = {**row(), "features": None, "audio": None}
+    mute = row(text=None, history=())
+    for _ in range(10):
+        batch = collator([deaf, mute, row(), row()])
+        assert batch["attention_mask"][0].any()
+        assert batch["audio_attention_mask"][1].any()
+
+
+def test_no_dropout_outside_training(processor):
+    collator = MerDataCollator(processor, ["text", "speech"], modality_dropout=1.0, spec_augment=MASKS)
+    plain = MerDataCollator(processor, ["text", "speech"])
+    one, two = collator([row(), row()]), plain([row(), row()])
+    for name in two:
+        assert torch.equal(one[name], two[name]), name
+
+
+def test_spec_augment_masks_bins_and_frames_and_keeps_the_shape(processor):
+    plain = MerDataCollator(processor, ["speech"])([row(seconds=2.0)])["input_features"][0]
+    collator = MerDataCollator(processor, ["speech"], spec_augment=MASKS, training=True)
+    changed = set()
+    for _ in range(10):
+        frames = collator([row(seconds=2.0)])["input_features"][0]
+        assert frames.shape == plain.shape
+        masked = (frames == 0).reshape(200, 80)  # 10 ms frames, mel bins
+        assert torch.equal(frames[frames != 0], plain[frames != 0])
+        whole_bins, whole_frames = masked.all(0), masked.all(1)
+        assert torch.equal(masked, whole_bins[None] | whole_frames[:, None])  # nothing but stripes
+        assert whole_bins.sum() < 12
+        assert whole_frames.sum() < 2 * 8
+        changed.add(int(masked.sum()))
+    assert len(changed) > 5
+
+
+def test_spec_augment_does_not_touch_samples_or_the_cache():
+    processor = MerProcessor(wave_feature_extractor(), tiny_tokenizer())
+    samples = np.random.default_rng(0).normal(size=3000).astype(np.float32)
+    cached = {"text": None, "history": [], "label": 0, "audio": None, "features": samples, "feature_dim": 1}
+    batch = MerDataCollator(processor, ["speech"], spec_augment=MASKS, training=True)([cached])
+    np.testing.assert_array_equal(batch["input_values"][0].numpy(), samples)
+    mel = row()
+    before = mel["features"].copy()
+    MerDataCollator(MerProcessor(mel_feature_extractor(), tiny_tokenizer()), ["speech"], spec_augment=MASKS, training=True)([mel])  # fmt: skip
+    np.testing.assert_array_equal(mel["features"], before)
+
+
+def test_modality_dropout_out_of_range(processor):
+    with pytest.raises(ValueError, match=r"modality_dropout=1\.5 must be between 0 and 1"):
+        MerDataCollator(processor, ["text"], modality_dropout=1.5)

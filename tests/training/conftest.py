@@ -1,0 +1,88 @@
+"""A small generated corpus, tiny encoders to train, and one call that runs an experiment on them in this process."""
+
+import copy
+import dataclasses
+
+import pytest
+from model_tester import tiny_speech_config, tiny_text_config, tiny_tokenizer, wave_feature_extractor
+
+TEXT = {
+    "model_type": "bert", "vocab_size": 300, "hidden_size": 16, "num_hidden_layers": 1, "num_attention_heads": 2,
+    "intermediate_size": 16, "max_position_embeddings": 64,
+}  # fmt: skip
+SPEECH = {
+    "model_type": "wav2vec2-bert", "feature_projection_input_dim": 320, "hidden_size": 16, "num_hidden_layers": 1,
+    "num_attention_heads": 2, "intermediate_size": 16, "conv_depthwise_kernel_size": 5, "position_embeddings_type": None,
+    "mask_time_prob": 0.0, "layerdrop": 0.0,
+}  # fmt: skip
+SETTINGS = {
+    "text_encoder": TEXT, "speech_encoder": SPEECH, "protocol": "fixed_session", "validation": "speakers:1",
+    "max_text_tokens": 48, "max_audio_seconds": 3.0, "discretizer": "kmeans", "kmeans_features": "input",
+    "kmeans_clusters": 12, "tonal_top_k": 6, "text_top_k": 4, "min_word_count": 1, "num_train_epochs": 2, "seed": 3,
+    "per_device_train_batch_size": 8, "learning_rate": 1e-3, "learning_rates": {}, "lr_scheduler_type": "linear",
+    "warmup_steps": 0, "use_cpu": True, "figures": False, "bootstrap_resamples": 20, "disable_tqdm": True,
+}  # fmt: skip
+
+
+@pytest.fixture(autouse=True)
+def datasets_cache(tmp_path_factory, monkeypatch):
+    """The datasets cache of these tests, which they share."""
+    import datasets
+
+    folder = tmp_path_factory.getbasetemp() / "datasets_cache"
+    monkeypatch.setattr(datasets.config, "HF_DATASETS_CACHE", str(folder))
+    return folder
+
+
+@pytest.fixture(scope="session")
+def corpus(tmp_path_factory):
+    """Root of a generated corpus of 60 short utterances in IEMOCAP's tree."""
+    from hf_mer.data.generated import GeneratedCorpusConfig, generate_corpus
+
+    root = tmp_path_factory.mktemp("generated") / "corpus"
+    config = GeneratedCorpusConfig(
+        num_utterances=60, words_per_utterance=(4, 5), salient_words=(1, 1), utterances_per_dialogue=6
+    )
+    generate_corpus(root, config, progress=False)
+    return root
+
+
+@pytest.fixture
+def make_experiment(corpus, tmp_path):
+    """`make_experiment(fusion="sum", ...)`: an experiment on the corpus; settings by name, over the tiny ones."""
+    from hf_mer.training import (
+        DataArguments,
+        Experiment,
+        LabelStoreArguments,
+        MerTrainingArguments,
+        ModelArguments,
+    )
+
+    types = (ModelArguments, DataArguments, LabelStoreArguments, MerTrainingArguments)
+
+    def make(**settings):
+        wanted = {"data_dir": str(corpus), "output_dir": str(tmp_path / "run"), **copy.deepcopy(SETTINGS), **settings}
+        return Experiment(
+            *(
+                cls(**{k: v for k, v in wanted.items() if k in {f.name for f in dataclasses.fields(cls)}})
+                for cls in types
+            )
+        )
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def pretrained(tmp_path_factory):
+    """Folders of a tiny pretrained BERT and a tiny wav2vec 2.0 with its quantizer."""
+    import torch
+    from transformers import BertModel, Wav2Vec2ForPreTraining
+
+    torch.manual_seed(0)
+    root = tmp_path_factory.mktemp("pretrained")
+    BertModel(tiny_text_config("bert")).save_pretrained(root / "bert")
+    tiny_tokenizer().save_pretrained(root / "bert")
+    speech = Wav2Vec2ForPreTraining(tiny_speech_config("wav2vec2", conv_kernel=[20, 16], conv_stride=[20, 16]))
+    speech.save_pretrained(root / "wav2vec2")
+    wave_feature_extractor().save_pretrained(root / "wav2vec2")
+    return {"text_encoder": str(root / "bert"), "speech_encoder": str(root / "wav2vec2")}
