@@ -1,7 +1,10 @@
 """Layers that more than one model uses: masked pooling, label attention, cross-attention, norms without padding."""
 
+from typing import Any
+
 import torch
 from torch import Tensor, nn
+from torch.autograd.function import once_differentiable
 from torch.nn import functional
 
 
@@ -98,7 +101,7 @@ class FrameMask:
 
     def lengths_after(self, conv_layers: list[nn.Conv1d]) -> Tensor:
         """Real positions that are left after the given convolutions on the waveform. Shape `(B,)`."""
-        lengths = self.samples
+        lengths: Any = self.samples
         for conv in conv_layers:
             lengths = torch.div(lengths - conv.kernel_size[0], conv.stride[0], rounding_mode="floor") + 1
         return lengths.clamp(min=1)
@@ -126,14 +129,45 @@ class MaskedGroupNorm(nn.GroupNorm):
             )
 
     def _masked_norm(self, states: Tensor, lengths: Tensor) -> Tensor:
-        mask = (
-            (torch.arange(states.shape[-1], device=states.device) < lengths[:, None]).to(states.dtype).unsqueeze(-1)
-        )  # (B, L, 1)
+        mask = (torch.arange(states.shape[-1], device=states.device) < lengths[:, None]).to(states.dtype).unsqueeze(1)
         count = lengths[:, None, None].to(states.dtype)
-        mean = states @ mask / count  # (B, channels, 1)
-        variance = (states.square() @ mask / count - mean.square()).clamp(min=0)
-        scale = torch.rsqrt(variance + self.eps) * self.weight.float()[:, None]
-        return torch.addcmul(self.bias.float()[:, None] - mean * scale, states, scale)
+        return _MaskedInstanceNorm.apply(states, self.weight.float(), self.bias.float(), mask, count, self.eps)
+
+
+class _MaskedInstanceNorm(torch.autograd.Function):
+    """`weight * (x - mean) / sqrt(var + eps) + bias`, mean and variance over the real positions of each channel.
+
+    The states are the largest of the whole encoder: what autograd makes of the formula passes over them several times
+    more than the gradient needs. With `n = (x - mean) / sqrt(var + eps)`, `g` the gradient of the result and `s =
+    weight / sqrt(var + eps)`: `dx = s (g - real (sum g + n sum g n) / count)`; the sums are over all positions, since
+    what lies in the padding is normalised by the same statistics.
+    """
+
+    @staticmethod
+    def forward(
+        ctx: Any, states: Tensor, weight: Tensor, bias: Tensor, mask: Tensor, count: Tensor, eps: float
+    ) -> Tensor:
+        """Normalises `(B, channels, L)`; `mask (B, 1, L)` is 1 at real positions, `count (B, 1, 1)` their number."""
+        mean = states @ mask.transpose(1, 2) / count  # (B, channels, 1)
+        mean_square = torch.linalg.vecdot(states, states * mask).unsqueeze(-1) / count
+        inverse = torch.rsqrt((mean_square - mean.square()).clamp(min=0) + eps)
+        scale = inverse * weight[:, None]
+        ctx.save_for_backward(states, weight, mask, count, mean, inverse)
+        return torch.addcmul(bias[:, None] - mean * scale, states, scale)
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor | None, ...]:
+        """Gradients of states, weight and bias."""
+        states, weight, mask, count, mean, inverse = ctx.saved_tensors
+        grad = grads[0]  # (B, channels, L)
+        total = grad.sum(dim=-1, keepdim=True)  # (B, channels, 1)
+        product = (torch.linalg.vecdot(grad, states).unsqueeze(-1) - mean * total) * inverse
+        scale = inverse * weight[:, None]
+        slope = -scale * product * inverse / count
+        through_statistics = torch.addcmul(-scale * total / count - slope * mean, states, slope).mul_(mask)
+        grad_states = through_statistics.addcmul_(grad, scale)
+        return grad_states, product.sum(dim=(0, 2)), total.sum(dim=(0, 2)), None, None, None
 
 
 class MaskedBatchNorm1d(nn.BatchNorm1d):

@@ -104,6 +104,24 @@ class TestMaskedNorms:
         with torch.autocast("cpu", torch.bfloat16):
             torch.testing.assert_close(masked(states), given)
 
+    def test_group_norm_gradients_are_the_formulas(self):
+        """Its backward is written by hand; autograd on the plain formula is the reference, padding included."""
+        frame_mask = FrameMask()
+        frame_mask.samples = torch.tensor([9, 5])
+        masked = MaskedGroupNorm(nn.GroupNorm(4, 4), frame_mask, [nn.Conv1d(1, 4, 1)])
+        nn.init.normal_(masked.weight)
+        states = (torch.randn(2, 4, 9) + 0.5).requires_grad_()
+        real = (torch.arange(9) < frame_mask.samples[:, None])[:, None].float()  # (B, 1, L)
+        count = frame_mask.samples[:, None, None]
+        mean = (states * real).sum(-1, keepdim=True) / count
+        variance = ((states - mean).square() * real).sum(-1, keepdim=True) / count
+        scale = masked.weight[:, None] / (variance + masked.eps).sqrt()
+        expected = (states - mean) * scale + masked.bias[:, None]
+        inputs, upstream = (states, masked.weight, masked.bias), torch.randn(2, 4, 9)
+        torch.testing.assert_close(
+            torch.autograd.grad(masked(states), inputs, upstream), torch.autograd.grad(expected, inputs, upstream)
+        )
+
     def test_batch_norm_in_training_as_the_librarys_on_real_frames(self):
         plain, other, frame_mask = nn.BatchNorm1d(3), nn.BatchNorm1d(3), FrameMask()
         masked = MaskedBatchNorm1d(other, frame_mask).train()
