@@ -145,16 +145,18 @@ def _prepare(arguments: argparse.Namespace) -> None:
     from hf_mer.data.iemocap import load_iemocap
     from hf_mer.data.manifest import load_corpus
     from hf_mer.data.prepare import prepare
+    from hf_mer.data.schema import column
 
+    rows: Any
     if arguments.kind == "iemocap":
         rows = load_iemocap(arguments.source, arguments.task)
     else:
         rows = load_corpus(arguments.source, columns=arguments.columns)
-    if any(audio is not None for audio in rows["audio"]):
+    if any(audio is not None for audio in column(rows, "audio")):
         rows = check_audio(rows, on_bad="skip" if arguments.skip_bad else "raise")
     check_text(rows)
     path = prepare(rows, arguments.out, overwrite=arguments.overwrite)
-    counts = {name: rows["label"][:].count(index) for index, name in enumerate(rows.features["label"].names)}
+    counts = {name: column(rows, "label").count(index) for index, name in enumerate(rows.features["label"].names)}
     print(f"{len(rows)} utterances in {path}: {', '.join(f'{name} {count}' for name, count in counts.items())}")
     print(f'read it with load_dataset("{path}")')
 

@@ -4,6 +4,8 @@ from typing import Any
 
 import numpy as np
 
+from hf_mer.data.augmentation import augment_log_mel
+
 
 class MerDataCollator:
     """Makes model inputs out of rows of a corpus; the processor does the padding.
@@ -78,16 +80,4 @@ class MerDataCollator:
     def _augment(self, features: np.ndarray) -> np.ndarray:
         if not self.spec_augment or features.ndim != 2:
             return features
-        import torch
-        from torchaudio.transforms import FrequencyMasking, TimeMasking
-
-        stride = self.processor.feature_extractor.stride
-        log_mel = (
-            torch.from_numpy(features.copy()).reshape(len(features) * stride, -1).T.unsqueeze(0)
-        )  # (1, bins, frames)
-        for _ in range(self.spec_augment.get("frequency_masks", 0)):
-            log_mel = FrequencyMasking(self.spec_augment.get("frequency_bins", 15))(log_mel)
-        for _ in range(self.spec_augment.get("time_masks", 0)):
-            # never more than a fifth of the utterance at once
-            log_mel = TimeMasking(self.spec_augment.get("time_frames", 50), p=0.2)(log_mel)
-        return log_mel.squeeze(0).T.reshape(features.shape).numpy()
+        return augment_log_mel(features, self.processor.feature_extractor.stride, self.spec_augment)

@@ -18,7 +18,7 @@ except ImportError:
 try:
     import av
 except ImportError:
-    av = None
+    av = None  # type: ignore[assignment]
 
 
 class AudioError(ValueError):

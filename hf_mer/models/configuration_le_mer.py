@@ -84,8 +84,8 @@ class LeMerConfig(PreTrainedConfig):
         **kwargs: Any,
     ):
         self.modalities = list(modalities) if modalities is not None else list(MODALITIES)
-        self.text_config = _sub_config(text_config, "bert") if "text" in self.modalities else None
-        self.speech_config = _sub_config(speech_config, "wav2vec2") if "speech" in self.modalities else None
+        self.text_config: Any = _sub_config(text_config, "bert") if "text" in self.modalities else None
+        self.speech_config: Any = _sub_config(speech_config, "wav2vec2") if "speech" in self.modalities else None
         self.text_label_init = text_label_init or ("tfidf" if "text" in self.modalities else "none")
         self.tonal_label_init = tonal_label_init or ("codebook" if "speech" in self.modalities else "none")
         self.tonal_space = tonal_space

@@ -26,12 +26,12 @@ class MerOutput(ModelOutput):
         speech_mask: Frames that count, when `output_attentions=True`. Shape `(B, S)`.
     """
 
-    loss: torch.FloatTensor | None = None
-    logits: torch.FloatTensor | None = None
-    losses: dict[str, torch.FloatTensor] | None = None
-    embeddings: torch.FloatTensor | None = None
-    text_label_attention: torch.FloatTensor | None = None
-    speech_label_attention: torch.FloatTensor | None = None
-    cross_attention: torch.FloatTensor | None = None
-    text_mask: torch.BoolTensor | None = None
-    speech_mask: torch.BoolTensor | None = None
+    loss: torch.Tensor | None = None
+    logits: torch.Tensor | None = None
+    losses: dict[str, torch.Tensor] | None = None
+    embeddings: torch.Tensor | None = None
+    text_label_attention: torch.Tensor | None = None
+    speech_label_attention: torch.Tensor | None = None
+    cross_attention: torch.Tensor | None = None
+    text_mask: torch.Tensor | None = None
+    speech_mask: torch.Tensor | None = None

@@ -35,7 +35,8 @@ class LeMerForEmotionClassification(MerPreTrainedModel):
 
     def __init__(self, config: LeMerConfig):
         super().__init__(config)
-        self.text_encoder = self.speech_encoder = None
+        self.text_encoder: Any = None
+        self.speech_encoder: Any = None
         if "text" in config.modalities:
             self.text_encoder = self.build_text_encoder(config.text_config)
         if "speech" in config.modalities:
@@ -232,7 +233,8 @@ class LeMerForEmotionClassification(MerPreTrainedModel):
         """
         need_weights = bool(output_attentions)
         audio = input_values if input_values is not None else input_features
-        text = speech = None
+        text: Any = None
+        speech: Any = None
 
         # 1. Label-token attention (equations 1 and 2)
         if self.text_encoder is not None and input_ids is not None:
@@ -250,7 +252,7 @@ class LeMerForEmotionClassification(MerPreTrainedModel):
 
         # 3. Fusion (equations 7 to 9, 11)
         losses: dict[str, Tensor] = {}
-        attention = None
+        attention: Any = None
         if text is None or speech is None:
             branch = text or speech
             logits, embeddings = branch["logits"], self._half_embeddings(text, speech)
@@ -323,7 +325,7 @@ class LeMerForEmotionClassification(MerPreTrainedModel):
 
         Shape `(B, D_t + D_s)`, of a unimodal model `(B, D)`.
         """
-        given = (text or speech)["pooled"]
+        given = next(branch for branch in (text, speech) if branch is not None)["pooled"]
         halves = []
         for encoder, branch in ((self.text_encoder, text), (self.speech_encoder, speech)):
             if branch is not None:

@@ -244,7 +244,7 @@ def _join(items: list[dict[str, list]]) -> dict[str, list]:
 
 def _rows(attention: torch.Tensor | None, mask: torch.Tensor | None, size: int, trim: bool) -> list[np.ndarray | None]:
     """One array per utterance, padding removed if it is to be trimmed; None where there is nothing."""
-    if attention is None:
+    if attention is None or mask is None:
         return [None] * size
     arrays = attention.float().cpu().numpy()
     return [

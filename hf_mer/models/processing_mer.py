@@ -241,7 +241,7 @@ class MerProcessor(ProcessorMixin):
 
     def _words(self, encoding: Any, pair: tuple[str | None, str]) -> list[tuple[str, list[int], bool]]:
         """Words with their token positions; a word is what lies between spaces, as far as truncation left it."""
-        texts = [pair[1]] if pair[0] is None else list(pair)
+        texts = [text for text in pair if text is not None]
         spans = [[match.span() for match in re.finditer(r"\S+", text)] for text in texts]
         found: dict[tuple[int, int], list[int]] = {}  # (text, word) to [first character, last character, *positions]
         for position, sequence in enumerate(encoding.sequence_ids(0)):
@@ -262,11 +262,10 @@ class MerProcessor(ProcessorMixin):
 
     def frame_times(self, num_frames: int, speech_config: Any) -> np.ndarray:
         """Centre of every encoder frame in seconds. Shape `(num_frames,)`."""
-        strides = getattr(speech_config, "conv_stride", None)
         if self.audio_input_name == "input_features":
             hop = 160 * self.feature_extractor.stride  # the extractor's 10 ms steps, stacked
         else:
-            hop = int(np.prod(strides))
+            hop = int(np.prod(speech_config.conv_stride))
         return (np.arange(num_frames) + 0.5) * hop / self.sampling_rate
 
     def to_dict(self) -> dict[str, Any]:

@@ -11,6 +11,8 @@ from typing import Any
 import yaml
 from transformers import HfArgumentParser, TrainingArguments
 
+from hf_mer.data.augmentation import SPEC_AUGMENT_KEYS
+
 
 @dataclass
 class ModelArguments:
@@ -167,7 +169,7 @@ class MerTrainingArguments(TrainingArguments):
         self.spec_augment = _from_json(self.spec_augment)
         for name, value in self.learning_rates.items():
             self.learning_rates[name] = float(value)  # YAML reads 1e-6 as a string
-        known = {"time_masks", "time_frames", "frequency_masks", "frequency_bins"}
+        known = set(SPEC_AUGMENT_KEYS)
         if self.spec_augment and set(self.spec_augment) - known:
             raise ValueError(f"spec_augment: {sorted(set(self.spec_augment) - known)} are not among {sorted(known)}")
         if self.metric_for_best_model not in ("wa", "ua", "wf1"):

@@ -57,7 +57,8 @@ class KMeansDiscretizer:
     def __init__(self, clusters: int = 500, features: str = "hidden", seed: int = 0, centroids: Tensor | None = None):
         if features not in KMEANS_FEATURES:
             raise ValueError(f"kmeans_features: '{features}' is not one of {', '.join(KMEANS_FEATURES)}")
-        self.clusters, self.features, self.seed, self.centroids = clusters, features, seed, centroids
+        self.clusters, self.features, self.seed = clusters, features, seed
+        self.centroids: Any = centroids
 
     def describe(self) -> dict[str, Any]:
         """For the label store."""

@@ -70,7 +70,8 @@ def draw_attention_examples(folder: Path, model: Any, processor: Any, test: Data
             continue
         # utterances of middling length are drawn best
         candidates = candidates[np.argsort(np.abs(lengths[candidates] - np.median(lengths)), kind="stable")][:10]
-        chosen, prediction = None, None
+        chosen: Any = None
+        prediction: Any = None
         for candidate in candidates:
             row = test[int(candidate)]
             found = pipeline(_input(row, model), return_attention=True)

@@ -170,8 +170,8 @@ class _TonalCollector:
 
     def _encode(self, inputs: dict[str, Tensor]) -> tuple[Tensor, Tensor | None, Tensor]:
         """What becomes discrete, the hidden states where they are needed, and the mask of real frames."""
-        audio = inputs.get("input_values", inputs.get("input_features"))
-        hidden = None
+        audio: Any = inputs.get("input_values", inputs.get("input_features"))
+        hidden: Any = None
         if self.hidden_space:
             hidden, mask = self.model.encode_speech(audio, inputs["audio_attention_mask"])
         if isinstance(self.discretizer, CodebookDiscretizer):
