@@ -114,8 +114,9 @@ def claim_folder(folder: Path, settings: dict[str, Any], overwrite: bool, is_mai
                 shutil.rmtree(path, ignore_errors=True)
             results.unlink(missing_ok=True)
     else:
+        begun = any((folder / "checkpoints").glob("checkpoint-*"))  # else nothing would be mixed
         for path, what in ((results, "results"), (claim, "a half-finished run")):
-            if not path.exists():
+            if not path.exists() or (path == claim and not begun):
                 continue
             content = json.loads(path.read_text(encoding="utf-8"))
             differing = _differences(content["settings"] if path == results else content, settings)

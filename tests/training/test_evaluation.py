@@ -1,0 +1,75 @@
+"""What a results file says of a test part."""
+
+import csv
+
+import numpy as np
+import pytest
+
+from hf_mer.data.folds import Fold
+from hf_mer.data.schema import make_record, records_to_dataset
+from hf_mer.training import evaluation
+
+LABELS = ["angry", "happy", "sad"]
+TRUTH = [0, 0, 1, 1, 2, 2]
+PREDICTED = [0, 1, 1, 1, 2, 0]
+
+
+@pytest.fixture
+def rows():
+    texts = ["go away", "hello there", "Hello  THERE", "nice", "oh no", "go away"]
+    test = [make_record(id=f"t{i}", text=texts[i], label=TRUTH[i], part="scripted" if i < 2 else None) for i in range(6)]  # fmt: skip
+    train = [make_record(id="r0", text="hello there", label=0), make_record(id="r1", text="oh", label=1)]
+    return records_to_dataset([*train, *test], LABELS)
+
+
+@pytest.fixture
+def fold():
+    return Fold("one", [0, 1], [], [2, 3, 4, 5, 6, 7])
+
+
+def logits_for(predictions):
+    return np.eye(3)[predictions] * 4.0
+
+
+def test_results(rows, fold):
+    order = [5, 0, 3, 1, 2, 4]  # the test part comes sorted by length
+    test = rows.select(fold.test).select(order)
+    results = evaluation.test_results(rows, fold, test, logits_for(np.array(PREDICTED)[order]), LABELS, 50, seed=0)
+    assert results["scores"]["wa"] == pytest.approx(4 / 6)
+    assert results["scores"]["ua"] == pytest.approx((0.5 + 1 + 0.5) / 3)
+    assert results["confusion"]["matrix"] == [[1, 1, 0], [0, 2, 0], [1, 0, 1]]
+    assert results["per_class"]["happy"]["recall"] == 1
+    assert results["scores_by_part"]["scripted"]["n"] == 2
+    assert results["scores_by_part"]["unknown"]["n"] == 4
+    assert results["counts_by_text"] == {"text also in training": 2, "text only in test": 4}
+    assert results["scores_by_text"]["text also in training"]["wa"] == pytest.approx(0.5)  # t1 wrong, t2 right
+
+
+def test_predictions_file(rows, fold, tmp_path):
+    test = rows.select(fold.test)
+    logits = logits_for(PREDICTED)
+    evaluation.write_predictions(tmp_path / "predictions.csv", test, logits + 1000, LABELS)  # no overflow
+    lines = list(csv.DictReader((tmp_path / "predictions.csv").open(encoding="utf-8")))
+    assert [line["id"] for line in lines] == [f"t{i}" for i in range(6)]
+    assert [line["prediction"] for line in lines] == [LABELS[i] for i in PREDICTED]
+    expected = np.exp(4) / (np.exp(4) + 2)
+    assert float(lines[0]["angry"]) == pytest.approx(expected, abs=1e-6)
+
+
+def test_table():
+    folds = [
+        {"fold": name, "rows": {"test": 3}, "test": {"scores": dict.fromkeys(("wa", "ua", "wf1"), value), "intervals_95": dict.fromkeys(("wa", "ua", "wf1"), [0.1, 0.9])}}
+        for name, value in (("Ses01", 0.5), ("Ses02", 0.7))
+    ]  # fmt: skip
+    summary = dict.fromkeys(("wa", "ua", "wf1"), {"mean": 0.6, "std": 0.141})
+    table = evaluation.results_table(folds, summary, LABELS)
+    assert "| Ses01 | 3 | 0.500 [0.100, 0.900] |" in table
+    assert table.splitlines()[-1].startswith("| mean ± deviation | | 0.600 ± 0.141 |")
+    assert "mean" not in evaluation.results_table(folds[:1], {}, LABELS)
+
+
+def test_environment_and_memory():
+    found = evaluation.environment(2)
+    assert found["processes"] == 2
+    assert set(found["versions"]) == {"hf_mer", "torch", "transformers", "datasets", "accelerate"}
+    assert evaluation.peak_memory_mib()["host"] > 50

@@ -1,0 +1,325 @@
+"""Whole experiments on a small generated corpus: what lies in the folder, what is trained again, what is refused."""
+
+import csv
+import json
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from datasets import Dataset
+
+from hf_mer.data.schema import CorpusError
+from hf_mer.models import LeMerForEmotionClassification, MerProcessor
+from hf_mer.training import MerTrainer
+from hf_mer.training.experiment import has_modality, load_rows
+
+
+def read(path: Path):
+    return json.loads(path.read_text(encoding="utf-8"))
+
+
+@pytest.fixture
+def trainings(monkeypatch):
+    """One entry per training that was begun: the checkpoint it went on from."""
+    calls = []
+    original = MerTrainer.train
+
+    def train(self, resume_from_checkpoint=None, **kwargs):
+        calls.append(resume_from_checkpoint)
+        return original(self, resume_from_checkpoint=resume_from_checkpoint, **kwargs)
+
+    monkeypatch.setattr(MerTrainer, "train", train)
+    return calls
+
+
+@pytest.fixture(scope="module")
+def unimodal(tmp_path_factory):
+    return tmp_path_factory.mktemp("unimodal")
+
+
+def test_everything_that_a_run_leaves(make_experiment, tmp_path, trainings):
+    report = make_experiment(figures=True).run()
+    folder = tmp_path / "run" / "Ses05"
+    results = read(folder / "results.json")
+    assert read(tmp_path / "run" / "results.json")["folds"] == [results] == report["folds"]
+    assert results["rows"] == {"train": 42, "validation": 6, "test": 12}
+    scores = results["test"]["scores"]
+    assert set(scores) == {"wa", "ua", "wf1"}
+    for name, (low, high) in results["test"]["intervals_95"].items():
+        assert low <= scores[name] <= high
+    assert set(results["test"]["scores_with_one_modality"]) == {"text", "speech"}
+    assert results["parameters"]["trained"] == results["parameters"]["all"] > 1000
+    assert results["environment"]["processes"] == 1
+    assert report["summary"]["wa"] == {"mean": scores["wa"], "std": None, "n": 1}
+    epochs = [entry for entry in results["history"] if "eval_ua" in entry]
+    assert len(epochs) == 2
+
+    lines = list(csv.DictReader((folder / "predictions.csv").open(encoding="utf-8")))
+    assert len(lines) == 12
+    labels = results["test"]["confusion"]["labels"]
+    assert sum(line["label"] == line["prediction"] for line in lines) == round(12 * scores["wa"])
+    for line in lines:
+        probabilities = [float(line[label]) for label in labels]
+        assert sum(probabilities) == pytest.approx(1, abs=1e-4)
+        assert labels[int(np.argmax(probabilities))] == line["prediction"]
+
+    figures = {path.name for path in (folder / "figures").glob("*.png")}
+    assert {"confusion_matrix.png", "training_curves.png", "label_keywords_and_key_frames.png"} <= figures
+    assert len([name for name in figures if name.startswith("label_attention_")]) == 4
+    assert not (folder / "checkpoints").exists()  # optimizer states are of no use any more
+    assert not list(folder.glob(".*"))
+    processor = MerProcessor.from_pretrained(folder / "model")
+    assert processor.label_store.keywords.keys() == set(labels)
+
+    again = make_experiment(figures=True).run()
+    assert len(trainings) == 1
+    assert again == report
+    with pytest.raises(ValueError, match=r"holds results of other settings \(training\.learning_rate\); choose another output_dir"):  # fmt: skip
+        make_experiment(figures=True, learning_rate=0.5).run()
+    make_experiment(figures=False, learning_rate=2e-3, overwrite=True, num_train_epochs=1).run()
+    assert trainings == [None, None]
+
+
+def test_the_same_seed_gives_the_same_results(make_experiment, tmp_path):
+    reports = []
+    for name in ("one", "two"):
+        report = make_experiment(output_dir=str(tmp_path / name), modality_dropout=0.3, train_sampling_strategy="random").run()
+        report["folds"][0].pop("minutes")
+        reports.append(report["folds"][0])
+    assert reports[0]["test"] == reports[1]["test"]
+    untimed = [[{k: v for k, v in e.items() if "runtime" not in k and "per_second" not in k} for e in r["history"][:-1]] for r in reports]  # fmt: skip
+    assert untimed[0] == untimed[1]
+    one, two = ((tmp_path / name / "Ses05" / "predictions.csv").read_text() for name in ("one", "two"))
+    assert one == two
+
+
+def test_the_test_part_is_looked_at_once_after_training(make_experiment, monkeypatch, tmp_path):
+    """A spy on every row that is read, in order: label store and training see train, selection sees validation."""
+    experiment = make_experiment()
+    rows = load_rows(experiment.data_arguments, ["text", "speech"])
+    session, ids = rows["session"][:], rows["id"][:]
+    test_ids = {row_id for row_id, name in zip(ids, session, strict=True) if name == "Ses05"}
+    seen, stage = [], ["training"]
+    original_getitem, original_predict = Dataset.__getitems__, MerTrainer.predict
+    original_evaluate = MerTrainer.evaluate
+
+    def getitems(self, keys):
+        found = original_getitem(self, keys)
+        seen.extend((stage[0], row["id"]) for row in found)
+        return found
+
+    def during(name, original):
+        def call(self, *args, **kwargs):
+            before, stage[0] = stage[0], name
+            try:
+                return original(self, *args, **kwargs)
+            finally:
+                stage[0] = before
+
+        return call
+
+    monkeypatch.setattr(Dataset, "__getitems__", getitems)
+    monkeypatch.setattr(MerTrainer, "predict", during("test", original_predict))
+    monkeypatch.setattr(MerTrainer, "evaluate", during("selection", original_evaluate))
+    experiment.run()
+    by_stage = {name: {row_id for where, row_id in seen if where == name} for name in ("training", "selection", "test")}
+    assert by_stage["test"] == test_ids
+    assert len(by_stage["selection"]) == 6
+    assert len(by_stage["training"]) == 42
+    assert not (by_stage["training"] | by_stage["selection"]) & test_ids
+    assert not by_stage["training"] & by_stage["selection"]
+    first_test = [where for where, _ in seen].index("test")
+    assert {where for where, _ in seen[first_test:]} == {"test"}
+
+
+def test_history_changes_the_inputs(make_experiment, tmp_path):
+    lengths = []
+    original = MerTrainer.compute_loss
+    for use_history in (True, False):
+        seen = []
+
+        class Watching(MerTrainer):
+            def compute_loss(self, model, inputs, seen=seen, **kwargs):
+                seen.append(int(inputs["attention_mask"].sum()))
+                return original(self, model, inputs, **kwargs)
+
+        experiment = make_experiment(use_history=use_history, modalities=["text"], num_train_epochs=1, output_dir=str(tmp_path / str(use_history)))  # fmt: skip
+        import hf_mer.training.experiment as module
+
+        kept, module.MerTrainer = module.MerTrainer, Watching
+        try:
+            experiment.run()
+        finally:
+            module.MerTrainer = kept
+        lengths.append(sum(seen))
+    assert lengths[0] > 1.5 * lengths[1]
+
+
+def test_unimodal_systems_and_their_score_fusion(make_experiment, tmp_path, unimodal):
+    for name in ("text", "speech"):
+        report = make_experiment(modalities=[name], output_dir=str(unimodal / name), num_train_epochs=1).run()
+        assert "scores_with_one_modality" not in report["folds"][0]["test"]
+    fused = make_experiment(
+        unimodal_text=str(unimodal / "text" / "{fold}" / "model"),
+        unimodal_speech=str(unimodal / "speech" / "{fold}" / "model"),
+        do_train=False,
+    ).run()
+    test = fused["folds"][0]["test"]
+    for name in ("text", "speech"):
+        alone = read(unimodal / name / "Ses05" / "results.json")["test"]["scores"]
+        assert test["scores_with_one_modality"][name] == {**alone, "n": 12}
+    processor = MerProcessor.from_pretrained(tmp_path / "run" / "Ses05" / "model")
+    assert processor.label_store.text_embeddings is not None
+    assert processor.label_store.tonal_codes
+    text_tokenizer = MerProcessor.from_pretrained(unimodal / "text" / "Ses05" / "model").tokenizer
+    assert processor.tokenizer.get_vocab() == text_tokenizer.get_vocab()
+
+
+def test_a_checkpoint_is_evaluated_with_its_own_processor(make_experiment, tmp_path):
+    """Its tokenizer's numbering must be kept: a tokenizer that is learned anew would give other ids."""
+    trained = make_experiment(output_dir=str(tmp_path / "trained"), num_train_epochs=1).run()
+    folder = tmp_path / "trained" / "Ses05" / "model"
+    reversed_words = read(folder / "tokenizer.json")
+    words = reversed_words["model"]["vocab"]
+    special = {word: index for word, index in words.items() if word.startswith("[")}
+    rest = sorted((word for word in words if word not in special), key=words.get)
+    order = torch.arange(len(words))
+    for position, word in enumerate(reversed(rest)):
+        order[len(special) + position] = words[word]  # new id -> old id
+    reversed_words["model"]["vocab"] = {**special, **{w: len(special) + i for i, w in enumerate(reversed(rest))}}
+    (folder / "tokenizer.json").write_text(json.dumps(reversed_words))
+    model = LeMerForEmotionClassification.from_pretrained(folder)
+    embedding = model.text_encoder.embeddings.word_embeddings
+    embedding.weight.data = embedding.weight.data[order]
+    model.save_pretrained(folder)
+    settings = {"do_train": False, "checkpoint": str(tmp_path / "trained" / "{fold}" / "model")}
+    evaluated = make_experiment(**settings, max_text_tokens=20).run()  # the checkpoint's 48 are used
+    assert evaluated["folds"][0]["test"] == trained["folds"][0]["test"]
+    assert evaluated["folds"][0]["history"] == []
+    for name in ("label_store.json", "label_store.safetensors"):
+        (folder / name).unlink()  # a checkpoint without a store can be evaluated, too
+    bare = make_experiment(**settings, output_dir=str(tmp_path / "bare"), figures=True).run()
+    assert bare["folds"][0]["test"]["scores"] == trained["folds"][0]["test"]["scores"]
+
+
+def test_a_checkpoint_of_other_classes_or_modalities_is_refused(make_experiment, tiny_checkpoint):
+    text_only, _ = tiny_checkpoint("text_only", modalities=["text"])
+    with pytest.raises(ValueError, match="the checkpoint has no speech branch; pass --modalities text"):
+        make_experiment(checkpoint=text_only, do_train=False).run()
+    names = {"id2label": {0: "joy", 1: "fear"}, "label2id": {"joy": 0, "fear": 1}}
+    other, _ = tiny_checkpoint("other", with_store=False, **names)
+    with pytest.raises(ValueError, match="the checkpoint is for classes joy, fear, the corpus has angry, happy"):
+        make_experiment(checkpoint=other, do_train=False).run()
+
+
+def test_without_validation_the_last_epoch_is_tested(make_experiment):
+    results = make_experiment(validation="none", early_stopping_patience=None).run()["folds"][0]
+    assert results["rows"] == {"train": 48, "validation": 0, "test": 12}
+    assert not [entry for entry in results["history"] if any(name.startswith("eval_") for name in entry)]
+
+
+def test_validation_in_steps(make_experiment):
+    results = make_experiment(eval_strategy="steps", eval_steps=4, max_steps=8, modalities=["text"]).run()["folds"][0]
+    assert [entry["step"] for entry in results["history"] if "eval_ua" in entry] == [4, 8]
+
+
+def test_max_steps_below_an_epoch_are_validated_too(make_experiment):
+    results = make_experiment(max_steps=3, modalities=["text"]).run()["folds"][0]
+    assert [entry["step"] for entry in results["history"] if "eval_ua" in entry] == [3]
+
+
+def test_early_stopping_goes_by_validation(make_experiment):
+    results = make_experiment(
+        num_train_epochs=9, early_stopping_patience=2, learning_rate=0.0, modalities=["text"]
+    ).run()["folds"][0]
+    assert len([entry for entry in results["history"] if "eval_ua" in entry]) == 3  # the first, and two no better
+
+
+def test_a_killed_fold_goes_on_and_ends_as_if_it_had_not_been(make_experiment, tmp_path, trainings, monkeypatch):
+    settings = {"num_train_epochs": 4, "modality_dropout": 0.3}
+    whole = make_experiment(output_dir=str(tmp_path / "whole"), **settings).run()["folds"][0]
+    original = MerTrainer.evaluate
+
+    def evaluate(self, *args, **kwargs):
+        if self.state.epoch >= 3:
+            raise KeyboardInterrupt
+        return original(self, *args, **kwargs)
+
+    monkeypatch.setattr(MerTrainer, "evaluate", evaluate)
+    with pytest.raises(KeyboardInterrupt):
+        make_experiment(**settings).run()
+    monkeypatch.setattr(MerTrainer, "evaluate", original)
+    checkpoints = tmp_path / "run" / "Ses05" / "checkpoints"
+    half = checkpoints / "checkpoint-99"
+    shutil.copytree(next(checkpoints.glob("checkpoint-*")), half)
+    (half / "trainer_state.json").unlink()
+    with pytest.raises(ValueError, match=r"a half-finished run of other settings \(training\.learning_rate\)"):
+        make_experiment(**settings, learning_rate=0.5).run()
+    resumed = make_experiment(**settings).run()["folds"][0]
+    assert trainings[-1].endswith("checkpoint-12")  # six steps an epoch
+    assert resumed["test"] == whole["test"]
+    steps = [entry["step"] for entry in resumed["history"] if "eval_ua" in entry]
+    assert steps == [6, 12, 18, 24]
+
+
+def test_folds_by_name_and_position(make_experiment, tmp_path):
+    settings = {"protocol": "leave_one_session_out", "modalities": ["text"], "num_train_epochs": 1}
+    report = make_experiment(**settings, folds=["Ses02", "0"]).run()
+    assert [fold["fold"] for fold in report["folds"]] == ["Ses02", "Ses01"]
+    assert report["summary"]["ua"]["n"] == 2
+    with pytest.raises(ValueError, match="'Ses09' does not exist"):
+        make_experiment(**settings, folds=["Ses09"]).run()
+
+
+@pytest.fixture
+def manifest(write_wav, tmp_path):
+    """Forty rows of four speakers; some without audio, some without words."""
+    lines = ["id,file,text,emotion,speaker"]
+    for i in range(40):
+        audio = "" if i % 4 == 3 else write_wav(f"{i}.wav", 0.3 + 0.01 * i, pitch=200 + 30 * (i % 2))
+        text = "" if i % 4 == 1 else f"{'good' if i % 2 else 'bad'} word {i}"
+        lines.append(f"u{i},{audio},{text},{'joy' if i % 2 else 'anger'},s{i // 10}")
+    path = tmp_path / "corpus.csv"
+    path.write_text("\n".join(lines) + "\n")
+    return str(path)
+
+
+def test_rows_that_lack_a_modality(make_experiment, manifest):
+    settings = {"corpus": "manifest", "data_dir": manifest, "protocol": "groups", "group_column": "speaker", "folds": ["0"], "validation": "none"}  # fmt: skip
+    results = make_experiment(**settings, modality_dropout=0.5, per_device_eval_batch_size=2, logging_steps=1, logging_strategy="steps").run()["folds"][0]  # fmt: skip
+    alone = results["test"]["scores_with_one_modality"]
+    assert {name: scores["n"] for name, scores in alone.items()} == {"speech": 8, "text": 7}
+    with pytest.raises(CorpusError, match="10 problems|row u1: no text"):
+        make_experiment(**settings, modalities=["text"]).run()
+    rows = load_rows(make_experiment(**settings, on_bad_audio="skip").data_arguments, ["text"])
+    assert len(rows) == 30
+    assert has_modality(rows, "text", use_history=False).all()
+
+
+@pytest.mark.parametrize("space", ["contrastive", "hidden"])
+def test_pretrained_encoders(make_experiment, pretrained, space, tmp_path):
+    settings = {**pretrained, "tonal_space": space, "discretizer": "codebook", "max_audio_seconds": 1.0}
+    experiment = make_experiment(**settings, learning_rates={"text_encoder": 1e-5, "speech_encoder": 1e-5}, figures=space == "hidden")
+    results = experiment.run()["folds"][0]
+    store = MerProcessor.from_pretrained(tmp_path / "run" / "Ses05" / "model").label_store
+    assert store.discretizer["kind"] == "codebook"
+    assert results["settings"]["model"]["tonal_space"] == space
+    drawn = (tmp_path / "run" / "Ses05" / "figures" / "label_keywords_and_key_frames.png").exists()
+    assert drawn == (space == "hidden")
+
+
+def test_no_more_tokens_than_positions(make_experiment, caplog):
+    experiment = make_experiment(max_text_tokens=500, modalities=["text"], num_train_epochs=1)
+    experiment.run()
+    assert "max_text_tokens=64" in caplog.text
+
+
+def test_a_figure_that_fails_loses_no_results(make_experiment, monkeypatch, tmp_path, caplog):
+    import hf_mer.training.figures as figures
+
+    monkeypatch.setattr(figures, "draw_fold_figures", lambda *args: 1 / 0)
+    make_experiment(figures=True, modalities=["text"], num_train_epochs=1).run()
+    assert (tmp_path / "run" / "Ses05" / "results.json").exists()
+    assert "could not be drawn" in caplog.text
