@@ -1,15 +1,17 @@
 """Utterances per second of training with batches of like length over those of random batches.
 
-    python recipes/benchmarks/bucketing.py --rows 256 --batch 16
+    python recipes/benchmarks/bucketing.py --batch 16 --batches 50
 
-The lengths are IEMOCAP's: a log-normal with its median of 3.58 s and its 95th percentile of 11.1 s, cut at its longest, 34.1 s (the
-processor then keeps 30 s), with words in proportion. Trainer, sampler, collator and padding are the ones of real training; the features
-are in memory, as they are when cached. An epoch is timed from the first batch's making to the last optimizer step.
+The lengths are IEMOCAP's: a log-normal with its median of 3.58 s and its 95th percentile of 11.1 s, cut at its
+longest, 34.1 s (the processor then keeps 30 s), with words in proportion. Trainer, sampler, collator and padding are
+those of real training. As many batches of either kind are timed from their making to the optimizer's step; 50 of them
+are what the library's sampler sorts at once.
 """
 
 import argparse
 import tempfile
 from collections.abc import Callable
+from itertools import islice
 from typing import Any
 
 import measuring
@@ -31,10 +33,9 @@ from hf_mer.training import MerTrainer, MerTrainingArguments
 from hf_mer.training.building import train_tokenizer
 from hf_mer.training.features import add_lengths
 
-
 MEDIAN, PERCENTILE_95, LONGEST = 3.58, 11.1, 34.1  # seconds
 WORDS_PER_SECOND, SAMPLING_RATE, MEL_HZ = 2.6, 16000, 25  # log-mel frames of 10 ms, four to a step
-SIZES = {"tiny": (32, 1, 2, 32), "small": (256, 4, 4, 128), "base": (768, 12, 12, 512)}
+SIZES = {"tiny": (32, 1, 2, 32), "mini": (128, 2, 4, 64), "small": (256, 4, 4, 128), "base": (768, 12, 12, 512)}
 VOCABULARY = [a + b + c for a in "bdgklmnprst" for b in "aeiou" for c in "klmnrst"]
 
 
@@ -49,19 +50,20 @@ def parse(argv: list[str] | None) -> argparse.Namespace:
         default="wav2vec2",
         help="on the waveform or on log-mel frames",
     )
-    parser.add_argument("--rows", type=int, default=256)
+    parser.add_argument("--rows", type=int, default=4290, help="of the corpus; those of four sessions")
+    parser.add_argument("--batches", type=int, default=50, help="of either kind in a round")
     parser.add_argument("--batch", type=int, default=16)
     parser.add_argument(
         "--history", type=int, default=0, help="earlier utterances before every text, 150 tokens at most in all"
     )
-    parser.add_argument("--repeats", type=int, default=3, help="epochs of each kind")
+    parser.add_argument("--repeats", type=int, default=3, help="rounds")
     parser.add_argument("--device", default="cpu")
     measuring.add_output_argument(parser)
     return parser.parse_args(argv)
 
 
 def iemocap_durations(rows: int, rng: np.random.Generator) -> np.ndarray:
-    """Seconds, spread evenly over the quantiles so that a small sample has the whole distribution's shape. Shape `(rows,)`."""
+    """Seconds, evenly over the quantiles, so that a small sample has the distribution's shape. Shape `(rows,)`."""
     from scipy.stats import norm
 
     sigma = np.log(PERCENTILE_95 / MEDIAN) / norm.ppf(0.95)
@@ -70,27 +72,31 @@ def iemocap_durations(rows: int, rng: np.random.Generator) -> np.ndarray:
 
 
 def make_rows(settings: argparse.Namespace, processor: MerProcessor) -> Dataset:
-    """A corpus with cached features of noise."""
+    """A corpus without audio: the collator below makes up the features."""
     rng = np.random.default_rng(0)
     durations = iemocap_durations(settings.rows, rng)
-    seconds = durations.clip(max=processor.max_audio_seconds)
-    width = 1 if settings.encoder == "wav2vec2" else 320
-    frames = (seconds * (SAMPLING_RATE if width == 1 else MEL_HZ)).astype(int)
 
     def sentence(duration: float) -> str:
         return " ".join(rng.choice(VOCABULARY, max(1, round(duration * WORDS_PER_SECOND))))
 
-    rows = Dataset.from_dict(
-        {
-            "features": [rng.standard_normal(count * width).astype(np.float32) for count in frames],
-            "feature_dim": [width] * settings.rows,
-            "text": [sentence(duration) for duration in durations],
-            "history": [[sentence(other) for other in rng.choice(durations, settings.history)] for _ in durations],
-            "duration": durations,
-            "label": rng.integers(0, 4, settings.rows),
-        }
-    )
-    return add_lengths(rows, processor, ["speech"]).with_format("numpy", columns=["features"], output_all_columns=True)
+    rows = {
+        "text": [sentence(duration) for duration in durations],
+        "history": [[sentence(other) for other in rng.choice(durations, settings.history)] for _ in durations],
+        "duration": durations,
+        "label": rng.integers(0, 4, settings.rows),
+    }
+    return add_lengths(Dataset.from_dict(rows), processor, ["speech"])
+
+
+class NoiseCollator(MerDataCollator):
+    """Features of noise, as long as the row says, at no more cost than reading them from memory."""
+
+    noise = np.random.default_rng(0).standard_normal((30 * MEL_HZ, 320), dtype=np.float32)
+
+    def audio_features(self, row: dict[str, Any]) -> np.ndarray:
+        if self.processor.audio_input_name == "input_features":
+            return self.noise[: row["length"] * MEL_HZ // SAMPLING_RATE]
+        return np.resize(self.noise, row["length"])
 
 
 def make_processor(encoder: str) -> MerProcessor:
@@ -122,15 +128,16 @@ def make_model(settings: argparse.Namespace, vocabulary: int) -> LeMerForEmotion
     )
 
 
-class Epochs:
+class Loaders:
     """The trainers of both kinds of batches around one model, and what their batches were padded with."""
 
     def __init__(self, settings: argparse.Namespace, folder: str):
         torch.manual_seed(0)
+        self.settings = settings
         processor = make_processor(settings.encoder)
         rows = make_rows(settings, processor)
         self.model = make_model(settings, len(processor.tokenizer)).train()
-        collator = MerDataCollator(processor, ["text", "speech"], use_history=settings.history > 0, training=True)
+        collator = NoiseCollator(processor, ["text", "speech"], use_history=settings.history > 0, training=True)
         self.optimizer = torch.optim.AdamW(self.model.parameters(), lr=1e-6, fused=True)
         self.padded: dict[str, list[float]] = {}
         self.loaders = {}
@@ -145,13 +152,13 @@ class Epochs:
             trainer = MerTrainer(model=self.model, args=arguments, train_dataset=rows, data_collator=collator)
             self.loaders[name] = trainer.get_train_dataloader()
 
-    def epoch(self, name: str) -> Callable[[], None]:
-        """An epoch with the batches of one strategy."""
+    def round_of(self, name: str) -> Callable[[], None]:
+        """Training on the first batches of one strategy's epoch."""
         self.padded[name] = []
 
         def run() -> None:
             real = cells = 0
-            for batch in self.loaders[name]:
+            for batch in islice(self.loaders[name], self.settings.batches):
                 mask = batch["audio_attention_mask"]
                 real, cells = real + int(mask.sum()), cells + mask.numel()
                 self.model(**batch).loss.backward()
@@ -165,8 +172,8 @@ class Epochs:
 def main(argv: list[str] | None = None) -> dict[str, Any]:
     settings = parse(argv)
     with tempfile.TemporaryDirectory() as folder:
-        epochs = Epochs(settings, folder)
-        cases = {name: epochs.epoch(name) for name in epochs.loaders}
+        kinds = Loaders(settings, folder)
+        cases = {name: kinds.round_of(name) for name in kinds.loaders}
         seconds = measuring.interleaved(cases, settings.repeats, warmup=0, device=settings.device)
     ratio = Ratio.of(seconds["random"], seconds["group_by_length"])
     rows = []
@@ -175,7 +182,7 @@ def main(argv: list[str] | None = None) -> dict[str, Any]:
         row = {
             "batches": name,
             "utterances": f"{settings.rows / median:.2f}",
-            "padding": f"{np.median(epochs.padded[name]):.0%}",
+            "padding": f"{np.median(kinds.padded[name]):.0%}",
         }
         rows.append({**row, "ratio": str(ratio) if name == "group_by_length" else "1"})
     result = {
@@ -184,7 +191,7 @@ def main(argv: list[str] | None = None) -> dict[str, Any]:
         "seconds": seconds,
         "rows": rows,
     }
-    result.update(ratio=ratio.value, padding=epochs.padded)
+    result.update(ratio=ratio.value, padding=kinds.padded)
     title = f"{settings.encoder} {settings.size}, batches of {settings.batch}, history {settings.history}"
     columns = {"batches": title, "utterances": "utterances/s", "padding": "padding of the audio", "ratio": "speed-up"}
     measuring.report(result, columns, rows, settings.json)

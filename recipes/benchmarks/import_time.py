@@ -2,8 +2,8 @@
 
     python recipes/benchmarks/import_time.py --repeats 7
 
-`import hf_mer` brings in neither torch nor transformers; `import hf_mer.models` is compared with what it cannot do without, torch and
-the names of transformers that its base classes are.
+`import hf_mer` brings in neither torch nor transformers; `import hf_mer.models` is compared with what it cannot do
+without, torch and the names of transformers that its base classes are.
 """
 
 import argparse
@@ -16,7 +16,6 @@ from typing import Any
 
 import measuring
 from measuring import Ratio
-
 
 STATEMENTS = {
     "import torch": "import torch",

@@ -2,9 +2,10 @@
 
     python recipes/benchmarks/label_store.py --size base --rows 32 --batch 4
 
-The store is LE-MER's with tonal codes of the checkpoint's codebook in the contrastive space, which needs no Transformer layer: words
-and codes are counted, ranked and embedded. Baseline: the library's own convolutions, without gradients, over the same batches. With
-`--memory`, also the peak memory of a process that builds a store from these rows, and from twice as many.
+The store is LE-MER's with tonal codes of the checkpoint's codebook in the contrastive space, without a Transformer
+layer: words and codes are counted, ranked and embedded. Baseline: the library's own convolutions, without gradients,
+over the same batches. With `--memory`, also the peak memory of a process that builds a store from these rows, and
+from twice as many.
 """
 
 import argparse
@@ -19,7 +20,6 @@ from transformers import BertConfig, Wav2Vec2Config, Wav2Vec2FeatureExtractor, W
 from hf_mer.models import LeMerConfig, LeMerForEmotionClassification, MerProcessor
 from hf_mer.training import LabelStoreArguments, build_label_store
 from hf_mer.training.building import train_tokenizer
-
 
 LABELS = ["angry", "happy", "neutral", "sad"]
 SIZES = {"tiny": (32, 1, 2, 32), "small": (256, 4, 4, 128), "base": (768, 12, 12, 512)}

@@ -1,4 +1,4 @@
-"""What the benchmarks share: interleaved timing, memory of a fresh process, and a row of a table with the machine it is from."""
+"""What the benchmarks share: interleaved timing, memory of a fresh process, tables that say which machine."""
 
 import argparse
 import json
@@ -17,7 +17,7 @@ from typing import Any
 
 @dataclass
 class Ratio:
-    """How much a measured case takes of its baseline: ratio of the medians, with the smallest and largest of the single rounds."""
+    """What a case takes of its baseline: ratio of the medians, with the smallest and largest of the single rounds."""
 
     value: float
     lowest: float
@@ -37,8 +37,8 @@ def interleaved(
 ) -> dict[str, list[float]]:
     """Seconds of every case in every round.
 
-    A round runs each case once, every other round backwards, so that whatever else the machine does meets all cases alike. The clock
-    is `clock_of(device)`.
+    A round runs each case once, every other round backwards, so that whatever else the machine does meets all cases
+    alike. The clock is `clock_of(device)`.
     """
     clock = clock_of(device)[1]
     seconds: dict[str, list[float]] = {name: [] for name in cases}
@@ -54,7 +54,7 @@ def interleaved(
 
 
 def clock_of(device: str = "cpu") -> tuple[str, Callable[[], float]]:
-    """The clock of a measurement and its name: on one thread of a CPU the processor's time, which other programs do not add to."""
+    """Name and function of a clock: on one CPU thread the processor's time, to which other programs do not add."""
     import torch
 
     if device == "cpu" and torch.get_num_threads() == 1:

@@ -3,10 +3,10 @@
     python recipes/benchmarks/step_time.py --size base --batch 2
     python recipes/benchmarks/step_time.py --size base --batch 16 --device cuda --bf16
 
-Baseline: each encoder as the library has it, on the same batch with the same masks, with the mean of its hidden states as loss: forward,
-backward and AdamW, the two times added up. LE-MER does the same with the same parameters, its own layers and its own losses. Dropout and
-the encoder's SpecAugment are on; LayerDrop is off, so that every step has the same layers. Weights are random: time does not depend on
-them.
+Baseline: each encoder as the library has it, on the same batch with the same masks, with the mean of its hidden states
+as loss: forward, backward and AdamW, the two times added up. LE-MER does the same with the same parameters, its own
+layers and its own losses. Dropout and the encoder's SpecAugment are on; LayerDrop is off, so that every step has the
+same layers. Weights are random: time does not depend on them.
 """
 
 import argparse
@@ -17,12 +17,11 @@ from typing import Any
 import measuring
 import torch
 from measuring import Ratio
-from torch import Tensor, nn
+from torch import Tensor
 from torch.utils.flop_counter import FlopCounterMode
 from transformers import AutoModel, BertConfig, Wav2Vec2Config
 
 from hf_mer.models import LeMerConfig, LeMerForEmotionClassification
-
 
 SIZES = {  # hidden size, layers, heads, width of the convolutions
     "tiny": (32, 2, 2, 32),
@@ -39,8 +38,8 @@ VARIANTS: dict[str, dict[str, Any]] = {
 }
 # Dense TFLOP/s of the data sheets, (bf16, fp32); matrix products in fp32 do not use TF32 unless PyTorch is told to.
 PEAK_TFLOPS = {
-    "H200": (989, 67), "H100": (989, 67), "A100": (312, 19.5), "L40S": (362, 91.6), "L4": (121, 30.3), "A10": (125, 31.2),
-    "4090": (165, 82.6), "3090": (71, 35.6),
+    "H200": (989, 67), "H100": (989, 67), "A100": (312, 19.5), "L40S": (362, 91.6),
+    "L4": (121, 30.3), "A10": (125, 31.2), "4090": (165, 82.6), "3090": (71, 35.6),
 }  # fmt: skip
 
 
@@ -92,7 +91,7 @@ def make_batch(settings: argparse.Namespace) -> dict[str, Tensor]:
 
 
 class Systems:
-    """The encoders, and LE-MER in all its variants around these same parameters; each with a training step to be timed."""
+    """The encoders, and LE-MER in all its variants around the same parameters; each with a step to be timed."""
 
     def __init__(self, settings: argparse.Namespace):
         torch.manual_seed(0)
