@@ -9,7 +9,6 @@ from pathlib import Path
 
 from hf_mer.data.generated import GeneratedCorpusConfig, generate_corpus, read_truth
 
-
 RECIPE = Path("recipes/train_le_mer.py")
 CONFIG = Path("recipes/configs/le_mer_generated.yaml")
 FOLD = "Ses05"
@@ -73,10 +72,12 @@ def _train(root: Path, corpus: Path, out: Path) -> None:
 
 def _launch(root: Path, corpus: Path, out: Path, name: str, flags: list[str]) -> tuple[subprocess.Popen, Path]:
     log = (out / f"{name}.log").absolute()
-    accelerate = [sys.executable, "-m", "accelerate.commands.launch", "--num_processes", "1", "--cpu", "--dynamo_backend", "no"]
-    settings = ["--config", str(root / CONFIG), "--data_dir", str(corpus.absolute()), "--output_dir", str((out / name).absolute())]
-    command = [*accelerate, str(root / RECIPE), *settings, *flags]
-    print("   accelerate launch", RECIPE, "--config", CONFIG, "--data_dir", corpus, "--output_dir", out / name, *flags, flush=True)
+    data, folder = corpus.absolute(), (out / name).absolute()
+    command = [sys.executable, "-m", "accelerate.commands.launch", "--num_processes", "1", "--cpu"]
+    command += [str(root / RECIPE), "--config", str(root / CONFIG)]
+    command += ["--data_dir", str(data), "--output_dir", str(folder), *flags]
+    shown = ["accelerate launch", RECIPE, "--config", CONFIG, "--data_dir", corpus, "--output_dir", out / name, *flags]
+    print("  ", *shown, flush=True)
     environment = {**os.environ, "OMP_NUM_THREADS": "1", "TQDM_DISABLE": "1"}
     with log.open("w", encoding="utf-8") as file:
         return subprocess.Popen(command, stdout=file, stderr=subprocess.STDOUT, env=environment), log

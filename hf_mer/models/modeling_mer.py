@@ -204,8 +204,9 @@ class MerPreTrainedModel(PreTrainedModel):
         for module in self.frozen_modules():
             module.requires_grad_(False)
             for child in module.modules():
-                if hasattr(child, "_freeze_parameters"):
-                    child._freeze_parameters()
+                freeze: Any = getattr(child, "_freeze_parameters", None)
+                if freeze is not None:
+                    freeze()
         if "label_embeddings" in self.config.freeze:
             for name, parameter in self.named_parameters():
                 if name.endswith("label_embeddings"):

@@ -102,9 +102,8 @@ def _feature_extractor(arguments: ModelArguments, fold: str) -> Any:
     if isinstance(source, dict) and source.get("model_type") == "wav2vec2-bert":
         stride, rest = divmod(source.get("feature_projection_input_dim", 160), MEL_BINS)
         if rest:
-            raise ValueError(
-                f"feature_projection_input_dim={source['feature_projection_input_dim']} is no multiple of {MEL_BINS} mel bins"
-            )
+            width = source["feature_projection_input_dim"]
+            raise ValueError(f"feature_projection_input_dim={width} is no multiple of {MEL_BINS} mel bins")
         return SeamlessM4TFeatureExtractor(stride=stride)
     return Wav2Vec2FeatureExtractor(do_normalize=True, return_attention_mask=True)
 
@@ -129,7 +128,7 @@ def train_tokenizer(texts: list[str], vocab_size: int) -> BertTokenizer:
         for text in texts
         for word, _ in wordpiece.pre_tokenizer.pre_tokenize_str(wordpiece.normalizer.normalize_str(text))
     ]
-    # named beforehand: the trainer numbers the inner letters as they come out of a hash table, and breaks ties by number
+    # named beforehand: the trainer numbers inner letters as they come out of a hash table, and breaks ties by number
     inner = sorted({f"##{letter}" for word in words for letter in word[1:]})
     trainer = trainers.WordPieceTrainer(
         vocab_size=vocab_size, special_tokens=special + inner, min_frequency=2, show_progress=False

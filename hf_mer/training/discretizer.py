@@ -28,7 +28,7 @@ class CodebookDiscretizer:
         return {"kind": "codebook", "groups": self.groups, "entries": self.entries}
 
     def codes(self, features: Tensor) -> Tensor:
-        """Codes of normalised conv features: the sum over groups of `index * entries^group`. `(..., D_conv)` to `(...)`."""
+        """Codes of conv features: the sum over groups of `index * entries^group`. `(..., D_conv)` to `(...)`."""
         logits = self.quantizer.weight_proj(features).unflatten(-1, (self.groups, self.entries))
         powers = self.entries ** torch.arange(self.groups, device=features.device)
         return (logits.argmax(-1) * powers).sum(-1)
@@ -44,7 +44,7 @@ class CodebookDiscretizer:
 
 
 class KMeansDiscretizer:
-    """Mini-batch k-means on frames: fitted on the first frames that come (the rows come shuffled), then applied to all.
+    """Mini-batch k-means on frames: fitted on the first that come (the rows come shuffled), then applied to all.
 
     Args:
         clusters: Number of centroids at most; fewer where there are fewer frames.

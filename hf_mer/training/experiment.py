@@ -84,7 +84,7 @@ def has_modality(rows: Dataset, name: str, use_history: bool) -> np.ndarray:
 
 
 class Experiment:
-    """Runs one system over the folds of a corpus; finished folds are kept, a half-finished one goes on from its last checkpoint.
+    """Runs one system over the folds of a corpus; finished folds are kept, a half-finished one goes on.
 
     Everything lies in `output_dir`: `<fold>/model` (model, processor, label store), `<fold>/results.json`,
     `<fold>/predictions.csv`, `<fold>/figures`, and `results.json` with means over folds.
@@ -195,7 +195,7 @@ class Experiment:
         return results
 
     def _needs_quantizer(self) -> bool:
-        """Whether the speech checkpoint's pretraining heads are wanted: for codes, or for the space of its objective."""
+        """Whether the pretraining heads of the speech checkpoint are wanted: for codes or for their space."""
         arguments = self.model_arguments
         if "speech" not in arguments.modalities or not isinstance(arguments.speech_encoder, str):
             return False

@@ -109,7 +109,7 @@ def build_label_store(
             tonal.add(batch["labels"], batch["inputs"])
     if (rows == 0).any():
         raise ValueError(f"no training rows for class {', '.join(labels[i] for i in np.flatnonzero(rows == 0))}")
-    keywords = {label: terms for label, terms in zip(labels, words.top(arguments.text_top_k), strict=True)}
+    keywords = dict(zip(labels, words.top(arguments.text_top_k), strict=True))
     store = LabelEmbeddingStore(
         labels,
         keywords=keywords,
@@ -141,7 +141,7 @@ class _TonalCollector:
         if arguments.discretizer == "codebook":
             if pretraining is None:
                 raise ValueError(
-                    "discretizer='codebook' needs a speech checkpoint with a quantizer; use discretizer='kmeans' without one"
+                    "discretizer='codebook' needs a speech checkpoint with a quantizer; use 'kmeans' without one"
                 )
             self.discretizer = CodebookDiscretizer(pretraining.to(model.device).eval())
         else:
@@ -179,7 +179,7 @@ class _TonalCollector:
         elif self.discretizer.features == "input":
             if audio.dim() != 3:
                 raise ValueError(
-                    "kmeans_features='input' is for encoders on log-mel frames; use 'hidden' for encoders on the waveform"
+                    "kmeans_features='input' is for encoders on log-mel frames; use 'hidden' for those on samples"
                 )
             frames = audio
         else:
@@ -230,7 +230,7 @@ class _TonalCollector:
 
 @torch.no_grad()
 def describe_labels(descriptions: list[str], encoder: Any, tokenizer: Any, max_tokens: int = 128) -> Tensor:
-    """Mean of the encoder's last hidden states over the tokens of each description, special tokens left out. Shape `(C, D)`."""
+    """Mean of the last hidden states over each description's tokens, special ones left out. Shape `(C, D)`."""
     rows = []
     training = encoder.training
     encoder.eval()
@@ -267,7 +267,7 @@ def _embed_texts(
 
 
 def _to_width(embeddings: Tensor, width: int, seed: int) -> Tensor:
-    """Fits embeddings to another width by a random orthonormal map, which keeps their angles as far as the width allows."""
+    """Fits embeddings to another width by a random orthonormal map, which keeps angles as far as it can."""
     if embeddings.shape[-1] == width:
         return embeddings
     larger, smaller = max(embeddings.shape[-1], width), min(embeddings.shape[-1], width)

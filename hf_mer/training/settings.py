@@ -70,7 +70,7 @@ def fold_settings(
     store: LabelStoreArguments,
     training: MerTrainingArguments,
 ) -> dict[str, Any]:
-    """What decides a fold's result: `model`, `data`, `label_store`, `training`, `processes`, `split_hash`, `data_hash`."""
+    """What decides a fold's result, by group, with hashes of the split and of the data."""
     settings = {
         "model": asdict(model),
         "data": {name: value for name, value in asdict(data).items() if name not in INDIFFERENT},

@@ -26,15 +26,17 @@ def words_of(text: str) -> list[str]:
 class ClassTfidf:
     """Collects documents one by one and ranks the terms of every class.
 
-    With `documents="utterance"` an utterance is a document, `tf` its term's share of the utterance, and a class' score the mean over its
-    utterances of `tf * idf`. With `documents="class"` all utterances of a class are one document. In both,
-    `idf = ln((1 + N) / (1 + df)) + 1`, `N` the number of documents, as scikit-learn's `TfidfTransformer` with `norm=None`.
+    With `documents="utterance"` an utterance is a document, `tf` its term's share of the utterance, and a class' score
+    the mean over its utterances of `tf * idf`. With `documents="class"` all utterances of a class are one document. In
+    both, `idf = ln((1 + N) / (1 + df)) + 1`, `N` the number of documents, as scikit-learn's `TfidfTransformer` with
+    `norm=None`.
 
     Args:
         num_classes: Number of classes.
         documents: What a document is.
         min_count: Terms that occur in fewer utterances are left out.
-        max_share: Terms that occur in a larger share of the utterances are left out: words that every utterance has tell nothing.
+        max_share: Terms that occur in a larger share of the utterances are left out: words that every utterance has
+            tell nothing.
         contrast: Subtract the mean score of the other classes, so that terms which all classes share sink.
     """
 
