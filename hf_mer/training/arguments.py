@@ -158,7 +158,9 @@ class MerTrainingArguments(TrainingArguments):
         default="epoch", metadata={"help": "no, steps or epoch; as validation where there is one."}
     )
     save_total_limit: int | None = field(default=1, metadata={"help": "Checkpoints kept beside the best."})
-    report_to: str | list[str] | None = field(default="none", metadata={"help": "Trackers of transformers."})
+    report_to: None | str | list[str] = field(  # noqa: RUF036 (HfArgumentParser fails with None last)
+        default="none", metadata={"help": "Trackers of transformers."}
+    )
     do_train: bool = field(default=True, metadata={"help": "False: only evaluate `checkpoint`."})
     figures: bool = field(default=True, metadata={"help": "Draw the figures of every fold."})
     bootstrap_resamples: int = field(default=1000, metadata={"help": "Resamples of the confidence intervals."})

@@ -20,9 +20,14 @@ def row(text="you came", history=("what a day",), seconds=1.0, dim=160, label=1)
     """A row with cached features; 50 frames of 20 ms a second."""
     frames = np.random.default_rng(int(seconds * 100)).normal(size=(int(50 * seconds), dim)).astype(np.float32)
     return {
-        "id": "u", "text": text, "history": list(history), "label": label, "audio": {"path": "nowhere.wav"},
-        "features": frames.ravel(), "feature_dim": dim,
-    }  # fmt: skip
+        "id": "u",
+        "text": text,
+        "history": list(history),
+        "label": label,
+        "audio": {"path": "nowhere.wav"},
+        "features": frames.ravel(),
+        "feature_dim": dim,
+    }
 
 
 def decoded(processor, batch, index=0):
@@ -131,7 +136,9 @@ def test_spec_augment_does_not_touch_samples_or_the_cache():
     np.testing.assert_array_equal(batch["input_values"][0].numpy(), samples)
     mel = row()
     before = mel["features"].copy()
-    MerDataCollator(MerProcessor(mel_feature_extractor(), tiny_tokenizer()), ["speech"], spec_augment=MASKS, training=True)([mel])  # fmt: skip
+    MerDataCollator(
+        MerProcessor(mel_feature_extractor(), tiny_tokenizer()), ["speech"], spec_augment=MASKS, training=True
+    )([mel])
     np.testing.assert_array_equal(mel["features"], before)
 
 

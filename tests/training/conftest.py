@@ -7,21 +7,51 @@ import pytest
 from model_tester import tiny_speech_config, tiny_text_config, tiny_tokenizer, wave_feature_extractor
 
 TEXT = {
-    "model_type": "bert", "vocab_size": 300, "hidden_size": 16, "num_hidden_layers": 1, "num_attention_heads": 2,
-    "intermediate_size": 16, "max_position_embeddings": 64,
-}  # fmt: skip
+    "model_type": "bert",
+    "vocab_size": 300,
+    "hidden_size": 16,
+    "num_hidden_layers": 1,
+    "num_attention_heads": 2,
+    "intermediate_size": 16,
+    "max_position_embeddings": 64,
+}
 SPEECH = {
-    "model_type": "wav2vec2-bert", "feature_projection_input_dim": 320, "hidden_size": 16, "num_hidden_layers": 1,
-    "num_attention_heads": 2, "intermediate_size": 16, "conv_depthwise_kernel_size": 5, "position_embeddings_type": None,
-    "mask_time_prob": 0.0, "layerdrop": 0.0,
-}  # fmt: skip
+    "model_type": "wav2vec2-bert",
+    "feature_projection_input_dim": 320,
+    "hidden_size": 16,
+    "num_hidden_layers": 1,
+    "num_attention_heads": 2,
+    "intermediate_size": 16,
+    "conv_depthwise_kernel_size": 5,
+    "position_embeddings_type": None,
+    "mask_time_prob": 0.0,
+    "layerdrop": 0.0,
+}
 SETTINGS = {
-    "text_encoder": TEXT, "speech_encoder": SPEECH, "protocol": "fixed_session", "validation": "speakers:1",
-    "max_text_tokens": 48, "max_audio_seconds": 3.0, "discretizer": "kmeans", "kmeans_features": "input",
-    "kmeans_clusters": 12, "tonal_top_k": 6, "text_top_k": 4, "min_word_count": 1, "num_train_epochs": 2, "seed": 3,
-    "per_device_train_batch_size": 8, "learning_rate": 1e-3, "learning_rates": {}, "lr_scheduler_type": "linear",
-    "warmup_steps": 0, "use_cpu": True, "figures": False, "bootstrap_resamples": 20, "disable_tqdm": True,
-}  # fmt: skip
+    "text_encoder": TEXT,
+    "speech_encoder": SPEECH,
+    "protocol": "fixed_session",
+    "validation": "speakers:1",
+    "max_text_tokens": 48,
+    "max_audio_seconds": 3.0,
+    "discretizer": "kmeans",
+    "kmeans_features": "input",
+    "kmeans_clusters": 12,
+    "tonal_top_k": 6,
+    "text_top_k": 4,
+    "min_word_count": 1,
+    "num_train_epochs": 2,
+    "seed": 3,
+    "per_device_train_batch_size": 8,
+    "learning_rate": 1e-3,
+    "learning_rates": {},
+    "lr_scheduler_type": "linear",
+    "warmup_steps": 0,
+    "use_cpu": True,
+    "figures": False,
+    "bootstrap_resamples": 20,
+    "disable_tqdm": True,
+}
 
 
 @pytest.fixture(autouse=True)

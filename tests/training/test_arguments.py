@@ -25,8 +25,15 @@ def parse(tmp_path):
 def test_yaml_and_flags_on_top(parse):
     model, data, store, training = parse(
         "fusion: sum\nmodalities: [speech, text]\ntext_top_k: 5\nseed: 4\nvalidation: none\n",
-        "--fusion", "guided", "--folds", "Ses01", "2", "--seed=7", "--figures", "false",
-    )  # fmt: skip
+        "--fusion",
+        "guided",
+        "--folds",
+        "Ses01",
+        "2",
+        "--seed=7",
+        "--figures",
+        "false",
+    )
     assert model.fusion == "guided"
     assert model.modalities == ["speech", "text"]
     assert data.folds == ["Ses01", "2"]
@@ -45,9 +52,18 @@ def test_numbers_of_yaml(parse):
 
 def test_json_flags(parse):
     model, data, _, training = parse(
-        "", "--text_encoder", '{"model_type": "bert", "hidden_size": 8}', "--learning_rates", '{"text_encoder": 1e-5}',
-        "--loss_weights", '{"constraint": 0}', "--columns", '{"label": "emotion"}', "--spec_augment", "null",
-    )  # fmt: skip
+        "",
+        "--text_encoder",
+        '{"model_type": "bert", "hidden_size": 8}',
+        "--learning_rates",
+        '{"text_encoder": 1e-5}',
+        "--loss_weights",
+        '{"constraint": 0}',
+        "--columns",
+        '{"label": "emotion"}',
+        "--spec_augment",
+        "null",
+    )
     assert model.text_encoder == {"model_type": "bert", "hidden_size": 8}
     assert model.loss_weights == {"constraint": 0}
     assert data.columns == {"label": "emotion"}

@@ -17,7 +17,9 @@ PREDICTED = [0, 1, 1, 1, 2, 0]
 @pytest.fixture
 def rows():
     texts = ["go away", "hello there", "Hello  THERE", "nice", "oh no", "go away"]
-    test = [make_record(id=f"t{i}", text=texts[i], label=TRUTH[i], part="scripted" if i < 2 else None) for i in range(6)]  # fmt: skip
+    test = [
+        make_record(id=f"t{i}", text=texts[i], label=TRUTH[i], part="scripted" if i < 2 else None) for i in range(6)
+    ]
     train = [make_record(id="r0", text="hello there", label=0), make_record(id="r1", text="oh", label=1)]
     return records_to_dataset([*train, *test], LABELS)
 
@@ -58,9 +60,16 @@ def test_predictions_file(rows, fold, tmp_path):
 
 def test_table():
     folds = [
-        {"fold": name, "rows": {"test": 3}, "test": {"scores": dict.fromkeys(("wa", "ua", "wf1"), value), "intervals_95": dict.fromkeys(("wa", "ua", "wf1"), [0.1, 0.9])}}
+        {
+            "fold": name,
+            "rows": {"test": 3},
+            "test": {
+                "scores": dict.fromkeys(("wa", "ua", "wf1"), value),
+                "intervals_95": dict.fromkeys(("wa", "ua", "wf1"), [0.1, 0.9]),
+            },
+        }
         for name, value in (("Ses01", 0.5), ("Ses02", 0.7))
-    ]  # fmt: skip
+    ]
     summary = dict.fromkeys(("wa", "ua", "wf1"), {"mean": 0.6, "std": 0.141})
     table = evaluation.results_table(folds, summary, LABELS)
     assert "| Ses01 | 3 | 0.500 [0.100, 0.900] |" in table

@@ -76,7 +76,9 @@ def test_everything_that_a_run_leaves(make_experiment, tmp_path, trainings):
     again = make_experiment(figures=True).run()
     assert len(trainings) == 1
     assert again == report
-    with pytest.raises(ValueError, match=r"holds results of other settings \(training\.learning_rate\); choose another output_dir"):  # fmt: skip
+    with pytest.raises(
+        ValueError, match=r"holds results of other settings \(training\.learning_rate\); choose another output_dir"
+    ):
         make_experiment(figures=True, learning_rate=0.5).run()
     make_experiment(figures=False, learning_rate=2e-3, overwrite=True, num_train_epochs=1).run()
     assert trainings == [None, None]
@@ -85,11 +87,16 @@ def test_everything_that_a_run_leaves(make_experiment, tmp_path, trainings):
 def test_the_same_seed_gives_the_same_results(make_experiment, tmp_path):
     reports = []
     for name in ("one", "two"):
-        report = make_experiment(output_dir=str(tmp_path / name), modality_dropout=0.3, train_sampling_strategy="random").run()
+        report = make_experiment(
+            output_dir=str(tmp_path / name), modality_dropout=0.3, train_sampling_strategy="random"
+        ).run()
         report["folds"][0].pop("minutes")
         reports.append(report["folds"][0])
     assert reports[0]["test"] == reports[1]["test"]
-    untimed = [[{k: v for k, v in e.items() if "runtime" not in k and "per_second" not in k} for e in r["history"][:-1]] for r in reports]  # fmt: skip
+    untimed = [
+        [{k: v for k, v in e.items() if "runtime" not in k and "per_second" not in k} for e in r["history"][:-1]]
+        for r in reports
+    ]
     assert untimed[0] == untimed[1]
     one, two = ((tmp_path / name / "Ses05" / "predictions.csv").read_text() for name in ("one", "two"))
     assert one == two
@@ -124,7 +131,9 @@ def test_the_test_part_is_looked_at_once_after_training(make_experiment, monkeyp
     monkeypatch.setattr(MerTrainer, "predict", during("test", original_predict))
     monkeypatch.setattr(MerTrainer, "evaluate", during("selection", original_evaluate))
     experiment.run()
-    by_stage = {name: {row_id for where, row_id in seen if where == name} for name in ("training", "selection", "test")}
+    by_stage = {
+        name: {row_id for where, row_id in seen if where == name} for name in ("training", "selection", "test")
+    }
     assert by_stage["test"] == test_ids
     assert len(by_stage["selection"]) == 6
     assert len(by_stage["training"]) == 42
@@ -145,7 +154,12 @@ def test_history_changes_the_inputs(make_experiment, tmp_path):
                 seen.append(int(inputs["attention_mask"].sum()))
                 return original(self, model, inputs, **kwargs)
 
-        experiment = make_experiment(use_history=use_history, modalities=["text"], num_train_epochs=1, output_dir=str(tmp_path / str(use_history)))  # fmt: skip
+        experiment = make_experiment(
+            use_history=use_history,
+            modalities=["text"],
+            num_train_epochs=1,
+            output_dir=str(tmp_path / str(use_history)),
+        )
         import hf_mer.training.experiment as module
 
         kept, module.MerTrainer = module.MerTrainer, Watching
@@ -287,8 +301,17 @@ def manifest(write_wav, tmp_path):
 
 
 def test_rows_that_lack_a_modality(make_experiment, manifest):
-    settings = {"corpus": "manifest", "data_dir": manifest, "protocol": "groups", "group_column": "speaker", "folds": ["0"], "validation": "none"}  # fmt: skip
-    results = make_experiment(**settings, modality_dropout=0.5, per_device_eval_batch_size=2, logging_steps=1, logging_strategy="steps").run()["folds"][0]  # fmt: skip
+    settings = {
+        "corpus": "manifest",
+        "data_dir": manifest,
+        "protocol": "groups",
+        "group_column": "speaker",
+        "folds": ["0"],
+        "validation": "none",
+    }
+    results = make_experiment(
+        **settings, modality_dropout=0.5, per_device_eval_batch_size=2, logging_steps=1, logging_strategy="steps"
+    ).run()["folds"][0]
     alone = results["test"]["scores_with_one_modality"]
     assert {name: scores["n"] for name, scores in alone.items()} == {"speech": 8, "text": 7}
     with pytest.raises(CorpusError, match="10 problems|row u1: no text"):
@@ -301,7 +324,9 @@ def test_rows_that_lack_a_modality(make_experiment, manifest):
 @pytest.mark.parametrize("space", ["contrastive", "hidden"])
 def test_pretrained_encoders(make_experiment, pretrained, space, tmp_path):
     settings = {**pretrained, "tonal_space": space, "discretizer": "codebook", "max_audio_seconds": 1.0}
-    experiment = make_experiment(**settings, learning_rates={"text_encoder": 1e-5, "speech_encoder": 1e-5}, figures=space == "hidden")
+    experiment = make_experiment(
+        **settings, learning_rates={"text_encoder": 1e-5, "speech_encoder": 1e-5}, figures=space == "hidden"
+    )
     results = experiment.run()["folds"][0]
     store = MerProcessor.from_pretrained(tmp_path / "run" / "Ses05" / "model").label_store
     assert store.discretizer["kind"] == "codebook"

@@ -94,9 +94,11 @@ def test_the_newest_complete_checkpoint(checkpoints):
         lambda folder: (folder / "trainer_state.json").unlink(),
         lambda folder: cut(folder / "trainer_state.json"),
         lambda folder: (folder / "config.json").unlink(),
-        lambda folder: (folder / "model.safetensors.index.json").write_text('{"weight_map": {"w": "model-2.safetensors"}}'),
+        lambda folder: (folder / "model.safetensors.index.json").write_text(
+            '{"weight_map": {"w": "model-2.safetensors"}}'
+        ),
     ],
-)  # fmt: skip
+)
 def test_half_written_checkpoints_are_passed_over(checkpoints, damage, caplog):
     damage(checkpoints / "checkpoint-10")
     assert incomplete(checkpoints / "checkpoint-10")

@@ -105,7 +105,7 @@ def frames_of(model, batch, row):
 
 
 def reference(model, batches, to_codes, k):
-    """Two passes: codes and their TF-IDF, then the mean hidden state of all training frames that bear the best ones."""
+    """Two passes: codes and their TF-IDF, then the mean hidden state of all frames that bear the best ones."""
     documents, states = [], defaultdict(list)
     for batch in batches:
         for row, label in enumerate(batch["labels"]):
@@ -156,7 +156,9 @@ def test_codebook_in_the_contrastive_space(pretraining):
             torch.testing.assert_close(store.tonal_embeddings[label], pretraining.project_q(vectors).mean(0))
 
 
-@pytest.mark.parametrize(("speech_type", "features"), [("wav2vec2", "hidden"), ("wav2vec2-bert", "hidden"), ("wav2vec2-bert", "input")])  # fmt: skip
+@pytest.mark.parametrize(
+    ("speech_type", "features"), [("wav2vec2", "hidden"), ("wav2vec2-bert", "hidden"), ("wav2vec2-bert", "input")]
+)
 @pytest.mark.parametrize("kmeans_frames", [10, 50_000])
 def test_kmeans(speech_type, features, kmeans_frames):
     model = make_model(speech_type).eval()
@@ -210,10 +212,15 @@ def test_text_initialisations(text_init):
 
 
 VALID = [
-    ("none", "hidden", "codebook"), ("random", "hidden", "codebook"), ("random", "contrastive", "codebook"),
-    ("bert", "hidden", "codebook"), ("bert", "contrastive", "codebook"), ("codebook", "hidden", "codebook"),
-    ("codebook", "contrastive", "codebook"), ("codebook", "hidden", "kmeans"),
-]  # fmt: skip
+    ("none", "hidden", "codebook"),
+    ("random", "hidden", "codebook"),
+    ("random", "contrastive", "codebook"),
+    ("bert", "hidden", "codebook"),
+    ("bert", "contrastive", "codebook"),
+    ("codebook", "hidden", "codebook"),
+    ("codebook", "contrastive", "codebook"),
+    ("codebook", "hidden", "kmeans"),
+]
 
 
 @pytest.mark.parametrize(("init", "space", "discretizer"), VALID)
@@ -265,7 +272,10 @@ def test_rows_without_audio_or_text(pretraining):
 
 def test_refusals(pretraining):
     batches = make_batches()
-    without_sad = [{"labels": b["labels"][:3], "texts": b["texts"][:3], "inputs": {k: v[:3] for k, v in b["inputs"].items()}} for b in batches]  # fmt: skip
+    without_sad = [
+        {"labels": b["labels"][:3], "texts": b["texts"][:3], "inputs": {k: v[:3] for k, v in b["inputs"].items()}}
+        for b in batches
+    ]
     with pytest.raises(ValueError, match="no training rows for class sad"):
         build(make_model(), make_processor(), without_sad, pretraining)
     for batch in batches:

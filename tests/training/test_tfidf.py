@@ -9,9 +9,15 @@ from sklearn.feature_extraction.text import CountVectorizer, TfidfTransformer
 from hf_mer.training.tfidf import ClassTfidf, words_of
 
 TEXTS = [
-    "so glad glad you came", "glad to see you", "this is awful awful", "awful you say", "leave me to it",
-    "it is a plain day", "the plain report is done", "to me it is so so",
-]  # fmt: skip
+    "so glad glad you came",
+    "glad to see you",
+    "this is awful awful",
+    "awful you say",
+    "leave me to it",
+    "it is a plain day",
+    "the plain report is done",
+    "to me it is so so",
+]
 LABELS = [0, 0, 1, 1, 1, 2, 2, 2]
 
 
@@ -95,10 +101,13 @@ def test_unknown_documents():
         ("Stra\u00dfe \u00dcber-gl\u00fccklich", ["stra\u00dfe", "\u00fcber", "gl\u00fccklich"]),
         ("u\u0308ber", ["\u00fcber"]),  # an accent of its own is the same word
         ("\u6211\u5f88\u9ad8\u5174\u3002OK", ["\u6211", "\u5f88", "\u9ad8", "\u5174", "ok"]),
-        ("\u0928\u092e\u0938\u094d\u0924\u0947 \u0926\u0941\u0928\u093f\u092f\u093e\u0964", ["\u0928\u092e\u0938\u094d\u0924\u0947", "\u0926\u0941\u0928\u093f\u092f\u093e"]),
+        (
+            "\u0928\u092e\u0938\u094d\u0924\u0947 \u0926\u0941\u0928\u093f\u092f\u093e\u0964",
+            ["\u0928\u092e\u0938\u094d\u0924\u0947", "\u0926\u0941\u0928\u093f\u092f\u093e"],
+        ),
         ("snake_case \u0967\u0968", ["snake", "case"]),
         ("", []),
     ],
-)  # fmt: skip
+)
 def test_words(text, words):
     assert words_of(text) == words

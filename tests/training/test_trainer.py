@@ -36,10 +36,20 @@ def rows():
 @pytest.fixture
 def make_trainer(model, rows, tmp_path):
     def make(train_collator=None, **settings):
-        settings = {"output_dir": str(tmp_path), "use_cpu": True, "disable_tqdm": True, "save_strategy": "no",
-                    "per_device_train_batch_size": 4, "learning_rates": {}, "num_train_epochs": 1, **settings}  # fmt: skip
+        settings = {
+            "output_dir": str(tmp_path),
+            "use_cpu": True,
+            "disable_tqdm": True,
+            "save_strategy": "no",
+            "per_device_train_batch_size": 4,
+            "learning_rates": {},
+            "num_train_epochs": 1,
+            **settings,
+        }
         args = MerTrainingArguments(**settings)
-        return MerTrainer(model=model, args=args, train_dataset=rows, data_collator=collate, train_collator=train_collator)  # fmt: skip
+        return MerTrainer(
+            model=model, args=args, train_dataset=rows, data_collator=collate, train_collator=train_collator
+        )
 
     return make
 
@@ -68,7 +78,10 @@ def test_the_rate_that_is_logged_is_the_new_layers(make_trainer):
 
 def test_a_prefix_that_is_nowhere(make_trainer):
     trainer = make_trainer(learning_rates={"bert": 1e-5})
-    with pytest.raises(ValueError, match="'bert' is the beginning of no parameter; the model has text_classifier, text_encoder, text_label_embeddings"):  # fmt: skip
+    with pytest.raises(
+        ValueError,
+        match="'bert' is the beginning of no parameter; the model has text_classifier, text_encoder, text_label_embeddings",
+    ):
         trainer.create_optimizer()
 
 

@@ -1,0 +1,151 @@
+"""The recipe as people run it: real processes on a small generated corpus."""
+
+import importlib.util
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import yaml
+from model_tester import tiny_speech_config, tiny_text_config, tiny_tokenizer, wave_feature_extractor
+
+ROOT = Path(__file__).parents[2]
+
+
+@pytest.fixture(scope="session")
+def corpus(tmp_path_factory):
+    """Root of a generated corpus of 48 short utterances in IEMOCAP's tree."""
+    from hf_mer.data.generated import GeneratedCorpusConfig, generate_corpus
+
+    root = tmp_path_factory.mktemp("generated") / "corpus"
+    config = GeneratedCorpusConfig(
+        num_utterances=48, sessions=3, words_per_utterance=(4, 5), salient_words=(1, 1), utterances_per_dialogue=6
+    )
+    generate_corpus(root, config, progress=False)
+    return root
+
+
+@pytest.fixture(scope="session")
+def encoders(tmp_path_factory):
+    """Folders of a tiny pretrained BERT and a tiny wav2vec 2.0 with its quantizer."""
+    import torch
+    from transformers import BertModel, Wav2Vec2ForPreTraining
+
+    torch.manual_seed(0)
+    root = tmp_path_factory.mktemp("encoders")
+    BertModel(tiny_text_config("bert")).save_pretrained(root / "bert")
+    tiny_tokenizer().save_pretrained(root / "bert")
+    convolutions = {"conv_kernel": [20, 16], "conv_stride": [20, 16]}  # 20 ms a frame
+    Wav2Vec2ForPreTraining(tiny_speech_config("wav2vec2", **convolutions)).save_pretrained(root / "wav2vec2")
+    wave_feature_extractor().save_pretrained(root / "wav2vec2")
+    return {"text_encoder": str(root / "bert"), "speech_encoder": str(root / "wav2vec2")}
+
+
+@pytest.fixture
+def config(corpus, encoders, tmp_path):
+    """`config(fusion="sum", ...)`: path of a YAML file of complete settings, the paper's system on tiny encoders."""
+
+    def write(**settings):
+        content = {
+            **encoders,
+            "data_dir": str(corpus),
+            "output_dir": str(tmp_path / "run"),
+            "protocol": "fixed_session",
+            "validation": "speakers:1",
+            "tonal_space": "contrastive",
+            "discretizer": "codebook",
+            "tonal_top_k": 4,
+            "text_top_k": 3,
+            "min_word_count": 1,
+            "max_text_tokens": 48,
+            "max_audio_seconds": 1.0,
+            "learning_rate": 0.001,
+            "learning_rates": {"text_encoder": 1e-4, "speech_encoder": 1e-4},
+            "lr_scheduler_type": "constant",
+            "warmup_steps": 0,
+            "num_train_epochs": 2,
+            "per_device_train_batch_size": 4,
+            "early_stopping_patience": None,
+            "seed": 1,
+            "use_cpu": True,
+            "figures": False,
+            "bootstrap_resamples": 20,
+            "disable_tqdm": True,
+            **settings,
+        }
+        path = tmp_path / "settings.yaml"
+        path.write_text(yaml.safe_dump(content))
+        return str(path)
+
+    return write
+
+
+@pytest.fixture
+def environment(tmp_path_factory):
+    """Of the processes: this checkout, one thread, no network, a datasets cache of their own."""
+    return {
+        **os.environ,
+        "PYTHONPATH": str(ROOT),
+        "OMP_NUM_THREADS": "1",
+        "HF_HUB_OFFLINE": "1",
+        "PYTHONUNBUFFERED": "1",
+        "HF_DATASETS_CACHE": str(tmp_path_factory.getbasetemp() / "recipes_cache"),
+        "TOKENIZERS_PARALLELISM": "false",
+    }
+
+
+@pytest.fixture
+def start(environment):
+    """`start("--config", path, processes=2)`: the recipe in a process group of its own, output as text."""
+    running = []
+
+    def begin(*arguments: str, processes: int = 1) -> subprocess.Popen:
+        recipe = str(ROOT / "recipes" / "train_le_mer.py")
+        launcher = ["-m", "accelerate.commands.launch", "--config_file", str(ROOT / "recipes/accelerate/cpu_two.yaml")]
+        command = [sys.executable, *(launcher if processes > 1 else []), recipe, *arguments]
+        process = subprocess.Popen(
+            command,
+            env=environment,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            start_new_session=True,
+        )
+        running.append(process)
+        return process
+
+    yield begin
+    for process in running:
+        if process.poll() is None:
+            os.killpg(process.pid, 9)
+            process.wait()
+
+
+@pytest.fixture
+def recipe(start):
+    """`recipe("--config", path)`: runs it to its end; exit status and output."""
+
+    def run(*arguments: str, processes: int = 1) -> tuple[int, str]:
+        process = start(*arguments, processes=processes)
+        output = process.communicate(timeout=300)[0]
+        return process.returncode, output
+
+    return run
+
+
+@pytest.fixture
+def main(monkeypatch, tmp_path_factory):
+    """`main("--config", path)`: the recipe's `main` in this process, which starts faster than a new one."""
+    import datasets
+
+    monkeypatch.setattr(datasets.config, "HF_DATASETS_CACHE", str(tmp_path_factory.getbasetemp() / "recipes_cache"))
+    spec = importlib.util.spec_from_file_location("train_le_mer", ROOT / "recipes" / "train_le_mer.py")
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+
+    def run(*arguments: str) -> None:
+        monkeypatch.setattr(sys, "argv", ["train_le_mer.py", *arguments])
+        module.main()
+
+    return run
