@@ -74,7 +74,7 @@ def _trained_processor(arguments: ModelArguments, fold: str) -> MerProcessor | N
     if not arguments.unimodal_text:
         return None
     text = MerProcessor.from_pretrained(fill(arguments.unimodal_text, fold))
-    speech = MerProcessor.from_pretrained(fill(arguments.unimodal_speech, fold))
+    speech = MerProcessor.from_pretrained(fill(str(arguments.unimodal_speech), fold))
     store = text.label_store
     if store is not None and speech.label_store is not None:
         for name in ("tonal_codes", "discretizer", "tonal_embeddings", "centroids"):
@@ -167,10 +167,9 @@ def build_model(
         if isinstance(arguments.speech_encoder, dict):
             speech_config = _config(arguments.speech_encoder, arguments.speech_overrides)
         else:
-            overrides = arguments.speech_overrides or {}
-            speech, pretraining = load_speech_checkpoint(
-                fill(arguments.speech_encoder, fold), with_quantizer, **overrides
-            )
+            source: Any = arguments.speech_encoder
+            overrides: Any = arguments.speech_overrides or {}
+            speech, pretraining = load_speech_checkpoint(fill(source, fold), with_quantizer, **overrides)
             speech_config = speech.config
     fields = {name: getattr(arguments, name) for name in LE_MER_FIELDS}
     if pretraining is not None:
@@ -231,14 +230,14 @@ def label_text_encoder(arguments: ModelArguments, fold: str, processor: MerProce
     return encoder if encoder is not None else AutoModel.from_config(config)
 
 
-def _load(source: Any, overrides: dict | None, fold: str, vocab_size: int) -> tuple[PreTrainedModel | None, Any]:
+def _load(source: Any, overrides: Any, fold: str, vocab_size: int) -> tuple[PreTrainedModel | None, Any]:
     if isinstance(source, dict):
         return None, _config({**source, "vocab_size": vocab_size}, overrides)
     model = AutoModel.from_pretrained(fill(source, fold), **(overrides or {}))
     return model, model.config
 
 
-def _config(settings: dict, overrides: dict | None) -> Any:
+def _config(settings: dict, overrides: Any) -> Any:
     settings = {**settings, **(overrides or {})}
     if "model_type" not in settings:
         raise ValueError(f"an encoder that starts from a configuration needs a model_type, got {sorted(settings)}")

@@ -6,7 +6,7 @@ import json
 import logging
 import shutil
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -41,12 +41,12 @@ def load_rows(arguments: DataArguments, modalities: list[str]) -> Dataset:
     Raises:
         CorpusError: If the corpus is not what it should be; all bad rows in one message.
     """
+    source: Any = arguments.data_dir
+    columns: Any = arguments.columns
     if arguments.corpus == "iemocap":
-        rows = load_iemocap(arguments.data_dir, arguments.task, max_history=arguments.max_history)
+        rows = load_iemocap(source, arguments.task, max_history=arguments.max_history)
     else:
-        rows = load_corpus(
-            arguments.data_dir, columns=arguments.columns, labels=arguments.labels, max_history=arguments.max_history
-        )
+        rows = load_corpus(source, columns=columns, labels=arguments.labels, max_history=arguments.max_history)
     if "speech" in modalities:
         rows = check_audio(
             rows, on_bad=arguments.on_bad_audio, max_duration=arguments.max_audio_seconds, num_proc=arguments.num_proc
@@ -109,7 +109,7 @@ class Experiment:
         check_settings(model_arguments, data_arguments, store_arguments, training_arguments)
         self.model_arguments, self.data_arguments = model_arguments, data_arguments
         self.store_arguments, self.args = store_arguments, training_arguments
-        self.output_dir = Path(training_arguments.output_dir)
+        self.output_dir = Path(str(training_arguments.output_dir))
         self.is_main = training_arguments.process_index == 0
 
     def run(self) -> dict[str, Any]:
@@ -218,12 +218,13 @@ class Experiment:
     def _collator(
         self, processor: MerProcessor, training: bool = False, modalities: list[str] | None = None
     ) -> MerDataCollator:
+        spec_augment: Any = self.args.spec_augment
         return MerDataCollator(
             processor,
             modalities or self.model_arguments.modalities,
             use_history=self.data_arguments.use_history,
             modality_dropout=self.args.modality_dropout,
-            spec_augment=self.args.spec_augment,
+            spec_augment=spec_augment,
             training=training,
         )
 
@@ -263,7 +264,7 @@ class Experiment:
             write_atomically(path, store.save_pretrained)
         return store
 
-    def _store_batches(self, train: Dataset, processor: MerProcessor, model: Any) -> Iterator[dict[str, Any]]:
+    def _store_batches(self, train: Dataset, processor: MerProcessor, model: Any) -> Iterable[dict[str, Any]]:
         """Training rows in shuffled batches of like length; audio only where codes are wanted."""
         wants_audio = model.config.has_tonal_labels and model.config.tonal_label_init == "codebook"
         collator = self._collator(processor)

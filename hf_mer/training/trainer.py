@@ -45,6 +45,9 @@ class MerTrainer(Trainer):
         **kwargs: Of `transformers.Trainer`; `args` are `MerTrainingArguments`.
     """
 
+    data_collator: Any
+    optimizer: Any
+
     def __init__(self, *args: Any, train_collator: MerDataCollator | None = None, **kwargs: Any):
         super().__init__(*args, **kwargs)
         self.train_collator = train_collator
