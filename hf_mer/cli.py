@@ -95,9 +95,11 @@ def _predict(arguments: argparse.Namespace) -> None:
     if arguments.audio is None and not arguments.text:
         raise ValueError("nothing to recognise: give an audio file, --text, or both")
     from transformers import pipeline
+    from transformers.utils import logging
 
     from hf_mer.models import PIPELINE_TASK
 
+    logging.disable_progress_bar()
     recognise = pipeline(PIPELINE_TASK, model=arguments.checkpoint)
     row = {"audio": arguments.audio, "text": arguments.text, "history": arguments.history}
     prediction = recognise(row, return_attention=True)

@@ -102,9 +102,12 @@ def _report(out: Path, ceilings: dict[str, float]) -> dict[str, float]:
 
 def _predict(root: Path, corpus: Path, out: Path) -> None:
     """An utterance of the held-out session whose words and voice both carry their cue."""
+    from datasets import disable_progress_bars
+
     from hf_mer.cli import main
     from hf_mer.data import load_iemocap
 
+    disable_progress_bars()
     clear = {row["id"] for row in read_truth(corpus) if row["label"] == "ang" and not int(row["history_only"])}
     rows = load_iemocap(corpus)
     chosen = next(row for row in rows if row["session"] == FOLD and row["id"] in clear and row["history"])

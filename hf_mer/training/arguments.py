@@ -92,13 +92,15 @@ class DataArguments:
     group_column: str = field(default="group", metadata={"help": "Column of the protocol groups."})
     num_groups: int | None = field(default=None, metadata={"help": "Number of groups of the protocol groups."})
     folds: list[str] | None = field(
-        default=None, metadata={"help": "Names or numbers (from 1) of the folds to run; all if not given."}
+        default=None, metadata={"help": "Names or positions (from 0) of the folds to run; all if not given."}
     )
     use_history: bool = field(default=True, metadata={"help": "Splice earlier utterances before the text."})
     max_history: int = field(default=10, metadata={"help": "Earlier utterances at most."})
     max_text_tokens: int = field(default=150, metadata={"help": "Tokens at most, history included."})
     max_audio_seconds: float = field(default=30.0, metadata={"help": "Longer audio is cut."})
-    on_bad_audio: str = field(default="raise", metadata={"help": "raise or skip."})
+    on_bad_audio: str = field(
+        default="raise", metadata={"help": "raise or skip; also for rows that have nothing the system sees."}
+    )
     cache_features: bool | None = field(
         default=None, metadata={"help": "Keep log-mel features on disk; None: if the encoder takes them."}
     )

@@ -189,8 +189,9 @@ class Experiment:
             "peak_memory_mib": evaluation.peak_memory_mib(),
             "environment": evaluation.environment(self.args.world_size),
         }
+        weights = trainer.accelerator.get_state_dict(trainer.model)  # by all processes: FSDP puts the shards together
         if self.is_main:
-            self._save(folder, trainer, processor, results, parts, pretraining)
+            self._save(folder, trainer, weights, processor, results, parts, pretraining)
         trainer.accelerator.wait_for_everyone()
         return results
 
@@ -346,6 +347,7 @@ class Experiment:
         self,
         folder: Path,
         trainer: MerTrainer,
+        weights: dict[str, Any],
         processor: MerProcessor,
         results: dict,
         parts: dict[str, Dataset],
@@ -354,12 +356,13 @@ class Experiment:
         model = trainer.accelerator.unwrap_model(trainer.model)
 
         def write(path: Path) -> None:
-            model.save_pretrained(path)
+            model.save_pretrained(path, state_dict=weights)
             processor.save_pretrained(path)
 
         write_atomically(building.model_folder(folder), write)
         if self.args.figures:
-            self._draw(folder / "figures", model, processor, results, parts, pretraining)
+            saved = type(model).from_pretrained(building.model_folder(folder)).to(self.args.device)
+            self._draw(folder / "figures", saved, processor, results, parts, pretraining)
         write_json(folder / "results.json", results)
         shutil.rmtree(folder / "checkpoints", ignore_errors=True)  # optimizer states; nothing goes on from here
 
