@@ -4,6 +4,7 @@ This file travels with a checkpoint. soundfile reads WAV, FLAC, OGG and MP3, PyA
 torchaudio resamples; each is asked for only when it is needed.
 """
 
+import contextlib
 import io
 import os
 from dataclasses import dataclass
@@ -48,11 +49,9 @@ def probe_audio(path: str | os.PathLike) -> AudioInfo:
     """
     _require_file(path)
     if soundfile is not None:
-        try:
+        with contextlib.suppress(soundfile.LibsndfileError):  # what it cannot read is decoded instead
             info = soundfile.info(os.fspath(path))
             return AudioInfo(info.frames / info.samplerate, info.samplerate, info.channels)
-        except soundfile.LibsndfileError:
-            pass
     samples, rate = _decode(os.fspath(path), os.fspath(path))
     return AudioInfo(len(samples) / rate, rate, samples.shape[1])
 
