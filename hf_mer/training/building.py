@@ -37,6 +37,17 @@ LE_MER_FIELDS = (
 )
 
 
+def le_mer_fields(arguments: ModelArguments) -> dict[str, Any]:
+    """The fields of `LeMerConfig` that the settings name; frozen parts of a branch that is left out count for nothing.
+
+    One file of settings thus serves the multimodal system and its branches.
+    """
+    fields = {name: getattr(arguments, name) for name in LE_MER_FIELDS}
+    absent = tuple({"text", "speech"} - set(arguments.modalities))
+    fields["freeze"] = [part for part in arguments.freeze if not part.startswith(absent)]
+    return fields
+
+
 def build_processor(
     model_arguments: ModelArguments, data_arguments: DataArguments, texts: list[str], fold: str
 ) -> MerProcessor:
@@ -171,7 +182,7 @@ def build_model(
             overrides: Any = arguments.speech_overrides or {}
             speech, pretraining = load_speech_checkpoint(fill(source, fold), with_quantizer, **overrides)
             speech_config = speech.config
-    fields = {name: getattr(arguments, name) for name in LE_MER_FIELDS}
+    fields = le_mer_fields(arguments)
     if pretraining is not None:
         fields["tonal_dim"] = pretraining.project_hid.out_features
     config = LeMerConfig(

@@ -14,7 +14,7 @@ from hf_mer.data.folds import Fold, split_hash
 from hf_mer.data.schema import column
 from hf_mer.models import LeMerConfig
 from hf_mer.training.arguments import DataArguments, MerTrainingArguments, ModelArguments
-from hf_mer.training.building import LE_MER_FIELDS
+from hf_mer.training.building import le_mer_fields
 from hf_mer.training.files import remove_leftovers, write_json
 from hf_mer.training.label_store_builder import LabelStoreArguments
 
@@ -47,8 +47,7 @@ def check_settings(
         raise ValueError("do_train=false only evaluates: name a checkpoint, or unimodal_text and unimodal_speech")
     if trained:
         return
-    fields = {name: getattr(model, name) for name in LE_MER_FIELDS}
-    config = LeMerConfig(modalities=model.modalities, **fields)  # refuses values that it does not know
+    config = LeMerConfig(modalities=model.modalities, **le_mer_fields(model))  # refuses values that it does not know
     for name in config.modalities:
         if getattr(model, f"{name}_encoder") is None:
             raise ValueError(f"modalities={config.modalities}, but {name}_encoder is null")
