@@ -18,6 +18,12 @@ from datasets import Audio, ClassLabel, Dataset, Features, List, Value
 from datasets.fingerprint import Hasher
 
 SAMPLING_RATE = 16000  # Hz
+VIDEO_FEATURES = {
+    "path": Value("string"),
+    "start": Value("float32"),
+    "end": Value("float32"),
+    "side": Value("string"),
+}
 
 _STRINGS = ("speaker", "dialogue", "session", "part", "split", "group")
 _FLOATS = ("duration", "start", "end", "valence", "arousal", "dominance")
@@ -59,7 +65,9 @@ def corpus_features(labels: Sequence[str]) -> Features:
 
     `part` is "improvised" or "scripted", `split` an official split, `group` the fold group of a user's corpus, `turn`
     the position in the dialogue, `history` earlier texts of the dialogue, oldest first. `duration`, `start` and `end`
-    are seconds. Everything but `id`, `history` and `label` may be None.
+    are seconds. `video` says where the picture is: a file, the span of it that belongs to the utterance (seconds; the
+    whole file if None), and the `side` ("left" or "right") of a split screen that shows the speaker. Everything but
+    `id`, `history` and `label` may be None.
 
     Args:
         labels: Class names, in the order of the class ids.
@@ -68,6 +76,7 @@ def corpus_features(labels: Sequence[str]) -> Features:
         {
             "id": Value("string"),
             "audio": Audio(sampling_rate=SAMPLING_RATE, decode=False),
+            "video": dict(VIDEO_FEATURES),
             "text": Value("string"),
             "history": List(Value("string")),
             **{name: Value("string") for name in _STRINGS},
@@ -85,7 +94,8 @@ def make_record(**values: Any) -> dict[str, Any]:
     """A row with every column: the given ones, None (empty list for `history`) for the others.
 
     Args:
-        **values: Columns of the schema; `audio` is a path, `label` the id of a class.
+        **values: Columns of the schema; `audio` is a path, `video` a path or a dictionary of `VIDEO_FEATURES`, `label`
+            the id of a class.
     """
     unknown = set(values) - set(COLUMNS)
     if unknown:
@@ -95,6 +105,9 @@ def make_record(**values: Any) -> dict[str, Any]:
     record["history"] = list(record["history"] or [])
     if isinstance(record["audio"], (str, os.PathLike)):
         record["audio"] = {"bytes": None, "path": os.fspath(record["audio"])}
+    if record["video"] is not None:
+        video = record["video"] if isinstance(record["video"], Mapping) else {"path": record["video"]}
+        record["video"] = {**dict.fromkeys(VIDEO_FEATURES), **video, "path": os.fspath(video["path"])}
     return record
 
 
