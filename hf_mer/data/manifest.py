@@ -201,7 +201,7 @@ def _read_entry(
     turn = _number(cells["turn"], "turn", line.where, problems)
     entry["turn"] = None if turn is None else int(turn)
     entry["history"] = _history_list(cells["history"], line.where, problems)
-    entry["audio"] = None
+    entry["audio"] = entry["video"] = None
     if cells["audio"] is not None:
         path = root / os.path.expanduser(str(cells["audio"]))
         entry["audio"], entry["audio_file"] = str(path), str(cells["audio"])
