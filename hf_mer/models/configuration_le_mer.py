@@ -1,19 +1,19 @@
 """Configuration of LE-MER (Wang et al., Interspeech 2023, arXiv 2309.02106)."""
 
-from typing import Any
+from typing import Any, ClassVar
 
-from transformers import AutoConfig, PreTrainedConfig
+from transformers import PreTrainedConfig
 
-MODALITIES = ("text", "speech")
+from .configuration_mer import MerConfig, one_of
+
 TEXT_LABEL_INITS = ("none", "random", "label_words", "tfidf")
 TONAL_LABEL_INITS = ("none", "random", "bert", "codebook")
 FUSIONS = ("constraint", "sum", "guided", "vanilla", "score")
 TONAL_SPACES = ("hidden", "contrastive")
 LOSS_WEIGHTS = {"classification": 1.0, "constraint": 0.5, "text_label": 0.2, "speech_label": 0.2}
-FREEZABLE_PARTS = ("text_encoder", "text_embeddings", "speech_encoder", "speech_feature_encoder", "label_embeddings")
 
 
-class LeMerConfig(PreTrainedConfig):
+class LeMerConfig(MerConfig):
     r"""Every system of the paper's Tables 1 to 3 is a value of this configuration.
 
     | system | `modalities` | `text_label_init` | `tonal_label_init` | `fusion` |
@@ -61,8 +61,8 @@ class LeMerConfig(PreTrainedConfig):
     """
 
     model_type = "le_mer"
-    sub_configs = {"text_config": AutoConfig, "speech_config": AutoConfig}  # noqa: RUF012 - as transformers reads it
-    keys_to_ignore_at_inference = ["losses", "embeddings"]  # noqa: RUF012
+    known_losses: ClassVar[dict[str, float]] = LOSS_WEIGHTS
+    known_parts: ClassVar[tuple[str, ...]] = ("label_embeddings",)
 
     def __init__(
         self,
@@ -83,30 +83,26 @@ class LeMerConfig(PreTrainedConfig):
         initializer_range: float = 0.02,
         **kwargs: Any,
     ):
-        self.modalities = list(modalities) if modalities is not None else list(MODALITIES)
-        self.text_config: Any = _sub_config(text_config, "bert") if "text" in self.modalities else None
-        self.speech_config: Any = _sub_config(speech_config, "wav2vec2") if "speech" in self.modalities else None
-        self.text_label_init = text_label_init or ("tfidf" if "text" in self.modalities else "none")
-        self.tonal_label_init = tonal_label_init or ("codebook" if "speech" in self.modalities else "none")
+        present = self.known_modalities if modalities is None else modalities
+        self.text_label_init = text_label_init or ("tfidf" if "text" in present else "none")
+        self.tonal_label_init = tonal_label_init or ("codebook" if "speech" in present else "none")
         self.tonal_space = tonal_space
         self.tonal_dim = tonal_dim
         self.fusion = fusion
         self.guided_attention_norm = guided_attention_norm
         self.history_in_fusion = history_in_fusion
-        self.loss_weights = {**LOSS_WEIGHTS, **(loss_weights or {})}
         self.label_temperature = label_temperature
         self.classifier_dropout = classifier_dropout
-        self.freeze = list(freeze or [])
-        self.initializer_range = initializer_range
+        super().__init__(
+            text_config=text_config,
+            speech_config=speech_config,
+            modalities=modalities,
+            loss_weights=loss_weights,
+            freeze=freeze,
+            initializer_range=initializer_range,
+            **kwargs,
+        )
         self._check()
-        if not type(self).__module__.startswith("transformers_modules."):
-            kwargs.pop("custom_pipelines", None)  # the installed package has registered its own, which needs no trust
-        super().__init__(**kwargs)
-
-    @property
-    def is_multimodal(self) -> bool:
-        """Whether the model has both branches."""
-        return len(self.modalities) == 2
 
     @property
     def has_text_labels(self) -> bool:
@@ -124,21 +120,11 @@ class LeMerConfig(PreTrainedConfig):
         return self.tonal_dim if self.tonal_space == "contrastive" else self.speech_config.hidden_size
 
     def _check(self) -> None:
-        _one_of("text_label_init", self.text_label_init, TEXT_LABEL_INITS)
-        _one_of("tonal_label_init", self.tonal_label_init, TONAL_LABEL_INITS)
-        _one_of("tonal_space", self.tonal_space, TONAL_SPACES)
-        _one_of("fusion", self.fusion, FUSIONS)
-        _one_of("guided_attention_norm", self.guided_attention_norm, ("none", "softmax"))
-        for modality in self.modalities:
-            _one_of("modalities", modality, MODALITIES)
-        if not self.modalities or len(set(self.modalities)) != len(self.modalities):
-            raise ValueError(f"modalities={self.modalities} must name one or both of {MODALITIES}, each once")
-        for name in self.loss_weights:
-            _one_of("loss_weights", name, tuple(LOSS_WEIGHTS))
-        for part in self.freeze:
-            name, _, count = part.partition(":")
-            if not (name in ("text_layers", "speech_layers") and count.isdecimal()):
-                _one_of("freeze", part, (*FREEZABLE_PARTS, "text_layers:N", "speech_layers:N"))
+        one_of("text_label_init", self.text_label_init, TEXT_LABEL_INITS)
+        one_of("tonal_label_init", self.tonal_label_init, TONAL_LABEL_INITS)
+        one_of("tonal_space", self.tonal_space, TONAL_SPACES)
+        one_of("fusion", self.fusion, FUSIONS)
+        one_of("guided_attention_norm", self.guided_attention_norm, ("none", "softmax"))
         if self.label_temperature <= 0:
             raise ValueError(f"label_temperature={self.label_temperature} must be positive")
         needs_labels = self.is_multimodal and self.fusion in ("constraint", "sum", "guided")
@@ -148,15 +134,3 @@ class LeMerConfig(PreTrainedConfig):
                 f"'{self.text_label_init}' and tonal_label_init='{self.tonal_label_init}'; "
                 "use fusion='vanilla' or 'score' without them"
             )
-
-
-def _sub_config(value: dict | PreTrainedConfig | None, default_type: str) -> PreTrainedConfig:
-    if isinstance(value, PreTrainedConfig):
-        return value
-    settings = dict(value or {})
-    return AutoConfig.for_model(settings.pop("model_type", default_type), **settings)
-
-
-def _one_of(field: str, value: Any, valid: tuple[str, ...]) -> None:
-    if value not in valid:
-        raise ValueError(f"{field}: '{value}' is not one of {', '.join(valid)}")

@@ -5,7 +5,6 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
-from transformers import AutoModel
 from transformers import initialization as init
 
 from .configuration_le_mer import LeMerConfig
@@ -35,13 +34,7 @@ class LeMerForEmotionClassification(MerPreTrainedModel):
 
     def __init__(self, config: LeMerConfig):
         super().__init__(config)
-        self.text_encoder: Any = None
-        self.speech_encoder: Any = None
-        if "text" in config.modalities:
-            self.text_encoder = self.build_text_encoder(config.text_config)
-        if "speech" in config.modalities:
-            self.speech_encoder = self.build_speech_encoder(config.speech_config)
-            self.guard_padding()
+        self.build_encoders(config)
         if config.has_text_labels:
             self.text_label_embeddings = nn.Parameter(torch.empty(config.num_labels, config.text_config.hidden_size))
         if config.has_tonal_labels:
@@ -83,17 +76,18 @@ class LeMerForEmotionClassification(MerPreTrainedModel):
     @classmethod
     def from_encoders(
         cls,
-        text: str | os.PathLike | None = None,
-        speech: str | os.PathLike | None = None,
+        text: Any = None,
+        speech: Any = None,
         labels: list[str] | None = None,
         label_store: LabelEmbeddingStore | None = None,
         **config_kwargs: Any,
     ) -> "LeMerForEmotionClassification":
-        """Builds LE-MER around pretrained encoders, by name on the Hub or from local folders.
+        """Builds LE-MER around pretrained encoders: names on the Hub, local folders, or loaded models.
 
         Args:
-            text: Checkpoint of the text encoder; leave out for a speech-only model.
-            speech: Checkpoint of the speech encoder; leave out for a text-only model.
+            text: The text encoder; leave out for a speech-only model.
+            speech: The speech encoder; leave out for a text-only model. `tonal_space="contrastive"` needs a checkpoint
+                of wav2vec 2.0's pretraining, by name.
             labels: Class names in the order of the logits; the store's if left out.
             label_store: Initial label embeddings, see `set_label_embeddings`.
             **config_kwargs: Fields of `LeMerConfig`.
@@ -101,46 +95,18 @@ class LeMerForEmotionClassification(MerPreTrainedModel):
         Raises:
             ValueError: If neither encoder is given, or labels and store disagree.
         """
-        if text is None and speech is None:
-            raise ValueError("from_encoders needs a text checkpoint, a speech checkpoint, or both")
         labels = labels or (label_store.labels if label_store is not None else None)
-        if labels is not None:
-            config_kwargs.update(id2label=dict(enumerate(labels)), label2id={name: i for i, name in enumerate(labels)})
-        text_encoder = AutoModel.from_pretrained(text) if text is not None else None
-        contrastive = (
-            config_kwargs.get("tonal_space") == "contrastive" and config_kwargs.get("tonal_label_init") != "none"
-        )
-        speech_encoder, pretraining = (
-            load_speech_checkpoint(speech, with_quantizer=contrastive) if speech is not None else (None, None)
-        )
-        modalities = [name for name, source in (("text", text), ("speech", speech)) if source is not None]
-        for modality in config_kwargs.setdefault("modalities", modalities):
-            if modality not in modalities:
-                raise ValueError(f"modalities={config_kwargs['modalities']}, but no {modality} checkpoint is given")
-        if pretraining is not None:
+        pretraining: Any = None
+        contrastive = config_kwargs.get("tonal_space") == "contrastive"
+        if contrastive and config_kwargs.get("tonal_label_init") != "none" and speech is not None:
+            speech, pretraining = load_speech_checkpoint(speech, with_quantizer=True)
             config_kwargs["tonal_dim"] = pretraining.project_hid.out_features
-        config = cls.config_class(
-            text_config=text_encoder.config if text_encoder is not None else None,
-            speech_config=speech_encoder.config if speech_encoder is not None else None,
-            **config_kwargs,
-        )
-        model = cls(config)
-        model.load_encoders(text_encoder, speech_encoder)
+        model = super().from_encoders(text=text, speech=speech, labels=labels, **config_kwargs)
         if pretraining is not None:
             model.speech_projection.load_state_dict(pretraining.project_hid.state_dict())
         if label_store is not None:
             model.set_label_embeddings(label_store)
         return model
-
-    def load_encoders(self, text_encoder: nn.Module | None = None, speech_encoder: nn.Module | None = None) -> None:
-        """Copies the weights of pretrained encoders into this model's; a pooling layer that it lacks is left out."""
-        for mine, given in ((self.text_encoder, text_encoder), (self.speech_encoder, speech_encoder)):
-            if given is not None:
-                missing = mine.load_state_dict(given.state_dict(), strict=False).missing_keys
-                if missing:
-                    raise ValueError(
-                        f"{type(given).__name__} lacks weights that {type(mine).__name__} needs: {missing[:5]}"
-                    )
 
     @classmethod
     def from_unimodal(

@@ -1,4 +1,4 @@
-"""What every model of this package shares: text and speech encoders, masks, freezing, independence of padding."""
+"""What every model of this package shares: its encoders, masks, freezing, independence of padding."""
 
 import inspect
 import os
@@ -10,15 +10,24 @@ from transformers import MODEL_MAPPING, AutoModel, AutoModelForPreTraining, PreT
 
 from .mer_layers import FrameMask, MaskedBatchNorm1d, MaskedGroupNorm
 
+RAW_INPUTS = {
+    "text": ("input_ids", "attention_mask", "token_type_ids"),
+    "speech": ("input_values", "input_features", "audio_attention_mask"),
+    "video": ("pixel_values", "video_attention_mask"),
+}
 SPEECH_MODEL_TYPES = ("wav2vec2", "wav2vec2-conformer", "wav2vec2-bert", "hubert", "wavlm", "data2vec-audio")
 
 
 class MerPreTrainedModel(PreTrainedModel):
     """Base of the package's models: builds encoders and runs them so that padding never matters.
 
-    A subclass sets `self.text_encoder` and `self.speech_encoder` (None where the model has no such branch) with
-    `build_text_encoder` and `build_speech_encoder`, and ends its `__init__` with `self.post_init()` and
-    `self.apply_freezing()`.
+    A subclass' `__init__` begins with `self.build_encoders(config)`, which sets `self.text_encoder`,
+    `self.speech_encoder` and `self.video_encoder` (None where the model has no such branch), and ends with
+    `self.post_init()` and `self.apply_freezing()`.
+
+    Attributes:
+        takes_features: Whether `forward` takes the states of frozen encoders, computed beforehand, in the place of
+            tokens, audio and frames (`text_features`, `speech_features`, `video_features`).
     """
 
     base_model_prefix = "mer"
@@ -26,9 +35,23 @@ class MerPreTrainedModel(PreTrainedModel):
     input_modalities = ("audio", "text")
     supports_gradient_checkpointing = True
     accepts_loss_kwargs = False
+    takes_features = False
     _supports_sdpa = True
     _supports_flash_attn = True
     _supports_flex_attn = True
+
+    def build_encoders(self, config: Any) -> None:
+        """Makes the encoders of `config.modalities` with random weights; the others are None."""
+        self.text_encoder: Any = None
+        self.speech_encoder: Any = None
+        self.video_encoder: Any = None
+        if "text" in config.modalities:
+            self.text_encoder = self.build_text_encoder(config.text_config)
+        if "speech" in config.modalities:
+            self.speech_encoder = self.build_speech_encoder(config.speech_config)
+            self.guard_padding()
+        if "video" in config.modalities:
+            self.video_encoder = self.build_video_encoder(config.video_config)
 
     def build_text_encoder(self, config: PreTrainedConfig) -> PreTrainedModel:
         """Makes the text encoder with random weights, without a pooling layer that nothing would use."""
@@ -49,6 +72,75 @@ class MerPreTrainedModel(PreTrainedModel):
                 f"speech encoder '{config.model_type}': add_adapter=True is not supported; set add_adapter=False"
             )
         return AutoModel.from_config(_supported_attention(config), dtype=torch.get_default_dtype())
+
+    def build_video_encoder(self, config: PreTrainedConfig) -> PreTrainedModel:
+        """Makes the encoder of single frames with random weights: any image model that pools, or one of timm."""
+        return AutoModel.from_config(_supported_attention(config), dtype=torch.get_default_dtype())
+
+    @classmethod
+    def from_encoders(
+        cls,
+        text: Any = None,
+        speech: Any = None,
+        video: Any = None,
+        labels: list[str] | None = None,
+        **config_kwargs: Any,
+    ) -> Any:
+        """Builds the model around pretrained encoders: names on the Hub, local folders, or loaded models.
+
+        Args:
+            text: Checkpoint of the text encoder; leave out for a model without text.
+            speech: Checkpoint of the speech encoder.
+            video: Checkpoint of the encoder of video frames.
+            labels: Class names in the order of the logits.
+            **config_kwargs: Fields of the model's configuration; `modalities` are those of the given checkpoints if
+                left out.
+
+        Raises:
+            ValueError: If no encoder is given, or one is missing for `modalities`.
+        """
+        sources = {"text": text, "speech": speech, "video": video}
+        modalities = [name for name in cls.config_class.known_modalities if sources[name] is not None]
+        if not modalities:
+            raise ValueError(f"from_encoders needs a checkpoint for {' or '.join(cls.config_class.known_modalities)}")
+        for modality in config_kwargs.setdefault("modalities", modalities):
+            if modality not in modalities:
+                raise ValueError(f"modalities={config_kwargs['modalities']}, but no {modality} checkpoint is given")
+        if labels is not None:
+            config_kwargs.update(id2label=dict(enumerate(labels)), label2id={name: i for i, name in enumerate(labels)})
+        encoders = {
+            name: source if isinstance(source, nn.Module) else AutoModel.from_pretrained(source)
+            for name, source in sources.items()
+            if name in config_kwargs["modalities"]
+        }
+        configs = {f"{name}_config": encoder.config for name, encoder in encoders.items()}
+        model = cls(cls.config_class(**configs, **config_kwargs))
+        model.load_encoders(**{f"{name}_encoder": encoder for name, encoder in encoders.items()})
+        return model
+
+    def load_encoders(
+        self,
+        text_encoder: nn.Module | None = None,
+        speech_encoder: nn.Module | None = None,
+        video_encoder: nn.Module | None = None,
+    ) -> None:
+        """Copies the weights of pretrained encoders into this model's; a pooling layer that it lacks is left out.
+
+        Raises:
+            ValueError: If a weight that this model needs is not there.
+        """
+        pairs = (
+            (self.text_encoder, text_encoder),
+            (self.speech_encoder, speech_encoder),
+            (self.video_encoder, video_encoder),
+        )
+        for mine, given in pairs:
+            if given is not None:
+                missing = mine.load_state_dict(given.state_dict(), strict=False).missing_keys
+                if missing:
+                    raise ValueError(
+                        f"{type(given).__name__} lacks weights that {type(mine).__name__} needs: {missing[:5]}"
+                    )
 
     def guard_padding(self) -> None:
         """Makes the speech encoder blind to padding: its norms and convolutions see real frames only."""
@@ -115,6 +207,92 @@ class MerPreTrainedModel(PreTrainedModel):
         self._forget_frames()
         return hidden, mask
 
+    def encode_video(self, pixel_values: Tensor, video_attention_mask: Tensor | None) -> tuple[Tensor, Tensor]:
+        """Runs the encoder of video frames over the real frames, each by itself.
+
+        Args:
+            pixel_values: Shape `(B, F, 3, H, W)`.
+            video_attention_mask: 1 for real frames; a row of zeros is an utterance without video. Shape `(B, F)`.
+
+        Returns:
+            pooled: The encoder's pooled features, 0 at padding. Shape `(B, F, D_v)`.
+            mask: True for real frames. Shape `(B, F)`.
+        """
+        size, frames = pixel_values.shape[:2]
+        mask = (
+            torch.ones(size, frames, dtype=torch.bool, device=pixel_values.device)
+            if video_attention_mask is None
+            else video_attention_mask.bool()
+        )
+        chosen = mask if mask.any() else _never_empty(mask)  # the encoder needs at least one frame
+        output = self.video_encoder(pixel_values=pixel_values[chosen])  # (N, 3, H, W), N real frames
+        pooled = getattr(output, "pooler_output", None)
+        if pooled is None:  # an encoder without pooling: the mean over its positions
+            states = output.last_hidden_state
+            pooled = states.flatten(2).mean(dim=2) if states.dim() == 4 else states.mean(dim=1)
+        states = pooled.new_zeros(size, frames, pooled.shape[-1])  # (B, F, D_v)
+        states[chosen] = pooled.flatten(1)
+        return states * mask.unsqueeze(-1), mask
+
+    def encode_inputs(self, **inputs: Any) -> dict[str, tuple[Tensor, Tensor]]:
+        """States and mask of every modality that the model has and the inputs hold.
+
+        Args:
+            **inputs: Of `forward`: raw ones, or the states of a frozen encoder (`text_features (B, T, D)`,
+                `speech_features (B, S, D)`, `video_features (B, F, D)`) with a mask at their resolution.
+
+        Raises:
+            ValueError: If there is none.
+        """
+        audio = inputs.get("input_values") if inputs.get("input_values") is not None else inputs.get("input_features")
+        raw = {
+            "text": (inputs.get("input_ids"), inputs.get("attention_mask"), inputs.get("token_type_ids")),
+            "speech": (audio, inputs.get("audio_attention_mask")),
+            "video": (inputs.get("pixel_values"), inputs.get("video_attention_mask")),
+        }
+        encoded = {}
+        for modality in self.config.modalities:
+            features, arguments = inputs.get(f"{modality}_features"), raw[modality]
+            if features is not None:
+                mask = arguments[1]
+                mask = features.new_ones(features.shape[:2]) if mask is None else mask
+                encoded[modality] = (features.to(self.dtype), mask.bool())
+            elif arguments[0] is not None:
+                encoded[modality] = getattr(self, f"encode_{modality}")(*arguments)
+        if not encoded:
+            raise ValueError(
+                f"the model needs {' or '.join(self.config.modalities)}, but was given no input that it can use"
+            )
+        return encoded
+
+    @property
+    def cacheable_modalities(self) -> list[str]:
+        """Modalities whose encoder never changes, so that its states can be computed once and handed to `forward`."""
+        if not self.takes_features:
+            return []
+        return [name for name in self.config.modalities if f"{name}_encoder" in self.config.freeze]
+
+    @torch.no_grad()
+    def precompute(self, modality: str, **inputs: Any) -> tuple[Tensor, Tensor]:
+        """States of a frozen encoder, to be handed to `forward` as `<modality>_features`.
+
+        Args:
+            modality: One of `cacheable_modalities`.
+            **inputs: Raw inputs of `forward`.
+
+        Returns:
+            states: Shape `(B, L, D)`.
+            mask: True at real positions. Shape `(B, L)`.
+
+        Raises:
+            ValueError: If the modality's encoder is trained.
+        """
+        if modality not in self.cacheable_modalities:
+            known = ", ".join(self.cacheable_modalities) or "no modality"
+            raise ValueError(f"{modality}: only states of {known} can be computed beforehand (frozen encoders)")
+        chosen = {name: inputs[name] for name in RAW_INPUTS[modality] if name in inputs}
+        return self.encode_inputs(**chosen)[modality]
+
     def conv_features(self, input_values: Tensor, audio_attention_mask: Tensor | None) -> tuple[Tensor, Tensor]:
         """The normalised output of wav2vec 2.0's convolutions, which its quantizer makes discrete.
 
@@ -175,7 +353,7 @@ class MerPreTrainedModel(PreTrainedModel):
         modules: list[nn.Module] = []
         for part in self.config.freeze:
             name, _, count = part.partition(":")
-            encoder = self.text_encoder if name.startswith("text") else self.speech_encoder
+            encoder = getattr(self, f"{name.partition('_')[0]}_encoder", None)
             if name == "label_embeddings":
                 continue
             if encoder is None:

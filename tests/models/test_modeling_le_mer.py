@@ -158,7 +158,7 @@ class TestSystems:
             ({"tonal_space": "cosine"}, r"tonal_space: 'cosine' .*hidden, contrastive"),
             ({"guided_attention_norm": "l2"}, r"guided_attention_norm: 'l2' .*none, softmax"),
             ({"modalities": ["video"]}, r"modalities: 'video' .*text, speech"),
-            ({"modalities": []}, r"must name one or both"),
+            ({"modalities": []}, r"must name one or more"),
             ({"modalities": ["text", "text"]}, r"each once"),
             ({"loss_weights": {"contrast": 1.0}}, r"loss_weights: 'contrast' .*classification, constraint"),
             ({"freeze": ["decoder"]}, r"freeze: 'decoder' .*text_encoder"),
@@ -473,7 +473,7 @@ class TestFromEncoders:
         model = LeMerForEmotionClassification.from_encoders(text=encoder_folders("bert")[0], labels=LABELS)
         assert model.config.modalities == ["text"]
         assert model.speech_encoder is None
-        with pytest.raises(ValueError, match="text checkpoint, a speech checkpoint, or both"):
+        with pytest.raises(ValueError, match="a checkpoint for text or speech"):
             LeMerForEmotionClassification.from_encoders(labels=LABELS)
         with pytest.raises(ValueError, match=r"modalities.*no speech checkpoint"):
             LeMerForEmotionClassification.from_encoders(

@@ -1,0 +1,106 @@
+"""What the configurations of the package's models share: encoders, modalities, losses and frozen parts."""
+
+from typing import Any, ClassVar
+
+from transformers import AutoConfig, PreTrainedConfig
+
+MODALITIES = ("text", "speech", "video")
+ENCODER_TYPES = {"text": "bert", "speech": "wav2vec2", "video": "efficientnet"}
+FREEZABLE_PARTS = ("text_encoder", "text_embeddings", "speech_encoder", "speech_feature_encoder", "video_encoder")
+FREEZABLE_LAYERS = ("text_layers", "speech_layers")
+
+
+class MerConfig(PreTrainedConfig):
+    """Base of the package's configurations.
+
+    A subclass says which modalities its model can have, which losses it returns and what else can be frozen, and ends
+    its `__init__` with `super().__init__(...)`.
+
+    Args:
+        text_config: Configuration of the text encoder (a dictionary or an object); None without that modality.
+        speech_config: Configuration of the speech encoder; None without that modality.
+        video_config: Configuration of the encoder of video frames; None without that modality.
+        modalities: Of `known_modalities`, each once.
+        loss_weights: Weights that differ from `known_losses`, by the names of the losses.
+        freeze: Parts that are not trained.
+        initializer_range: Standard deviation of the initial values of new layers.
+    """
+
+    sub_configs = {  # noqa: RUF012 - as transformers reads it
+        "text_config": AutoConfig,
+        "speech_config": AutoConfig,
+        "video_config": AutoConfig,
+    }
+    keys_to_ignore_at_inference = ["losses", "embeddings", "modality_embeddings"]  # noqa: RUF012
+    known_modalities: ClassVar[tuple[str, ...]] = ("text", "speech")
+    known_losses: ClassVar[dict[str, float]] = {"classification": 1.0}
+    known_parts: ClassVar[tuple[str, ...]] = ()
+
+    def __init__(
+        self,
+        text_config: dict | PreTrainedConfig | None = None,
+        speech_config: dict | PreTrainedConfig | None = None,
+        video_config: dict | PreTrainedConfig | None = None,
+        modalities: list[str] | None = None,
+        loss_weights: dict[str, float] | None = None,
+        freeze: list[str] | None = None,
+        initializer_range: float = 0.02,
+        **kwargs: Any,
+    ):
+        self.modalities = list(modalities) if modalities is not None else list(self.known_modalities)
+        self._check_modalities()
+        self.text_config: Any = self._encoder_config("text", text_config)
+        self.speech_config: Any = self._encoder_config("speech", speech_config)
+        self.video_config: Any = self._encoder_config("video", video_config)
+        self.loss_weights = {**self.known_losses, **(loss_weights or {})}
+        self.freeze = list(freeze or [])
+        self.initializer_range = initializer_range
+        for name in self.loss_weights:
+            one_of("loss_weights", name, tuple(self.known_losses))
+        self._check_freeze()
+        if not type(self).__module__.startswith("transformers_modules."):
+            kwargs.pop("custom_pipelines", None)  # the installed package has registered its own, which needs no trust
+        super().__init__(**kwargs)
+
+    @property
+    def is_multimodal(self) -> bool:
+        """Whether the model has more than one modality."""
+        return len(self.modalities) > 1
+
+    def encoder_config(self, modality: str) -> Any:
+        """Configuration of a modality's encoder, None if the model lacks it."""
+        return getattr(self, f"{modality}_config")
+
+    def _encoder_config(self, modality: str, value: dict | PreTrainedConfig | None) -> PreTrainedConfig | None:
+        if modality not in self.modalities:
+            return None
+        if isinstance(value, PreTrainedConfig):
+            return value
+        settings = dict(value or {})
+        return AutoConfig.for_model(settings.pop("model_type", ENCODER_TYPES[modality]), **settings)
+
+    def _check_modalities(self) -> None:
+        for modality in self.modalities:
+            one_of("modalities", modality, self.known_modalities)
+        if not self.modalities or len(set(self.modalities)) != len(self.modalities):
+            raise ValueError(
+                f"modalities={self.modalities} must name one or more of {', '.join(self.known_modalities)}, each once"
+            )
+
+    def _check_freeze(self) -> None:
+        parts = [part for part in FREEZABLE_PARTS if part.split("_")[0] in self.known_modalities]
+        valid = (*parts, *self.known_parts)
+        for part in self.freeze:
+            name, _, count = part.partition(":")
+            if not (name in FREEZABLE_LAYERS and count.isdecimal()):
+                one_of("freeze", part, (*valid, *(f"{layers}:N" for layers in FREEZABLE_LAYERS)))
+
+
+def one_of(field: str, value: Any, valid: tuple[str, ...]) -> None:
+    """Refuses a value that is not among the valid ones.
+
+    Raises:
+        ValueError: Names field, value and the valid values.
+    """
+    if value not in valid:
+        raise ValueError(f"{field}: '{value}' is not one of {', '.join(valid)}")
