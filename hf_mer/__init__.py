@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from hf_mer.data.generated import GeneratedCorpusConfig, generate_corpus
     from hf_mer.data.iemocap import load_iemocap
     from hf_mer.data.manifest import load_corpus
+    from hf_mer.data.meld import load_meld
     from hf_mer.data.prepare import prepare
     from hf_mer.data.protocols import make_folds
     from hf_mer.data.registry import register_datasets
@@ -37,6 +38,7 @@ _PUBLIC_NAMES = {
     "generate_corpus": "hf_mer.data.generated",
     "load_corpus": "hf_mer.data.manifest",
     "load_iemocap": "hf_mer.data.iemocap",
+    "load_meld": "hf_mer.data.meld",
     "make_folds": "hf_mer.data.protocols",
     "prepare": "hf_mer.data.prepare",
     "register_datasets": "hf_mer.data.registry",
@@ -60,6 +62,7 @@ __all__ = [
     "generate_corpus",
     "load_corpus",
     "load_iemocap",
+    "load_meld",
     "make_folds",
     "prepare",
     "register_datasets",

@@ -1,4 +1,4 @@
-"""Corpora as `datasets.Dataset`: IEMOCAP, people's own, folds, and the checks that come before training.
+"""Corpora as `datasets.Dataset`: IEMOCAP, MELD, people's own, folds, and the checks that come before training.
 
 Names are resolved on first use (PEP 562), so that importing this package costs nothing.
 """
@@ -9,6 +9,7 @@ from typing import Any
 _EXPORTS = {
     "hf_mer.data.schema": ("CorpusError", "corpus_features"),
     "hf_mer.data.iemocap": ("IemocapBuilder", "compare_counts", "load_iemocap"),
+    "hf_mer.data.meld": ("MeldBuilder", "load_meld"),
     "hf_mer.data.manifest": ("load_corpus",),
     "hf_mer.data.checks": ("check_audio", "check_labels", "check_text"),
     "hf_mer.data.protocols": (

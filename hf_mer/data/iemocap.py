@@ -5,8 +5,6 @@ signed licence; nothing is downloaded, and recordings are referenced by path, ne
 """
 
 import dataclasses
-import hashlib
-import logging
 import os
 from collections.abc import Iterator
 from pathlib import Path
@@ -27,7 +25,7 @@ from datasets.builder import Key
 
 from hf_mer.data.iemocap_counts import TASKS, compare_counts
 from hf_mer.data.iemocap_files import Dialogue, corpus_files, find_release, read_release, speaker_of
-from hf_mer.data.protocols import find_fold, make_folds, select_fold
+from hf_mer.data.loading import build, check_options, hash_code, hash_files, report_counts, rows_or_folds
 from hf_mer.data.schema import (
     CorpusError,
     corpus_features,
@@ -38,10 +36,6 @@ from hf_mer.data.schema import (
 )
 
 __all__ = ["TASKS", "IemocapBuilder", "IemocapConfig", "compare_counts", "load_iemocap"]
-
-logger = logging.getLogger(__name__)
-
-GENERATED_MARK = "generated.json"
 
 
 def load_iemocap(
@@ -84,12 +78,7 @@ def load_iemocap(
         CorpusError: With every file that is missing or odd; or counts that differ, if `strict`.
         ValueError: If an option is not known.
     """
-    if task not in TASKS:
-        raise ValueError(f"task {task!r} is not one of {', '.join(TASKS)}")
-    if check_counts not in ("auto", "strict", "off"):
-        raise ValueError(f"check_counts is {check_counts!r}; it must be 'auto', 'strict' or 'off'")
-    if protocol is None and (fold is not None or validation is not None):
-        raise ValueError("`fold` and `validation` need a `protocol`")
+    check_options(task, TASKS, check_counts, protocol, fold=fold, validation=validation)
     root = find_release(data_dir)
     builder = IemocapBuilder(
         cache_dir=os.fspath(cache_dir) if cache_dir is not None else None,
@@ -98,41 +87,10 @@ def load_iemocap(
         max_history=max_history,
         keep_tags=keep_tags,
     )
-    try:
-        builder.download_and_prepare()
-    except Exception as error:
-        # `datasets` wraps what goes wrong while rows are made
-        if isinstance(error.__cause__, CorpusError):
-            raise error.__cause__ from None
-        raise
-    rows = builder.as_dataset(split="train")
-    _check_counts(rows, task, root, check_counts)
-    if protocol is None:
-        return rows
-    folds = make_folds(rows, protocol, validation=validation)
-    if fold is not None:
-        return select_fold(rows, find_fold(folds, fold))
-    return [select_fold(rows, one) for one in folds]
-
-
-def _check_counts(rows: Dataset, task: str, root: Path, mode: str) -> None:
-    if mode == "off":
-        return
-    if mode == "auto" and (root / GENERATED_MARK).is_file():
-        logger.info("%s is a generated corpus; its counts are not compared with the published ones", root)
-        return
-    differences = compare_counts(rows, task)
-    if not differences:
-        logger.info("%s: all counts are the published ones", root)
-        return
-    error = CorpusError.from_problems(
-        f"{root} differs from the published counts of the {task} task",
-        differences,
-        hint="Is the release complete? check_counts='off' accepts it as it is",
-    )
-    if mode == "strict":
-        raise error
-    logger.warning("%s", error)
+    rows = build(builder)
+    if check_counts != "off":
+        report_counts(compare_counts(rows, task), task, root, check_counts)
+    return rows_or_folds(rows, protocol, fold, validation)
 
 
 @dataclasses.dataclass
@@ -228,16 +186,9 @@ def _dialogue_records(
 
 def tree_fingerprint(root: Path) -> str:
     """A hash of names, sizes and times of change of every file that the loader uses."""
-    digest = hashlib.sha256()
-    for path in corpus_files(root):
-        state = path.stat()
-        digest.update(f"{path.relative_to(root)}\0{state.st_size}\0{state.st_mtime_ns}\n".encode())
-    return digest.hexdigest()
+    return hash_files(root, corpus_files(root))
 
 
 def code_hash() -> str:
     """A hash of the code that makes the rows; cached rows of another version are not taken for today's."""
-    digest = hashlib.sha256()
-    for name in ("iemocap.py", "iemocap_counts.py", "iemocap_files.py", "schema.py"):
-        digest.update((Path(__file__).parent / name).read_bytes())
-    return digest.hexdigest()
+    return hash_code("iemocap.py", "iemocap_counts.py", "iemocap_files.py")

@@ -1,4 +1,4 @@
-"""`load_dataset("iemocap", data_dir=...)`, for those who ask for it.
+"""`load_dataset("iemocap", data_dir=...)` and the same for MELD, for those who ask for it.
 
 `datasets` no longer runs loading scripts and has no entry points; the table of its packaged builders is the one place
 where a name can be added. Nothing happens on import: `register_datasets()` is the explicit opt-in.
@@ -6,11 +6,11 @@ where a name can be added. Nothing happens on import: `register_datasets()` is t
 
 import logging
 
-from hf_mer.data.iemocap import IemocapBuilder, code_hash
+from hf_mer.data import iemocap, meld
 
 logger = logging.getLogger(__name__)
 
-BUILDERS = {"iemocap": (IemocapBuilder.__module__, code_hash)}
+BUILDERS = {"iemocap": (iemocap.__name__, iemocap.code_hash), "meld": (meld.__name__, meld.code_hash)}
 
 
 def register_datasets() -> list[str]:
@@ -22,7 +22,7 @@ def register_datasets() -> list[str]:
     Example:
         >>> from datasets import load_dataset
         >>> register_datasets()
-        ['iemocap']
+        ['iemocap', 'meld']
         >>> rows = load_dataset("iemocap", "4class", data_dir="IEMOCAP_full_release", split="train")  # doctest: +SKIP
 
     Returns:
@@ -35,11 +35,11 @@ def register_datasets() -> list[str]:
         from datasets.packaged_modules import _PACKAGED_DATASETS_MODULES as table
     except ImportError as error:
         raise RuntimeError(
-            "this version of datasets has no table of packaged builders; use hf_mer's load_iemocap instead"
+            "this version of datasets has no table of packaged builders; use load_iemocap or load_meld instead"
         ) from error
     for name, (module, make_hash) in BUILDERS.items():
         taken = table.get(name)
         if taken is not None and taken[0] != module:
-            raise RuntimeError(f"datasets has a builder {name!r} already ({taken[0]}); use load_iemocap instead")
+            raise RuntimeError(f"datasets has a builder {name!r} already ({taken[0]}); use load_{name} instead")
         table[name] = (module, make_hash())
     return list(BUILDERS)

@@ -8,6 +8,8 @@ from datasets.packaged_modules import _PACKAGED_DATASETS_MODULES
 from hf_mer.data.iemocap import load_iemocap
 from hf_mer.data.registry import register_datasets
 
+NAMES = ["iemocap", "meld"]
+
 
 @pytest.fixture
 def release(tmp_path):
@@ -28,14 +30,15 @@ def release(tmp_path):
 
 @pytest.fixture
 def registered(monkeypatch):
-    monkeypatch.delitem(_PACKAGED_DATASETS_MODULES, "iemocap", raising=False)
-    assert "iemocap" not in _PACKAGED_DATASETS_MODULES
+    for name in NAMES:
+        monkeypatch.delitem(_PACKAGED_DATASETS_MODULES, name, raising=False)
     yield register_datasets()
-    _PACKAGED_DATASETS_MODULES.pop("iemocap", None)
+    for name in NAMES:
+        _PACKAGED_DATASETS_MODULES.pop(name, None)
 
 
 def test_load_dataset_by_name(release, registered, tmp_path):
-    assert registered == ["iemocap"]
+    assert registered == NAMES
     options = {"data_dir": str(release), "cache_dir": str(tmp_path / "cache")}
     four = datasets.load_dataset("iemocap", "4class", **options)
     six = datasets.load_dataset("iemocap", "6class", max_history=0, **options)
@@ -63,7 +66,7 @@ def test_a_changed_tree_is_noticed(release, registered, tmp_path):
 
 
 def test_registering_twice_is_fine_and_never_replaces(registered, monkeypatch):
-    assert register_datasets() == ["iemocap"]
+    assert register_datasets() == NAMES
     monkeypatch.setitem(_PACKAGED_DATASETS_MODULES, "iemocap", ("somebody.elses", "hash"))
     with pytest.raises(RuntimeError, match=r"somebody\.elses"):
         register_datasets()
