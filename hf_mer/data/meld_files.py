@@ -210,7 +210,7 @@ def probe_clip(path: Path) -> ClipHeader:
                 seconds = float(stream.duration * stream.time_base)
             return ClipHeader(seconds, bool(sound), bool(picture))
     except (av.FFmpegError, OSError, ValueError) as error:
-        return ClipHeader(None, problem=f"cannot be opened ({error})")
+        return ClipHeader(None, problem=f"cannot be opened ({getattr(error, 'strerror', None) or error})")
 
 
 def _utterance(line: dict[str, str], split: str, where: str, problems: list[str]) -> Utterance | None:

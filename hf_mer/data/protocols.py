@@ -12,6 +12,7 @@ import numpy as np
 from datasets import Dataset
 
 from hf_mer.data.folds import Fold, check_folds, find_fold, repeated_texts, select_fold, split_hash
+from hf_mer.data.main_speakers import main_speaker_folds
 from hf_mer.data.schema import CorpusError, column
 
 __all__ = [
@@ -31,6 +32,7 @@ DEFAULT_VALIDATION = {
     "fixed_session": "session",
     "groups": "group",
     "official": "official",
+    "leave_one_main_speaker_out": "main_speaker",
 }
 PROTOCOLS = tuple(DEFAULT_VALIDATION)
 _SPLIT_NAMES = {
@@ -55,6 +57,7 @@ def make_folds(
     groups: Sequence[Sequence[Any]] | None = None,
     num_groups: int | None = None,
     test_session: str | None = None,
+    num_main_speakers: int = 6,
     seed: int = 0,
 ) -> list[Fold]:
     """Cuts a corpus into folds.
@@ -62,18 +65,23 @@ def make_folds(
     Args:
         rows: Rows of the schema.
         protocol: `leave_one_session_out`, `leave_one_speaker_out`, `fixed_session` (one fold), `groups` (one fold per
-            group of any column) or `official` (one fold from the `split` column).
+            group of any column), `official` (one fold from the `split` column), or `leave_one_main_speaker_out` (one
+            fold per main speaker of a series, everybody else in training; the speaker-independent protocol of MELD,
+            whose dialogues are not kept apart: what a held-out speaker said may be read in the history of a training
+            row, without its label and without its sound).
         validation: Which rows select the epoch; none of them is a training row or shares a speaker with one.
             `session`: the session after the tested one, round the end (for `fixed_session`: the one before).
-            `other_speaker`: the other speakers of the tested speaker's session. `group`: the group after the tested
-            one. `speakers:N`: N speakers drawn from the training rows. `official`: the official validation split.
-            `none`. Default: `session` for the protocols of sessions, `other_speaker` for `leave_one_speaker_out`,
+            `other_speaker`: the other speakers of the tested speaker's session. `main_speaker`: the main speaker
+            after the tested one. `group`: the group after the tested one. `speakers:N`: N speakers drawn from the
+            training rows. `official`: the official validation split. `none`. Default: `session` for the protocols of
+            sessions, `other_speaker` for `leave_one_speaker_out`, `main_speaker` for `leave_one_main_speaker_out`,
             `group` for `groups`, `official` for `official`.
         group_column: Column of the protocol `groups`.
         groups: Lists of values of that column, one list per group; each value exactly once.
         num_groups: Instead of `groups`: the sorted values in so many contiguous groups, 24 speakers in 6 groups of 4
             for example. With neither, every value is a group.
         test_session: Session that `fixed_session` tests; the last one if not given.
+        num_main_speakers: How many speakers are main ones, those with most rows; MELD has six.
         seed: For `speakers:N`.
 
     Returns:
@@ -88,6 +96,13 @@ def make_folds(
     validation = validation or DEFAULT_VALIDATION[protocol]
     if protocol == "official":
         folds = [_official(rows, validation)]
+    elif protocol == "leave_one_main_speaker_out":
+        if validation not in ("main_speaker", "none"):
+            raise ValueError(
+                f"validation {validation!r} does not go with protocol {protocol!r}; choices: main_speaker, none"
+            )
+        speakers = _require_values(rows, "speaker", f"protocol {protocol!r}")
+        folds = main_speaker_folds(speakers, num_main_speakers, validation)
     else:
         unit_column, units = _units(rows, protocol, group_column, groups, num_groups)
         folds = _held_out_folds(rows, protocol, validation, unit_column, units, test_session)
