@@ -15,6 +15,7 @@ EXAMPLES = """examples:
   hf-mer predict runs/le_mer/Ses05/model --text "Leave me alone" --history "What happened?"
   hf-mer labels runs/le_mer/Ses05/model
   hf-mer prepare iemocap /data/IEMOCAP_full_release prepared --task 4class
+  hf-mer prepare meld /data/MELD.Raw prepared --task sentiment
   hf-mer prepare manifest corpus.csv prepared --columns '{"audio": "file", "label": "emotion"}'
   hf-mer generate corpus --num-utterances 1500
 """
@@ -68,10 +69,10 @@ def _parser() -> argparse.ArgumentParser:
     labels.set_defaults(run=_labels)
 
     prepare = commands.add_parser("prepare", help="check a corpus and write a folder that load_dataset reads")
-    prepare.add_argument("kind", choices=("iemocap", "manifest"), help="what the source is")
+    prepare.add_argument("kind", choices=("iemocap", "meld", "manifest"), help="what the source is")
     prepare.add_argument("source", help="root of the release, or a CSV, JSON-lines file or audio folder")
     prepare.add_argument("out", type=Path, help="folder to write")
-    prepare.add_argument("--task", default="4class", choices=("4class", "6class"), help="classes of IEMOCAP")
+    prepare.add_argument("--task", help="classes of IEMOCAP (4class, 6class) or MELD (emotion, sentiment)")
     prepare.add_argument("--columns", type=json.loads, default=None, help="names of a manifest's columns, as JSON")
     prepare.add_argument("--skip-bad", action="store_true", help="leave unusable recordings out instead of stopping")
     prepare.add_argument("--overwrite", action="store_true", help="replace an earlier prepared folder")
@@ -146,21 +147,36 @@ def _prepare(arguments: argparse.Namespace) -> None:
     from hf_mer.data.checks import check_audio, check_text
     from hf_mer.data.iemocap import load_iemocap
     from hf_mer.data.manifest import load_corpus
+    from hf_mer.data.meld import load_meld
     from hf_mer.data.prepare import prepare
     from hf_mer.data.schema import column
 
     rows: Any
+    task = {"task": arguments.task} if arguments.task else {}
     if arguments.kind == "iemocap":
-        rows = load_iemocap(arguments.source, arguments.task)
+        rows = load_iemocap(arguments.source, **task)
+    elif arguments.kind == "meld":
+        rows = load_meld(arguments.source, **task, on_bad_clip="skip" if arguments.skip_bad else "keep")
     else:
         rows = load_corpus(arguments.source, columns=arguments.columns)
     if any(audio is not None for audio in column(rows, "audio")):
         rows = check_audio(rows, on_bad="skip" if arguments.skip_bad else "raise")
     check_text(rows)
-    path = prepare(rows, arguments.out, overwrite=arguments.overwrite)
+    parts = _official_splits(rows) if arguments.kind == "meld" else rows
+    path = prepare(parts, arguments.out, overwrite=arguments.overwrite)
     counts = {name: column(rows, "label").count(index) for index, name in enumerate(rows.features["label"].names)}
     print(f"{len(rows)} utterances in {path}: {', '.join(f'{name} {count}' for name, count in counts.items())}")
     print(f'read it with load_dataset("{path}")')
+
+
+def _official_splits(rows: Any) -> dict[str, Any]:
+    """Rows by the name that `datasets` has for their split."""
+    from hf_mer.data.schema import column
+
+    splits = column(rows, "split")
+    names = {"train": "train", "dev": "validation", "test": "test"}
+    chosen = {name: [i for i, split in enumerate(splits) if split == own] for own, name in names.items()}
+    return {name: rows.select(indices) for name, indices in chosen.items() if indices}
 
 
 def _generate(arguments: argparse.Namespace) -> None:

@@ -98,6 +98,21 @@ def test_prepare_writes_what_load_dataset_reads(write_wav, capsys, tmp_path):
     assert rows["text"][:] == ["sentence 0", "sentence 1", "sentence 2"]
 
 
+def test_prepare_meld_keeps_the_official_splits(capsys, tmp_path):
+    header = "Utterance,Speaker,Emotion,Sentiment,Dialogue_ID,Utterance_ID,Season,Episode,StartTime,EndTime"
+    for split, said in (("train", "Hello."), ("dev", "Hm."), ("test", "Bye.")):
+        line = f'{said},Ross,joy,positive,0,0,1,1,"00:00:01,000","00:00:02,000"'
+        (tmp_path / f"{split}_sent_emo.csv").write_text(f"{header}\r\n{line}\r\n")
+    assert main(["prepare", "meld", str(tmp_path), str(tmp_path / "out"), "--task", "sentiment"]) == 0
+    assert "3 utterances" in capsys.readouterr().out
+    splits = load_dataset(str(tmp_path / "out"), cache_dir=str(tmp_path / "cache"))
+    assert {name: rows["text"][:] for name, rows in splits.items()} == {
+        **{"train": ["Hello."], "validation": ["Hm."], "test": ["Bye."]}
+    }
+    assert main(["prepare", "meld", str(tmp_path), str(tmp_path / "out"), "--task", "4class"]) == 1
+    assert "task '4class' is not one of emotion, sentiment" in capsys.readouterr().err
+
+
 def test_generate_prints_the_ceilings(capsys, tmp_path):
     assert main(["generate", str(tmp_path / "corpus"), "--num-utterances", "20"]) == 0
     assert "ceiling" in capsys.readouterr().out
