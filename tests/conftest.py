@@ -100,3 +100,17 @@ def tiny_checkpoint(tmp_path):
         return save_tiny_checkpoint(tmp_path / name, speech_type, with_store, **config)
 
     return make
+
+
+@pytest.fixture
+def write_video(tmp_path):
+    """`write_video("a.mp4", seconds=2.0, sound=True)`: a clip whose frame i has brightness `20 + 5 i`, its path."""
+    from media_files import write_clip
+
+    def write(name: str = "clip.mp4", **settings):
+        path = tmp_path / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        write_clip(path, **settings)
+        return str(path)
+
+    return write
