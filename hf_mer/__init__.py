@@ -1,8 +1,8 @@
 """Multimodal emotion recognition from speech and text, native to the Hugging Face libraries.
 
 The public names load on first use (PEP 562), so that `import hf_mer` costs milliseconds and brings in neither torch
-nor transformers nor datasets. Using any name of `hf_mer.models`, or `import hf_mer.models` itself, registers `le_mer`
-with the Auto classes and with `pipeline` of transformers.
+nor transformers nor datasets. Using any name of `hf_mer.models`, or `import hf_mer.models` itself, registers the
+models with the Auto classes and with `pipeline` of transformers.
 """
 
 from importlib import import_module
@@ -24,6 +24,8 @@ if TYPE_CHECKING:
         LeMerConfig,
         LeMerForEmotionClassification,
         MerProcessor,
+        MgcmaConfig,
+        MgcmaForEmotionClassification,
         MultimodalEmotionRecognitionPipeline,
     )
     from hf_mer.training import MerTrainer, MerTrainingArguments
@@ -33,6 +35,8 @@ _PUBLIC_NAMES = {
     "LeMerConfig": "hf_mer.models",
     "LeMerForEmotionClassification": "hf_mer.models",
     "MerProcessor": "hf_mer.models",
+    "MgcmaConfig": "hf_mer.models",
+    "MgcmaForEmotionClassification": "hf_mer.models",
     "MultimodalEmotionRecognitionPipeline": "hf_mer.models",
     "GeneratedCorpusConfig": "hf_mer.data.generated",
     "generate_corpus": "hf_mer.data.generated",
@@ -57,6 +61,8 @@ __all__ = [
     "MerProcessor",
     "MerTrainer",
     "MerTrainingArguments",
+    "MgcmaConfig",
+    "MgcmaForEmotionClassification",
     "MultimodalEmotionRecognitionPipeline",
     "__version__",
     "generate_corpus",

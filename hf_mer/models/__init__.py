@@ -6,9 +6,11 @@ Importing it registers the package with the Auto classes and the pipeline regist
 from transformers import AutoConfig, AutoModel, AutoModelForAudioClassification, AutoProcessor
 
 from hf_mer.models.configuration_le_mer import LeMerConfig
+from hf_mer.models.configuration_mgcma import MgcmaConfig
 from hf_mer.models.label_store import LabelEmbeddingStore
 from hf_mer.models.mer_outputs import MerOutput
 from hf_mer.models.modeling_le_mer import LeMerForEmotionClassification
+from hf_mer.models.modeling_mgcma import MgcmaForEmotionClassification
 from hf_mer.models.pipeline_mer import PIPELINE_TASK, MultimodalEmotionRecognitionPipeline, register_pipeline
 from hf_mer.models.processing_mer import MerProcessor
 
@@ -19,10 +21,15 @@ __all__ = [
     "LeMerForEmotionClassification",
     "MerOutput",
     "MerProcessor",
+    "MgcmaConfig",
+    "MgcmaForEmotionClassification",
     "MultimodalEmotionRecognitionPipeline",
 ]
 
-for _config, _model in ((LeMerConfig, LeMerForEmotionClassification),):
+for _config, _model in (
+    (LeMerConfig, LeMerForEmotionClassification),
+    (MgcmaConfig, MgcmaForEmotionClassification),
+):
     AutoConfig.register(_config.model_type, _config, exist_ok=True)
     AutoModel.register(_config, _model, exist_ok=True)
     AutoModelForAudioClassification.register(_config, _model, exist_ok=True)

@@ -92,6 +92,29 @@ def attend(queries: Tensor, keys: Tensor, values: Tensor, key_mask: Tensor) -> T
     ).squeeze(1)
 
 
+class MultiHeadAttention(nn.Module):
+    """Multi-head attention through `scaled_dot_product_attention`, 0 for an utterance without any key."""
+
+    def __init__(self, width: int, num_heads: int, dropout: float = 0.0):
+        super().__init__()
+        self.query, self.key, self.value = (nn.Linear(width, width) for _ in range(3))
+        self.output = nn.Linear(width, width)
+        self.num_heads, self.dropout = num_heads, dropout
+
+    def forward(self, queries: Tensor, states: Tensor, mask: Tensor) -> Tensor:
+        """Attends from `queries (B, L, D)` to `states (B, S, D)` where `mask (B, S)` is True. Gives `(B, L, D)`."""
+        heads = [
+            projection(source).unflatten(-1, (self.num_heads, -1)).transpose(1, 2)  # (B, heads, L or S, D / heads)
+            for projection, source in ((self.query, queries), (self.key, states), (self.value, states))
+        ]
+        present = mask.any(dim=1)  # (B,)
+        keys_mask = (mask | ~present[:, None])[:, None, None, :]
+        dropout = self.dropout if self.training else 0.0
+        attended = functional.scaled_dot_product_attention(*heads, attn_mask=keys_mask, dropout_p=dropout)
+        attended = self.output(attended.transpose(1, 2).flatten(2))  # (B, L, D)
+        return attended * present[:, None, None].to(attended.dtype)
+
+
 class FrameMask:
     """Lengths of the batch that is being encoded, shared by the layers of one encoder that must not see padding."""
 

@@ -101,3 +101,55 @@ def _triples_above_hinge(thresholds: Tensor, cosines: Tensor, positive: Tensor, 
     pulled = thresholds.masked_fill(~positive, infinity).sort(dim=1).values
     below = torch.searchsorted(pulled, cosines)  # thresholds under each negative
     return below.masked_fill(~negative, 0) - above.masked_fill(~positive, 0)
+
+
+def wasserstein_distances(
+    means: Tensor, deviations: Tensor, other_means: Tensor, other_deviations: Tensor, reduction: str = "mean"
+) -> Tensor:
+    """Squared 2-Wasserstein distance of every diagonal Gaussian to every other one.
+
+    `W = |mu_1 - mu_2|^2 + |sigma_1 - sigma_2|^2`. It is the Euclidean distance of the joined vectors `[mu, sigma]`,
+    and is computed as such, without a `(N, M, D)` tensor.
+
+    Source: MGCMA, equation 4.
+
+    Args:
+        means: Shape `(N, D)`.
+        deviations: Shape `(N, D)`.
+        other_means: Shape `(M, D)`.
+        other_deviations: Shape `(M, D)`.
+        reduction: `"sum"` over the width as printed, or `"mean"`, whose scale does not grow with D.
+
+    Returns:
+        Shape `(N, M)`, float32.
+    """
+    with torch.autocast(means.device.type, enabled=False):
+        one = torch.cat([means, deviations], dim=-1).float()  # (N, 2D)
+        other = torch.cat([other_means, other_deviations], dim=-1).float()  # (M, 2D)
+        middle = other.mean(dim=0, keepdim=True)  # distances do not change, and cancel less
+        one, other = one - middle, other - middle
+        squares = one.square().sum(-1, keepdim=True) + other.square().sum(-1) - 2 * one @ other.T
+    distances = squares.clamp(min=0)
+    return distances / means.shape[-1] if reduction == "mean" else distances
+
+
+def symmetric_contrastive_loss(similarity: Tensor, temperature: float) -> Tensor:
+    """InfoNCE in both directions over a batch of pairs: pair i's other half against everybody's.
+
+    `L = 1/(2N) sum_i (-log softmax_j(Sim_ij / tau)_i - log softmax_j(Sim_ji / tau)_i)`.
+
+    Source: MGCMA, equations 6 to 8 and 9 to 11.
+
+    Args:
+        similarity: Of every first to every second half; the diagonal holds the pairs. Shape `(N, N)`.
+        temperature: `tau`.
+
+    Returns:
+        Scalar; 0 (with a graph) for fewer than two pairs.
+    """
+    if len(similarity) == 0:
+        return similarity.sum()
+    logits = similarity.float() / temperature
+    targets = torch.arange(len(logits), device=logits.device)
+    rows = torch.nn.functional.cross_entropy(logits, targets)
+    return (rows + torch.nn.functional.cross_entropy(logits.T, targets)) / 2

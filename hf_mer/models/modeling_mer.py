@@ -116,7 +116,7 @@ class MerPreTrainedModel(PreTrainedModel):
         configs = {f"{name}_config": encoder.config for name, encoder in encoders.items()}
         model = cls(cls.config_class(**configs, **config_kwargs))
         model.load_encoders(**{f"{name}_encoder": encoder for name, encoder in encoders.items()})
-        return model
+        return model.eval()  # as `from_pretrained` gives it
 
     def load_encoders(
         self,

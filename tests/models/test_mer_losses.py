@@ -3,7 +3,13 @@ import math
 import pytest
 import torch
 
-from hf_mer.models.mer_losses import attention_constraint_loss, masked_cross_entropy, weighted_total
+from hf_mer.models.mer_losses import (
+    attention_constraint_loss,
+    masked_cross_entropy,
+    symmetric_contrastive_loss,
+    wasserstein_distances,
+    weighted_total,
+)
 
 
 class TestAttentionConstraint:
@@ -62,3 +68,37 @@ class TestWeightedTotal:
     def test_a_loss_without_weight(self):
         with pytest.raises(KeyError, match="constraint"):
             weighted_total({"constraint": torch.tensor(1.0)}, {"classification": 1.0})
+
+
+class TestWassersteinDistances:
+    def test_against_the_formula_pair_by_pair(self):
+        generator = torch.Generator().manual_seed(0)
+        means, others = torch.randn(3, 5, generator=generator), torch.randn(4, 5, generator=generator)
+        spread, other_spread = torch.rand(3, 5, generator=generator), torch.rand(4, 5, generator=generator)
+        found = wasserstein_distances(means, spread, others, other_spread, "sum")
+        for i in range(3):
+            for j in range(4):
+                expected = (means[i] - others[j]).square().sum() + (spread[i] - other_spread[j]).square().sum()
+                assert found[i, j].item() == pytest.approx(expected.item(), rel=1e-5)
+        torch.testing.assert_close(wasserstein_distances(means, spread, others, other_spread), found / 5)
+
+    def test_equal_gaussians_far_from_the_origin(self):
+        means = torch.full((2, 64), 1000.0) + torch.arange(2)[:, None]
+        distances = wasserstein_distances(means, torch.ones(2, 64), means, torch.ones(2, 64))
+        torch.testing.assert_close(distances, torch.tensor([[0.0, 1.0], [1.0, 0.0]]), rtol=0, atol=1e-3)
+
+
+class TestSymmetricContrastiveLoss:
+    def test_by_hand(self):
+        similarity = torch.tensor([[1.0, 0.0], [0.5, 2.0]])
+        rows = math.log(1 + math.exp(-2)) + math.log(1 + math.exp(-3))  # tau 0.5 doubles the differences
+        columns = math.log(1 + math.exp(-1)) + math.log(1 + math.exp(-4))
+        assert symmetric_contrastive_loss(similarity, 0.5).item() == pytest.approx((rows + columns) / 4)
+
+    @pytest.mark.parametrize("pairs", [0, 1])
+    def test_fewer_than_two_pairs(self, pairs):
+        similarity = torch.randn(pairs, pairs, requires_grad=True)
+        loss = symmetric_contrastive_loss(similarity, 0.07)
+        loss.backward()
+        assert loss == 0
+        assert similarity.grad.abs().sum() == 0

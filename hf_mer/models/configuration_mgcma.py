@@ -1,0 +1,116 @@
+"""Configuration of MGCMA (Wang et al., ICASSP 2025, arXiv 2412.20821)."""
+
+from typing import Any, ClassVar
+
+from transformers import PreTrainedConfig
+
+from .configuration_mer import MerConfig, one_of
+
+ALIGNMENT_MODULES = ("distribution", "token", "instance")
+
+
+class MgcmaConfig(MerConfig):
+    r"""Every system of the paper's Tables II and III is a value of `alignment_order`.
+
+    | system | `alignment_order` |
+    |---|---|
+    | S0 (MGCMA) | distribution, token, instance |
+    | S1, S2, S3 | token, instance; distribution, instance; distribution, token |
+    | S4 | (empty) |
+    | S5, S6 | distribution, instance, token; instance, distribution, token |
+    | S7 | instance, token, distribution |
+    | S8, S9 | token, distribution, instance; token, instance, distribution |
+
+    Args:
+        text_config: Configuration of the text encoder, BERT by default.
+        speech_config: Configuration of the speech encoder, wav2vec2 by default.
+        modalities: `["text", "speech"]` (the paper), or one of them: then there is nothing to align, and the model is
+            encoder, pooling and classifier.
+        alignment_order: The chain of alignment modules, any of `distribution` (DAM), `token` (TAM) and `instance`
+            (IAM) in any order.
+        hidden_size: Width D of the chain; the speech encoder's if not given. An encoder of another width gets a
+            projection (the paper's both have 768).
+        num_attention_heads: Heads of every attention layer (12 in the distribution constructor, section III-B; the
+            paper states none for the token-based module).
+        intermediate_size: Width of the feed-forward layers; `4 D` if not given, as in BERT.
+        num_token_blocks: Blocks N of the token-based module, 6.
+        hidden_act: Activation of feed-forward layers and distribution constructor.
+        dropout: Of attention outputs and feed-forward layers; the paper states none, this is BERT's.
+        contrastive_temperature: `tau` of both contrastive losses, 0.07.
+        wasserstein_reduction: Equation 4 averaged (`"mean"`) or summed (`"sum"`, as printed) over the width. The mean
+            keeps `p`, `q` and `tau` in proportion for any D.
+        wasserstein_scale: Where `p` of equation 5 starts; it is learnt and stays positive.
+        wasserstein_bias: Where `q` of equation 5 starts; it is learnt. (InfoNCE does not depend on it.)
+        instance_normalize: Whether the vectors of equations 9 and 10 are normalised; `False` is the paper's text, whose
+            dot products grow with the width.
+        loss_weights: Of `classification`, `distribution` and `instance`, 1 each (equation 12).
+        classifier_dropout: Dropout before the classifier; the paper states none.
+        freeze: Parts that are not trained, of `text_encoder`, `text_embeddings`, `speech_encoder`,
+            `speech_feature_encoder` (the convolutions of wav2vec 2.0), `text_layers:N` and `speech_layers:N`.
+        initializer_range: Standard deviation of the initial values of new layers.
+    """
+
+    model_type = "mgcma"
+    known_losses: ClassVar[dict[str, float]] = {"classification": 1.0, "distribution": 1.0, "instance": 1.0}
+
+    def __init__(
+        self,
+        text_config: dict | PreTrainedConfig | None = None,
+        speech_config: dict | PreTrainedConfig | None = None,
+        modalities: list[str] | None = None,
+        alignment_order: list[str] | None = None,
+        hidden_size: int | None = None,
+        num_attention_heads: int = 12,
+        intermediate_size: int | None = None,
+        num_token_blocks: int = 6,
+        hidden_act: str = "gelu",
+        dropout: float = 0.1,
+        contrastive_temperature: float = 0.07,
+        wasserstein_reduction: str = "mean",
+        wasserstein_scale: float = 1.0,
+        wasserstein_bias: float = 0.0,
+        instance_normalize: bool = True,
+        loss_weights: dict[str, float] | None = None,
+        classifier_dropout: float = 0.0,
+        freeze: list[str] | None = None,
+        initializer_range: float = 0.02,
+        **kwargs: Any,
+    ):
+        super().__init__(
+            text_config=text_config,
+            speech_config=speech_config,
+            modalities=modalities,
+            loss_weights=loss_weights,
+            freeze=freeze,
+            initializer_range=initializer_range,
+            **kwargs,
+        )
+        self.alignment_order = list(ALIGNMENT_MODULES if alignment_order is None else alignment_order)
+        main = self.speech_config or self.text_config
+        self.hidden_size = hidden_size or main.hidden_size
+        self.num_attention_heads = num_attention_heads
+        self.intermediate_size = intermediate_size or 4 * self.hidden_size
+        self.num_token_blocks = num_token_blocks
+        self.hidden_act = hidden_act
+        self.dropout = dropout
+        self.contrastive_temperature = contrastive_temperature
+        self.wasserstein_reduction = wasserstein_reduction
+        self.wasserstein_scale = wasserstein_scale
+        self.wasserstein_bias = wasserstein_bias
+        self.instance_normalize = instance_normalize
+        self.classifier_dropout = classifier_dropout
+        self._check()
+
+    def _check(self) -> None:
+        for module in self.alignment_order:
+            one_of("alignment_order", module, ALIGNMENT_MODULES)
+        if len(set(self.alignment_order)) != len(self.alignment_order):
+            raise ValueError(f"alignment_order={self.alignment_order} must name each module at most once")
+        one_of("wasserstein_reduction", self.wasserstein_reduction, ("mean", "sum"))
+        for name in ("contrastive_temperature", "wasserstein_scale", "num_token_blocks"):
+            if getattr(self, name) <= 0:
+                raise ValueError(f"{name}={getattr(self, name)} must be positive")
+        if self.is_multimodal and self.alignment_order and self.hidden_size % self.num_attention_heads:
+            raise ValueError(
+                f"hidden_size={self.hidden_size} is no multiple of num_attention_heads={self.num_attention_heads}"
+            )

@@ -1,0 +1,88 @@
+"""Two real processes (gloo) against one process with the joined batch."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+from model_tester import gradients, make_batch, tiny_settings
+from safetensors.torch import load_file, save_file
+
+from hf_mer.models import MgcmaConfig, MgcmaForEmotionClassification
+from hf_mer.models.mer_distributed import gather_across_ranks
+
+WORKER = """
+import os, sys
+import torch
+import torch.distributed as dist
+from safetensors.torch import load_file, save_file
+from torch.nn.parallel import DistributedDataParallel
+from transformers import AutoModel
+import hf_mer.models
+
+rank, folder = int(sys.argv[1]), sys.argv[2]
+dist.init_process_group("gloo", init_method=f"file://{folder}/rendezvous", rank=rank, world_size=2)
+model = DistributedDataParallel(AutoModel.from_pretrained(folder).train(), find_unused_parameters=True)
+output = model(**load_file(f"{folder}/batch-{rank}.safetensors"))
+output.loss.backward()
+losses = {name: value.detach().clone() for name, value in output.losses.items()}
+grads = {name: p.grad for name, p in model.module.named_parameters() if p.grad is not None}
+save_file({**losses, **grads}, f"{folder}/result-{rank}.safetensors")
+dist.destroy_process_group()
+"""
+
+
+def run_two_processes(folder: Path, model, batches: list[dict]) -> list[dict]:
+    """Losses and averaged gradients of each process."""
+    model.save_pretrained(folder)
+    for rank, batch in enumerate(batches):
+        save_file({name: value.contiguous() for name, value in batch.items()}, folder / f"batch-{rank}.safetensors")
+    command = [sys.executable, "-c", WORKER]
+    workers = [
+        subprocess.Popen(
+            [*command, str(rank), str(folder)], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+        )
+        for rank in range(2)
+    ]
+    for worker in workers:
+        log = worker.communicate(timeout=180)[0]
+        assert worker.returncode == 0, log
+    return [load_file(folder / f"result-{rank}.safetensors") for rank in range(2)]
+
+
+def mgcma(**overrides):
+    settings = {"num_attention_heads": 2, "num_token_blocks": 1, "intermediate_size": 24, "dropout": 0.0}
+    return MgcmaForEmotionClassification(MgcmaConfig(**{**tiny_settings(), **settings, **overrides}))
+
+
+MODELS = {"mgcma": mgcma}
+
+
+@pytest.mark.parametrize("name", MODELS)
+@pytest.mark.parametrize("incomplete", [False, True])
+def test_two_processes_give_the_loss_and_gradients_of_one(name, incomplete, tmp_path):
+    torch.manual_seed(0)
+    model = MODELS[name]().train()
+    missing = {"no_text": (1,), "no_audio": (5,)} if incomplete else {}
+    batch = make_batch(
+        model.config, tokens=[7, 4, 9, 5, 6, 8], frames=[12, 20, 8, 9, 10, 11], labels=[0, 1, 2, 0, 1, 3], **missing
+    )
+    output = model(**batch)
+    output.loss.backward()
+    halves = [{key: value[part] for key, value in batch.items()} for part in (slice(0, 3), slice(3, 6))]
+    results = run_two_processes(tmp_path, model, halves)
+    for part, value in output.losses.items():
+        found = [result.pop(part) for result in results]
+        torch.testing.assert_close(sum(found) / 2, value.detach(), rtol=1e-4, atol=1e-5)
+        if part != "classification":  # of the joined batch on both
+            torch.testing.assert_close(found[0], found[1], rtol=0, atol=1e-6)
+            alone = sum(model(**half).losses[part] for half in halves) / 2
+            assert (alone - value).abs() > 1e-3  # what came without a gather
+    for result in results:
+        torch.testing.assert_close(result, gradients(model), rtol=1e-3, atol=1e-5)
+
+
+def test_nothing_is_done_in_one_process():
+    tensor = torch.ones(2, 3, requires_grad=True)
+    assert gather_across_ranks(tensor)[0] is tensor
