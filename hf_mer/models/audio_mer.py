@@ -6,6 +6,7 @@ torchaudio resamples; each is asked for only when it is needed.
 
 import contextlib
 import io
+import logging
 import os
 from dataclasses import dataclass
 from typing import Any
@@ -20,6 +21,8 @@ try:
     import av
 except ImportError:
     av = None  # type: ignore[assignment]
+
+logger = logging.getLogger(__name__)
 
 
 class AudioError(ValueError):
@@ -67,7 +70,7 @@ def load_audio(
     Args:
         source: Path, bytes of a file, array or tensor of samples (`(N,)` or `(channels, N)` or `(N, channels)`), or a
             dictionary with `array` and `sampling_rate`, or with `path` and/or `bytes` (a row of a `datasets` audio
-            column).
+            column). Of a dictionary with `start` and `end` (the `video` of a corpus row) that span is taken, seconds.
         sampling_rate: Wanted rate in Hz.
         source_rate: Rate of an array in Hz; the wanted rate if not given. Files know their own.
         max_seconds: Cut after so many seconds; everything if None.
@@ -81,6 +84,8 @@ def load_audio(
     samples, rate, name = _open(source, source_rate if source_rate is not None else sampling_rate)
     if rate <= 0:
         raise AudioError(f"{name}: a sampling rate of {rate} Hz is not possible")
+    if isinstance(source, dict):
+        samples = _span(samples, rate, source.get("start"), source.get("end"), name)
     if samples.size == 0:
         raise AudioError(f"{name}: the audio is empty (0 samples)")
     if not np.isfinite(samples).all():
@@ -91,6 +96,15 @@ def load_audio(
     if rate != sampling_rate:
         samples = _resample(samples, rate, sampling_rate)
     return np.ascontiguousarray(samples, dtype=np.float32)
+
+
+def _span(samples: np.ndarray, rate: int, start: float | None, end: float | None, name: str) -> np.ndarray:
+    """The samples from `start` to `end` seconds, as far as there are any."""
+    seconds = len(samples) / rate
+    first, last = start if start is not None else 0.0, end if end is not None else seconds
+    if samples.size and not (first < last and first < seconds and last > 0):
+        raise AudioError(f"{name}: the span from {first:g} to {last:g} s lies outside the {seconds:g} s of sound")
+    return samples[round(max(0.0, first) * rate) : round(min(last, seconds) * rate)]
 
 
 def _require_file(path: Any) -> None:
@@ -147,7 +161,9 @@ def _decode(file: str | bytes, name: str) -> tuple[np.ndarray, int]:
             reasons.append(str(error.error_string if hasattr(error, "error_string") else error))
     if av is not None:
         try:
-            return _decode_av(io.BytesIO(file) if isinstance(file, bytes) else file)
+            return _decode_av(io.BytesIO(file) if isinstance(file, bytes) else file, name)
+        except AudioError:
+            raise
         except (av.FFmpegError, IndexError, ValueError) as error:
             reasons.append(str(error) or type(error).__name__)
     if soundfile is None and av is None:
@@ -155,14 +171,21 @@ def _decode(file: str | bytes, name: str) -> tuple[np.ndarray, int]:
     raise AudioError(f"{name}: cannot be read as audio ({'; '.join(reasons)})")
 
 
-def _decode_av(file: Any) -> tuple[np.ndarray, int]:
+def _decode_av(file: Any, name: str) -> tuple[np.ndarray, int]:
+    """The first audio stream; of a file that is damaged or cut off what comes before, with a warning."""
     with av.open(file) as container:
         if not container.streams.audio:
-            raise ValueError("no audio stream")
+            raise AudioError(f"{name}: has no audio stream{' (picture only)' if container.streams.video else ''}")
         stream = container.streams.audio[0]
-        layout = stream.layout.name
-        resampler = av.AudioResampler(format="fltp", layout=layout)
-        blocks = [out.to_ndarray() for frame in container.decode(stream) for out in resampler.resample(frame)]
+        resampler = av.AudioResampler(format="fltp", layout=stream.layout.name)
+        blocks: list[np.ndarray] = []
+        try:
+            for frame in container.decode(stream):
+                blocks += [out.to_ndarray() for out in resampler.resample(frame)]
+        except av.FFmpegError as error:
+            if not blocks:
+                raise
+            logger.warning("%s: the sound is damaged (%s); what comes before is used", name, error.strerror)
         if not blocks:
             raise ValueError("no audio frames")
         return np.concatenate(blocks, axis=1).T, stream.rate

@@ -1,4 +1,5 @@
 import io
+from pathlib import Path
 
 import av
 import numpy as np
@@ -19,25 +20,23 @@ def file_bytes(samples, rate=16000, kind="WAV"):
     return buffer.getvalue()
 
 
-def write_mp4(path, channels=2, rate=44100, seconds=0.5, sound=True):
+def write_mp4(path, channels=2, rate=44100, seconds=0.5):
     """A film with a grey picture and a tone, as MELD's files are."""
     with av.open(str(path), "w") as container:
         video = container.add_stream("mpeg4", rate=10)
         video.width = video.height = 32
         video.pix_fmt = "yuv420p"
-        if sound:
-            audio = container.add_stream("aac", rate=rate, layout={1: "mono", 2: "stereo", 6: "5.1"}[channels])
+        audio = container.add_stream("aac", rate=rate, layout={1: "mono", 2: "stereo", 6: "5.1"}[channels])
         for _ in range(int(seconds * 10)):
             picture = av.VideoFrame.from_ndarray(np.full((32, 32, 3), 90, dtype=np.uint8), format="rgb24")
             container.mux(video.encode(picture))
         container.mux(video.encode())
-        if sound:
-            samples = np.zeros((channels, int(seconds * rate)), dtype=np.float32)
-            samples[2 if channels == 6 else 0] = tone(seconds, rate, 300.0)
-            frame = av.AudioFrame.from_ndarray(samples, format="fltp", layout=audio.layout.name)
-            frame.sample_rate = rate
-            container.mux(audio.encode(frame))
-            container.mux(audio.encode())
+        samples = np.zeros((channels, int(seconds * rate)), dtype=np.float32)
+        samples[2 if channels == 6 else 0] = tone(seconds, rate, 300.0)
+        frame = av.AudioFrame.from_ndarray(samples, format="fltp", layout=audio.layout.name)
+        frame.sample_rate = rate
+        container.mux(audio.encode(frame))
+        container.mux(audio.encode())
     return path
 
 
@@ -133,9 +132,33 @@ class TestFilms:
         assert np.abs(samples).max() == pytest.approx(0.5, abs=0.1)
         assert pitch_of(samples) == pytest.approx(300.0, abs=4)
 
-    def test_silent_film(self, tmp_path):
-        with pytest.raises(AudioError, match=r"a\.mp4: cannot be read as audio.*no audio stream"):
-            load_audio(write_mp4(tmp_path / "a.mp4", sound=False))
+    def test_silent_film(self, write_video):
+        for function in (load_audio, probe_audio):
+            with pytest.raises(AudioError, match=r"a\.mp4: has no audio stream \(picture only\)"):
+                function(write_video("a.mp4", sound=False))
+
+    def test_span_of_a_film(self, write_video):
+        path = write_video("a.mp4", seconds=2.0)
+        whole = load_audio(path)
+        for span, expected in (
+            ((0.5, 0.75), whole[8000:12000]),
+            ((1.0, None), whole[16000:]),
+            ((None, 0.5), whole[:8000]),
+            ((-1.0, 90.0), whole),
+        ):
+            video = {"path": path, "start": span[0], "end": span[1], "side": "left"}
+            np.testing.assert_array_equal(load_audio(video), expected)
+        for first, last in ((3.0, 4.0), (1.0, 1.0), (-2.0, -1.0)):
+            with pytest.raises(AudioError, match=f"the span from {first:g} to {last:g} s lies outside the"):
+                load_audio({"path": path, "start": first, "end": last})
+
+    def test_a_truncated_film_gives_what_it_has(self, write_video, caplog):
+        path = Path(write_video("a.mp4", seconds=4.0, options={"movflags": "faststart"}))
+        content = path.read_bytes()
+        path.write_bytes(content[: (content.index(b"mdat") + len(content)) // 2])
+        samples = load_audio(path)
+        assert 8000 < len(samples) < 60000
+        assert pitch_of(samples) == pytest.approx(220.0, abs=4)
 
 
 class TestRefusals:
