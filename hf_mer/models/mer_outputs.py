@@ -27,6 +27,9 @@ class MerOutput(ModelOutput):
             Shape `(B, S, C)`.
         cross_attention: `A_r`, weight of every frame for every token, when `output_attentions=True` and the fusion has
             it. Shape `(B, T, S)`.
+        text_cross_attentions: Weight of every token for every audio frame of WavFusion, one per deep layer, the mean
+            over the heads, when `output_attentions=True`. Each of shape `(B, S, T)`.
+        video_cross_attentions: The same of every video frame. Each of shape `(B, S, F)`.
         text_mask: Tokens that count, when `output_attentions=True`. Shape `(B, T)`.
         speech_mask: Frames that count, when `output_attentions=True`. Shape `(B, S)`.
         video_mask: Video frames that count, when `output_attentions=True`. Shape `(B, F)`.
@@ -41,6 +44,8 @@ class MerOutput(ModelOutput):
     text_label_attention: torch.Tensor | None = None
     speech_label_attention: torch.Tensor | None = None
     cross_attention: torch.Tensor | None = None
+    text_cross_attentions: tuple[torch.Tensor, ...] | None = None
+    video_cross_attentions: tuple[torch.Tensor, ...] | None = None
     text_mask: torch.Tensor | None = None
     speech_mask: torch.Tensor | None = None
     video_mask: torch.Tensor | None = None

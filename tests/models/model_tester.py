@@ -95,6 +95,16 @@ def tiny_text_config(model_type: str = "bert", **overrides) -> PreTrainedConfig:
     return AutoConfig.for_model(model_type, **{**settings, **overrides})
 
 
+def tiny_video_config(**overrides) -> PreTrainedConfig:
+    """EfficientNet of two blocks on pictures of 16 x 16, whose pooled features are 128 wide."""
+    settings: dict = dict(  # noqa: C408
+        image_size=16, width_coefficient=0.1, depth_coefficient=0.1, hidden_dim=128, in_channels=[8, 8],
+        out_channels=[8, 8], kernel_sizes=[3, 3], strides=[2, 1], num_block_repeats=[1, 1], expand_ratios=[1, 2],
+        drop_connect_rate=0.0, dropout_rate=0.0, initializer_range=0.5,
+    )  # fmt: skip
+    return AutoConfig.for_model("efficientnet", **{**settings, **overrides})
+
+
 def tiny_settings(speech_type: str = "wav2vec2", text_type: str = "bert") -> dict:
     """Fields of a configuration that every model of the package shares."""
     return {
@@ -172,11 +182,15 @@ def make_batch(
     frames: list[int] = (12, 20, 8),
     no_text: tuple[int, ...] = (),
     no_audio: tuple[int, ...] = (),
+    no_video: tuple[int, ...] = (),
     padding: int = 0,
     seed: int = 0,
     labels: list[int] | None = None,
 ) -> dict[str, torch.Tensor]:
-    """Random inputs that depend on seed and row, not on the batch. Lengths in tokens and encoder frames."""
+    """Random inputs that depend on seed and row, not on the batch. Lengths in tokens and encoder frames.
+
+    A video has 2 to 5 pictures, by the number of its tokens.
+    """
     rows = range(len(tokens))
     batch: dict[str, torch.Tensor] = {}
     if "text" in config.modalities and len(no_text) < len(tokens):
@@ -202,6 +216,16 @@ def make_batch(
                 audio[row, : lengths[row]] = torch.randn(lengths[row], *audio.shape[2:], generator=generator)
                 mask[row, : lengths[row]] = 1
         batch.update({"input_features" if on_mel else "input_values": audio, "audio_attention_mask": mask})
+    if "video" in config.modalities and len(no_video) < len(tokens):
+        counts = [2 + count % 4 for count in tokens]
+        pictures = torch.zeros(len(tokens), max(counts) + padding, 3, 16, 16)
+        mask = torch.zeros(pictures.shape[:2], dtype=torch.long)
+        for row in rows:
+            if row not in no_video:
+                generator = torch.Generator().manual_seed(1000 * seed + row + 750)
+                pictures[row, : counts[row]] = torch.randn(counts[row], *pictures.shape[2:], generator=generator)
+                mask[row, : counts[row]] = 1
+        batch.update(pixel_values=pictures, video_attention_mask=mask)
     if labels is not None:
         batch["labels"] = torch.tensor(labels)
     return batch
@@ -213,6 +237,7 @@ def rows_of(batch: dict[str, torch.Tensor], row: int) -> dict[str, torch.Tensor]
     for mask_name, names in (
         ("attention_mask", ("input_ids", "attention_mask", "token_type_ids")),
         ("audio_attention_mask", ("input_values", "input_features", "audio_attention_mask")),
+        ("video_attention_mask", ("pixel_values", "video_attention_mask")),
     ):
         if mask_name in batch and batch[mask_name][row].any():
             length = int(batch[mask_name][row].sum())
@@ -268,7 +293,7 @@ class MerModelTests:
         own = {
             name: tensor
             for name, tensor in model.state_dict().items()
-            if name.startswith(("text_encoder.", "speech_encoder."))
+            if name.startswith(("text_encoder.", "speech_encoder.", "video_encoder."))
         }
         model.save_pretrained(tmp_path, state_dict=own)
         again = self.model_class.from_pretrained(tmp_path)
@@ -318,13 +343,16 @@ class MerModelTests:
         model = self.make_model()
         if len(model.config.modalities) < 2:
             pytest.skip("one modality")
-        whole = make_batch(model.config, tokens=[7, 4, 9, 5], frames=[12, 20, 8, 9])
-        mixed = make_batch(model.config, tokens=[7, 4, 9, 5], frames=[12, 20, 8, 9], no_text=(1,), no_audio=(2,))
+        size = {"tokens": [7, 4, 9, 5, 6, 5, 8], "frames": [12, 20, 8, 9, 11, 10, 13]}
+        missing = {"no_text": (1,), "no_audio": (2,), "no_video": (4,)}
+        if len(model.config.modalities) == 3:
+            missing = {"no_text": (1, 5, 6), "no_audio": (2, 6), "no_video": (4, 5)}
+        whole, mixed = make_batch(model.config, **size), make_batch(model.config, **size, **missing)
         together, complete = self.logits(model, mixed), self.logits(model, whole)
         torch.testing.assert_close(together[[0, 3]], complete[[0, 3]], rtol=0, atol=self.tolerance)
         with torch.no_grad():
             fused = model(**mixed).embeddings
-            for row in range(4):
+            for row in range(7):
                 output = model(**rows_of(mixed, row))
                 torch.testing.assert_close(output.logits[0], together[row], rtol=0, atol=self.tolerance)
                 torch.testing.assert_close(output.embeddings[0], fused[row], rtol=0, atol=self.tolerance)
@@ -333,9 +361,13 @@ class MerModelTests:
         model = self.make_model().train()
         if len(model.config.modalities) < 2:
             pytest.skip("one modality")
-        for no_text, no_audio in (((1,), (2,)), ((0, 1, 2), ()), ((), (0, 1, 2))):
+        everyone = (0, 1, 2)
+        for missing in (
+            {"no_text": (1,), "no_audio": (2,), "no_video": (0,)},
+            *({name: everyone} for name in ("no_text", "no_audio", "no_video")),
+        ):
             model.zero_grad()
-            output = model(**make_batch(model.config, no_text=no_text, no_audio=no_audio, labels=[0, 1, 2]))
+            output = model(**make_batch(model.config, **missing, labels=[0, 1, 2]))
             output.loss.backward()
             assert output.loss.isfinite()
             for name, grad in gradients(model).items():
@@ -354,7 +386,7 @@ class MerModelTests:
         unused = ("masked_spec_embed", *self.unused_parameters)
         assert not [name for name in unreached if not any(part in name for part in unused)]
 
-    @pytest.mark.parametrize("part", ["text_encoder", "speech_encoder", "label_embeddings"])
+    @pytest.mark.parametrize("part", ["text_encoder", "speech_encoder", "video_encoder", "label_embeddings"])
     def test_frozen_parts_get_no_gradient(self, part, tmp_path):
         model = self.make_model()
         names = [name for name, _ in model.named_parameters() if part in name]
