@@ -41,8 +41,8 @@ class MgcmaConfig(MerConfig):
             keeps `p`, `q` and `tau` in proportion for any D.
         wasserstein_scale: Where `p` of equation 5 starts; it is learnt and stays positive.
         wasserstein_bias: Where `q` of equation 5 starts; it is learnt. (InfoNCE does not depend on it.)
-        instance_normalize: Whether the vectors of equations 9 and 10 are normalised; `False` is the paper's text, whose
-            dot products grow with the width.
+        instance_normalize: Whether the vectors of equations 9 and 10 are normalised; `False` is the paper's text,
+            whose dot products grow with the width.
         loss_weights: Of `classification`, `distribution` and `instance`, 1 each (equation 12).
         classifier_dropout: Dropout before the classifier; the paper states none.
         freeze: Parts that are not trained, of `text_encoder`, `text_embeddings`, `speech_encoder`,

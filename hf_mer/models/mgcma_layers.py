@@ -18,8 +18,8 @@ Pair = dict[str, Tensor]  # one tensor for `text`, one for `speech`
 class DistributionConstructor(nn.Module):
     """A Gaussian for every token: self-attention, then one branch each for mean and deviation.
 
-    Source: MGCMA, equations 1 to 3 and figure 2, which leaves out where activation and normalisation stand: each branch
-    is `norm(x + linear(activation(Concat)))`, and softplus makes the deviation positive.
+    Source: MGCMA, equations 1 to 3 and figure 2, which leaves out where activation and normalisation stand: each
+    branch is `norm(x + linear(activation(Concat)))`, and softplus makes the deviation positive.
     """
 
     def __init__(self, config: Any):
@@ -72,7 +72,8 @@ class DistributionAlignment(nn.Module):
         return {name: mean for name, (mean, _) in gaussians.items()}, loss
 
     def _loss(self, speech: Tensor, text: Tensor) -> Tensor:
-        distances = wasserstein_distances(*speech.chunk(2, dim=-1), *text.chunk(2, dim=-1), self.reduction)  # (N, N)
+        (mean, deviation), (other_mean, other_deviation) = speech.chunk(2, dim=-1), text.chunk(2, dim=-1)
+        distances = wasserstein_distances(mean, deviation, other_mean, other_deviation, self.reduction)  # (N, N)
         similarity = self.bias - self.log_scale.exp() * distances
         return symmetric_contrastive_loss(similarity, self.temperature)
 

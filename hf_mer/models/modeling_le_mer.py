@@ -74,7 +74,7 @@ class LeMerForEmotionClassification(MerPreTrainedModel):
                 init.zeros_(module.bias)
 
     @classmethod
-    def from_encoders(
+    def from_encoders(  # type: ignore[override]
         cls,
         text: Any = None,
         speech: Any = None,

@@ -14,6 +14,14 @@ from transformers import HfArgumentParser, TrainingArguments
 from hf_mer.data.augmentation import SPEC_AUGMENT_KEYS
 
 
+CORPORA: dict[str, tuple[str, ...]] = {
+    "iemocap": ("4class", "6class"),
+    "meld": ("emotion", "sentiment"),
+    "manifest": (),
+}
+"""Corpora and their tasks, the first being the default."""
+
+
 @dataclass
 class ModelArguments:
     """Which model is trained, and from which encoders.
@@ -74,10 +82,13 @@ class DataArguments:
     """Which corpus, how it is cut into folds, and what of it the model sees."""
 
     corpus: str = field(
-        default="iemocap", metadata={"help": "iemocap, or manifest for a CSV, JSON-lines or audio folder."}
+        default="iemocap", metadata={"help": "iemocap, meld, or manifest for a CSV, JSON-lines or audio folder."}
     )
     data_dir: str | None = field(default=None, metadata={"help": "Root of the corpus, or the manifest."})
-    task: str = field(default="4class", metadata={"help": "4class or 6class of IEMOCAP."})
+    task: str | None = field(
+        default=None,
+        metadata={"help": "4class (default) or 6class of IEMOCAP, emotion (default) or sentiment of MELD."},
+    )
     columns: dict | str | None = field(
         default=None, metadata={"help": "Names of a manifest's columns: {audio: file, label: emotion}."}
     )
@@ -108,8 +119,13 @@ class DataArguments:
 
     def __post_init__(self) -> None:
         self.columns = _from_json(self.columns)
-        if self.corpus not in ("iemocap", "manifest"):
-            raise ValueError(f"corpus: '{self.corpus}' is not one of iemocap, manifest")
+        if self.corpus not in CORPORA:
+            raise ValueError(f"corpus: '{self.corpus}' is not one of {', '.join(CORPORA)}")
+        if CORPORA[self.corpus] and self.task is None:
+            self.task = CORPORA[self.corpus][0]
+        if self.task is not None and self.task not in CORPORA[self.corpus]:
+            valid = ", ".join(CORPORA[self.corpus]) or "none: a manifest has the classes of its labels"
+            raise ValueError(f"task: '{self.task}' is not one of those of {self.corpus} ({valid})")
         if self.on_bad_audio not in ("raise", "skip"):
             raise ValueError(f"on_bad_audio: '{self.on_bad_audio}' is not one of raise, skip")
         if self.data_dir is None:

@@ -20,6 +20,7 @@ from hf_mer.data.collator import MerDataCollator
 from hf_mer.data.folds import Fold, find_fold, select_fold, split_hash
 from hf_mer.data.iemocap import load_iemocap
 from hf_mer.data.manifest import load_corpus
+from hf_mer.data.meld import load_meld
 from hf_mer.data.protocols import make_folds
 from hf_mer.data.schema import CorpusError, column
 from hf_mer.metrics import aggregate, compute_metrics_for_trainer, emotion_scores
@@ -42,9 +43,12 @@ def load_rows(arguments: DataArguments, modalities: list[str]) -> Dataset:
         CorpusError: If the corpus is not what it should be; all bad rows in one message.
     """
     source: Any = arguments.data_dir
+    task: Any = arguments.task
     columns: Any = arguments.columns
     if arguments.corpus == "iemocap":
-        rows = load_iemocap(source, arguments.task, max_history=arguments.max_history)
+        rows = load_iemocap(source, task, max_history=arguments.max_history)
+    elif arguments.corpus == "meld":
+        rows = load_meld(source, task, max_history=arguments.max_history)
     else:
         rows = load_corpus(source, columns=columns, labels=arguments.labels, max_history=arguments.max_history)
     if "speech" in modalities:
