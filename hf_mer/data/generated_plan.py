@@ -128,7 +128,7 @@ class Ceilings:
             "both": lambda own, valence, arousal: (valence, arousal),
             "both_without_history": lambda own, valence, arousal: (valence if own else 0, arousal),
         }
-        return cls(**{name: _bayes_accuracy(joint, view) for name, view in views.items()})
+        return cls(**{name: bayes_accuracy(joint, view) for name, view in views.items()})
 
     def as_dict(self) -> dict[str, float]:
         """Ceilings by name."""
@@ -158,8 +158,13 @@ def _joint_distribution(config: GeneratedCorpusConfig) -> dict[tuple, float]:
     return joint
 
 
-def _bayes_accuracy(joint: dict[tuple, float], view: Callable[[bool, int, int], Hashable]) -> float:
-    """Sum over what the view sees of the probability of the likeliest label."""
+def bayes_accuracy(joint: dict[tuple, float], view: Callable[..., Hashable]) -> float:
+    """Accuracy of the best guess: the sum, over what a view sees, of the probability of the likeliest label.
+
+    Args:
+        joint: Probability of every `(label, *outcome)`.
+        view: From an outcome to what is seen of it.
+    """
     seen: dict[Hashable, dict[str, float]] = {}
     for (label, *outcome), mass in joint.items():
         by_label = seen.setdefault(view(*outcome), {})

@@ -7,12 +7,12 @@ from pathlib import Path
 
 from datasets import ArrowBasedBuilder, Dataset, DatasetDict
 
+from hf_mer.data.generated_folder import MARK
 from hf_mer.data.protocols import find_fold, make_folds, select_fold
 from hf_mer.data.schema import CorpusError
 
 logger = logging.getLogger(__name__)
 
-GENERATED_MARK = "generated.json"
 COUNT_CHECKS = ("auto", "strict", "off")
 
 
@@ -66,7 +66,7 @@ def rows_or_folds(
 
 def is_generated(root: Path) -> bool:
     """Whether a tree was written by this package."""
-    return (root / GENERATED_MARK).is_file()
+    return (root / MARK).is_file()
 
 
 def report_counts(differences: Sequence[str], task: str, root: Path, mode: str) -> None:
