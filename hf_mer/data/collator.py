@@ -1,4 +1,4 @@
-"""From rows to a batch: audio or its cached features, text, history, and what training does to them."""
+"""From rows to a batch: text, history, audio, video or what was computed of them, and what training does to them."""
 
 from typing import Any
 
@@ -6,16 +6,22 @@ import numpy as np
 
 from hf_mer.data.augmentation import augment_log_mel
 
+STATE_MASKS = {"text": "attention_mask", "speech": "audio_attention_mask", "video": "video_attention_mask"}
+"""Modality to the mask of its states, where those of a frozen encoder were computed beforehand."""
+
 
 class MerDataCollator:
     """Makes model inputs out of rows of a corpus; the processor does the padding.
 
+    A row may hold what was computed of it beforehand: `features`, of its audio, or `<modality>_states`, of a frozen
+    encoder, with their width in `<name>_dim`; these then take the place of what they were computed from.
+
     Args:
         processor: A `MerProcessor`.
-        modalities: What is put into the batch: `text`, `speech` or both.
+        modalities: What is put into the batch: any of `text`, `speech` and `video`.
         use_history: Whether earlier utterances of the dialogue are spliced before the text.
         modality_dropout: Share of the training utterances that lose one of their modalities, each as often; never
-            both.
+            the last one.
         spec_augment: SpecAugment on log-mel frames in training: `time_masks`, `time_frames` (10 ms each),
             `frequency_masks`, `frequency_bins`; None for none. Encoders on the waveform mask inside themselves, by
             their own configuration.
@@ -37,18 +43,23 @@ class MerDataCollator:
         self.modality_dropout, self.spec_augment, self.training = modality_dropout, spec_augment, training
 
     def __call__(self, rows: list[dict[str, Any]]) -> dict[str, Any]:
-        """Makes a batch of `input_ids`, `attention_mask`, `token_type_ids`, audio inputs and `labels (B,)`."""
+        """Makes a batch of the inputs of `forward`, and `labels (B,)` where the rows have labels."""
         import torch
 
-        features = [self.audio_features(row) if "speech" in self.modalities else None for row in rows]
-        texts = [row.get("text") if "text" in self.modalities else None for row in rows]
-        histories = [
-            list(row.get("history") or []) if self.use_history and "text" in self.modalities else [] for row in rows
-        ]
+        cached = [name for name in self.modalities if f"{name}_states" in rows[0]]
+        items = {
+            name: [states_of(row, name) if name in cached else self._read(name, row) for row in rows]
+            for name in self.modalities
+        }
         if self.training:
-            features = [None if feature is None else self._augment(feature) for feature in features]
-            self._drop_modalities(features, texts, histories)
-        batch = dict(self.processor.collate(features, texts, histories, require_input=False))
+            if "speech" in items and "speech" not in cached:
+                items["speech"] = [None if item is None else self._augment(item) for item in items["speech"]]
+            self._drop_modalities(items)
+        batch = self._collate({name: items[name] for name in items if name not in cached}, len(rows))
+        for name in cached:
+            if any(item is not None for item in items[name]):
+                padded = self.processor.pad(items[name], f"{name}_features", STATE_MASKS[name])
+                batch.update({key: torch.from_numpy(value) for key, value in padded.items()})
         if rows[0].get("label") is not None:
             batch["labels"] = torch.tensor([row["label"] for row in rows])
         return batch
@@ -61,23 +72,52 @@ class MerDataCollator:
             return cached.reshape(-1, row["feature_dim"]) if row["feature_dim"] > 1 else cached
         return None if row.get("audio") is None else self.processor.extract_audio(row["audio"])
 
-    def _drop_modalities(self, features: list, texts: list, histories: list) -> None:
+    def _read(self, modality: str, row: dict[str, Any]) -> Any:
+        """A row's text with its history, features of its audio, or pixels of its video; None where it has none."""
+        if modality == "speech":
+            return self.audio_features(row)
+        if modality == "video":
+            return None if row.get("video") is None else self.processor.extract_video(row["video"])
+        history = list(row.get("history") or []) if self.use_history else []
+        return (row.get("text"), history) if row.get("text") or history else None
+
+    def _collate(self, items: dict[str, list], size: int) -> dict[str, Any]:
+        nothing: list[Any] = [None] * size
+        spoken = [item or (None, []) for item in items.get("text", nothing)]
+        return dict(
+            self.processor.collate(
+                items.get("speech", nothing),
+                [text for text, _ in spoken],
+                [history for _, history in spoken],
+                videos=items.get("video", nothing),
+                require_input=False,
+            )
+        )
+
+    def _drop_modalities(self, items: dict[str, list]) -> None:
+        """Takes one modality from some of the utterances that have several.
+
+        One utterance of the batch keeps each modality, so that every rank of a distributed run uses every parameter.
+        """
         import torch
 
-        complete = [i for i, feature in enumerate(features) if feature is not None and (texts[i] or histories[i])]
-        chosen = [i for i in complete if torch.rand(()) < self.modality_dropout]
-        speech_left, text_left = len(complete), len(complete)
-        for index in chosen:
-            # one utterance of the batch keeps each modality, so that every rank of a distributed run uses every
-            # parameter
-            if torch.rand(()) < 0.5 and speech_left > 1:
-                features[index] = None
-                speech_left -= 1
-            elif text_left > 1:
-                texts[index], histories[index] = None, []
-                text_left -= 1
+        for index in range(len(next(iter(items.values())))):
+            having = [name for name in items if items[name][index] is not None]
+            if len(having) < 2 or torch.rand(()) >= self.modality_dropout:
+                continue
+            name = having[int(torch.randint(len(having), ()))]
+            if sum(item is not None for item in items[name]) > 1:
+                items[name][index] = None
 
     def _augment(self, features: np.ndarray) -> np.ndarray:
         if not self.spec_augment or features.ndim != 2:
             return features
         return augment_log_mel(features, self.processor.feature_extractor.stride, self.spec_augment)
+
+
+def states_of(row: dict[str, Any], modality: str) -> np.ndarray | None:
+    """A frozen encoder's states of one utterance, `(L, D)`, None where the utterance lacks the modality."""
+    states = row[f"{modality}_states"]
+    if states is None or len(states) == 0:
+        return None
+    return np.asarray(states, dtype=np.float32).reshape(-1, row[f"{modality}_states_dim"])
