@@ -1,4 +1,4 @@
-"""One call from audio, text and history to the inputs of a model."""
+"""One call from audio, text, history and video to the inputs of a model."""
 
 import os
 import re
@@ -11,11 +11,13 @@ from transformers.processing_utils import ProcessorMixin
 from transformers.utils import cached_file
 
 from .audio_mer import AudioError, load_audio
+from .image_mer import crop_faces, image_processor_from_dict, load_face_detector, to_pixels
 from .label_store import STORE_FILE, TENSORS_FILE, LabelEmbeddingStore
+from .video_mer import load_video
 
 
 class MerProcessor(ProcessorMixin):
-    """Feature extractor, tokenizer and label-embedding store of a multimodal emotion recognition model.
+    """Feature extractor, tokenizer, label store and, with video, image processor of an emotion recognition model.
 
     History is spliced as the paper does (LE-MER, section 3.2): `[CLS] history [SEP] current [SEP]`, token types 0 and
     1, at most `max_history` earlier utterances and `max_text_tokens` tokens. The oldest history is dropped first; the
@@ -29,6 +31,11 @@ class MerProcessor(ProcessorMixin):
         max_text_tokens: Longest token sequence, special tokens counted.
         max_audio_seconds: Longer audio is cut at its end; None keeps everything.
         min_audio_seconds: Shorter audio is refused: it has less than two frames of the feature extractors.
+        image_processor: Of the video encoder, such as `load_image_processor` gives; None for models without video,
+            which then know nothing of pictures.
+        num_frames: Frames of a clip, evenly over it; a clip with fewer gives those it has.
+        max_video_seconds: Longer clips are cut at their end, as audio is; None keeps everything.
+        face_crop: Whether the largest face is cut out of every frame, which needs OpenCV.
     """
 
     def __init__(
@@ -40,6 +47,10 @@ class MerProcessor(ProcessorMixin):
         max_text_tokens: int = 150,
         max_audio_seconds: float | None = 30.0,
         min_audio_seconds: float = 0.05,
+        image_processor: Any = None,
+        num_frames: int = 8,
+        max_video_seconds: float | None = 30.0,
+        face_crop: bool = False,
     ):
         if not getattr(tokenizer, "is_fast", False):
             raise ValueError(
@@ -49,12 +60,25 @@ class MerProcessor(ProcessorMixin):
             raise ValueError(
                 f"max_text_tokens={max_text_tokens} must be at least 8 and max_history={max_history} at least 0"
             )
+        if num_frames < 1:
+            raise ValueError(f"num_frames={num_frames} must be at least 1")
+        if face_crop:
+            load_face_detector()  # what is missing is said now and not at the first clip
         self.label_store = label_store
+        self.image_processor = image_processor
+        self.num_frames = num_frames
+        self.max_video_seconds = max_video_seconds
+        self.face_crop = face_crop
         self.max_history = max_history
         self.max_text_tokens = max_text_tokens
         self.max_audio_seconds = max_audio_seconds
         self.min_audio_seconds = min_audio_seconds
         super().__init__(feature_extractor, tokenizer)
+
+    @classmethod
+    def get_attributes(cls) -> list[str]:
+        """Sub-processors that are always there; the base class knows of no optional one, such as `image_processor`."""
+        return ["feature_extractor", "tokenizer"]
 
     @property
     def sampling_rate(self) -> int:
@@ -69,7 +93,8 @@ class MerProcessor(ProcessorMixin):
     @property
     def model_input_names(self) -> list[str]:
         """Names of everything that a call can return."""
-        return ["input_ids", "attention_mask", "token_type_ids", self.audio_input_name, "audio_attention_mask"]
+        names = ["input_ids", "attention_mask", "token_type_ids", self.audio_input_name, "audio_attention_mask"]
+        return names if self.image_processor is None else [*names, "pixel_values", "video_attention_mask"]
 
     def __call__(
         self,
@@ -79,6 +104,7 @@ class MerProcessor(ProcessorMixin):
         sampling_rate: int | None = None,
         return_words: bool = False,
         return_tensors: str = "pt",
+        video: Any = None,
     ) -> BatchFeature:
         """Makes a batch of model inputs; a modality that no item has is left out, one that some lack is masked there.
 
@@ -90,18 +116,22 @@ class MerProcessor(ProcessorMixin):
             sampling_rate: Hz of audio given as arrays; the feature extractor's if not given.
             return_words: Also return `words`: per item, `(word, token positions, is current utterance)`.
             return_tensors: `"pt"` or `"np"`.
+            video: One item or a list of items of what `load_video` takes; its sound is not used, unless given as
+                `audio` too.
 
         Returns:
             `input_ids`, `attention_mask`, `token_type_ids` of shape `(B, T)`; `input_values (B, N)` or `input_features
-            (B, S, F)` with `audio_attention_mask`.
+            (B, S, F)` with `audio_attention_mask`; `pixel_values (B, F, 3, H, W)` with `video_attention_mask (B, F)`.
 
         Raises:
             AudioError: If audio is unusable.
-            ValueError: If an item has neither audio nor text, or the lists differ in length.
+            VideoError: If video is unusable.
+            ValueError: If an item has none of them, or the lists differ in length.
         """
-        audios, texts, histories = self._as_lists(audio, text, history)
+        audios, texts, histories, videos = self._as_lists(audio, text, history, video)
         features = [None if item is None else self.extract_audio(item, sampling_rate) for item in audios]
-        return self.collate(features, texts, histories, return_words=return_words, return_tensors=return_tensors)
+        pixels = [None if item is None else self.extract_video(item) for item in videos]
+        return self.collate(features, texts, histories, return_words, return_tensors, videos=pixels)
 
     def extract_audio(self, source: Any, sampling_rate: int | None = None) -> np.ndarray:
         """Loads one utterance and computes its features, without padding.
@@ -138,6 +168,24 @@ class MerProcessor(ProcessorMixin):
             mask = np.ones(len(features), dtype=bool)
         return features[mask].astype(np.float32)
 
+    def extract_video(self, source: Any) -> np.ndarray:
+        """Loads frames of one clip and computes their pixels.
+
+        Args:
+            source: What `load_video` takes; span and side of a split screen come with a dictionary.
+
+        Returns:
+            Shape `(F, 3, H, W)`, float32, `1 <= F <= num_frames`.
+
+        Raises:
+            VideoError: If the clip is unusable.
+            ValueError: If the processor has no image processor.
+        """
+        if self.image_processor is None:
+            raise ValueError("this processor has no image_processor: its model does not use video")
+        frames = load_video(source, self.num_frames, max_seconds=self.max_video_seconds)
+        return to_pixels(crop_faces(frames) if self.face_crop else list(frames), self.image_processor)
+
     def collate(
         self,
         features: list[np.ndarray | None],
@@ -146,52 +194,64 @@ class MerProcessor(ProcessorMixin):
         return_words: bool = False,
         return_tensors: str = "pt",
         require_input: bool = True,
+        videos: list[np.ndarray | None] | None = None,
     ) -> BatchFeature:
-        """Pads what `extract_audio` gave and tokenizes texts; see `__call__`."""
+        """Pads what `extract_audio` and `extract_video` gave and tokenizes texts; see `__call__`."""
         if not features:
             raise ValueError("nothing to process: neither audio nor text is given")
+        videos = videos if videos is not None else [None] * len(features)
         texts = [text if text and text.strip() else None for text in texts]
         histories = [_spoken(turns) for turns in (histories if histories is not None else [None] * len(texts))]
-        for index, (feature, text, turns) in enumerate(zip(features, texts, histories, strict=True)):
-            if require_input and feature is None and not text and not turns:
-                raise ValueError(f"item {index} of the batch has neither audio nor text")
+        for index, (feature, text, turns, video) in enumerate(zip(features, texts, histories, videos, strict=True)):
+            if require_input and feature is None and video is None and not text and not turns:
+                also = "" if self.image_processor is None else " nor video"
+                raise ValueError(f"item {index} of the batch has neither audio nor text{also}")
         batch: dict[str, Any] = {}
         words = None
         if any(texts) or any(histories):
             batch, words = self._encode_texts(texts, histories, return_words)
         if any(feature is not None for feature in features):
-            batch.update(self._pad_audio(features))
+            batch.update(self.pad(features, self.audio_input_name, "audio_attention_mask"))
+        if any(video is not None for video in videos):
+            batch.update(self.pad(videos, "pixel_values", "video_attention_mask"))
         result = BatchFeature(batch, tensor_type=return_tensors)
         if return_words:
             result["words"] = words or [[] for _ in texts]
         return result
 
-    def _as_lists(self, audio: Any, text: Any, history: Any) -> tuple[list, list, list]:
-        one_audio = not isinstance(audio, (list, tuple)) or (
-            len(audio) > 0 and isinstance(audio[0], (int, float, np.number))
-        )
-        if one_audio and (text is None or isinstance(text, str)):
-            return [audio], [text], [history]
-        size = len(audio) if not one_audio else len(text) if isinstance(text, (list, tuple)) else 1
-        columns = {"audio": audio, "text": text, "history": history}
+    def _as_lists(self, audio: Any, text: Any, history: Any, video: Any) -> tuple[list, list, list, list]:
+        samples = isinstance(audio, (list, tuple)) and len(audio) > 0 and isinstance(audio[0], (int, float, np.number))
+        columns = {"audio": audio, "text": text, "history": history, "video": video}
+        sizes = [
+            len(column)
+            for name, column in columns.items()
+            if name != "history" and isinstance(column, (list, tuple)) and not (name == "audio" and samples)
+        ]
+        if not sizes:
+            return [audio], [text], [history], [video]
+        size = sizes[0]
         for name, column in columns.items():
             if column is None:
                 columns[name] = [None] * size
             elif not isinstance(column, (list, tuple)) or len(column) != size:
                 given = f"{len(column)} items" if isinstance(column, (list, tuple)) else f"a {type(column).__name__}"
                 raise ValueError(f"{name} must be a list of {size} items like the others, got {given}")
-        return list(columns["audio"]), list(columns["text"]), list(columns["history"])
+        return list(columns["audio"]), list(columns["text"]), list(columns["history"]), list(columns["video"])
 
-    def _pad_audio(self, features: list[np.ndarray | None]) -> dict[str, np.ndarray]:
-        first = next(feature for feature in features if feature is not None)
-        longest = max(len(feature) for feature in features if feature is not None)
-        padded = np.zeros((len(features), longest, *first.shape[1:]), dtype=np.float32)
-        mask = np.zeros((len(features), longest), dtype=np.int64)
-        for row, feature in enumerate(features):
-            if feature is not None:
-                padded[row, : len(feature)] = feature
-                mask[row, : len(feature)] = 1
-        return {self.audio_input_name: padded, "audio_attention_mask": mask}
+    def pad(self, arrays: list[np.ndarray | None], name: str, mask_name: str) -> dict[str, np.ndarray]:
+        """Arrays of one batch, padded along their first axis, and their mask; all zeros where there is None."""
+        first = next(array for array in arrays if array is not None)
+        odd = [array.shape[1:] for array in arrays if array is not None and array.shape[1:] != first.shape[1:]]
+        if odd:
+            raise ValueError(f"{name} of one batch differ in shape, {first.shape[1:]} and {odd[0]}: set one size")
+        longest = max(len(array) for array in arrays if array is not None)
+        padded = np.zeros((len(arrays), longest, *first.shape[1:]), dtype=np.float32)
+        mask = np.zeros((len(arrays), longest), dtype=np.int64)
+        for row, array in enumerate(arrays):
+            if array is not None:
+                padded[row, : len(array)] = array
+                mask[row, : len(array)] = 1
+        return {name: padded, mask_name: mask}
 
     def _encode_texts(
         self, texts: list, histories: list, return_words: bool
@@ -276,7 +336,18 @@ class MerProcessor(ProcessorMixin):
         finally:
             self.label_store = store
         content.pop("label_store", None)
+        if self.image_processor is None:
+            for name in ("image_processor", "num_frames", "max_video_seconds", "face_crop"):
+                content.pop(name, None)
         return content
+
+    @classmethod
+    def from_args_and_dict(cls, args: Any, processor_dict: dict[str, Any], **kwargs: Any) -> "MerProcessor":
+        """As the base class, with the image processor where the settings hold one."""
+        settings = dict(processor_dict)
+        if isinstance(settings.get("image_processor"), dict):
+            settings["image_processor"] = image_processor_from_dict(settings["image_processor"])
+        return super().from_args_and_dict(args, settings, **kwargs)
 
     def save_pretrained(self, save_directory: str | os.PathLike, push_to_hub: bool = False, **kwargs: Any) -> list:
         """Saves feature extractor, tokenizer, settings and label store in one folder."""

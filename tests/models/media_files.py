@@ -62,3 +62,10 @@ def brightness(index):
 def shown(frames):
     """Which frames these are, by their brightness. Shape `(F, H, W, 3)` to a list of F numbers."""
     return [round((float(frame.mean()) - 20) / 5) for frame in frames]
+
+
+def image_processor(size=16):
+    """An image processor of EfficientNet that makes pictures of `size` times `size`."""
+    from transformers import EfficientNetImageProcessorPil
+
+    return EfficientNetImageProcessorPil(size={"height": size, "width": size}, include_top=False)

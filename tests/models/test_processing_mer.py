@@ -3,6 +3,7 @@ import json
 import numpy as np
 import pytest
 import torch
+from media_files import image_processor
 from model_tester import (
     SPEECH_TYPES,
     make_batch,
@@ -18,6 +19,7 @@ from transformers import AutoProcessor
 
 from hf_mer.models import LeMerConfig, LeMerForEmotionClassification, MerProcessor
 from hf_mer.models.audio_mer import AudioError
+from hf_mer.models.video_mer import VideoError
 
 
 @pytest.fixture
@@ -265,6 +267,104 @@ class TestWords:
         batch = processor(audio=[tone(), tone()], text=["yes", None], return_words=True)
         assert batch["words"] == [[("yes", [1], True)], []]
         assert processor(audio=[tone(), tone()], return_words=True)["words"] == [[], []]
+
+
+class TestVideo:
+    @pytest.fixture
+    def processor(self):
+        return MerProcessor(
+            wave_feature_extractor(), tiny_tokenizer(), image_processor=image_processor(), num_frames=4
+        )
+
+    def test_frames_of_a_clip(self, processor, write_video):
+        path = write_video()
+        batch = processor(video=path, text="so glad")
+        assert batch["pixel_values"].shape == (1, 4, 3, 16, 16)
+        assert batch["pixel_values"].dtype == torch.float32
+        assert batch["video_attention_mask"].tolist() == [[1, 1, 1, 1]]
+        grey = (batch["pixel_values"].mean((0, 2, 3, 4)) + 1) * 127.5
+        assert grey.tolist() == pytest.approx([20 + 5 * i for i in (5, 15, 25, 35)], abs=1.5)
+        assert set(batch) <= set(processor.model_input_names)
+
+    def test_short_clips_and_rows_without_a_picture_are_masked(self, processor, write_video):
+        batch = processor(
+            video=[write_video("a.mp4"), None, write_video("b.mp4", seconds=0.08)], text=["a", "b", None]
+        )
+        assert batch["video_attention_mask"].tolist() == [[1, 1, 1, 1], [0, 0, 0, 0], [1, 1, 0, 0]]
+        assert not batch["pixel_values"][1].any()
+        assert not batch["pixel_values"][2, 2:].any()
+        alone = processor(video=write_video("b.mp4", seconds=0.08))
+        assert torch.equal(alone["pixel_values"][0], batch["pixel_values"][2, :2])
+
+    def test_all_of_it(self, processor, write_video):
+        path = write_video()
+        batch = processor(audio=path, text="so glad", history=["yes"], video=path)
+        assert set(batch) == set(processor.model_input_names)
+        assert set(processor(audio=tone(), text="yes")) == set(processor.model_input_names[:5])
+
+    def test_span_and_side(self, processor, write_video):
+        path = write_video(split=True)
+        row = {"path": path, "start": 0.4, "end": 0.56, "side": "right"}
+        grey = (processor(video=row)["pixel_values"].mean((0, 2, 3, 4)) + 1) * 127.5
+        assert grey.tolist() == pytest.approx([5 + 5 * i for i in (10, 11, 12, 13)], abs=1.5)
+
+    def test_long_clips_are_capped(self, write_video):
+        kwargs = {"image_processor": image_processor(), "num_frames": 4, "max_video_seconds": 0.16}
+        pixels = MerProcessor(wave_feature_extractor(), tiny_tokenizer(), **kwargs).extract_video(write_video())
+        assert ((pixels.mean((1, 2, 3)) + 1) * 127.5).tolist() == pytest.approx([20, 25, 30, 35], abs=1.5)
+
+    def test_faces(self, monkeypatch, write_video):
+        monkeypatch.setattr("hf_mer.models.processing_mer.load_face_detector", lambda: None)
+        monkeypatch.setattr("hf_mer.models.processing_mer.crop_faces", lambda frames: [f[:8, :8] * 0 for f in frames])
+        processor = MerProcessor(
+            wave_feature_extractor(), tiny_tokenizer(), image_processor=image_processor(), face_crop=True
+        )
+        assert (processor.extract_video(write_video()) == -1).all()
+
+    def test_refusals(self, processor, write_video):
+        with pytest.raises(VideoError, match="has no video stream"):
+            processor(video=write_video(codec=None))
+        with pytest.raises(ValueError, match="item 1 of the batch has neither audio nor text nor video"):
+            processor(video=[write_video(), None])
+        with pytest.raises(ValueError, match="video must be a list of 2 items"):
+            processor(video=write_video(), text=["a", "b"])
+        with pytest.raises(ValueError, match="text must be a list of 1 items"):
+            processor(video=[write_video()], text="a")
+        with pytest.raises(ValueError, match="num_frames=0"):
+            MerProcessor(wave_feature_extractor(), tiny_tokenizer(), image_processor=image_processor(), num_frames=0)
+        with pytest.raises(ValueError, match="has no image_processor: its model does not use video"):
+            MerProcessor(wave_feature_extractor(), tiny_tokenizer())(video=write_video())
+        pixels = [np.zeros((2, 3, 8, 8), np.float32), np.zeros((2, 3, 8, 9), np.float32)]
+        with pytest.raises(
+            ValueError, match=r"pixel_values of one batch differ in shape, \(3, 8, 8\) and \(3, 8, 9\)"
+        ):
+            processor.collate([None, None], [None, None], videos=pixels)
+
+    def test_round_trip(self, tmp_path, write_video):
+        processor = MerProcessor(
+            wave_feature_extractor(),
+            tiny_tokenizer(),
+            label_store=tiny_store(),
+            image_processor=image_processor(),
+            num_frames=3,
+            max_video_seconds=None,
+        )
+        processor.save_pretrained(tmp_path)
+        again = MerProcessor.from_pretrained(tmp_path)
+        assert (again.num_frames, again.max_video_seconds, again.face_crop) == (3, None, False)
+        assert again.label_store.labels == processor.label_store.labels
+        assert type(again.image_processor) is type(processor.image_processor)
+        path = write_video()
+        for name, tensor in processor(audio=path, video=path, text="glad").items():
+            assert torch.equal(again(audio=path, video=path, text="glad")[name], tensor)
+        assert MerProcessor.from_pretrained(tmp_path, num_frames=5).num_frames == 5
+
+    def test_processors_without_video_say_nothing_of_it(self, tmp_path):
+        processor = MerProcessor(wave_feature_extractor(), tiny_tokenizer())
+        processor.save_pretrained(tmp_path)
+        settings = json.loads((tmp_path / "processor_config.json").read_text())
+        assert not {"image_processor", "num_frames", "max_video_seconds", "face_crop"} & set(settings)
+        assert MerProcessor.from_pretrained(tmp_path).image_processor is None
 
 
 class TestSaving:
