@@ -239,7 +239,16 @@ class MerProcessor(ProcessorMixin):
         return list(columns["audio"]), list(columns["text"]), list(columns["history"]), list(columns["video"])
 
     def pad(self, arrays: list[np.ndarray | None], name: str, mask_name: str) -> dict[str, np.ndarray]:
-        """Arrays of one batch, padded along their first axis, and their mask; all zeros where there is None."""
+        """Pads the arrays of one batch along their first axis.
+
+        Args:
+            arrays: One per utterance; None where it lacks the modality, all padding then.
+            name: Of the padded arrays in the result.
+            mask_name: Of their mask, `(B, longest)`, 1 for what is real.
+
+        Raises:
+            ValueError: If the arrays differ in another axis than the first.
+        """
         first = next(array for array in arrays if array is not None)
         odd = [array.shape[1:] for array in arrays if array is not None and array.shape[1:] != first.shape[1:]]
         if odd:

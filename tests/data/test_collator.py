@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 import torch
+from media_files import image_processor
 from model_tester import mel_feature_extractor, tiny_tokenizer, wave_feature_extractor
 
 from hf_mer.data.collator import MerDataCollator
@@ -145,3 +146,46 @@ def test_spec_augment_does_not_touch_samples_or_the_cache():
 def test_modality_dropout_out_of_range(processor):
     with pytest.raises(ValueError, match=r"modality_dropout=1\.5 must be between 0 and 1"):
         MerDataCollator(processor, ["text"], modality_dropout=1.5)
+
+
+class TestVideo:
+    @pytest.fixture
+    def processor(self):
+        return MerProcessor(
+            mel_feature_extractor(), tiny_tokenizer(), image_processor=image_processor(8), num_frames=3
+        )
+
+    @pytest.fixture
+    def rows(self, write_video):
+        video = {"path": write_video(), "start": None, "end": None, "side": None}
+        return [{**row(seconds=0.1), "video": one} for one in (video, {**video, "end": 0.08}, None)]
+
+    def test_frames_of_the_rows(self, processor, rows):
+        batch = MerDataCollator(processor, ["text", "speech", "video"])(rows)
+        assert batch["pixel_values"].shape == (3, 3, 3, 8, 8)
+        assert batch["video_attention_mask"].tolist() == [[1, 1, 1], [1, 1, 0], [0, 0, 0]]
+        assert torch.equal(batch["pixel_values"][0], torch.from_numpy(processor.extract_video(rows[0]["video"])))
+        alone = MerDataCollator(processor, ["video"])(rows)
+        assert set(alone) == {"pixel_values", "video_attention_mask", "labels"}
+        assert "pixel_values" not in MerDataCollator(processor, ["text", "speech"])(rows)
+        assert "pixel_values" not in MerDataCollator(processor, ["text", "video"])(rows[2:])
+
+    def test_dropout_of_three(self, processor):
+        """Each modality is lost as often, at most one by an utterance, and never what it alone has."""
+        items = {
+            "text": [("yes", [])] * 60 + [None] * 2,
+            "speech": [np.zeros((4, 160), np.float32)] * 60 + [None, np.zeros((4, 160), np.float32)],
+            "video": [np.zeros((1, 3, 8, 8), np.float32)] * 60 + [np.zeros((1, 3, 8, 8), np.float32), None],
+        }
+        collator = MerDataCollator(processor, list(items), modality_dropout=0.6, training=True)
+        lost = dict.fromkeys(items, 0)
+        for _ in range(30):
+            left = {name: list(values) for name, values in items.items()}
+            collator._drop_modalities(left)
+            having = [sum(left[name][index] is not None for name in left) for index in range(62)]
+            assert min(having[:60]) == 2
+            assert having[60:] == [1, 1]
+            for name in left:
+                lost[name] += sum(value is None for value in left[name][:60])
+        # 1800 utterances, each modality with probability 0.2: a deviation of 17
+        assert all(300 < count < 420 for count in lost.values())

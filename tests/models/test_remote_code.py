@@ -94,6 +94,7 @@ def test_code_travels_with_the_folder(saved):
     code = {
         "configuration_le_mer.py", "modeling_le_mer.py", "modeling_mer.py", "mer_layers.py", "mer_losses.py",
         "mer_outputs.py", "label_store.py", "processing_mer.py", "pipeline_mer.py", "audio_mer.py",
+        "video_mer.py", "image_mer.py",
     }  # fmt: skip
     assert code <= names
     assert {"model.safetensors", "label_store.json", "label_store.safetensors", "tokenizer.json"} <= names
