@@ -27,6 +27,8 @@ if TYPE_CHECKING:
         MgcmaConfig,
         MgcmaForEmotionClassification,
         MultimodalEmotionRecognitionPipeline,
+        WavFusionConfig,
+        WavFusionForEmotionClassification,
     )
     from hf_mer.training import MerTrainer, MerTrainingArguments
 
@@ -38,6 +40,8 @@ _PUBLIC_NAMES = {
     "MgcmaConfig": "hf_mer.models",
     "MgcmaForEmotionClassification": "hf_mer.models",
     "MultimodalEmotionRecognitionPipeline": "hf_mer.models",
+    "WavFusionConfig": "hf_mer.models",
+    "WavFusionForEmotionClassification": "hf_mer.models",
     "GeneratedCorpusConfig": "hf_mer.data.generated",
     "generate_corpus": "hf_mer.data.generated",
     "load_corpus": "hf_mer.data.manifest",
@@ -64,6 +68,8 @@ __all__ = [
     "MgcmaConfig",
     "MgcmaForEmotionClassification",
     "MultimodalEmotionRecognitionPipeline",
+    "WavFusionConfig",
+    "WavFusionForEmotionClassification",
     "__version__",
     "generate_corpus",
     "load_corpus",

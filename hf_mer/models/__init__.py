@@ -7,10 +7,12 @@ from transformers import AutoConfig, AutoModel, AutoModelForAudioClassification,
 
 from hf_mer.models.configuration_le_mer import LeMerConfig
 from hf_mer.models.configuration_mgcma import MgcmaConfig
+from hf_mer.models.configuration_wavfusion import WavFusionConfig
 from hf_mer.models.label_store import LabelEmbeddingStore
 from hf_mer.models.mer_outputs import MerOutput
 from hf_mer.models.modeling_le_mer import LeMerForEmotionClassification
 from hf_mer.models.modeling_mgcma import MgcmaForEmotionClassification
+from hf_mer.models.modeling_wavfusion import WavFusionForEmotionClassification
 from hf_mer.models.pipeline_mer import PIPELINE_TASK, MultimodalEmotionRecognitionPipeline, register_pipeline
 from hf_mer.models.processing_mer import MerProcessor
 
@@ -24,11 +26,14 @@ __all__ = [
     "MgcmaConfig",
     "MgcmaForEmotionClassification",
     "MultimodalEmotionRecognitionPipeline",
+    "WavFusionConfig",
+    "WavFusionForEmotionClassification",
 ]
 
 for _config, _model in (
     (LeMerConfig, LeMerForEmotionClassification),
     (MgcmaConfig, MgcmaForEmotionClassification),
+    (WavFusionConfig, WavFusionForEmotionClassification),
 ):
     AutoConfig.register(_config.model_type, _config, exist_ok=True)
     AutoModel.register(_config, _model, exist_ok=True)

@@ -93,16 +93,24 @@ def attend(queries: Tensor, keys: Tensor, values: Tensor, key_mask: Tensor) -> T
 
 
 class MultiHeadAttention(nn.Module):
-    """Multi-head attention through `scaled_dot_product_attention`, 0 for an utterance without any key."""
+    """Multi-head attention through `scaled_dot_product_attention`, 0 for an utterance without any key.
 
-    def __init__(self, width: int, num_heads: int, dropout: float = 0.0):
+    Args:
+        width: Of queries and output.
+        num_heads: Divides the width.
+        dropout: On the weights.
+        key_dim: Width of keys and values, if it is another.
+    """
+
+    def __init__(self, width: int, num_heads: int, dropout: float = 0.0, key_dim: int | None = None):
         super().__init__()
-        self.query, self.key, self.value = (nn.Linear(width, width) for _ in range(3))
+        self.query = nn.Linear(width, width)
+        self.key, self.value = (nn.Linear(key_dim or width, width) for _ in range(2))
         self.output = nn.Linear(width, width)
         self.num_heads, self.dropout = num_heads, dropout
 
     def forward(self, queries: Tensor, states: Tensor, mask: Tensor) -> Tensor:
-        """Attends from `queries (B, L, D)` to `states (B, S, D)` where `mask (B, S)` is True. Gives `(B, L, D)`."""
+        """Attends from `queries (B, L, D)` to `states (B, S, D_k)` where `mask (B, S)` is True. Gives `(B, L, D)`."""
         heads = [
             projection(source).unflatten(-1, (self.num_heads, -1)).transpose(1, 2)  # (B, heads, L or S, D / heads)
             for projection, source in ((self.query, queries), (self.key, states), (self.value, states))
@@ -113,6 +121,17 @@ class MultiHeadAttention(nn.Module):
         attended = functional.scaled_dot_product_attention(*heads, attn_mask=keys_mask, dropout_p=dropout)
         attended = self.output(attended.transpose(1, 2).flatten(2))  # (B, L, D)
         return attended * present[:, None, None].to(attended.dtype)
+
+    def weights(self, queries: Tensor, states: Tensor, mask: Tensor) -> Tensor:
+        """What `forward` gives to each state, the mean over the heads. Shape `(B, L, S)`, 0 where there is no key."""
+        query, key = (
+            projection(source).unflatten(-1, (self.num_heads, -1)).transpose(1, 2)  # (B, heads, L or S, D / heads)
+            for projection, source in ((self.query, queries), (self.key, states))
+        )
+        scores = query @ key.transpose(2, 3) * query.shape[-1] ** -0.5  # (B, heads, L, S)
+        present = mask.any(dim=1)[:, None, None]  # (B, 1, 1)
+        seen = (mask.unsqueeze(1) | ~present).unsqueeze(1)  # (B, 1, 1, S)
+        return scores.masked_fill(~seen, float("-inf")).softmax(dim=-1).mean(dim=1).masked_fill(~present, 0.0)
 
 
 class FrameMask:

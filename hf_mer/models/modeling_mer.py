@@ -77,6 +77,16 @@ class MerPreTrainedModel(PreTrainedModel):
         """Makes the encoder of single frames with random weights: any image model that pools, or one of timm."""
         return AutoModel.from_config(_supported_attention(config), dtype=torch.get_default_dtype())
 
+    def set_attn_implementation(self, attn_implementation: Any, *args: Any, **kwargs: Any) -> None:
+        """Sets the attention of every encoder that has a choice; others (WavLM, EfficientNet) stay eager."""
+        if isinstance(attn_implementation, str):
+            chosen = {"": attn_implementation}
+            for name in self.config.modalities:
+                has_choice = getattr(getattr(self, f"{name}_encoder"), "_supports_sdpa", False)
+                chosen[f"{name}_config"] = attn_implementation if has_choice else "eager"
+            attn_implementation = chosen
+        super().set_attn_implementation(attn_implementation, *args, **kwargs)
+
     @classmethod
     def from_encoders(
         cls,
@@ -467,7 +477,7 @@ def _layers(encoder: PreTrainedModel) -> list[nn.Module]:
     for module in encoder.modules():
         if (
             isinstance(module, nn.ModuleList)
-            and len(module) == encoder.config.num_hidden_layers
+            and 0 < len(module) <= encoder.config.num_hidden_layers  # fewer where a model took the last ones over
             and "attention" in _names(module[0])
         ):
             return list(module)

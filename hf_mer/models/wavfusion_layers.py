@@ -8,63 +8,10 @@ from torch.nn import functional
 from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 from transformers.modeling_layers import GradientCheckpointingLayer
 
-
-class CrossModalAttention(nn.Module):
-    """Multi-head attention whose keys may be of another width, and may be missing altogether.
-
-    An utterance without a real key gets zeros. The projections bear the names that they have in the speech encoders.
-
-    Args:
-        width: Of queries and output.
-        key_dim: Width of keys and values.
-        num_heads: Divides the width.
-        dropout: On the weights.
-    """
-
-    def __init__(self, width: int, key_dim: int, num_heads: int, dropout: float = 0.0):
-        super().__init__()
-        self.num_heads = num_heads
-        self.dropout = dropout
-        self.q_proj = nn.Linear(width, width)
-        self.k_proj = nn.Linear(key_dim, width)
-        self.v_proj = nn.Linear(key_dim, width)
-        self.out_proj = nn.Linear(width, width)
-
-    def forward(
-        self, queries: Tensor, keys: Tensor, key_mask: Tensor, need_weights: bool = False
-    ) -> tuple[Tensor, Tensor | None]:
-        """Attends; through `scaled_dot_product_attention` unless the weights are asked for.
-
-        Args:
-            queries: Shape `(B, L, D)`.
-            keys: Shape `(B, K, D_k)`.
-            key_mask: True for real keys. Shape `(B, K)`.
-            need_weights: Whether to return the weights.
-
-        Returns:
-            attended: Shape `(B, L, D)`.
-            weights: Mean over the heads, shape `(B, L, K)`, or None.
-        """
-        present = key_mask.any(dim=1)[:, None, None]  # (B, 1, 1)
-        seen = (key_mask.unsqueeze(1) | ~present).unsqueeze(1)  # (B, 1, 1, K); a softmax over nothing would be NaN
-        query, key, value = (
-            projection(states).unflatten(-1, (self.num_heads, -1)).transpose(1, 2)  # (B, H, L or K, D / H)
-            for projection, states in ((self.q_proj, queries), (self.k_proj, keys), (self.v_proj, keys))
-        )
-        dropout = self.dropout if self.training else 0.0
-        weights = None
-        if need_weights:
-            scores = query @ key.transpose(2, 3) * query.shape[-1] ** -0.5  # (B, H, L, K)
-            attention = scores.masked_fill(~seen, float("-inf")).softmax(dim=-1)
-            heads = functional.dropout(attention, dropout) @ value
-            weights = attention.mean(dim=1).masked_fill(~present, 0.0)
-        else:
-            heads = functional.scaled_dot_product_attention(query, key, value, attn_mask=seen, dropout_p=dropout)
-        attended = self.out_proj(heads.transpose(1, 2).flatten(2))  # (B, L, D)
-        return attended.masked_fill(~present, 0.0), weights
+from .mer_layers import MultiHeadAttention
 
 
-class AttentiveGru(nn.Module):
+class AttentiveGru(GradientCheckpointingLayer):
     """A-GRU: `X = SelfAttention(GRU(e))`.
 
     Source: WavFusion, equations 2 and 6.
@@ -92,7 +39,7 @@ class AttentiveGru(nn.Module):
         super().__init__()
         size = width // 2 if bidirectional else width
         self.gru = nn.GRU(input_dim, size, num_layers, batch_first=True, bidirectional=bidirectional)
-        self.attention = CrossModalAttention(width, width, num_heads, dropout)
+        self.attention = MultiHeadAttention(width, num_heads, dropout)
         self.norm = nn.LayerNorm(width) if residual else None
 
     def forward(self, states: Tensor, mask: Tensor) -> Tensor:
@@ -106,7 +53,7 @@ class AttentiveGru(nn.Module):
             `X`, 0 at padding. Shape `(B, L, D)`.
         """
         recurrent = self._read(states, mask)  # (B, L, D)
-        attended = self.attention(recurrent, recurrent, mask)[0]
+        attended = self.attention(recurrent, recurrent, mask)
         if self.norm is not None:
             attended = self.norm(recurrent + attended)
         return attended.masked_fill(~mask.unsqueeze(-1), 0.0)
@@ -220,7 +167,7 @@ class GatedCrossModalAttention(nn.Module):
     def __init__(self, width: int, num_heads: int, dropout: float, key_dims: dict[str, int]):
         super().__init__()
         for modality, dim in key_dims.items():
-            setattr(self, modality, CrossModalAttention(width, dim, num_heads, dropout))
+            setattr(self, modality, MultiHeadAttention(width, num_heads, dropout, key_dim=dim))
         self.gate = nn.Linear(2 * width, width) if len(key_dims) == 2 else None
 
     def forward(
@@ -237,9 +184,10 @@ class GatedCrossModalAttention(nn.Module):
         seen: dict[str, Tensor] = {}
         for modality, states, mask in (("text", text, text_mask), ("video", video, video_mask)):
             if states is not None and mask is not None:
-                fused[modality], weights = getattr(self, modality)(audio, states, mask, need_weights)  # (B, S, D)
-                if weights is not None:
-                    seen[modality] = weights
+                attention = getattr(self, modality)
+                fused[modality] = attention(audio, states, mask)  # (B, S, D)
+                if need_weights:
+                    seen[modality] = attention.weights(audio, states, mask)
         if self.gate is None or text_mask is None or video_mask is None:
             return next(iter(fused.values())), seen
         has_text, has_video = (mask.any(dim=1)[:, None, None] for mask in (text_mask, video_mask))  # (B, 1, 1)
@@ -314,11 +262,11 @@ class GatedCrossModalLayer(GradientCheckpointingLayer):
         Keys and values are projections of another modality and start anew.
         """
         for name in ("layer_norm", "feed_forward", "final_layer_norm", "adapter_layer"):
-            mine = getattr(self, name)
+            mine: Any = getattr(self, name)
             if mine is not None:
                 mine.load_state_dict(getattr(layer, name).state_dict())
         for modality in ("text", "video"):
             attention = getattr(self.attention, modality, None)
             if attention is not None:
-                attention.q_proj.load_state_dict(layer.attention.q_proj.state_dict())
-                attention.out_proj.load_state_dict(layer.attention.out_proj.state_dict())
+                attention.query.load_state_dict(layer.attention.q_proj.state_dict())
+                attention.output.load_state_dict(layer.attention.out_proj.state_dict())

@@ -100,7 +100,7 @@ def tiny_video_config(**overrides) -> PreTrainedConfig:
     settings: dict = dict(  # noqa: C408
         image_size=16, width_coefficient=0.1, depth_coefficient=0.1, hidden_dim=128, in_channels=[8, 8],
         out_channels=[8, 8], kernel_sizes=[3, 3], strides=[2, 1], num_block_repeats=[1, 1], expand_ratios=[1, 2],
-        drop_connect_rate=0.0, dropout_rate=0.0, initializer_range=0.5,
+        drop_connect_rate=0.0, dropout_rate=0.0, initializer_range=1.0,
     )  # fmt: skip
     return AutoConfig.for_model("efficientnet", **{**settings, **overrides})
 

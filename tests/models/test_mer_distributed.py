@@ -6,10 +6,15 @@ from pathlib import Path
 
 import pytest
 import torch
-from model_tester import gradients, make_batch, tiny_settings
+from model_tester import gradients, make_batch, tiny_settings, tiny_video_config
 from safetensors.torch import load_file, save_file
 
-from hf_mer.models import MgcmaConfig, MgcmaForEmotionClassification
+from hf_mer.models import (
+    MgcmaConfig,
+    MgcmaForEmotionClassification,
+    WavFusionConfig,
+    WavFusionForEmotionClassification,
+)
 from hf_mer.models.mer_distributed import gather_across_ranks
 
 WORKER = """
@@ -56,7 +61,12 @@ def mgcma(**overrides):
     return MgcmaForEmotionClassification(MgcmaConfig(**{**tiny_settings(), **settings, **overrides}))
 
 
-MODELS = {"mgcma": mgcma}
+def wavfusion():
+    settings = {"video_config": tiny_video_config(), "num_deep_layers": 1, "auxiliary_heads": 2, "video_dim": 8}
+    return WavFusionForEmotionClassification(WavFusionConfig(**{**tiny_settings(), **settings}))
+
+
+MODELS = {"mgcma": mgcma, "wavfusion": wavfusion}
 
 
 @pytest.mark.parametrize("name", MODELS)
@@ -64,7 +74,7 @@ MODELS = {"mgcma": mgcma}
 def test_two_processes_give_the_loss_and_gradients_of_one(name, incomplete, tmp_path):
     torch.manual_seed(0)
     model = MODELS[name]().train()
-    missing = {"no_text": (1,), "no_audio": (5,)} if incomplete else {}
+    missing = {"no_text": (1,), "no_audio": (5,), "no_video": (0, 1, 2)} if incomplete else {}
     batch = make_batch(
         model.config, tokens=[7, 4, 9, 5, 6, 8], frames=[12, 20, 8, 9, 10, 11], labels=[0, 1, 2, 0, 1, 3], **missing
     )

@@ -8,6 +8,7 @@ from hf_mer.models.mer_layers import (
     FrameMask,
     MaskedBatchNorm1d,
     MaskedGroupNorm,
+    MultiHeadAttention,
     attend,
     label_attention,
     masked_max,
@@ -133,3 +134,34 @@ class TestMaskedNorms:
         torch.testing.assert_close(masked.running_var, plain.running_var)
         torch.testing.assert_close(masked.eval()(states), plain.eval()(states))
         assert set(masked.state_dict()) == set(plain.state_dict())
+
+
+class TestMultiHeadAttention:
+    def test_against_the_librarys(self):
+        ours = MultiHeadAttention(8, 2, key_dim=6).eval()
+        theirs = nn.MultiheadAttention(8, 2, kdim=6, vdim=6, batch_first=True).eval()
+        with torch.no_grad():
+            projections = (ours.query, ours.key, ours.value)
+            for name, projection in zip("qkv", projections, strict=True):
+                getattr(theirs, f"{name}_proj_weight").copy_(projection.weight)
+            theirs.in_proj_bias.copy_(torch.cat([projection.bias for projection in projections]))
+            theirs.out_proj.load_state_dict(ours.output.state_dict())
+        queries, keys = torch.randn(3, 5, 8), torch.randn(3, 4, 6)
+        mask = torch.arange(4) < torch.tensor([4, 2, 3])[:, None]
+        expected, weights = theirs(queries, keys, keys, key_padding_mask=~mask)
+        torch.testing.assert_close(ours(queries, keys, mask), expected)
+        torch.testing.assert_close(ours.weights(queries, keys, mask), weights)
+
+    def test_without_a_key_the_output_is_zero_and_the_gradient_finite(self):
+        attention = MultiHeadAttention(8, 2)
+        queries, keys = torch.randn(2, 5, 8, requires_grad=True), torch.randn(2, 4, 8, requires_grad=True)
+        mask = torch.arange(4) < torch.tensor([0, 3])[:, None]
+        attended = attention(queries, keys, mask)
+        attended.square().sum().backward()
+        assert not attended[0].any()
+        assert attended[1].all()
+        assert not attention.weights(queries, keys, mask)[0].any()
+        for tensor in (queries, keys, *attention.parameters()):
+            assert tensor.grad.isfinite().all()
+        assert not queries.grad[0].any()
+        assert not keys.grad[1, 3].any()

@@ -7,7 +7,6 @@ from transformers import AutoModel
 
 from hf_mer.models.wavfusion_layers import (
     AttentiveGru,
-    CrossModalAttention,
     GatedCrossModalAttention,
     GatedCrossModalLayer,
     LearnableVisualCentre,
@@ -33,39 +32,6 @@ class Shapes(TorchDispatchMode):
         return result
 
 
-class TestCrossModalAttention:
-    def test_against_the_library_layer(self):
-        ours = CrossModalAttention(8, 6, 2).eval()
-        theirs = nn.MultiheadAttention(8, 2, kdim=6, vdim=6, batch_first=True).eval()
-        with torch.no_grad():
-            for name in ("q", "k", "v"):
-                getattr(theirs, f"{name}_proj_weight").copy_(getattr(ours, f"{name}_proj").weight)
-            theirs.in_proj_bias.copy_(torch.cat([ours.q_proj.bias, ours.k_proj.bias, ours.v_proj.bias]))
-            theirs.out_proj.load_state_dict(ours.out_proj.state_dict())
-        queries, keys, mask = torch.randn(3, 5, 8), torch.randn(3, 4, 6), mask_of([4, 2, 3], 4)
-        expected, expected_weights = theirs(queries, keys, keys, key_padding_mask=~mask)
-        fast, nothing = ours(queries, keys, mask)
-        slow, weights = ours(queries, keys, mask, need_weights=True)
-        assert nothing is None
-        torch.testing.assert_close(fast, expected)
-        torch.testing.assert_close(slow, expected)
-        torch.testing.assert_close(weights, expected_weights)
-
-    @pytest.mark.parametrize("need_weights", [False, True])
-    def test_without_a_key_the_output_is_zero_and_the_gradient_finite(self, need_weights):
-        attention = CrossModalAttention(8, 6, 2)
-        queries, keys = torch.randn(2, 5, 8, requires_grad=True), torch.randn(2, 4, 6, requires_grad=True)
-        attended, weights = attention(queries, keys, mask_of([0, 3], 4), need_weights)
-        attended.square().sum().backward()
-        assert not attended[0].any()
-        assert attended[1].all()
-        assert weights is None or not weights[0].any()
-        for tensor in (queries, keys, *attention.parameters()):
-            assert tensor.grad.isfinite().all()
-        assert not queries.grad[0].any()
-        assert not keys.grad[1, 3].any()
-
-
 class TestAttentiveGru:
     def test_is_self_attention_of_a_gru(self):
         layer = AttentiveGru(5, 8, num_heads=1).eval()
@@ -78,8 +44,8 @@ class TestAttentiveGru:
             hidden = cell(states[:, step], hidden)
             outputs.append(hidden)
         recurrent, attention = torch.stack(outputs, dim=1), layer.attention
-        scores = attention.q_proj(recurrent) @ attention.k_proj(recurrent).transpose(1, 2) / 8**0.5
-        expected = attention.out_proj(scores.softmax(dim=-1) @ attention.v_proj(recurrent))
+        scores = attention.query(recurrent) @ attention.key(recurrent).transpose(1, 2) / 8**0.5
+        expected = attention.output(scores.softmax(dim=-1) @ attention.value(recurrent))
         torch.testing.assert_close(layer(states, mask_of([4], 4)), expected)
 
     @pytest.mark.parametrize("settings", [{}, {"bidirectional": True}, {"num_layers": 2}, {"residual": True}])
@@ -185,7 +151,7 @@ class TestGatedCrossModalAttention:
         layer = GatedCrossModalAttention(8, 2, 0.0, {"text": 6, "video": 10})
         audio, text, text_mask, video, video_mask = inputs = self.inputs()
         fused, seen = layer(*inputs, True)
-        of_text, of_video = layer.text(audio, text, text_mask)[0], layer.video(audio, video, video_mask)[0]
+        of_text, of_video = layer.text(audio, text, text_mask), layer.video(audio, video, video_mask)
         share = torch.sigmoid(layer.gate(torch.cat([of_text, of_video], dim=-1)))
         torch.testing.assert_close(fused[0], (share * of_text + (1 - share) * of_video)[0])
         torch.testing.assert_close(seen["gate"][0], share[0].mean(-1))
@@ -195,8 +161,8 @@ class TestGatedCrossModalAttention:
         layer = GatedCrossModalAttention(8, 2, 0.0, {"text": 6, "video": 10})
         audio, text, text_mask, video, video_mask = inputs = self.inputs()
         fused, seen = layer(*inputs, True)
-        torch.testing.assert_close(fused[1], layer.video(audio, video, video_mask)[0][1])
-        torch.testing.assert_close(fused[2], layer.text(audio, text, text_mask)[0][2])
+        torch.testing.assert_close(fused[1], layer.video(audio, video, video_mask)[1])
+        torch.testing.assert_close(fused[2], layer.text(audio, text, text_mask)[2])
         assert not fused[3].any()
         assert not seen["gate"][[1, 3]].any()
         assert (seen["gate"][2] == 1).all()
@@ -209,7 +175,7 @@ class TestGatedCrossModalAttention:
         fused, seen = layer(audio, None, None, video, video_mask, True)
         assert layer.gate is None
         assert set(seen) == {"video"}
-        torch.testing.assert_close(fused, layer.video(audio, video, video_mask)[0])
+        torch.testing.assert_close(fused, layer.video(audio, video, video_mask))
 
 
 class TestGatedCrossModalLayer:
@@ -225,9 +191,9 @@ class TestGatedCrossModalLayer:
         layer = GatedCrossModalLayer(AutoModel.from_config(config).encoder.layers[1], config, {"text": 16})
         layer.load_replaced(replaced)
         attention = layer.eval().attention.text
-        for name in ("k_proj", "v_proj"):
-            assert not torch.equal(getattr(attention, name).weight, getattr(replaced.attention, name).weight)
-            getattr(attention, name).load_state_dict(getattr(replaced.attention, name).state_dict())
+        for mine, theirs in ((attention.key, replaced.attention.k_proj), (attention.value, replaced.attention.v_proj)):
+            assert not torch.equal(mine.weight, theirs.weight)
+            mine.load_state_dict(theirs.state_dict())
         states, mask = torch.randn(2, 5, 16), torch.ones(2, 5, dtype=torch.bool)
         keys = layer.layer_norm(states) if stable else states
         given = layer(states, keys, mask, None, None)[0]
@@ -241,10 +207,10 @@ class TestGatedCrossModalLayer:
         layer = GatedCrossModalLayer(AutoModel.from_config(config).encoder.layers[0], config, {"text": 4, "video": 6})
         layer.load_replaced(encoder.encoder.layers[0])
         for attention in (layer.attention.text, layer.attention.video):
-            assert torch.equal(attention.q_proj.weight, encoder.encoder.layers[0].attention.q_proj.weight)
-            assert torch.equal(attention.out_proj.bias, encoder.encoder.layers[0].attention.out_proj.bias)
-        assert layer.attention.text.k_proj.in_features == 4
-        assert layer.attention.video.v_proj.in_features == 6
+            assert torch.equal(attention.query.weight, encoder.encoder.layers[0].attention.q_proj.weight)
+            assert torch.equal(attention.output.bias, encoder.encoder.layers[0].attention.out_proj.bias)
+        assert layer.attention.text.key.in_features == 4
+        assert layer.attention.video.value.in_features == 6
 
     def test_nothing_to_fuse_is_the_residual_path(self, speech_config):
         config = speech_config()
