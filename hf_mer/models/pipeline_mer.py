@@ -1,5 +1,6 @@
-"""Pipeline-style inference: from a recording, a sentence, or both, to emotions with scores."""
+"""Pipeline-style inference: from a recording, a film, a sentence, or all of them, to emotions with scores."""
 
+import logging
 import os
 from typing import Any
 
@@ -9,6 +10,10 @@ from torch.utils.data import DataLoader, Dataset
 from transformers import AutoModelForAudioClassification, Pipeline
 from transformers.pipelines import PIPELINE_REGISTRY
 from transformers.pipelines.pt_utils import PipelineDataset, PipelineIterator
+
+from .video_mer import media_kinds
+
+logger = logging.getLogger(__name__)
 
 PIPELINE_TASK = "multimodal-emotion-recognition"
 
@@ -21,12 +26,16 @@ class MultimodalEmotionRecognitionPipeline(Pipeline):
     recognise("hello.wav", text="I am so glad you came", history=["Who is it?"])
     recognise(["a.wav", "b.wav"], text=["Fine.", None], batch_size=2)
     recognise({"text": "I am so glad you came"})
-    recognise(dataset)  # rows with audio and/or text, and history
+    recognise("hello.mp4")  # its sound, and its picture where the model uses video
+    recognise({"video": {"path": "scene.mp4", "start": 3.2, "end": 5.0, "side": "left"}, "text": "I am so glad"})
+    recognise(dataset)  # rows with audio, video and/or text, and history
     ```
 
-    An utterance is a path, bytes, an array of samples, or a dictionary with `audio` and/or `text`, `history`,
-    `sampling_rate`; an audio dictionary of `datasets` (`array`, `path`, `bytes`) is taken too. A modality that is
-    missing leaves the decision to the other one.
+    An utterance is a path, bytes, an array of samples, or a dictionary with any of `audio`, `video`, `text`, `history`
+    and `sampling_rate`; an audio dictionary of `datasets` (`array`, `path`, `bytes`) is taken too, and for video what
+    `load_video` takes. One film is enough for both: of `audio` and `video` the key that is not there at all is filled
+    from the other one's file (None means without). A modality that is missing leaves the decision to the others, and
+    so does, with a warning, a file that lacks its stream: a film without sound, a recording without picture.
     """
 
     _load_processor = True
@@ -97,18 +106,16 @@ class MultimodalEmotionRecognitionPipeline(Pipeline):
 
     def preprocess(self, inputs: Any, sampling_rate: int | None = None) -> dict[str, Any]:
         """Loads one utterance and computes its features; padding waits for the batch."""
-        audio, text, history = inputs, None, None
-        if _is_utterance(inputs):
-            audio, text, history = inputs.get("audio"), inputs.get("text"), inputs.get("history")
-            sampling_rate = inputs.get("sampling_rate", sampling_rate)
-        audio = audio if "speech" in self.model.config.modalities else None
-        text, history = (text, history) if "text" in self.model.config.modalities else (None, None)
-        if audio is None and not text and not history:
-            raise ValueError(
-                f"an input has nothing that this model can use; it wants {' or '.join(self.model.config.modalities)}"
-            )
-        features = None if audio is None else self.processor.extract_audio(audio, sampling_rate)
-        return {"features": [features], "texts": [text], "histories": [history]}
+        given = inputs if _is_utterance(inputs) else {"audio": inputs}
+        wanted = self.model.config.modalities
+        text, history = (given.get("text"), given.get("history")) if "text" in wanted else (None, None)
+        audio, video = _sound_and_picture(given, wanted, bool(text or history))
+        if audio is None and video is None and not text and not history:
+            raise ValueError(f"an input has nothing that this model can use; it wants {' or '.join(wanted)}")
+        rate = given.get("sampling_rate", sampling_rate)
+        features = None if audio is None else self.processor.extract_audio(audio, rate)
+        pixels = None if video is None else self.processor.extract_video(video)
+        return {"features": [features], "texts": [text], "histories": [history], "videos": [pixels]}
 
     def get_iterator(
         self,
@@ -216,7 +223,32 @@ class _Rows(Dataset):
 
 def _is_utterance(item: Any) -> bool:
     """A dictionary of modalities, not the dictionary of one recording."""
-    return isinstance(item, dict) and bool({"audio", "text", "history"} & set(item))
+    return isinstance(item, dict) and bool({"audio", "video", "text", "history"} & set(item))
+
+
+def _sound_and_picture(given: dict[str, Any], wanted: list[str], has_text: bool) -> tuple[Any, Any]:
+    """What to listen to and what to look at; None where there is nothing, or the model has no use for it."""
+    audio, video = given.get("audio"), given.get("video")
+    if "audio" not in given and media_kinds(video):
+        audio = video
+    elif "video" not in given and "video" in wanted and "video" in (media_kinds(audio) or ()):
+        video = audio
+    sources = {"speech": audio if "speech" in wanted else None, "video": video if "video" in wanted else None}
+    lacking = {
+        name for name, source in sources.items() if source is not None and name not in (media_kinds(source) or {name})
+    }
+    if (
+        lacking
+        and not has_text
+        and not any(source is not None for name, source in sources.items() if name not in lacking)
+    ):
+        return sources["speech"], sources["video"]  # nothing is left: what is wrong with the file is for others to say
+    for name in lacking:
+        source = sources[name].get("path") if isinstance(sources[name], dict) else sources[name]
+        source = source if isinstance(source, (str, os.PathLike)) else "input"
+        logger.warning("%s: has no %s; the rest decides", source, "sound" if name == "speech" else "picture")
+        sources[name] = None
+    return sources["speech"], sources["video"]
 
 
 def _merge(inputs: Any, text: Any, history: Any) -> Any:

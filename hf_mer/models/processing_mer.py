@@ -182,7 +182,10 @@ class MerProcessor(ProcessorMixin):
             ValueError: If the processor has no image processor.
         """
         if self.image_processor is None:
-            raise ValueError("this processor has no image_processor: its model does not use video")
+            raise ValueError(
+                "this processor has no image_processor, which video needs: "
+                "MerProcessor(..., image_processor=load_image_processor(<name of the video encoder>))"
+            )
         frames = load_video(source, self.num_frames, max_seconds=self.max_video_seconds)
         return to_pixels(crop_faces(frames) if self.face_crop else list(frames), self.image_processor)
 

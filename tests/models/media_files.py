@@ -69,3 +69,24 @@ def image_processor(size=16):
     from transformers import EfficientNetImageProcessorPil
 
     return EfficientNetImageProcessorPil(size={"height": size, "width": size}, include_top=False)
+
+
+def save_film_checkpoint(folder, **config):
+    """Writes a tiny WavFusion for text, speech and video with its processor into a folder; gives the folder."""
+    import torch
+    from model_tester import tiny_settings, tiny_tokenizer, tiny_video_config, wave_feature_extractor
+
+    from hf_mer.models import MerProcessor, WavFusionConfig, WavFusionForEmotionClassification
+
+    torch.manual_seed(0)
+    settings = {
+        "video_config": tiny_video_config(), "num_deep_layers": 1, "auxiliary_heads": 2, "video_dim": 8,
+        "lvc_codewords": 5, "shared_dim": 6,
+    }  # fmt: skip
+    model = WavFusionForEmotionClassification(WavFusionConfig(**{**tiny_settings(), **settings, **config}))
+    model.eval().save_pretrained(folder)
+    processor = MerProcessor(
+        wave_feature_extractor(), tiny_tokenizer(), max_text_tokens=40, image_processor=image_processor(), num_frames=4
+    )
+    processor.save_pretrained(folder)
+    return str(folder)

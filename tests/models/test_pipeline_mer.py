@@ -5,6 +5,7 @@ import datasets
 import numpy as np
 import pytest
 import torch
+from media_files import save_film_checkpoint
 from model_tester import LABELS, save_tiny_checkpoint, tiny_store, tone
 from transformers import pipeline
 
@@ -15,6 +16,7 @@ from hf_mer.models import (
     MultimodalEmotionRecognitionPipeline,
 )
 from hf_mer.models.audio_mer import AudioError
+from hf_mer.models.video_mer import VideoError
 
 
 @pytest.fixture(scope="module")
@@ -261,3 +263,114 @@ class TestBadInput:
         for item in ({"text": ""}, {"audio": None, "text": None}, None):
             with pytest.raises(ValueError, match="nothing that this model can use"):
                 recognise(item)
+
+
+class TestFilms:
+    @pytest.fixture(scope="class")
+    def films(self, tmp_path_factory):
+        return pipeline(PIPELINE_TASK, model=save_film_checkpoint(tmp_path_factory.mktemp("films") / "checkpoint"))
+
+    @pytest.fixture
+    def by_hand(self, films):
+        def run(**inputs):
+            with torch.no_grad():
+                logits = films.model(**films.processor(**inputs)).logits[0]
+            pairs = zip(LABELS, logits.softmax(-1).tolist(), strict=True)
+            return [{"label": label, "score": score} for label, score in pairs]
+
+        return run
+
+    def test_one_film_is_enough(self, films, by_hand, write_video):
+        path = write_video()
+        both = by_hand(audio=path, video=path)
+        content = Path(path).read_bytes()
+        row = {"path": path, "start": None, "end": None, "side": None}
+        for source in (path, content, {"path": path, "bytes": None}, {"video": path}, {"audio": path}, {"video": row},
+                       {"video": content}, {"audio": path, "video": path}):  # fmt: skip
+            close(films(source), both)
+        close(films(path, text="so glad"), by_hand(audio=path, video=path, text="so glad"))
+        assert abs(scores(both)["sad"] - scores(by_hand(audio=path))["sad"]) > 1e-4
+
+    def test_none_means_without(self, films, by_hand, write_video):
+        path = write_video()
+        close(films({"audio": path, "video": None}), by_hand(audio=path))
+        close(films({"audio": None, "video": path}), by_hand(video=path))
+
+    def test_sound_and_picture_of_two_files(self, films, by_hand, write_video, write_wav):
+        film, sound = write_video(), write_wav()
+        close(films({"audio": sound, "video": film}), by_hand(audio=sound, video=film))
+
+    def test_a_span_is_of_both(self, films, by_hand, write_video):
+        row = {"path": write_video(split=True), "start": 0.4, "end": 0.9, "side": "left"}
+        close(films({"video": row}), by_hand(audio=row, video=row))
+
+    def test_a_recording_has_no_picture_and_arrays_are_sound(self, films, by_hand, write_wav, caplog):
+        path = write_wav()
+        for source, sound in ((path, path), ({"audio": path}, path), (tone(), tone())):
+            close(films(source), by_hand(audio=sound))
+        assert not caplog.text
+        close(films({"video": path}), by_hand(audio=path))
+        assert f"{path}: has no picture; the rest decides" in caplog.text
+
+    def test_a_film_without_sound(self, films, recognise, by_hand, write_video, expected, caplog):
+        path = write_video("mute.mp4", sound=False)
+        close(films(path), by_hand(video=path))
+        close(films(path, text="so glad"), by_hand(video=path, text="so glad"))
+        assert f"{path}: has no sound; the rest decides" in caplog.text
+        close(recognise(path, text="so glad"), expected(text="so glad"))  # a model without video
+        with pytest.raises(AudioError, match=r"mute.mp4: has no audio stream \(picture only\)"):
+            recognise(path)
+
+    def test_models_without_video_take_the_sound_of_films(self, recognise, expected, write_video):
+        path = write_video()
+        close(recognise(path), expected(audio=path))
+        close(recognise({"video": path}), expected(audio=path))
+
+    def test_models_of_video_alone(self, tmp_path, write_video, write_wav):
+        recognise = pipeline(PIPELINE_TASK, model=save_film_checkpoint(tmp_path / "v", modalities=["video"]))
+        path = write_video()
+        assert sum(scores(recognise(path)).values()) == pytest.approx(1, abs=1e-5)
+        close(recognise({"video": path, "text": "so"}), recognise(path))
+        with pytest.raises(VideoError, match="has no video stream"):
+            recognise({"video": write_wav()})
+        with pytest.raises(ValueError, match="nothing that this model can use; it wants video"):
+            recognise(write_wav())
+
+    @pytest.mark.parametrize("batch_size", [1, 3])
+    def test_batches_change_nothing(self, films, write_video, write_wav, batch_size):
+        items = [
+            write_video("a.mp4"),
+            {"video": write_video("b.mp4", seconds=0.12), "text": "so glad"},
+            {"text": "awful day"},
+            write_wav(),
+            {"video": write_video("c.mp4", sound=False), "text": "yes"},
+        ]
+        for given, item in zip(films(items, batch_size=batch_size), items, strict=True):
+            close(given, films(item))
+
+    def test_rows_of_a_dataset(self, films, by_hand, write_video):
+        from hf_mer.data.schema import make_record, records_to_dataset
+
+        path = write_video()
+        records = [make_record(id="a", audio=path, video=path, label=0), make_record(id="b", audio=path, label=0)]
+        rows = list(films(records_to_dataset(records, LABELS)))
+        close(rows[0], by_hand(audio=path, video=path))
+        close(rows[1], by_hand(audio=path))
+
+    def test_attention_of_a_model_that_has_none(self, films, write_video):
+        result = films(write_video(), text="so glad", return_attention=True)
+        assert set(result) == {"scores", "words", "frames"}
+        assert len(result["scores"]) == 4
+
+    def test_saving(self, films, tmp_path, write_video):
+        films.save_pretrained(tmp_path)
+        path = write_video()
+        close(pipeline(PIPELINE_TASK, model=str(tmp_path))(path), films(path))
+
+    def test_a_processor_without_an_image_processor(self, films, write_video):
+        films.processor.image_processor, kept = None, films.processor.image_processor
+        try:
+            with pytest.raises(ValueError, match="has no image_processor, which video needs"):
+                films(write_video())
+        finally:
+            films.processor.image_processor = kept

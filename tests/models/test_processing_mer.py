@@ -332,7 +332,7 @@ class TestVideo:
             processor(video=[write_video()], text="a")
         with pytest.raises(ValueError, match="num_frames=0"):
             MerProcessor(wave_feature_extractor(), tiny_tokenizer(), image_processor=image_processor(), num_frames=0)
-        with pytest.raises(ValueError, match="has no image_processor: its model does not use video"):
+        with pytest.raises(ValueError, match="has no image_processor, which video needs"):
             MerProcessor(wave_feature_extractor(), tiny_tokenizer())(video=write_video())
         pixels = [np.zeros((2, 3, 8, 8), np.float32), np.zeros((2, 3, 8, 9), np.float32)]
         with pytest.raises(
