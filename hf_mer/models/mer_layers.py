@@ -111,14 +111,14 @@ class MultiHeadAttention(nn.Module):
 
     def forward(self, queries: Tensor, states: Tensor, mask: Tensor) -> Tensor:
         """Attends from `queries (B, L, D)` to `states (B, S, D_k)` where `mask (B, S)` is True. Gives `(B, L, D)`."""
-        heads = [
+        query, key, value = (
             projection(source).unflatten(-1, (self.num_heads, -1)).transpose(1, 2)  # (B, heads, L or S, D / heads)
             for projection, source in ((self.query, queries), (self.key, states), (self.value, states))
-        ]
+        )
         present = mask.any(dim=1)  # (B,)
         keys_mask = (mask | ~present[:, None])[:, None, None, :]
         dropout = self.dropout if self.training else 0.0
-        attended = functional.scaled_dot_product_attention(*heads, attn_mask=keys_mask, dropout_p=dropout)
+        attended = functional.scaled_dot_product_attention(query, key, value, attn_mask=keys_mask, dropout_p=dropout)
         attended = self.output(attended.transpose(1, 2).flatten(2))  # (B, L, D)
         return attended * present[:, None, None].to(attended.dtype)
 

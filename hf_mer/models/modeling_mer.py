@@ -240,8 +240,9 @@ class MerPreTrainedModel(PreTrainedModel):
         if pooled is None:  # an encoder without pooling: the mean over its positions
             states = output.last_hidden_state
             pooled = states.flatten(2).mean(dim=2) if states.dim() == 4 else states.mean(dim=1)
+        pooled = pooled.flatten(1)  # (N, D_v); some leave axes of one pixel
         states = pooled.new_zeros(size, frames, pooled.shape[-1])  # (B, F, D_v)
-        states[chosen] = pooled.flatten(1)
+        states[chosen] = pooled
         return states * mask.unsqueeze(-1), mask
 
     def encode_inputs(self, **inputs: Any) -> dict[str, tuple[Tensor, Tensor]]:

@@ -4,7 +4,6 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
-from transformers import PreTrainedConfig
 from transformers import initialization as init
 from transformers.masking_utils import create_bidirectional_mask
 
@@ -88,7 +87,7 @@ class WavFusionForEmotionClassification(MerPreTrainedModel):
         if "text" in config.modalities:
             self.text_gru = AttentiveGru(config.text_config.hidden_size, config.widths["text"], **settings)
         if "video" in config.modalities:
-            self.video_projection = nn.Linear(_frame_width(config.video_config), config.video_dim)
+            self.video_projection = nn.Linear(_frame_width(self.video_encoder), config.video_dim)
             self.video_gru = AttentiveGru(config.video_dim, config.video_dim, **settings)
             if config.use_lvc:
                 self.visual_centre = LearnableVisualCentre(config.video_dim, config.lvc_codewords)
@@ -242,7 +241,8 @@ class WavFusionForEmotionClassification(MerPreTrainedModel):
         unfused: Encoded = {}
         for name in self.config.modalities:
             if name not in encoded:
-                width = _input_width(self.config, name)
+                encoder = self.config.encoder_config(name)
+                width = self.video_projection.in_features if name == "video" else encoder.hidden_size
                 encoded[name] = some.new_zeros(len(some), 1, width), some_mask.new_zeros(len(some), 1)
             states, mask = encoded[name]
             if name == "text":
@@ -318,20 +318,18 @@ def _collect(seen: list[dict[str, Tensor]], name: str) -> tuple[Tensor, ...] | N
     return tuple(layer[name] for layer in seen if name in layer) or None
 
 
-def _frame_width(config: PreTrainedConfig) -> int:
+def _frame_width(encoder: Any) -> int:
     """Width of an image encoder's pooled features."""
-    for name in ("hidden_dim", "hidden_size", "num_features"):
+    backbone = getattr(encoder, "timm_model", None)  # whose configuration does not say it
+    if backbone is not None:
+        return getattr(backbone, "head_hidden_size", None) or backbone.num_features
+    config = encoder.config
+    for name in ("hidden_dim", "hidden_size"):
         if isinstance(getattr(config, name, None), int):
             return getattr(config, name)
     if getattr(config, "hidden_sizes", None):
         return config.hidden_sizes[-1]
     raise ValueError(
         f"video encoder '{config.model_type}': its configuration does not say how wide its features are "
-        "(hidden_dim, hidden_size, num_features or hidden_sizes)"
+        "(hidden_dim, hidden_size or hidden_sizes)"
     )
-
-
-def _input_width(config: WavFusionConfig, modality: str) -> int:
-    """Width of what a modality's encoder gives."""
-    encoder = config.encoder_config(modality)
-    return _frame_width(encoder) if modality == "video" else encoder.hidden_size

@@ -256,7 +256,7 @@ class GatedCrossModalLayer(GradientCheckpointingLayer):
         return audio, seen
 
     @torch.no_grad()
-    def load_replaced(self, layer: nn.Module) -> None:
+    def load_replaced(self, layer: Any) -> None:
         """Copies everything but keys and values from a pretrained layer, whose queries and output both modalities get.
 
         Keys and values are projections of another modality and start anew.

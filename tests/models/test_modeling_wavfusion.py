@@ -339,6 +339,29 @@ class TestFrozenEncoders:
             make_model(freeze=["speech_layers:2"])
 
 
+class TestVideoEncoders:
+    @pytest.mark.parametrize("model_type", ["vit", "resnet", "convnext"])
+    def test_image_models_of_the_library(self, model_type):
+        sizes = {
+            "vit": {"hidden_size": 8, "num_hidden_layers": 1, "num_attention_heads": 2, "intermediate_size": 8,
+                    "image_size": 16, "patch_size": 8},
+            "resnet": {"embedding_size": 8, "hidden_sizes": [8, 12], "depths": [1, 1], "layer_type": "basic"},
+            "convnext": {"hidden_sizes": [8, 12], "depths": [1, 1], "num_stages": 2},
+        }[model_type]  # fmt: skip
+        model = make_model(video_config={"model_type": model_type, **sizes})
+        assert model(**make_batch(model.config)).logits.isfinite().all()
+
+    def test_image_models_of_timm(self, tmp_path):
+        pytest.importorskip("timm")
+        settings = {"model_type": "timm_wrapper", "architecture": "test_efficientnet", "num_labels": 0}
+        model = make_model(video_config=settings)
+        batch = make_batch(model.config)
+        model.save_pretrained(tmp_path)
+        again = WavFusionForEmotionClassification.from_pretrained(tmp_path)
+        assert model.video_projection.in_features == 256
+        torch.testing.assert_close(again(**batch).logits, model(**batch).logits)
+
+
 class TestFromEncoders:
     @pytest.mark.parametrize("stable", [False, True])
     @pytest.mark.parametrize("speech_type", LAYERED)

@@ -11,8 +11,19 @@ from pathlib import Path
 
 import pytest
 import soundfile
-from model_tester import make_batch, tone
+import torch
+from media_files import image_processor
+from model_tester import (
+    make_batch,
+    tiny_settings,
+    tiny_tokenizer,
+    tiny_video_config,
+    tone,
+    wave_feature_extractor,
+)
 from safetensors.torch import save_file
+
+from hf_mer.models import MerProcessor, WavFusionConfig, WavFusionForEmotionClassification
 
 ROOT = Path(__file__).parents[2]
 WITHOUT_PACKAGE = """
@@ -128,3 +139,47 @@ def test_with_the_package_no_trust_is_asked(saved, tmp_path):
     assert result["config"] == ["LeMerConfig", "constraint", "hf_mer"]
     assert result["pipeline_class"] == ["MultimodalEmotionRecognitionPipeline", "hf_mer"]
     assert "custom_pipelines" in json.loads(Path(rest[-1], "config.json").read_text())
+
+
+WAVFUSION = """
+from transformers import AutoConfig, AutoModel, AutoModelForAudioClassification, AutoProcessor, pipeline
+config = AutoConfig.from_pretrained(folder, **trust)
+result["config"] = type(config).__name__, config.num_deep_layers, type(config).__module__.split(".")[0]
+for auto in (AutoModel, AutoModelForAudioClassification):
+    model = auto.from_pretrained(folder, **trust)
+    result[auto.__name__] = model(**batch).logits.tolist()
+processor = AutoProcessor.from_pretrained(folder, **trust)
+inputs = processor(audio=wav, text="so glad", video=wav)
+result["processed"] = model(**inputs).logits.softmax(-1)[0].tolist()
+recognise = pipeline("multimodal-emotion-recognition", model=folder, **trust)
+scores = recognise({"video": wav, "text": "so glad"})
+result["pipeline"] = [{item["label"]: item["score"] for item in scores}[name] for name in config.id2label.values()]
+model.save_pretrained(out)
+processor.save_pretrained(out)
+"""
+
+
+@pytest.mark.parametrize("with_package", [False, True])
+def test_wavfusion(with_package, tmp_path, write_video):
+    """Three modalities, from a folder alone: model, processor with pictures, and the pipeline on a film."""
+    torch.manual_seed(0)
+    settings = {"video_config": tiny_video_config(), "num_deep_layers": 1, "auxiliary_heads": 2, "video_dim": 8}
+    model = WavFusionForEmotionClassification(WavFusionConfig(**{**tiny_settings(), **settings})).eval()
+    folder = tmp_path / "wavfusion"
+    model.save_pretrained(folder)
+    extractors = wave_feature_extractor(), tiny_tokenizer()
+    MerProcessor(*extractors, image_processor=image_processor(), num_frames=4).save_pretrained(folder)
+    code = {"configuration_wavfusion.py", "configuration_mer.py", "modeling_wavfusion.py", "wavfusion_layers.py"}
+    assert code <= {path.name for path in folder.iterdir()}
+    batch = make_batch(model.config)
+    save_file(batch, str(tmp_path / "batch.safetensors"))
+    rest = (write_video(), tmp_path / "batch.safetensors", tmp_path / "resaved")
+    trust = {"trust_remote_code": True} if not with_package else {}
+    start = "import hf_mer.models\n" if with_package else WITHOUT_PACKAGE
+    python_path = str(ROOT) if with_package else ""
+    program = start + COMMON + f"trust = {trust}\n" + WAVFUSION + PRINT
+    first = run(program, tmp_path, folder, *rest, python_path=python_path)
+    close(first, model(**batch).logits.tolist())
+    assert first["config"] == ["WavFusionConfig", 1, "hf_mer" if with_package else "transformers_modules"]
+    assert first["pipeline"] == pytest.approx(first["processed"], abs=1e-4)
+    assert {path.name for path in rest[-1].iterdir()} == {path.name for path in folder.iterdir()}
