@@ -13,11 +13,13 @@ EXAMPLES = """examples:
   hf-mer demo --out demo
   hf-mer predict runs/le_mer/Ses05/model hello.wav --text "I am so glad you came" --plot attention.png
   hf-mer predict runs/le_mer/Ses05/model --text "Leave me alone" --history "What happened?"
+  hf-mer predict runs/wavfusion/model scene.mp4 --start 3.2 --end 5.0
   hf-mer labels runs/le_mer/Ses05/model
   hf-mer prepare iemocap /data/IEMOCAP_full_release prepared --task 4class
   hf-mer prepare meld /data/MELD.Raw prepared --task sentiment
   hf-mer prepare manifest corpus.csv prepared --columns '{"audio": "file", "label": "emotion"}'
   hf-mer generate corpus --num-utterances 1500
+  hf-mer generate corpus --layout meld --num-proc 2
 """
 
 
@@ -53,11 +55,19 @@ def _parser() -> argparse.ArgumentParser:
     demo.add_argument("--out", type=Path, default=Path("demo"), help="folder for everything (default: demo)")
     demo.set_defaults(run=_demo)
 
-    predict = commands.add_parser("predict", help="emotion of a recording, a sentence, or both")
+    predict = commands.add_parser("predict", help="emotion of a recording or film, a sentence, or both")
     predict.add_argument("checkpoint", help="folder, or repository on the Hub")
-    predict.add_argument("audio", nargs="?", help="audio or video file; leave out for text alone")
+    predict.add_argument(
+        "file",
+        nargs="?",
+        help="sound, or a film, whose sound is heard and whose picture is seen by models that use video; leave out "
+        "for text alone",
+    )
     predict.add_argument("--text", help="what is said")
     predict.add_argument("--history", nargs="+", default=None, help="earlier utterances of the dialogue, oldest first")
+    predict.add_argument("--start", type=float, help="seconds at which the utterance begins in the file")
+    predict.add_argument("--end", type=float, help="seconds at which it ends")
+    predict.add_argument("--side", choices=("left", "right"), help="half of a split screen that shows the speaker")
     predict.add_argument("--plot", type=Path, help="draw scores and label attention into this PNG, PDF or SVG")
     predict.add_argument("--json", action="store_true", help="print JSON, with the attention per word and frame")
     predict.set_defaults(run=_predict)
@@ -79,9 +89,18 @@ def _parser() -> argparse.ArgumentParser:
     prepare.set_defaults(run=_prepare)
 
     generate = commands.add_parser("generate", help="write the generated corpus, whose right answer is known")
-    generate.add_argument("out", type=Path, help="folder to write, in IEMOCAP's tree")
-    generate.add_argument("--num-utterances", type=int, default=1500, help="rated utterances of the four classes")
+    generate.add_argument("out", type=Path, help="folder to write")
+    generate.add_argument(
+        "--layout",
+        choices=("iemocap", "meld"),
+        default="iemocap",
+        help="iemocap: sessions, wav, words and voice; meld: official splits, mp4, words, voice and face",
+    )
+    generate.add_argument(
+        "--num-utterances", type=int, default=1500, help="iemocap: of the four classes; meld: in train, dev and test"
+    )
     generate.add_argument("--seed", type=int, default=0)
+    generate.add_argument("--num-proc", type=int, default=1, help="processes (default: 1)")
     generate.set_defaults(run=_generate)
     return parser
 
@@ -93,8 +112,11 @@ def _demo(arguments: argparse.Namespace) -> None:
 
 
 def _predict(arguments: argparse.Namespace) -> None:
-    if arguments.audio is None and not arguments.text:
-        raise ValueError("nothing to recognise: give an audio file, --text, or both")
+    if arguments.file is None and not arguments.text:
+        raise ValueError("nothing to recognise: give a sound or video file, --text, or both")
+    part = {name: getattr(arguments, name) for name in ("start", "end", "side")}
+    if arguments.file is None and any(value is not None for value in part.values()):
+        raise ValueError("--start, --end and --side are about a file: give one")
     from transformers import pipeline
     from transformers.utils import logging
 
@@ -102,7 +124,8 @@ def _predict(arguments: argparse.Namespace) -> None:
 
     logging.disable_progress_bar()
     recognise = pipeline(PIPELINE_TASK, model=arguments.checkpoint)
-    row = {"audio": arguments.audio, "text": arguments.text, "history": arguments.history}
+    source = {"path": arguments.file, **part} if any(value is not None for value in part.values()) else arguments.file
+    row = {"audio": source, "text": arguments.text, "history": arguments.history}
     prediction = recognise(row, return_attention=True)
     if arguments.json:
         print(json.dumps(prediction, indent=2, ensure_ascii=False))
@@ -129,7 +152,8 @@ def _plot_prediction(recognise: Any, row: dict[str, Any], prediction: dict[str, 
     if row["audio"] is not None and prediction["frames"]:
         waveform = load_audio(row["audio"], processor.sampling_rate, max_seconds=processor.max_audio_seconds)
     labels = [config.id2label[index] for index in range(config.num_labels)]
-    title = Path(row["audio"]).name if row["audio"] else None
+    path_of = row["audio"]["path"] if isinstance(row["audio"], dict) else row["audio"]
+    title = Path(path_of).name if path_of else None
     save_figure(
         prediction_figure(prediction, labels, waveform=waveform, sampling_rate=processor.sampling_rate, title=title),
         path,
@@ -180,10 +204,20 @@ def _official_splits(rows: Any) -> dict[str, Any]:
 
 
 def _generate(arguments: argparse.Namespace) -> None:
-    from hf_mer.data.generated import GeneratedCorpusConfig, generate_corpus
+    ceilings: Any
+    if arguments.layout == "meld":
+        from hf_mer.data.generated_meld import GeneratedMeldConfig, generate_meld_corpus
 
-    config = GeneratedCorpusConfig(num_utterances=arguments.num_utterances, seed=arguments.seed)
-    ceilings = generate_corpus(arguments.out, config)
+        # two thirds to train on, a fifth to test, as by default
+        test, dev = arguments.num_utterances // 5, arguments.num_utterances * 2 // 15
+        train = arguments.num_utterances - test - dev
+        plan = GeneratedMeldConfig(num_train=train, num_dev=dev, num_test=test, seed=arguments.seed)
+        ceilings = generate_meld_corpus(arguments.out, plan, num_proc=arguments.num_proc)
+    else:
+        from hf_mer.data.generated import GeneratedCorpusConfig, generate_corpus
+
+        config = GeneratedCorpusConfig(num_utterances=arguments.num_utterances, seed=arguments.seed)
+        ceilings = generate_corpus(arguments.out, config, num_proc=arguments.num_proc)
     print(f"{arguments.num_utterances} utterances in {arguments.out}\n{ceilings.table()}")
 
 

@@ -7,6 +7,7 @@ import sys
 
 import pytest
 from datasets import load_dataset
+from media_files import save_film_checkpoint
 
 from hf_mer.cli import main
 
@@ -54,7 +55,8 @@ def test_one_modality_is_enough(checkpoint, write_wav):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ([], "give an audio file, --text, or both"),
+        ([], "give a sound or video file, --text, or both"),
+        (["--text", "hello", "--start", "1"], "are about a file"),
         (["nowhere.wav"], "nowhere.wav: no such audio file"),
     ],
 )
@@ -63,6 +65,24 @@ def test_bad_input_is_one_line(checkpoint, capsys, arguments, message):
     error = capsys.readouterr().err.strip()
     assert error.startswith("error: ")
     assert message in error.splitlines()[-1]
+
+
+def test_a_film_alone_is_enough(tmp_path, write_video, capsys):
+    checkpoint = save_film_checkpoint(tmp_path / "films")
+    film = write_video("scene.mp4", split=True)
+
+    def predicted(*arguments):
+        assert main(["predict", checkpoint, film, "--json", *arguments]) == 0
+        return {item["label"]: item["score"] for item in json.loads(capsys.readouterr().out)["scores"]}
+
+    whole = predicted()
+    assert sum(whole.values()) == pytest.approx(1, abs=1e-5)
+    assert predicted("--text", "hello") != whole
+    assert predicted("--start", "0.4", "--end", "0.8") != whole
+    assert predicted("--start", "0", "--end", "1.6") == pytest.approx(whole, abs=1e-3)
+    assert predicted("--side", "left") != predicted("--side", "right")
+    assert main(["predict", checkpoint, film, "--start", "3"]) == 1
+    assert "outside" in capsys.readouterr().err
 
 
 def test_debug_shows_the_traceback(checkpoint):
@@ -106,9 +126,8 @@ def test_prepare_meld_keeps_the_official_splits(capsys, tmp_path):
     assert main(["prepare", "meld", str(tmp_path), str(tmp_path / "out"), "--task", "sentiment"]) == 0
     assert "3 utterances" in capsys.readouterr().out
     splits = load_dataset(str(tmp_path / "out"), cache_dir=str(tmp_path / "cache"))
-    assert {name: rows["text"][:] for name, rows in splits.items()} == {
-        **{"train": ["Hello."], "validation": ["Hm."], "test": ["Bye."]}
-    }
+    texts = {name: rows["text"][:] for name, rows in splits.items()}
+    assert texts == {"train": ["Hello."], "validation": ["Hm."], "test": ["Bye."]}
     assert main(["prepare", "meld", str(tmp_path), str(tmp_path / "out"), "--task", "4class"]) == 1
     assert "task '4class' is not one of emotion, sentiment" in capsys.readouterr().err
 
@@ -117,3 +136,15 @@ def test_generate_prints_the_ceilings(capsys, tmp_path):
     assert main(["generate", str(tmp_path / "corpus"), "--num-utterances", "20"]) == 0
     assert "ceiling" in capsys.readouterr().out
     assert (tmp_path / "corpus" / "generated.json").exists()
+
+
+def test_generate_in_the_layout_of_meld(capsys, tmp_path):
+    command = ["generate", str(tmp_path / "corpus"), "--layout", "meld", "--num-utterances", "40"]
+    assert main(command) == 0
+    output = capsys.readouterr().out
+    assert "text+speech+video" in output
+    assert "0.741" in output
+    settings = json.loads((tmp_path / "corpus" / "generated.json").read_text())["settings"]
+    assert [settings[f"num_{split}"] for split in ("train", "dev", "test")] == [27, 5, 8]
+    assert main([*command, "--seed", "3"]) == 1
+    assert "seed 0 (asked for 3)" in capsys.readouterr().err
