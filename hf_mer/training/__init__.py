@@ -6,7 +6,11 @@ from typing import Any
 _EXPORTS = {
     "MerTrainer": "hf_mer.training.trainer",
     "MerTrainingArguments": "hf_mer.training.arguments",
-    "ModelArguments": "hf_mer.training.arguments",
+    "ModelArguments": "hf_mer.training.model_arguments",
+    "LeMerArguments": "hf_mer.training.model_arguments",
+    "MgcmaArguments": "hf_mer.training.model_arguments",
+    "WavFusionArguments": "hf_mer.training.model_arguments",
+    "run_recipe": "hf_mer.training.recipe",
     "DataArguments": "hf_mer.training.arguments",
     "parse_arguments": "hf_mer.training.arguments",
     "LabelStoreArguments": "hf_mer.training.label_store_builder",

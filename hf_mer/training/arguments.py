@@ -1,6 +1,5 @@
 """Settings of a training run, and how they are read: a YAML file with complete settings, flags on top."""
 
-import json
 import re
 import sys
 from collections.abc import Sequence
@@ -12,7 +11,7 @@ import yaml
 from transformers import HfArgumentParser, TrainingArguments
 
 from hf_mer.data.augmentation import SPEC_AUGMENT_KEYS
-
+from hf_mer.training.model_arguments import from_json
 
 CORPORA: dict[str, tuple[str, ...]] = {
     "iemocap": ("4class", "6class"),
@@ -20,61 +19,6 @@ CORPORA: dict[str, tuple[str, ...]] = {
     "manifest": (),
 }
 """Corpora and their tasks, the first being the default."""
-
-
-@dataclass
-class ModelArguments:
-    """Which model is trained, and from which encoders.
-
-    An encoder is the name of a checkpoint on the Hub, a folder, or a dictionary with a `model_type` and its
-    configuration, which is built with random weights. `{fold}` in a name stands for the fold, for checkpoints that
-    belong to one (second-stage pretraining).
-    """
-
-    text_encoder: dict | str | None = field(
-        default="bert-base-uncased", metadata={"help": "Checkpoint, or configuration to start from scratch."}
-    )
-    speech_encoder: dict | str | None = field(
-        default="facebook/wav2vec2-base", metadata={"help": "Checkpoint, or configuration."}
-    )
-    tokenizer: str | None = field(default=None, metadata={"help": "Checkpoint; the text encoder's if not given."})
-    feature_extractor: str | None = field(
-        default=None, metadata={"help": "Checkpoint; the speech encoder's if not given."}
-    )
-    speech_overrides: dict | str | None = field(
-        default=None, metadata={"help": "Fields of the speech encoder's configuration (mask_time_prob, ...)."}
-    )
-    text_overrides: dict | str | None = field(
-        default=None, metadata={"help": "Fields of the text encoder's configuration."}
-    )
-    modalities: list[str] = field(
-        default_factory=lambda: ["text", "speech"], metadata={"help": "text, speech or both."}
-    )
-    text_label_init: str | None = field(
-        default=None, metadata={"help": "none, random, label_words or tfidf (A1 to A5)."}
-    )
-    tonal_label_init: str | None = field(default=None, metadata={"help": "none, random, bert or codebook (B1 to B5)."})
-    tonal_space: str = field(default="hidden", metadata={"help": "hidden or contrastive."})
-    fusion: str = field(
-        default="constraint", metadata={"help": "constraint, sum, guided, vanilla (C1 to C4) or score."}
-    )
-    guided_attention_norm: str = field(default="none", metadata={"help": "none (the paper) or softmax."})
-    history_in_fusion: bool = field(
-        default=True, metadata={"help": "Whether label attention and fusion see the history."}
-    )
-    loss_weights: dict | str | None = field(default=None, metadata={"help": "Equation 12's weights by name."})
-    label_temperature: float = field(default=1.0, metadata={"help": "Divides the label attention's mean."})
-    classifier_dropout: float = field(default=0.0, metadata={"help": "Dropout before the classifier."})
-    freeze: list[str] = field(default_factory=list, metadata={"help": "Parts that are not trained."})
-    checkpoint: str | None = field(
-        default=None, metadata={"help": "A trained checkpoint to evaluate, or to go on from."}
-    )
-    unimodal_text: str | None = field(default=None, metadata={"help": "Text-only checkpoint of the score fusion."})
-    unimodal_speech: str | None = field(default=None, metadata={"help": "Speech-only checkpoint of the score fusion."})
-
-    def __post_init__(self) -> None:
-        for name in ("text_encoder", "speech_encoder", "speech_overrides", "text_overrides", "loss_weights"):
-            setattr(self, name, _from_json(getattr(self, name)))
 
 
 @dataclass
@@ -110,15 +54,23 @@ class DataArguments:
     max_text_tokens: int = field(default=150, metadata={"help": "Tokens at most, history included."})
     max_audio_seconds: float = field(default=30.0, metadata={"help": "Longer audio is cut."})
     on_bad_audio: str = field(
-        default="raise", metadata={"help": "raise or skip; also for rows that have nothing the system sees."}
+        default="raise",
+        metadata={"help": "raise or skip; also for video, and for rows of which nothing is seen."},
     )
+    num_frames: int = field(default=8, metadata={"help": "Video frames of an utterance, evenly over it."})
+    max_video_seconds: float | None = field(default=30.0, metadata={"help": "Longer video is cut."})
+    face_crop: bool = field(default=False, metadata={"help": "Cut the largest face out of every frame (OpenCV)."})
     cache_features: bool | None = field(
-        default=None, metadata={"help": "Keep log-mel features on disk; None: if the encoder takes them."}
+        default=None,
+        metadata={"help": "Keep log-mel features and frozen encoders' states on disk; None: where there are any."},
     )
+    cache_dtype: str = field(default="float16", metadata={"help": "float16 or float32, of the states on disk."})
     num_proc: int | None = field(default=None, metadata={"help": "Processes for checking audio and for features."})
 
     def __post_init__(self) -> None:
-        self.columns = _from_json(self.columns)
+        self.columns = from_json(self.columns)
+        if self.cache_dtype not in ("float16", "float32"):
+            raise ValueError(f"cache_dtype: '{self.cache_dtype}' is not one of float16, float32")
         if self.corpus not in CORPORA:
             raise ValueError(f"corpus: '{self.corpus}' is not one of {', '.join(CORPORA)}")
         if CORPORA[self.corpus] and self.task is None:
@@ -185,8 +137,8 @@ class MerTrainingArguments(TrainingArguments):
     overwrite: bool = field(default=False, metadata={"help": "Run folds again that have results."})
 
     def __post_init__(self) -> None:
-        self.learning_rates = _from_json(self.learning_rates) or {}
-        self.spec_augment = _from_json(self.spec_augment)
+        self.learning_rates = from_json(self.learning_rates) or {}
+        self.spec_augment = from_json(self.spec_augment)
         for name, value in self.learning_rates.items():
             self.learning_rates[name] = float(value)  # YAML reads 1e-6 as a string
         known = set(SPEC_AUGMENT_KEYS)
@@ -205,12 +157,15 @@ class MerTrainingArguments(TrainingArguments):
         super().__post_init__()
 
 
-def parse_arguments(types: Sequence[type], argv: Sequence[str] | None = None) -> tuple[Any, ...]:
+def parse_arguments(
+    types: Sequence[type], argv: Sequence[str] | None = None, defaults: dict[str, Any] | None = None
+) -> tuple[Any, ...]:
     """Reads `--config file.yaml` and flags on top of it into dataclasses.
 
     Args:
         types: The dataclasses.
         argv: The command line; `sys.argv[1:]` if not given.
+        defaults: Values in the place of the dataclasses' own defaults; the file and flags win over them.
 
     Raises:
         ValueError: If the YAML file is missing, no mapping, or has a key that no dataclass has; the message names the
@@ -219,6 +174,7 @@ def parse_arguments(types: Sequence[type], argv: Sequence[str] | None = None) ->
     arguments = list(sys.argv[1:] if argv is None else argv)
     parser = HfArgumentParser(list(types))
     parser.add_argument("--config", help="YAML file with settings; flags win over it.")
+    parser.set_defaults(**(defaults or {}))
     path = _pop_config(arguments)
     if path is not None:
         parser.set_defaults(**_read_yaml(path, types))
@@ -271,13 +227,3 @@ _YamlLoader.add_implicit_resolver(
     re.compile(r"^[-+]?[0-9]+(?:\.[0-9]*)?[eE][-+]?[0-9]+$"),
     list("-+0123456789"),
 )
-
-
-def _from_json(value: Any) -> Any:
-    """A flag's JSON text as what it says; a YAML value and plain text as they are."""
-    if (isinstance(value, str) and value.strip()[:1] in ("{", "[")) or value in ("null", "none", "None"):
-        try:
-            return None if value in ("null", "none", "None") else json.loads(value)
-        except json.JSONDecodeError as error:
-            raise ValueError(f"'{value}' is not JSON: {error}") from error
-    return value

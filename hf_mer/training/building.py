@@ -11,41 +11,22 @@ from transformers import (
     AutoModel,
     AutoTokenizer,
     BertTokenizer,
+    EfficientNetImageProcessorPil,
     PreTrainedModel,
     SeamlessM4TFeatureExtractor,
     Wav2Vec2FeatureExtractor,
 )
 
-from hf_mer.models import LeMerConfig, LeMerForEmotionClassification, MerProcessor
+from hf_mer.models import MerProcessor
+from hf_mer.models.image_mer import load_image_processor
 from hf_mer.models.modeling_mer import load_speech_checkpoint
-from hf_mer.training.arguments import DataArguments, ModelArguments
+from hf_mer.training.arguments import DataArguments
+from hf_mer.training.model_arguments import ModelArguments
 
 logger = logging.getLogger(__name__)
 
 MEL_BINS = 80
-LE_MER_FIELDS = (
-    "text_label_init",
-    "tonal_label_init",
-    "tonal_space",
-    "fusion",
-    "guided_attention_norm",
-    "history_in_fusion",
-    "loss_weights",
-    "label_temperature",
-    "classifier_dropout",
-    "freeze",
-)
-
-
-def le_mer_fields(arguments: ModelArguments) -> dict[str, Any]:
-    """The fields of `LeMerConfig` that the settings name; frozen parts of a branch that is left out count for nothing.
-
-    One file of settings thus serves the multimodal system and its branches.
-    """
-    fields = {name: getattr(arguments, name) for name in LE_MER_FIELDS}
-    absent = tuple({"text", "speech"} - set(arguments.modalities))
-    fields["freeze"] = [part for part in arguments.freeze if not part.startswith(absent)]
-    return fields
+FRAME_SIZE = 64  # pixels, of a video encoder that starts from a configuration without `image_size`
 
 
 def build_processor(
@@ -69,12 +50,17 @@ def build_processor(
             if given != own:
                 logger.warning("%s=%s, as the checkpoint was trained; %s is not used", name, own, given)
         return trained
+    video = {}
+    if "video" in model_arguments.modalities:
+        video = {name: getattr(data_arguments, name) for name in ("num_frames", "max_video_seconds", "face_crop")}
+        video["image_processor"] = _image_processor(model_arguments, fold)
     return MerProcessor(
         _feature_extractor(model_arguments, fold),
         _tokenizer(model_arguments, texts, fold),
         max_history=data_arguments.max_history,
         max_text_tokens=data_arguments.max_text_tokens,
         max_audio_seconds=data_arguments.max_audio_seconds,
+        **video,
     )
 
 
@@ -82,10 +68,11 @@ def _trained_processor(arguments: ModelArguments, fold: str) -> MerProcessor | N
     """The processor of the checkpoint that is evaluated; of a score fusion, the parts of its two."""
     if arguments.checkpoint:
         return MerProcessor.from_pretrained(fill(arguments.checkpoint, fold))
-    if not arguments.unimodal_text:
+    if not arguments.trained:
         return None
-    text = MerProcessor.from_pretrained(fill(arguments.unimodal_text, fold))
-    speech = MerProcessor.from_pretrained(fill(str(arguments.unimodal_speech), fold))
+    unimodal: Any = arguments
+    text = MerProcessor.from_pretrained(fill(unimodal.unimodal_text, fold))
+    speech = MerProcessor.from_pretrained(fill(unimodal.unimodal_speech, fold))
     store = text.label_store
     if store is not None and speech.label_store is not None:
         for name in ("tonal_codes", "discretizer", "tonal_embeddings", "centroids"):
@@ -119,9 +106,17 @@ def _feature_extractor(arguments: ModelArguments, fold: str) -> Any:
     return Wav2Vec2FeatureExtractor(do_normalize=True, return_attention_mask=True)
 
 
+def _image_processor(arguments: ModelArguments, fold: str) -> Any:
+    source: Any = arguments.image_processor or arguments.video_encoder
+    if isinstance(source, str):
+        return load_image_processor(fill(source, fold))
+    side = source.get("image_size", FRAME_SIZE)
+    return EfficientNetImageProcessorPil(size={"height": side, "width": side}, do_center_crop=False)
+
+
 def _tokenizer(arguments: ModelArguments, texts: list[str], fold: str) -> Any:
     source = arguments.tokenizer or arguments.text_encoder
-    needs_text = "text" in arguments.modalities or arguments.tonal_label_init == "bert"
+    needs_text = "text" in arguments.modalities or getattr(arguments, "tonal_label_init", None) == "bert"
     if isinstance(source, str) and (needs_text or arguments.tokenizer):
         return AutoTokenizer.from_pretrained(fill(source, fold))
     size = source.get("vocab_size", 2000) if isinstance(source, dict) else 100
@@ -150,68 +145,67 @@ def train_tokenizer(texts: list[str], vocab_size: int) -> BertTokenizer:
 
 
 def build_model(
-    arguments: ModelArguments, labels: list[str], processor: MerProcessor, fold: str, with_quantizer: bool
-) -> tuple[LeMerForEmotionClassification, PreTrainedModel | None]:
-    """LE-MER with its encoders, still without label embeddings.
+    arguments: ModelArguments, labels: list[str], processor: MerProcessor, fold: str, with_quantizer: bool = False
+) -> tuple[Any, PreTrainedModel | None]:
+    """The model with its encoders, still without label embeddings.
 
     Args:
         arguments: The system.
         labels: Class names.
         processor: Gives the vocabulary size of a text encoder that starts from a configuration.
         fold: Name of the fold.
-        with_quantizer: Whether the label store needs the speech checkpoint's quantizer.
+        with_quantizer: Whether the label store of LE-MER needs the speech checkpoint's quantizer.
 
     Returns:
-        model: Ready for `set_label_embeddings`.
+        model: Its parameters are those of the checkpoints where these are pretrained, random elsewhere.
         pretraining: The speech checkpoint with its quantizer, or None.
     """
     trained = _trained_model(arguments, fold)
     if trained is not None:
         _check_trained(trained, arguments, labels)
         return trained, None
-    text, text_config = None, None
-    if "text" in arguments.modalities:
-        text, text_config = _load(arguments.text_encoder, arguments.text_overrides, fold, len(processor.tokenizer))
-        _fit_text_length(processor, text_config)
-    speech, speech_config, pretraining = None, None, None
-    if "speech" in arguments.modalities:
-        if isinstance(arguments.speech_encoder, dict):
-            speech_config = _config(arguments.speech_encoder, arguments.speech_overrides)
+    encoders: dict[str, Any] = {}
+    configs: dict[str, Any] = {}
+    pretraining: Any = None
+    for name in arguments.modalities:
+        source, overrides = getattr(arguments, f"{name}_encoder"), getattr(arguments, f"{name}_overrides")
+        if name == "speech" and with_quantizer and isinstance(source, str):
+            encoder, pretraining = load_speech_checkpoint(fill(source, fold), True, **(overrides or {}))
+            encoders[name], configs[name] = encoder, encoder.config
         else:
-            source: Any = arguments.speech_encoder
-            overrides: Any = arguments.speech_overrides or {}
-            speech, pretraining = load_speech_checkpoint(fill(source, fold), with_quantizer, **overrides)
-            speech_config = speech.config
-    fields = le_mer_fields(arguments)
+            encoders[name], configs[name] = _load(source, overrides, fold, name, len(processor.tokenizer))
+    if "text" in configs:
+        _fit_text_length(processor, configs["text"])
+    fields = arguments.config_fields()
     if pretraining is not None:
         fields["tonal_dim"] = pretraining.project_hid.out_features
-    config = LeMerConfig(
-        text_config=text_config,
-        speech_config=speech_config,
+    config = arguments.model_class.config_class(
+        **{f"{name}_config": config for name, config in configs.items()},
         modalities=arguments.modalities,
         id2label=dict(enumerate(labels)),
         label2id={label: index for index, label in enumerate(labels)},
         **fields,
     )
-    model = LeMerForEmotionClassification(config)
-    model.load_encoders(text, speech)
-    if pretraining is not None and hasattr(model, "speech_projection"):
-        model.speech_projection.load_state_dict(pretraining.project_hid.state_dict())
+    model = arguments.model_class(config)
+    model.load_encoders(**{f"{name}_encoder": encoder for name, encoder in encoders.items()})
     if pretraining is not None:
+        if hasattr(model, "speech_projection"):
+            model.speech_projection.load_state_dict(pretraining.project_hid.state_dict())
         setattr(pretraining, pretraining.base_model_prefix, None)  # the model has its own copy; the heads are small
     return model, pretraining
 
 
-def _trained_model(arguments: ModelArguments, fold: str) -> LeMerForEmotionClassification | None:
+def _trained_model(arguments: ModelArguments, fold: str) -> Any:
     if arguments.checkpoint:
-        return LeMerForEmotionClassification.from_pretrained(fill(arguments.checkpoint, fold))
-    if arguments.unimodal_text and arguments.unimodal_speech:
-        paths = [fill(arguments.unimodal_text, fold), fill(arguments.unimodal_speech, fold)]
-        return LeMerForEmotionClassification.from_unimodal(*paths)
+        return arguments.model_class.from_pretrained(fill(arguments.checkpoint, fold))
+    if arguments.trained:
+        unimodal: Any = arguments
+        paths = [fill(unimodal.unimodal_text, fold), fill(unimodal.unimodal_speech, fold)]
+        return unimodal.model_class.from_unimodal(*paths)
     return None
 
 
-def _check_trained(model: LeMerForEmotionClassification, arguments: ModelArguments, labels: list[str]) -> None:
+def _check_trained(model: Any, arguments: ModelArguments, labels: list[str]) -> None:
     """A checkpoint must know the corpus' classes in their order, and the modalities that are asked for."""
     own = [model.config.id2label[index] for index in range(model.config.num_labels)]
     if own != labels:
@@ -235,16 +229,24 @@ def _fit_text_length(processor: MerProcessor, text_config: Any) -> None:
 
 def label_text_encoder(arguments: ModelArguments, fold: str, processor: MerProcessor) -> PreTrainedModel | None:
     """The text encoder that embeds the labels of a speech-only model (system B4)."""
-    if arguments.tonal_label_init != "bert" or "text" in arguments.modalities:
+    if getattr(arguments, "tonal_label_init", None) != "bert" or "text" in arguments.modalities:
         return None
-    encoder, config = _load(arguments.text_encoder, arguments.text_overrides, fold, len(processor.tokenizer))
+    size = len(processor.tokenizer)
+    encoder, config = _load(arguments.text_encoder, arguments.text_overrides, fold, "text", size)
     return encoder if encoder is not None else AutoModel.from_config(config)
 
 
-def _load(source: Any, overrides: Any, fold: str, vocab_size: int) -> tuple[PreTrainedModel | None, Any]:
+def _load(
+    source: Any, overrides: Any, fold: str, modality: str, vocab_size: int
+) -> tuple[PreTrainedModel | None, Any]:
+    """A pretrained encoder, or None, and its configuration."""
     if isinstance(source, dict):
-        return None, _config({**source, "vocab_size": vocab_size}, overrides)
-    model = AutoModel.from_pretrained(fill(source, fold), **(overrides or {}))
+        own = {"vocab_size": vocab_size} if modality == "text" else {}
+        return None, _config({**source, **own}, overrides)
+    if modality == "speech":
+        model: Any = load_speech_checkpoint(fill(source, fold), **(overrides or {}))[0]
+    else:
+        model = AutoModel.from_pretrained(fill(source, fold), **(overrides or {}))
     return model, model.config
 
 

@@ -15,6 +15,7 @@ from datasets import Dataset
 from torch.utils.data import DataLoader
 from transformers import EarlyStoppingCallback, set_seed
 
+from hf_mer.data import checks
 from hf_mer.data.checks import check_audio, check_labels, check_text
 from hf_mer.data.collator import MerDataCollator
 from hf_mer.data.folds import Fold, find_fold, select_fold, split_hash
@@ -26,14 +27,17 @@ from hf_mer.data.schema import CorpusError, column
 from hf_mer.metrics import aggregate, compute_metrics_for_trainer, emotion_scores
 from hf_mer.models import LabelEmbeddingStore, MerProcessor
 from hf_mer.training import building, evaluation
-from hf_mer.training.arguments import DataArguments, MerTrainingArguments, ModelArguments
-from hf_mer.training.features import add_lengths, cache_features
+from hf_mer.training.arguments import DataArguments, MerTrainingArguments
+from hf_mer.training.features import add_lengths, cache_features, cache_states
 from hf_mer.training.files import last_complete_checkpoint, write_atomically, write_json
 from hf_mer.training.label_store_builder import LabelStoreArguments, build_label_store
+from hf_mer.training.model_arguments import ModelArguments
 from hf_mer.training.settings import check_settings, claim_folder, fold_settings
 from hf_mer.training.trainer import MerTrainer
 
 logger = logging.getLogger(__name__)
+
+MEDIA = {"speech": "audio", "video": "video"}  # columns of the modalities that are files
 
 
 def load_rows(arguments: DataArguments, modalities: list[str]) -> Dataset:
@@ -55,6 +59,8 @@ def load_rows(arguments: DataArguments, modalities: list[str]) -> Dataset:
         rows = check_audio(
             rows, on_bad=arguments.on_bad_audio, max_duration=arguments.max_audio_seconds, num_proc=arguments.num_proc
         )
+    if "video" in modalities:
+        rows = checks.check_video(rows, on_bad=arguments.on_bad_audio, num_proc=arguments.num_proc)
     if "text" in modalities:
         check_text(rows)
     return _visible(rows, modalities, arguments)
@@ -74,9 +80,9 @@ def _visible(rows: Dataset, modalities: list[str], arguments: DataArguments) -> 
 
 
 def has_modality(rows: Dataset, name: str, use_history: bool) -> np.ndarray:
-    """Which rows have speech, or text (history counts as text). Booleans of shape `(len(rows),)`."""
-    if name == "speech":
-        return np.array([audio is not None for audio in column(rows, "audio")], dtype=bool)
+    """Which rows have speech, video, or text (history counts as text). Booleans of shape `(len(rows),)`."""
+    if name in ("speech", "video"):
+        return np.array([item is not None for item in column(rows, MEDIA[name])], dtype=bool)
     texts, histories = column(rows, "text"), column(rows, "history")
     return np.array(
         [
@@ -96,7 +102,7 @@ class Experiment:
     Args:
         model_arguments: The system.
         data_arguments: The corpus and its folds.
-        store_arguments: The label embeddings.
+        store_arguments: The label embeddings, of a system that has any.
         training_arguments: The training.
 
     Raises:
@@ -107,7 +113,7 @@ class Experiment:
         self,
         model_arguments: ModelArguments,
         data_arguments: DataArguments,
-        store_arguments: LabelStoreArguments,
+        store_arguments: LabelStoreArguments | None,
         training_arguments: MerTrainingArguments,
     ):
         check_settings(model_arguments, data_arguments, store_arguments, training_arguments)
@@ -171,15 +177,14 @@ class Experiment:
         )
         if pretraining is not None:
             pretraining.to(self.args.device)
-        parts = self._parts(rows, fold, processor)
-        if self.model_arguments.checkpoint or self.model_arguments.unimodal_text:
-            # a trained checkpoint brings its own, or never had one
-            processor.label_store = processor.label_store or LabelEmbeddingStore(self.labels)
-        else:
+        parts = self._parts(rows, fold, processor, model)
+        if self.model_arguments.has_label_store:
             processor.label_store = self._label_store(
                 folder, model, processor, parts["train"], pretraining, fold, settings
             )
             model.set_label_embeddings(processor.label_store)
+        elif hasattr(model, "set_label_embeddings"):  # a trained checkpoint brings its own, or never had one
+            processor.label_store = processor.label_store or LabelEmbeddingStore(self.labels)
         trainer = self._trainer(folder, model, processor, parts)
         history = self._train(trainer, folder) if self.args.do_train else []
         results = {
@@ -201,7 +206,9 @@ class Experiment:
 
     def _needs_quantizer(self) -> bool:
         """Whether the pretraining heads of the speech checkpoint are wanted: for codes or for their space."""
-        arguments = self.model_arguments
+        arguments: Any = self.model_arguments
+        if not arguments.has_label_store or self.store_arguments is None:
+            return False
         if "speech" not in arguments.modalities or not isinstance(arguments.speech_encoder, str):
             return False
         if arguments.tonal_label_init == "none":
@@ -209,14 +216,26 @@ class Experiment:
         codes = self.store_arguments.discretizer == "codebook" and arguments.tonal_label_init in (None, "codebook")
         return codes or arguments.tonal_space == "contrastive"
 
-    def _parts(self, rows: Dataset, fold: Fold, processor: MerProcessor) -> dict[str, Dataset]:
-        """Train, validation and test rows with their lengths and cached features; the last two sorted by length."""
+    def _parts(self, rows: Dataset, fold: Fold, processor: MerProcessor, model: Any) -> dict[str, Dataset]:
+        """Train, validation and test rows with lengths and what is cached; the last two sorted by length."""
         modalities = self.model_arguments.modalities
         rows = add_lengths(rows, processor, modalities)
         wanted = self.data_arguments.cache_features
-        if "speech" in modalities and (wanted or (wanted is None and processor.audio_input_name == "input_features")):
+        frozen = [name for name in model.cacheable_modalities if name in modalities] if wanted in (True, None) else []
+        on_frames = wanted or (wanted is None and processor.audio_input_name == "input_features")
+        if "speech" in modalities and "speech" not in frozen and on_frames:
             with self.args.main_process_first(desc="features"):
                 rows = cache_features(rows, processor, self.data_arguments.num_proc)
+        for name in frozen:
+            with self.args.main_process_first(desc=f"states of the frozen {name} encoder"):
+                rows = cache_states(
+                    rows,
+                    name,
+                    model.to(self.args.device),
+                    self._collator(processor, modalities=[name]),
+                    batch_size=self.args.per_device_eval_batch_size,
+                    dtype=self.data_arguments.cache_dtype,
+                )
         parts = dict(select_fold(rows, fold))
         return {name: part if name == "train" else _by_length(part) for name, part in parts.items()}
 

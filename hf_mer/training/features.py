@@ -1,4 +1,4 @@
-"""Features that never change are computed once and found again by what they were computed from."""
+"""What never changes is computed once and found again by what it was computed from."""
 
 import hashlib
 import logging
@@ -7,11 +7,17 @@ from pathlib import Path
 from typing import Any
 
 import datasets
+import numpy as np
+import torch
 from datasets import Dataset, List, Value
 
+from hf_mer.data.collator import MerDataCollator
 from hf_mer.data.schema import column
+from hf_mer.models.modeling_mer import RAW_INPUTS
 
 logger = logging.getLogger(__name__)
+
+FILES = {"speech": "audio", "video": "video"}  # columns that name a file
 
 
 def add_lengths(rows: Dataset, processor: Any, modalities: list[str]) -> Dataset:
@@ -40,25 +46,80 @@ def cache_features(rows: Dataset, processor: Any, num_proc: int | None = None) -
         processor: A `MerProcessor`.
         num_proc: Processes.
     """
-    fingerprint = _fingerprint(rows, processor)
-    folder = Path(datasets.config.HF_DATASETS_CACHE) / "hf_mer_features"
-    folder.mkdir(parents=True, exist_ok=True)
-    path = folder / f"{fingerprint}.arrow"
-    reused = path.exists() or any(folder.glob(f"{fingerprint}_*_of_*.arrow"))
-    schema = rows.features.copy()
-    schema.update({"features": List(Value("float32")), "feature_dim": Value("int32")})
-    with_features = rows.map(
+    settings = f"{processor.feature_extractor.to_json_string()} {_audio_limits(processor)}"
+    return _with_columns(
+        rows,
+        _cache_file(settings, rows, "speech", "hf_mer_features"),
+        "log-mel features",
+        {"features": List(Value("float32")), "feature_dim": Value("int32")},
         _extract,
         fn_kwargs={"processor": processor},
         num_proc=num_proc if (num_proc or 1) > 1 else None,
-        cache_file_name=str(path),
-        new_fingerprint=fingerprint,
-        features=schema,
         writer_batch_size=64,
-        desc="features",
     )
-    logger.info("features of %d utterances %s (%s)", len(rows), "found in the cache" if reused else "computed", path)
-    return with_features.with_format("numpy", columns=["features"], output_all_columns=True)
+
+
+def cache_states(
+    rows: Dataset, modality: str, model: Any, collator: MerDataCollator, batch_size: int = 32, dtype: str = "float16"
+) -> Dataset:
+    """Adds the columns `<modality>_states` and `<modality>_states_dim`: what a frozen encoder makes of every row.
+
+    Rows go through the encoder in batches of like length and into a file of the datasets cache as they come, and are
+    read from there; memory does not grow with the corpus. The file is named after the rows, their files (path, size,
+    time of change), the processor's settings for the modality and the encoder's weights: epochs, folds and runs find
+    it again, and it is made anew when any of these changes.
+
+    Args:
+        rows: Rows with the column `length`.
+        modality: One of the model's `cacheable_modalities`.
+        model: On the device that computes.
+        collator: Makes the encoder's inputs out of rows.
+        batch_size: Rows of a batch.
+        dtype: `float16` or `float32`, of the states on disk.
+    """
+    settings = f"{_encoder_hash(model, modality)} {_reading(collator, modality)} {dtype}"
+    training = model.training
+    model.eval()
+    with_states = _with_columns(
+        rows,
+        _cache_file(settings, rows, modality, "hf_mer_states"),
+        f"states of the frozen {modality} encoder",
+        {f"{modality}_states": List(Value(dtype)), f"{modality}_states_dim": Value("int32")},
+        _encode,
+        fn_kwargs={
+            "modality": modality,
+            "model": model,
+            "collator": collator,
+            "rows_at_once": batch_size,
+            "dtype": dtype,
+        },
+        batched=True,
+        batch_size=8 * batch_size,
+        writer_batch_size=64,
+    )
+    model.train(training)
+    return with_states
+
+
+def _with_columns(
+    rows: Dataset, path: Path, what: str, columns: dict[str, Any], function: Any, **kwargs: Any
+) -> Dataset:
+    """Rows with further columns out of a file of our naming, which is made if it is not there."""
+    reused = path.exists() or any(path.parent.glob(f"{path.stem}_*_of_*.arrow"))
+    plain = rows.with_format(None)
+    made = plain.map(
+        function,
+        cache_file_name=str(path),
+        new_fingerprint=path.stem,
+        features=datasets.Features(columns),
+        remove_columns=rows.column_names,
+        desc=what,
+        **kwargs,
+    )
+    logger.info("%s of %d utterances %s (%s)", what, len(rows), "found in the cache" if reused else "computed", path)
+    joined = datasets.concatenate_datasets([plain, made], axis=1)
+    arrays = [name for name in joined.column_names if name == "features" or name.endswith("_states")]
+    return joined.with_format("numpy", columns=arrays, output_all_columns=True)
 
 
 def _extract(row: dict[str, Any], processor: Any) -> dict[str, Any]:
@@ -68,11 +129,71 @@ def _extract(row: dict[str, Any], processor: Any) -> dict[str, Any]:
     return {"features": features.ravel(), "feature_dim": features.shape[1] if features.ndim == 2 else 1}
 
 
-def _fingerprint(rows: Dataset, processor: Any) -> str:
-    digest = hashlib.sha256(processor.feature_extractor.to_json_string().encode())
-    digest.update(f"{processor.max_audio_seconds} {processor.min_audio_seconds} {rows._fingerprint}".encode())
-    for row_id, audio in zip(column(rows, "id"), column(rows, "audio"), strict=True):
-        path = (audio or {}).get("path") or ""
-        state = os.stat(path) if path and os.path.exists(path) else None
-        digest.update(f"{row_id} {path} {state and (state.st_size, state.st_mtime_ns)}\n".encode())
-    return digest.hexdigest()[:24]
+def _encode(
+    columns: dict[str, list], modality: str, model: Any, collator: MerDataCollator, rows_at_once: int, dtype: str
+) -> dict[str, list]:
+    """A chunk of rows, sorted by length and encoded in batches, in its old order."""
+    size = len(columns["id"])
+    rows = [{name: values[index] for name, values in columns.items() if name != "label"} for index in range(size)]
+    result: dict[str, list] = {f"{modality}_states": [None] * size, f"{modality}_states_dim": [1] * size}
+    order = np.argsort(columns["length"], kind="stable")
+    for start in range(0, size, rows_at_once):
+        chosen = order[start : start + rows_at_once]
+        batch = {name: value.to(model.device) for name, value in collator([rows[index] for index in chosen]).items()}
+        if not any(name in batch for name in RAW_INPUTS[modality]):
+            continue  # nobody here has the modality
+        states, mask = (tensor.cpu() for tensor in model.precompute(modality, **batch))
+        for index, row_states, row_mask in zip(chosen, states.float().numpy(), mask.numpy(), strict=True):
+            if row_mask.any():
+                result[f"{modality}_states"][index] = row_states[row_mask].ravel().astype(dtype)
+                result[f"{modality}_states_dim"][index] = states.shape[-1]
+    return result
+
+
+def _cache_file(settings: str, rows: Dataset, modality: str, folder: str) -> Path:
+    """File in the datasets cache, named after everything that its content depends on."""
+    digest = hashlib.sha256(settings.encode())
+    names = [FILES[modality]] if modality in FILES else ["text", "history"]
+    for row in rows.with_format(None).select_columns(["id", *names]):
+        digest.update(f"{row['id']} {_content(row, modality)}\n".encode())
+    target = Path(datasets.config.HF_DATASETS_CACHE) / folder
+    target.mkdir(parents=True, exist_ok=True)
+    return target / f"{digest.hexdigest()[:24]}.arrow"
+
+
+def _content(row: dict[str, Any], modality: str) -> str:
+    """What a row's states depend on: its texts; or its file's path, size and time of change; or the file's bytes."""
+    if modality not in FILES:
+        return repr((row["text"], row["history"]))
+    file = row[FILES[modality]] or {}
+    path = file.get("path") or ""
+    if path and os.path.exists(path):
+        state = os.stat(path)
+        return repr((file.get("start"), file.get("end"), file.get("side"), path, state.st_size, state.st_mtime_ns))
+    return repr((path, hashlib.sha256(file.get("bytes") or b"").hexdigest()))
+
+
+def _encoder_hash(model: Any, modality: str) -> str:
+    """Of an encoder's kind, configuration and weights."""
+    encoder = getattr(model, f"{modality}_encoder")
+    digest = hashlib.sha256(f"{type(encoder).__name__} {encoder.config.to_json_string()}".encode())
+    for name, tensor in encoder.state_dict().items():
+        digest.update(name.encode())
+        digest.update(tensor.detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy())
+    return digest.hexdigest()
+
+
+def _reading(collator: MerDataCollator, modality: str) -> str:
+    """The settings by which a row becomes the encoder's input."""
+    processor = collator.processor
+    if modality == "text":
+        limits = f"{processor.max_history} {processor.max_text_tokens}"
+        return f"{processor.tokenizer.backend_tokenizer.to_str()} {limits} {collator.use_history}"
+    if modality == "speech":
+        return f"{processor.feature_extractor.to_json_string()} {_audio_limits(processor)}"
+    limits = f"{processor.num_frames} {processor.max_video_seconds} {processor.face_crop}"
+    return f"{processor.image_processor.to_json_string()} {limits}"
+
+
+def _audio_limits(processor: Any) -> str:
+    return f"{processor.max_audio_seconds} {processor.min_audio_seconds}"

@@ -47,6 +47,8 @@ def draw_fold_figures(
         save_figure(training_curves(results["history"], best=best), folder / "training_curves.png")
         rows = [(name, epoch, value) for name, points in series.items() for epoch, value in points.tolist()]
         _write_rows(folder / "training_curves.csv", ("name", "epoch", "value"), rows)
+    if not hasattr(model.config, "has_text_labels"):
+        return  # no label embeddings to draw
     store = processor.label_store
     keywords = store.keywords if model.config.has_text_labels else None
     waveforms = None

@@ -1,5 +1,6 @@
 """Which settings decide a fold's result, and which cannot go together; both are checked before anything is trained."""
 
+import contextlib
 import hashlib
 import json
 import logging
@@ -9,14 +10,14 @@ from pathlib import Path
 from typing import Any
 
 from datasets import Dataset
+from transformers import AutoConfig
 
 from hf_mer.data.folds import Fold, split_hash
 from hf_mer.data.schema import column
-from hf_mer.models import LeMerConfig
-from hf_mer.training.arguments import DataArguments, MerTrainingArguments, ModelArguments
-from hf_mer.training.building import le_mer_fields
+from hf_mer.training.arguments import DataArguments, MerTrainingArguments
 from hf_mer.training.files import remove_leftovers, write_json
 from hf_mer.training.label_store_builder import LabelStoreArguments
+from hf_mer.training.model_arguments import ModelArguments
 
 logger = logging.getLogger(__name__)
 
@@ -30,27 +31,51 @@ INDIFFERENT = ("folds", "num_proc", "data_dir", "cache_features")  # how a corpu
 
 
 def check_settings(
-    model: ModelArguments, data: DataArguments, store: LabelStoreArguments, training: MerTrainingArguments
+    model: ModelArguments, data: DataArguments, store: LabelStoreArguments | None, training: MerTrainingArguments
 ) -> None:
     """Refuses settings that cannot go together.
 
     Raises:
         ValueError: With what is wrong and what to do.
     """
-    if bool(model.unimodal_text) != bool(model.unimodal_speech):
-        missing = "unimodal_speech" if model.unimodal_text else "unimodal_text"
+    unimodal = {name: getattr(model, name, None) for name in ("unimodal_text", "unimodal_speech")}
+    if any(unimodal.values()) and not all(unimodal.values()):
+        missing = next(name for name, value in unimodal.items() if not value)
         raise ValueError(f"score fusion needs a text-only and a speech-only checkpoint; {missing} is missing")
-    trained = model.checkpoint or model.unimodal_text
-    if model.checkpoint and model.unimodal_text:
+    if model.checkpoint and any(unimodal.values()):
         raise ValueError("give a checkpoint, or unimodal_text and unimodal_speech, not both")
-    if not training.do_train and not trained:
-        raise ValueError("do_train=false only evaluates: name a checkpoint, or unimodal_text and unimodal_speech")
-    if trained:
+    if not training.do_train and not model.trained:
+        score_fusion = ", or unimodal_text and unimodal_speech" if hasattr(model, "unimodal_text") else ""
+        raise ValueError(f"do_train=false only evaluates: name a checkpoint{score_fusion}")
+    if model.trained:
         return
-    config = LeMerConfig(modalities=model.modalities, **le_mer_fields(model))  # refuses values that it does not know
-    for name in config.modalities:
-        if getattr(model, f"{name}_encoder") is None:
-            raise ValueError(f"modalities={config.modalities}, but {name}_encoder is null")
+    for name in model.modalities:
+        if getattr(model, f"{name}_encoder", "") is None:
+            raise ValueError(f"modalities={model.modalities}, but {name}_encoder is null")
+    config = model.model_class.config_class(
+        **_known_configs(model), modalities=model.modalities, **model.config_fields()
+    )
+    if model.has_label_store and store is not None:
+        _check_label_store(model, config, store)
+
+
+def _known_configs(model: ModelArguments) -> dict[str, Any]:
+    """Configurations of the encoders: what depends on their kinds and widths is checked before any work.
+
+    A checkpoint that cannot be reached yet, or belongs to a fold, is left to the model's default.
+    """
+    configs: dict[str, Any] = {}
+    for name in model.modalities:
+        source = getattr(model, f"{name}_encoder", None)
+        if isinstance(source, dict):
+            configs[f"{name}_config"] = source
+        elif isinstance(source, str) and "{fold}" not in source:
+            with contextlib.suppress(OSError, ValueError):
+                configs[f"{name}_config"] = AutoConfig.from_pretrained(source)
+    return configs
+
+
+def _check_label_store(model: ModelArguments, config: Any, store: LabelStoreArguments) -> None:
     if config.has_tonal_labels and config.tonal_label_init == "codebook":
         if store.discretizer == "codebook" and not isinstance(model.speech_encoder, str):
             raise ValueError(
@@ -66,14 +91,14 @@ def fold_settings(
     fold: Fold,
     model: ModelArguments,
     data: DataArguments,
-    store: LabelStoreArguments,
+    store: LabelStoreArguments | None,
     training: MerTrainingArguments,
 ) -> dict[str, Any]:
     """What decides a fold's result, by group, with hashes of the split and of the data."""
     settings = {
-        "model": asdict(model),
+        "model": {"type": model.model_class.config_class.model_type, **asdict(model)},
         "data": {name: value for name, value in asdict(data).items() if name not in INDIFFERENT},
-        "label_store": asdict(store),
+        "label_store": asdict(store) if store is not None else {},
         "training": {name: _plain(getattr(training, name)) for name in DECIDING},
         "processes": training.world_size,
         "split_hash": split_hash(rows, [fold]),

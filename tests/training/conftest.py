@@ -84,11 +84,11 @@ def make_experiment(corpus, tmp_path):
         DataArguments,
         Experiment,
         LabelStoreArguments,
+        LeMerArguments,
         MerTrainingArguments,
-        ModelArguments,
     )
 
-    types = (ModelArguments, DataArguments, LabelStoreArguments, MerTrainingArguments)
+    types = (LeMerArguments, DataArguments, LabelStoreArguments, MerTrainingArguments)
 
     def make(**settings):
         wanted = {"data_dir": str(corpus), "output_dir": str(tmp_path / "run"), **copy.deepcopy(SETTINGS), **settings}

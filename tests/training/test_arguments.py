@@ -4,11 +4,11 @@ from pathlib import Path
 
 import pytest
 
-from hf_mer.training.arguments import DataArguments, MerTrainingArguments, ModelArguments, parse_arguments
+from hf_mer.training import DataArguments, LeMerArguments, MerTrainingArguments, parse_arguments
 from hf_mer.training.label_store_builder import LabelStoreArguments
 from hf_mer.training.settings import check_settings
 
-TYPES = (ModelArguments, DataArguments, LabelStoreArguments, MerTrainingArguments)
+TYPES = (LeMerArguments, DataArguments, LabelStoreArguments, MerTrainingArguments)
 CONFIGS = sorted((Path(__file__).parents[2] / "recipes" / "configs").glob("le_mer_*.yaml"))
 
 
@@ -90,7 +90,7 @@ def test_defaults_are_the_papers():
         ("fushion: sum\n", [], "unknown setting 'fushion'; did you mean fusion"),
         ("- a\n", [], "must hold settings"),
         ("", ["--loss_weights", "{constraint}"], "is not JSON"),
-        ("corpus: meld\n", [], "corpus: 'meld' is not one of iemocap, manifest"),
+        ("corpus: cremad\n", [], "corpus: 'cremad' is not one of iemocap, meld, manifest"),
         ("on_bad_audio: ignore\n", [], "is not one of raise, skip"),
         ("metric_for_best_model: loss\n", [], "is not one of wa, ua, wf1"),
         ("spec_augment: {masks: 2}\n", [], r"\['masks'\] are not among"),

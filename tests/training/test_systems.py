@@ -4,12 +4,12 @@ from pathlib import Path
 
 import pytest
 
-from hf_mer.training import DataArguments, LabelStoreArguments, MerTrainingArguments, ModelArguments, parse_arguments
+from hf_mer.training import DataArguments, LabelStoreArguments, LeMerArguments, MerTrainingArguments, parse_arguments
 from hf_mer.training.building import build_model, build_processor
 from hf_mer.training.settings import check_settings
 
 CONFIG = Path(__file__).parents[2] / "recipes" / "configs" / "le_mer_iemocap.yaml"
-TYPES = (ModelArguments, DataArguments, LabelStoreArguments, MerTrainingArguments)
+TYPES = (LeMerArguments, DataArguments, LabelStoreArguments, MerTrainingArguments)
 SYSTEMS = {
     "A1": "--modalities text --text_label_init none --use_history false",
     "A2": "--modalities text --text_label_init none --use_history true",
