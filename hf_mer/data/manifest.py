@@ -6,6 +6,7 @@ with file and line, all at once.
 
 import itertools
 import json
+import logging
 import os
 import re
 from collections.abc import Iterable, Mapping, Sequence
@@ -15,6 +16,7 @@ from typing import Any
 from datasets import Dataset
 
 from hf_mer.data.manifest_files import Line, read_manifest
+from hf_mer.data.manifest_video import existing_file, fill_from_film, read_video
 from hf_mer.data.schema import (
     COLUMNS,
     CorpusError,
@@ -25,10 +27,16 @@ from hf_mer.data.schema import (
     records_to_dataset,
 )
 
+logger = logging.getLogger(__name__)
+
 # Usual names, without case, spaces and underscores. The name of the schema itself comes first and wins.
 ALIASES: dict[str, tuple[str, ...]] = {
     "id": ("id", "uttid", "uid", "utteranceid", "segmentid"),
     "audio": ("audio", "file", "filename", "filepath", "path", "wav", "wavpath", "wavfile", "audiopath", "audiofile"),
+    "video": ("video", "videopath", "videofile", "film"),
+    "video_start": ("videostart",),
+    "video_end": ("videoend",),
+    "video_side": ("videoside",),
     "text": ("text", "transcript", "transcription", "sentence", "utterance"),
     "label": ("label", "emotion", "emotionlabel", "class"),
     "history": ("history", "context"),
@@ -47,7 +55,7 @@ ALIASES: dict[str, tuple[str, ...]] = {
     "dominance": ("dominance",),
 }
 _PLAIN = ("speaker", "session", "part", "group")
-_SECONDS = ("duration", "start", "end")
+_SECONDS = ("duration", "start", "end", "video_start", "video_end")
 _NUMBERS = ("valence", "arousal", "dominance")
 
 
@@ -63,9 +71,15 @@ def load_corpus(
 ) -> Dataset:
     """Loads a corpus that a manifest describes.
 
-    Audio, text or both may be there; a single row may lack one of them. `id` is made from the audio file's name if
-    there is no such column (else from dialogue and turn, else from the line). History comes from dialogue and turn
+    Audio, video and text, or some of them, may be there; a single row may lack each. `id` is made from the file's name
+    if there is no such column (else from dialogue and turn, else from the line). History comes from dialogue and turn
     (order of the file without turns), else from a column `history` (a list, or a JSON list), else it is empty.
+
+    One film is enough for sound and picture: of `audio` and `video` the column that is not there at all is filled from
+    the other one, where that is a film (`.mp4`, `.mkv`, ...). The picture costs nothing until a model asks for it;
+    `columns={"video": None}` or `{"audio": None}` leaves one out. `video_start` and `video_end` (seconds or
+    `00:01:02.5`) say which span of a long film belongs to a row, `video_side` which half of a split screen, `left` or
+    `right`. The sound of a span is not taken: it wants recordings of its own.
 
     Args:
         manifest: `.csv`, `.tsv`, `.jsonl` (`.ndjson`, `.json` with one object per line); or a folder `<label>/*.wav`
@@ -77,7 +91,7 @@ def load_corpus(
         labels: Class names in the order of their ids; others are an error. Found labels in alphabetical order if not
             given. Case does not count.
         max_history: Longest history, in utterances.
-        audio_root: What relative audio paths are relative to; the manifest's folder if not given.
+        audio_root: What relative paths of audio and video are relative to; the manifest's folder if not given.
         unlabelled: What to do with rows without a label: `error`, or `history` (no row of the result, but part of the
             history of others).
         encoding: Of the manifest; a byte-order mark is fine.
@@ -86,8 +100,8 @@ def load_corpus(
         Rows of the schema; audio by absolute path.
 
     Raises:
-        CorpusError: With every bad row (unknown or empty label, missing audio file, duplicated id, unreadable number),
-            or what is wrong with the columns.
+        CorpusError: With every bad row (unknown or empty label, missing file, duplicated id, unreadable number or
+            span), or what is wrong with the columns.
     """
     if unlabelled not in ("error", "history"):
         raise ValueError(f"unlabelled is {unlabelled!r}; it must be 'error' or 'history'")
@@ -102,8 +116,13 @@ def load_corpus(
         lines, folder = read_manifest(Path(path), encoding)
         names = resolve_columns(lines, columns or {}, os.fspath(path))
         root = Path(audio_root) if audio_root is not None else folder
+        without = {name for name, given in (columns or {}).items() if given is None}
         for line in lines:
-            entries.append(_read_entry(line, names, split, root.absolute(), problems))
+            entry = _read_entry(line, names, split, root.absolute(), problems)
+            fill_from_film(entry, names, without, line.values.get(names.get("video", "")))
+            if entry["audio"] is None and entry["video"] is None and entry["text"] is None:
+                problems.append(f"{line.where}: neither audio nor video nor text")
+            entries.append(entry)
     class_names = list(labels) if labels is not None else sorted({e["label"] for e in entries if e["label"]})
     _check_entries(entries, class_names, unlabelled, problems)
     _set_histories(entries, max_history, "history" in (columns or {}), problems)
@@ -111,6 +130,13 @@ def load_corpus(
     if problems:
         title = ", ".join(os.fspath(path) for path in sources.values())
         raise CorpusError.from_problems(title, problems)
+    mute = sum(entry["mute_span"] for entry in entries)
+    if mute:
+        logger.warning(
+            "%d rows have a span of a video and no audio: they are used without sound. "
+            "An audio column with recordings of the spans would give them theirs",
+            mute,
+        )
     ids = label_ids(class_names)
     records = [
         make_record(**{name: entry[name] for name in COLUMNS if name != "label"}, label=ids[entry["label"]])
@@ -133,7 +159,7 @@ def resolve_columns(lines: Sequence[Line], columns: Mapping[str, str | None], so
 
     Raises:
         CorpusError: If a given column does not exist, a name is ambiguous, there is no label, or neither audio nor
-            text.
+            video nor text.
     """
     present = list(dict.fromkeys(name for line in lines for name in line.values))
     listing = f"the columns are: {', '.join(present)}"
@@ -159,10 +185,10 @@ def resolve_columns(lines: Sequence[Line], columns: Mapping[str, str | None], so
             resolved[name] = (exact or found)[0]
     if "label" not in resolved:
         raise CorpusError(f"{source}: no column with the label; {listing}. Pass columns={{'label': '<its name>'}}")
-    if "audio" not in resolved and "text" not in resolved:
+    if not {"audio", "video", "text"} & set(resolved):
         raise CorpusError(
-            f"{source}: neither audio nor text; {listing}. "
-            f"Pass columns={{'audio': '<its name>'}}, columns={{'text': '<its name>'}} or both"
+            f"{source}: neither audio nor video nor text; {listing}. "
+            f"Pass columns={{'audio': '<its name>'}}, columns={{'text': '<its name>'}} or several"
         )
     return resolved
 
@@ -201,14 +227,11 @@ def _read_entry(
     turn = _number(cells["turn"], "turn", line.where, problems)
     entry["turn"] = None if turn is None else int(turn)
     entry["history"] = _history_list(cells["history"], line.where, problems)
-    entry["audio"] = entry["video"] = None
+    entry["audio"] = None
     if cells["audio"] is not None:
-        path = root / os.path.expanduser(str(cells["audio"]))
-        entry["audio"], entry["audio_file"] = str(path), str(cells["audio"])
-        if not path.is_file():
-            problems.append(f"{line.where}: no audio file {path}")
-    elif entry["text"] is None:
-        problems.append(f"{line.where}: neither audio nor text")
+        entry["audio"] = existing_file(root, cells["audio"], "audio", line.where, problems)
+        entry["audio_file"] = str(cells["audio"])
+    entry["video"] = read_video(cells, entry, root, line.where, problems)
     return entry
 
 

@@ -9,7 +9,8 @@ from typing import Any
 
 from hf_mer.data.schema import CorpusError
 
-AUDIO_SUFFIXES = (".wav", ".flac", ".ogg", ".opus", ".mp3", ".m4a", ".mp4", ".aac", ".aiff", ".aif")
+AUDIO_SUFFIXES = (".wav", ".flac", ".ogg", ".opus", ".mp3", ".m4a", ".aac", ".aiff", ".aif")
+FILM_SUFFIXES = (".mp4", ".m4v", ".mov", ".mkv", ".avi", ".webm", ".mpg", ".mpeg", ".wmv")
 _TABLES = (".csv", ".tsv", ".jsonl", ".ndjson", ".json")
 _SPLITS = {"train", "training", "validation", "valid", "val", "dev", "test"}
 
@@ -107,7 +108,7 @@ def _folder_lines(folder: Path) -> list[Line]:
     files = sorted(
         file
         for file in folder.glob(pattern)
-        if file.suffix.lower() in AUDIO_SUFFIXES
+        if file.suffix.lower() in AUDIO_SUFFIXES + FILM_SUFFIXES
         and not any(part.startswith(".") for part in file.relative_to(folder).parts)
     )
     if not files:

@@ -66,7 +66,7 @@ def test_given_columns_win(tmp_path):
 
 
 def test_a_column_can_be_left_out(corpus):
-    with pytest.raises(CorpusError, match="line 4: neither audio nor text"):
+    with pytest.raises(CorpusError, match="line 4: neither audio nor video nor text"):
         load_corpus(corpus, columns={"audio": None})
     assert load_corpus(corpus, columns={"text": None})["text"][:] == [None, None, None]
 
@@ -100,7 +100,7 @@ def test_every_bad_row_is_in_one_error(tmp_path):
         "line 3: history must be a list of texts",
         f"line 3: no audio file {tmp_path / 'gone.wav'}",
         "line 5: history 'never' is not a JSON list",
-        "line 7: neither audio nor text",
+        "line 7: neither audio nor video nor text",
         "line 4: the label is empty",
         "line 5: label 'so sad' is not one of angry, sad",
         "line 8: label 'joy' is not one of angry, sad",
@@ -114,7 +114,7 @@ def test_every_bad_row_is_in_one_error(tmp_path):
 @pytest.mark.parametrize(
     ("header", "columns", "message"),
     [
-        ("clip,label", {}, r"neither audio nor text; the columns are: clip, label.*columns=\{'audio'"),
+        ("clip,label", {}, r"neither audio nor video nor text; the columns are: clip, label.*columns=\{'audio'"),
         ("file,mood", {}, r"no column with the label; the columns are: file, mood.*columns=\{'label'"),
         ("file,path,label", {}, r"'audio' could be any of file, path; pass columns=\{'audio': 'file'\}"),
         ("file,label", {"audio": "clip"}, r"no column for audio='clip'; the columns are: file, label"),
@@ -255,3 +255,89 @@ def test_unknown_options(corpus):
         load_corpus(corpus, max_history=-1)
     with pytest.raises(CorpusError, match="given twice"):
         load_corpus(corpus, labels=["sad", "Sad"])
+
+
+class TestVideo:
+    def video(self, rows):
+        return [None if one is None else tuple(one.values()) for one in rows["video"][:]]
+
+    def test_one_film_is_enough(self, tmp_path, write_video):
+        film = write_video("a.mp4")
+        for name in ("video", "Video_Path", "audio", "file"):
+            rows = load_corpus(write(tmp_path / "t.csv", f"{name},label", "a.mp4,sad"))
+            assert rows[0]["audio"] == {"bytes": None, "path": film}
+            assert self.video(rows) == [(film, None, None, None)]
+            assert rows["id"][:] == ["a"]
+
+    def test_either_can_be_left_out(self, tmp_path, write_video):
+        film = write_video("a.mp4")
+        table = write(tmp_path / "t.csv", "audio,label", "a.mp4,sad")
+        assert self.video(load_corpus(table, columns={"video": None})) == [None]
+        table = write(tmp_path / "t.csv", "video,label", "a.mp4,sad")
+        rows = load_corpus(table, columns={"audio": None})
+        assert rows["audio"][:] == [None]
+        assert self.video(rows) == [(film, None, None, None)]
+
+    def test_with_both_columns_an_empty_cell_means_without(self, tmp_path, write_video):
+        film, sound = write_video("a.mp4"), str(wav(tmp_path / "b.wav"))
+        other = write_video("c.mp4")
+        lines = ("audio,video,label", "b.wav,a.mp4,sad", "a.mp4,,sad", ",c.mp4,sad")
+        rows = load_corpus(write(tmp_path / "t.csv", *lines))
+        assert [one and one["path"] for one in rows["audio"][:]] == [sound, film, None]
+        assert [one and one[0] for one in self.video(rows)] == [film, None, other]
+
+    def test_sound_files_have_no_picture(self, corpus):
+        assert self.video(load_corpus(corpus)) == [None, None, None]
+
+    def test_spans_and_sides(self, tmp_path, write_video, caplog):
+        film = write_video("scene.mp4")
+        table = write(
+            tmp_path / "t.csv",
+            "video,video_start,video_end,video_side,label,text",
+            "scene.mp4,0.25,0:00:01.5,Left,sad,Oh",
+            "scene.mp4,,0.5,,sad,Ah",
+            "scene.mp4,,,right,sad,Uh",
+        )
+        rows = load_corpus(table)
+        assert self.video(rows) == [(film, 0.25, 1.5, "left"), (film, None, 0.5, None), (film, None, None, "right")]
+        assert [one and one["path"] for one in rows["audio"][:]] == [None, None, film]
+        assert rows["id"][:] == ["line2", "line3", "scene"]
+        assert "2 rows have a span of a video and no audio: they are used without sound" in caplog.text
+
+    def test_recordings_of_spans(self, tmp_path, write_video, caplog):
+        film, sound = write_video("scene.mp4"), str(wav(tmp_path / "a.wav"))
+        table = write(tmp_path / "t.csv", "audio,video,video_start,label", "a.wav,scene.mp4,0.5,sad")
+        rows = load_corpus(table)
+        assert rows[0]["audio"]["path"] == sound
+        assert self.video(rows) == [(film, 0.5, None, None)]
+        assert not caplog.text
+
+    def test_bad_rows(self, tmp_path, write_video):
+        write_video("a.mp4")
+        table = write(
+            tmp_path / "t.csv",
+            "video,video_start,video_end,video_side,label,text",
+            "gone.mp4,,,,sad,",
+            "a.mp4,2,1,,sad,",
+            "a.mp4,one,2,,sad,",
+            "a.mp4,,,middle,sad,",
+            ",1,2,,sad,Oh",
+            ",,,,sad,",
+        )
+        with pytest.raises(CorpusError) as caught:
+            load_corpus(table)
+        problems = [problem.split(", line ")[1] for problem in caught.value.problems]
+        assert problems == [
+            f"2: no video file {tmp_path / 'gone.mp4'}",
+            "3: the video's span begins at 2 s and ends at 1 s",
+            "4: video_start 'one' is not a number",
+            "5: video_side 'middle' is not one of left, right",
+            "6: a span or side of a video, but no video",
+            "7: neither audio nor video nor text",
+        ]
+
+    def test_folders_of_films(self, write_video, tmp_path):
+        films = [write_video("films/sad/a.mp4"), write_video("films/happy/b.mkv")]
+        rows = load_corpus(tmp_path / "films")
+        assert sorted(one[0] for one in self.video(rows)) == sorted(films)
+        assert sorted(one["path"] for one in rows["audio"][:]) == sorted(films)
