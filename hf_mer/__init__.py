@@ -12,6 +12,7 @@ from hf_mer.version import __version__
 
 if TYPE_CHECKING:
     from hf_mer.data.generated import GeneratedCorpusConfig, generate_corpus
+    from hf_mer.data.generated_meld import GeneratedMeldConfig, generate_meld_corpus
     from hf_mer.data.iemocap import load_iemocap
     from hf_mer.data.manifest import load_corpus
     from hf_mer.data.meld import load_meld
@@ -44,6 +45,8 @@ _PUBLIC_NAMES = {
     "WavFusionForEmotionClassification": "hf_mer.models",
     "GeneratedCorpusConfig": "hf_mer.data.generated",
     "generate_corpus": "hf_mer.data.generated",
+    "GeneratedMeldConfig": "hf_mer.data.generated_meld",
+    "generate_meld_corpus": "hf_mer.data.generated_meld",
     "load_corpus": "hf_mer.data.manifest",
     "load_iemocap": "hf_mer.data.iemocap",
     "load_meld": "hf_mer.data.meld",
@@ -59,6 +62,7 @@ _PUBLIC_NAMES = {
 __all__ = [
     "EmotionMetrics",
     "GeneratedCorpusConfig",
+    "GeneratedMeldConfig",
     "LabelEmbeddingStore",
     "LeMerConfig",
     "LeMerForEmotionClassification",
@@ -72,6 +76,7 @@ __all__ = [
     "WavFusionForEmotionClassification",
     "__version__",
     "generate_corpus",
+    "generate_meld_corpus",
     "load_corpus",
     "load_iemocap",
     "load_meld",

@@ -8,7 +8,8 @@ import numpy as np
 
 # Made for speed: clips of the generated corpus are small, many, and only looked at by programs.
 _VIDEO_OPTIONS = {"preset": "ultrafast", "tune": "zerolatency", "crf": "20"}
-_AUDIO_OPTIONS = {"aac_coder": "fast"}
+# Nothing made here has a message above 8 kHz, and joint coding of channels costs a fifth of the time.
+_AUDIO_OPTIONS = {"aac_coder": "fast", "aac_ms": "0", "cutoff": "8000"}
 
 
 def write_clip(

@@ -15,6 +15,7 @@ Expected usage:
 """
 
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 
@@ -85,7 +86,7 @@ class FaceSettings:
         movement: Factor on head movements.
     """
 
-    size: int = 96
+    size: int = 80
     fps: int = 8
     salient_share: tuple[float, float] = (0.35, 0.55)
     cue_strength: float = 1.0
@@ -123,7 +124,8 @@ class _Pose:
 
     def part(self, start: int, stop: int) -> "_Pose":
         """Some of the frames."""
-        by_frame = {name: value[start:stop] for name, value in vars(self).items() if isinstance(value, np.ndarray)}
+        arrays = {name: value for name, value in vars(self).items() if isinstance(value, np.ndarray)}
+        by_frame: dict[str, Any] = {name: value[start:stop] for name, value in arrays.items()}
         return replace(self, **by_frame)
 
 
@@ -265,7 +267,8 @@ class _Canvas:
         np.clip(alpha, 0, 1, out=alpha)
         if share != 1:
             alpha *= np.float32(share)
-        part = self.pixels[(slice(None), *window)]
+        planes = (slice(None), *window)
+        part = self.pixels[planes]
         part += alpha * (colour.astype(np.float32)[:, None, None, None] - part)
 
 
@@ -317,7 +320,7 @@ def _draw_eye(canvas: _Canvas, face: Face, pose: _Pose, side: int) -> None:
     height = np.maximum(opening * pose.eyes_open, 0.012).astype(np.float32)
     width = 0.135 * face.eye_size
     white = _ellipse(u, v, width, height)
-    canvas.paint(window, white - 0.022, face.hair * 0.35 + face.skin * 0.25)
+    canvas.paint(window, _ellipse(u, v, width + 0.02, height + 0.022), face.hair * 0.35 + face.skin * 0.25)
     canvas.paint(window, white, _WHITE)
     iris = _ellipse(u - 0.03 * pose.gaze, v, 0.066 * face.eye_size, 0.066 * face.eye_size)
     canvas.paint(window, np.maximum(iris, white), face.iris)
@@ -336,7 +339,7 @@ def _draw_brow(canvas: _Canvas, face: Face, pose: _Pose, side: int) -> None:
     slope = face.brow_slope - 0.12 + 0.62 * np.maximum(expression, 0) - 0.55 * np.maximum(-expression, 0)
     height = 0.14 + face.brow_height + lift + slope * along - 1.4 * along * along
     distance = np.maximum(np.abs(canvas.v[window] + height) - face.brow_thickness, np.abs(along) - 0.165)
-    canvas.paint(window, distance.astype(np.float32), face.hair * 0.55)
+    canvas.paint(window, distance.astype(np.float32), face.hair * 0.4)
 
 
 def _draw_mouth(canvas: _Canvas, face: Face, pose: _Pose) -> None:
