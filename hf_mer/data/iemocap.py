@@ -24,7 +24,7 @@ from datasets import (
 from datasets.builder import Key
 
 from hf_mer.data.iemocap_counts import TASKS, compare_counts
-from hf_mer.data.iemocap_files import Dialogue, corpus_files, find_release, read_release, speaker_of
+from hf_mer.data.iemocap_files import Dialogue, Rating, corpus_files, find_release, read_release, side_of, speaker_of
 from hf_mer.data.loading import build, check_options, hash_code, hash_files, report_counts, rows_or_folds
 from hf_mer.data.schema import (
     CorpusError,
@@ -37,6 +37,8 @@ from hf_mer.data.schema import (
 
 __all__ = ["TASKS", "IemocapBuilder", "IemocapConfig", "compare_counts", "load_iemocap"]
 
+SPLIT_SCREENS = {"named_left": "left", "named_right": "right", "whole": None}
+
 
 def load_iemocap(
     data_dir: str | os.PathLike,
@@ -48,13 +50,15 @@ def load_iemocap(
     max_history: int = 10,
     keep_tags: bool = True,
     check_counts: str = "auto",
+    split_screen: str = "named_left",
     cache_dir: str | os.PathLike | None = None,
 ) -> Dataset | DatasetDict | list[DatasetDict]:
     """Loads IEMOCAP from its release.
 
     Speakers are `Ses01_F` to `Ses05_M`, sessions `Ses01` to `Ses05`. The history of a row is what was said before it
     in its dialogue by both speakers, whether rated or not. `start` and `end` come from the ratings, `duration` is
-    their difference until `check_audio` measures it.
+    their difference until `check_audio` measures it. `video` is that span of the dialogue's film
+    (`dialog/avi/DivX/<dialogue>.avi`) with the half that shows the speaker, where the film is there.
 
     Args:
         data_dir: The folder `IEMOCAP_full_release`, or the one that holds it.
@@ -68,6 +72,9 @@ def load_iemocap(
             the release have an empty text.
         check_counts: Whether utterances per session and label are compared with the published counts: `auto` warns of
             differences (and looks away where the tree is a generated one), `strict` raises, `off` does nothing.
+        split_screen: Which half of the films shows whom. `named_left`: the left one shows the actor whose letter the
+            dialogue's name has (F in `Ses01F_impro01`), the right one the other; so it is said of the release, but
+            look at a few frames of yours. `named_right`: the other way round. `whole`: both actors are in the picture.
         cache_dir: Of `datasets`; its default if not given.
 
     Returns:
@@ -86,6 +93,7 @@ def load_iemocap(
         data_dir=str(root),
         max_history=max_history,
         keep_tags=keep_tags,
+        split_screen=split_screen,
     )
     rows = build(builder)
     if check_counts != "off":
@@ -99,10 +107,13 @@ class IemocapConfig(BuilderConfig):
 
     max_history: int = 10
     keep_tags: bool = True
+    split_screen: str = "named_left"
 
     def create_config_id(self, config_kwargs: dict, custom_features: Any = None) -> str:
         """Names the cache after the settings and the state of the tree, so that a changed tree is read anew."""
-        state = {"max_history": str(self.max_history), "keep_tags": str(self.keep_tags)}
+        state = {name: str(getattr(self, name)) for name in ("max_history", "keep_tags", "split_screen")}
+        if self.split_screen not in SPLIT_SCREENS:
+            raise ValueError(f"split_screen is {self.split_screen!r}; it must be one of {', '.join(SPLIT_SCREENS)}")
         if self.data_dir is not None:
             root = find_release(self.data_dir)
             state.update(data_dir=str(root), files=tree_fingerprint(root))
@@ -138,9 +149,7 @@ class IemocapBuilder(ArrowBasedBuilder):
         records = [
             record
             for dialogue in dialogues
-            for record in _dialogue_records(
-                dialogue, TASKS[self.config.name], self.config.max_history, self.config.keep_tags, problems
-            )
+            for record in _dialogue_records(dialogue, TASKS[self.config.name], self.config, problems)
         ]
         if not records and not problems:
             problems.append(f"{root}: no utterance of the {self.config.name} task")
@@ -150,12 +159,12 @@ class IemocapBuilder(ArrowBasedBuilder):
 
 
 def _dialogue_records(
-    dialogue: Dialogue, classes: dict[str, str], max_history: int, keep_tags: bool, problems: list[str]
+    dialogue: Dialogue, classes: dict[str, str], config: IemocapConfig, problems: list[str]
 ) -> Iterator[dict[str, Any]]:
     """The rows of a dialogue; adds utterances of the task without a recording to `problems`."""
     names = sorted(set(classes.values()))
-    texts = [utterance.text if keep_tags else strip_tags(utterance.text) for utterance in dialogue.utterances]
-    histories = dialogue_histories(texts, max_history)
+    texts = [utterance.text if config.keep_tags else strip_tags(utterance.text) for utterance in dialogue.utterances]
+    histories = dialogue_histories(texts, config.max_history)
     for turn, (utterance, text, history) in enumerate(zip(dialogue.utterances, texts, histories, strict=True)):
         rating = utterance.rating
         if utterance.id is None or rating is None or rating.label not in classes:
@@ -167,6 +176,7 @@ def _dialogue_records(
         yield make_record(
             id=utterance.id,
             audio=dialogue.audio[utterance.id],
+            video=_video(dialogue, utterance.id, rating, config.split_screen),
             text=text,
             history=history,
             speaker=speaker_of(utterance.id),
@@ -182,6 +192,14 @@ def _dialogue_records(
             arousal=rating.arousal,
             dominance=rating.dominance,
         )
+
+
+def _video(dialogue: Dialogue, utterance_id: str, rating: Rating, split_screen: str) -> dict[str, Any] | None:
+    if dialogue.video is None:
+        return None
+    named = SPLIT_SCREENS[split_screen]
+    side = None if named is None else side_of(utterance_id, dialogue.name, named)
+    return {"path": dialogue.video, "start": rating.start, "end": rating.end, "side": side}
 
 
 def tree_fingerprint(root: Path) -> str:

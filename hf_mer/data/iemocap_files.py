@@ -73,12 +73,14 @@ class Dialogue:
         session: `Ses01` to `Ses05`.
         utterances: The rated ones and all others.
         audio: Utterance ids to their recordings.
+        video: The film of the whole dialogue, both actors side by side; None where it is not there.
     """
 
     name: str
     session: str
     utterances: list[Utterance] = field(repr=False)
     audio: dict[str, Path] = field(repr=False)
+    video: Path | None = field(default=None, repr=False)
 
 
 def find_release(data_dir: str | os.PathLike) -> Path:
@@ -115,11 +117,24 @@ def corpus_files(root: Path) -> Iterator[Path]:
         yield from _visible(session / "dialog" / "transcriptions", ".txt")
         for folder in _wav_folders(session).values():
             yield from _visible(folder, ".wav")
+        yield from _visible(_video_folder(session), ".avi")
 
 
 def speaker_of(utterance_id: str) -> str:
     """The speaker: session and the letter of the **last** token (the fifth letter only says who wore the markers)."""
     return f"{utterance_id[:5]}_{utterance_id.rsplit('_', 1)[1][0]}"
+
+
+def side_of(utterance_id: str, dialogue: str, named: str) -> str:
+    """The half of the screen that shows the speaker of an utterance.
+
+    Args:
+        utterance_id: Of the utterance; F or M in its last token is the speaker.
+        dialogue: `Ses01F_impro01` for one; its fifth letter names one of the two actors.
+        named: The half, `left` or `right`, that shows the named one.
+    """
+    other = {"left": "right", "right": "left"}[named]
+    return named if utterance_id.rsplit("_", 1)[1][0] == dialogue[5] else other
 
 
 def read_release(root: Path, problems: list[str]) -> list[Dialogue]:
@@ -137,6 +152,7 @@ def read_release(root: Path, problems: list[str]) -> list[Dialogue]:
         evaluations = {path.stem: path for path in _visible(folder / "dialog" / "EmoEvaluation", ".txt")}
         transcripts = {path.stem: path for path in _visible(folder / "dialog" / "transcriptions", ".txt")}
         wav_folders = _wav_folders(folder)
+        videos = {path.stem: path for path in _visible(_video_folder(folder), ".avi")}
         if not evaluations and not transcripts:
             problems.append(f"{folder / 'dialog'}: no EmoEvaluation/*.txt and no transcriptions/*.txt")
         for name in sorted(evaluations.keys() | transcripts.keys()):
@@ -150,7 +166,7 @@ def read_release(root: Path, problems: list[str]) -> list[Dialogue]:
             ratings = read_ratings(evaluations[name], problems) if name in evaluations else {}
             utterances = read_transcript(transcripts[name], ratings, problems) if name in transcripts else []
             audio = {path.stem: path for path in _visible(wav_folders[name], ".wav")} if name in wav_folders else {}
-            dialogues.append(Dialogue(name, session, utterances, audio))
+            dialogues.append(Dialogue(name, session, utterances, audio, videos.get(name)))
         for name in sorted(wav_folders.keys() - evaluations.keys() - transcripts.keys()):
             logger.warning("%s: recordings without transcript and ratings; not used", wav_folders[name])
     return dialogues
@@ -250,3 +266,7 @@ def _wav_folders(session: Path) -> dict[str, Path]:
     if not folder.is_dir():
         return {}
     return {path.name: path for path in sorted(folder.iterdir()) if path.is_dir() and not path.name.startswith(".")}
+
+
+def _video_folder(session: Path) -> Path:
+    return session / "dialog" / "avi" / "DivX"

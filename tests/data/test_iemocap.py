@@ -5,10 +5,12 @@ import os
 
 import pytest
 import soundfile
+from media_files import shown
 
 from hf_mer.data.iemocap import TASKS, compare_counts, load_iemocap
 from hf_mer.data.iemocap_counts import LABEL_COUNTS, PART_COUNTS_4CLASS, SPEAKER_COUNTS_4CLASS, published_counts
 from hf_mer.data.schema import CorpusError, make_record, records_to_dataset
+from hf_mer.models.video_mer import load_video
 
 HEADER = "% [START_TIME - END_TIME] TURN_NAME EMOTION [V, A, D]\n\n"
 
@@ -313,3 +315,58 @@ def test_count_checks(tree, caplog):
         load(tree, check_counts="auto")
     assert [record.levelname for record in caplog.records if "generated corpus" in record.message] == ["INFO"]
     assert not any(record.levelname == "WARNING" for record in caplog.records)
+
+
+class TestVideo:
+    @pytest.fixture
+    def filmed(self, tree):
+        """The tree with the film of one dialogue, and what a Mac leaves beside it."""
+        folder = tree / "Session1/dialog/avi/DivX"
+        folder.mkdir(parents=True)
+        (folder / "Ses01F_impro01.avi").write_bytes(b"RIFF")
+        (folder / "._Ses01F_impro01.avi").write_bytes(b"")
+        (tree / "Session3/dialog/avi/DivX").mkdir(parents=True)
+        (tree / "Session3/dialog/avi/DivX/._Ses03M_impro05a.avi").write_bytes(b"")
+        return tree
+
+    def test_span_and_half_of_the_dialogues_film(self, filmed):
+        found = by_id(load(filmed))
+        video = found["F000"]["video"]
+        assert video["path"] == str(filmed / "Session1/dialog/avi/DivX/Ses01F_impro01.avi")
+        assert (video["start"], video["end"]) == (pytest.approx(6.2901), pytest.approx(8.2357))
+        assert video["side"] == "left"
+        assert found["M001"]["video"]["side"] == "right"
+        assert found["Ses03M_impro05a_F000"]["video"] is None
+
+    @pytest.mark.parametrize(("setting", "sides"), [("named_right", ("right", "left")), ("whole", (None, None))])
+    def test_who_is_where_is_a_setting(self, filmed, setting, sides):
+        for _ in range(2):  # the second time from the cache
+            found = by_id(load(filmed, split_screen=setting))
+            assert (found["F000"]["video"]["side"], found["M001"]["video"]["side"]) == sides
+            assert by_id(load(filmed))["F000"]["video"]["side"] == "left"
+        with pytest.raises(
+            ValueError, match="split_screen is 'left'; it must be one of named_left, named_right, whole"
+        ):
+            load(filmed, split_screen="left")
+
+    def test_in_a_dialogue_named_after_the_man(self, filmed):
+        (filmed / "Session3/dialog/avi/DivX/Ses03M_impro05a.avi").write_bytes(b"RIFF")
+        assert by_id(load(filmed))["Ses03M_impro05a_F000"]["video"]["side"] == "right"
+
+    def test_a_film_that_arrives_later_is_found(self, tree):
+        assert by_id(load(tree))["F000"]["video"] is None
+        folder = tree / "Session1/dialog/avi/DivX"
+        folder.mkdir(parents=True)
+        (folder / "Ses01F_impro01.avi").write_bytes(b"RIFF")
+        assert by_id(load(tree))["F000"]["video"] is not None
+
+    def test_frames_of_an_utterance(self, tree, write_video):
+        folder = tree / "Session1/dialog/avi/DivX"
+        folder.mkdir(parents=True)
+        film = write_video("film.avi", seconds=22, codec="mpeg4", sound=False, split=True)
+        os.replace(film, folder / "Ses01F_impro01.avi")
+        found = by_id(load(tree))
+        left, right = (load_video(found[one]["video"], 2) for one in ("F003", "M001"))
+        assert left.shape == right.shape == (2, 48, 32, 3)
+        assert shown(left) == [(20 * 25 + 6) % 40, (20 * 25 + 18) % 40]
+        assert shown(right) == [(12 * 25 + 12) % 40 - 3, (12 * 25 + 37) % 40 - 3]
