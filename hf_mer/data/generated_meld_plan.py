@@ -117,6 +117,8 @@ class GeneratedMeldConfig:
             problems.append(f"words_per_utterance={self.words_per_utterance}: the least must be {needed} or more")
         if self.face.size % 2 or self.face.size < 16:
             problems.append(f"face.size={self.face.size} is not an even number of 16 or more")
+        if self.face.fps < 1:
+            problems.append(f"face.fps={self.face.fps} is not 1 or more")
         if problems:
             raise ValueError("GeneratedMeldConfig: " + "; ".join(problems))
 

@@ -283,9 +283,11 @@ def test_nothing_stays_behind_when_writing_fails(tmp_path, monkeypatch):
 
 def test_settings_that_cannot_be_met_are_named_together():
     with pytest.raises(
-        ValueError, match=r"(?s)num_dev=1 .*cue_reliability=0\.4.*words_per_utterance=\(2, 8\).*size=31"
+        ValueError, match=r"(?s)num_dev=1 .*cue_reliability=0\.4.*words_per_utterance=\(2, 8\).*size=31.*fps=0"
     ):
-        GeneratedMeldConfig(num_dev=1, cue_reliability=0.4, words_per_utterance=(2, 8), face=FaceSettings(size=31))
+        GeneratedMeldConfig(
+            num_dev=1, cue_reliability=0.4, words_per_utterance=(2, 8), face=FaceSettings(size=31, fps=0)
+        )
     with pytest.raises(ValueError, match=r"history_share=0\.8 asks for 80 utterances .* in the train split"):
         plan_meld(GeneratedMeldConfig(history_share=0.8, utterances_per_dialogue=2, num_train=100))
 

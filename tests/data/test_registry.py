@@ -1,4 +1,4 @@
-"""`load_dataset("iemocap", data_dir=...)` after the opt-in, and not before."""
+"""`load_dataset("iemocap", data_dir=...)` and `load_dataset("meld", ...)` after the opt-in, and not before."""
 
 import datasets
 import pytest
@@ -63,6 +63,23 @@ def test_a_changed_tree_is_noticed(release, registered, tmp_path):
     transcript = release / "Session1/dialog/transcriptions/Ses01F_impro01.txt"
     transcript.write_text(transcript.read_text().replace("Two.", "Changed."))
     assert datasets.load_dataset("iemocap", **options)["text"][:] == ["Changed."]
+
+
+def test_meld_by_name_has_its_official_splits(registered, tmp_path):
+    header = "Utterance,Speaker,Emotion,Sentiment,Dialogue_ID,Utterance_ID,Season,Episode,StartTime,EndTime"
+    for split, said in (("train", "Hello."), ("dev", "Hm."), ("test", "Bye.")):
+        line = f'{said},Ross,joy,positive,0,0,1,1,"00:00:01,000","00:00:02,000"'
+        (tmp_path / f"{split}_sent_emo.csv").write_text(f"{header}\r\n{line}\r\n")
+    options = {"data_dir": str(tmp_path), "cache_dir": str(tmp_path / "cache")}
+    splits = datasets.load_dataset("meld", **options)
+    assert {name: rows["text"][:] for name, rows in splits.items()} == {
+        "train": ["Hello."],
+        "validation": ["Hm."],
+        "test": ["Bye."],
+    }
+    assert splits["train"].features["label"].names[4] == "joy"
+    by_sentiment = datasets.load_dataset("meld", "sentiment", split="test", **options)
+    assert by_sentiment.features["label"].names == ["neutral", "positive", "negative"]
 
 
 def test_registering_twice_is_fine_and_never_replaces(registered, monkeypatch):
