@@ -84,6 +84,7 @@ def _parser() -> argparse.ArgumentParser:
     prepare.add_argument("out", type=Path, help="folder to write")
     prepare.add_argument("--task", help="classes of IEMOCAP (4class, 6class) or MELD (emotion, sentiment)")
     prepare.add_argument("--columns", type=json.loads, default=None, help="names of a manifest's columns, as JSON")
+    prepare.add_argument("--check-video", action="store_true", help="look at the picture of every clip too")
     prepare.add_argument("--skip-bad", action="store_true", help="leave unusable recordings out instead of stopping")
     prepare.add_argument("--overwrite", action="store_true", help="replace an earlier prepared folder")
     prepare.set_defaults(run=_prepare)
@@ -168,7 +169,7 @@ def _labels(arguments: argparse.Namespace) -> None:
 
 
 def _prepare(arguments: argparse.Namespace) -> None:
-    from hf_mer.data.checks import check_audio, check_text
+    from hf_mer.data.checks import check_audio, check_text, check_video
     from hf_mer.data.iemocap import load_iemocap
     from hf_mer.data.manifest import load_corpus
     from hf_mer.data.meld import load_meld
@@ -185,6 +186,8 @@ def _prepare(arguments: argparse.Namespace) -> None:
         rows = load_corpus(arguments.source, columns=arguments.columns)
     if any(audio is not None for audio in column(rows, "audio")):
         rows = check_audio(rows, on_bad="skip" if arguments.skip_bad else "raise")
+    if arguments.check_video:
+        rows = check_video(rows, on_bad="skip" if arguments.skip_bad else "raise")
     check_text(rows)
     parts = _official_splits(rows) if arguments.kind == "meld" else rows
     path = prepare(parts, arguments.out, overwrite=arguments.overwrite)

@@ -118,6 +118,18 @@ def test_prepare_writes_what_load_dataset_reads(write_wav, capsys, tmp_path):
     assert rows["text"][:] == ["sentence 0", "sentence 1", "sentence 2"]
 
 
+def test_prepare_looks_at_pictures_if_told_to(write_video, capsys, tmp_path):
+    manifest = tmp_path / "corpus.csv"
+    films = [write_video("a.mp4"), write_video("sound_only.mp4", codec=None)]
+    manifest.write_text("".join(f"{line}\n" for line in ("audio,label", f"{films[0]},glad", f"{films[1]},cross")))
+    command = ["prepare", "manifest", str(manifest), str(tmp_path / "out")]
+    assert main(command) == 0
+    assert main([*command, "--check-video", "--overwrite"]) == 1
+    assert "row sound_only: " in capsys.readouterr().err
+    assert main([*command, "--check-video", "--skip-bad", "--overwrite"]) == 0
+    assert "1 utterances" in capsys.readouterr().out
+
+
 def test_prepare_meld_keeps_the_official_splits(capsys, tmp_path):
     header = "Utterance,Speaker,Emotion,Sentiment,Dialogue_ID,Utterance_ID,Season,Episode,StartTime,EndTime"
     for split, said in (("train", "Hello."), ("dev", "Hm."), ("test", "Bye.")):

@@ -11,6 +11,7 @@ _EXPORTS = {
     "hf_mer.data.iemocap": ("IemocapBuilder", "compare_counts", "load_iemocap"),
     "hf_mer.data.meld": ("MeldBuilder", "load_meld"),
     "hf_mer.data.manifest": ("load_corpus",),
+    "hf_mer.data.check_clips": ("check_video",),
     "hf_mer.data.checks": ("check_audio", "check_labels", "check_text"),
     "hf_mer.data.protocols": (
         "Fold",

@@ -13,7 +13,10 @@ import numpy as np
 from datasets import Dataset, Features, Value
 from datasets.fingerprint import Hasher
 
+from hf_mer.data.check_clips import check_video
 from hf_mer.data.schema import COLUMNS, SAMPLING_RATE, CorpusError, column, is_tag_only
+
+__all__ = ["check_audio", "check_labels", "check_text", "check_video"]
 
 logger = logging.getLogger(__name__)
 

@@ -13,7 +13,7 @@ from datasets.table import embed_table_storage
 from datasets.utils.metadata import MetadataConfigs
 from huggingface_hub import DatasetCardData
 
-from hf_mer.data.schema import CorpusError
+from hf_mer.data.schema import CorpusError, column
 
 _WRITTEN = {"README.md", "data"}
 
@@ -26,9 +26,9 @@ def prepare(
 ) -> Path:
     """Writes rows as Parquet with a dataset card, so that classes and column types survive.
 
-    Audio stays where it is: rows keep absolute paths, and the folder is of use on this machine only. Embed it where
-    the corpus's licence lets you copy it (IEMOCAP's does not let you hand it on). The folder appears whole or not at
-    all.
+    Audio and video stay where they are: rows keep absolute paths, and the folder is of use on this machine only. Embed
+    audio where the corpus's licence lets you copy it (IEMOCAP's does not let you hand it on); of a film that is the
+    whole file, while `video` always keeps its path. The folder appears whole or not at all.
 
     Args:
         rows: A dataset (becomes the split `train`) or one per split, such as a fold.
@@ -138,6 +138,8 @@ def _card(splits: Mapping[str, Dataset], files: Mapping[str, str], embedded: boo
         if embedded
         else "The recordings are referenced by absolute path and not part of this folder."
     )
+    if any(video is not None for part in splits.values() for video in column(part, "video")):
+        where += " Videos are referenced by absolute path and not part of this folder."
     header = f"| split | rows | {' | '.join(names)} |\n|{'---|' * (len(names) + 2)}"
     body = "\n".join(rows)
     return f"---\n{data}\n---\n\n# Prepared corpus\n\n{where}\n\n{header}\n{body}\n"

@@ -127,9 +127,12 @@ def probe_video(source: Any, *, start: float | None = None, end: float | None = 
     clip = _clip(source, start, end)
     with _open(clip) as container:
         stream = _picture_stream(container, clip.name)
-        promised = _header_extent(container, stream)
-        times = _packet_times(container, stream)
-        begin, finish = _measured_extent(times) or promised
+        begin, finish = promised = _header_extent(container, stream)
+        if clip.end is not None and clip.end <= finish:  # a part of a long film: the rest of it is not read
+            times = _packet_times(container, stream, (max(begin, clip.start or 0.0), clip.end))
+        else:
+            times = _packet_times(container, stream)
+            begin, finish = _measured_extent(times) or promised
     first, last = _cut(clip, begin, finish)
     frames = _frames_at(clip, [first])
     if not frames:
@@ -268,14 +271,21 @@ def _missing(promised: float, measured: float) -> float:
     return promised - measured if promised - measured > _TOLERANCE else 0.0
 
 
-def _packet_times(container: Any, stream: Any) -> list[float]:
-    """Times of all frames, in the order of the file, without decoding; ends where the file is damaged."""
+def _packet_times(container: Any, stream: Any, span: tuple[float, float] | None = None) -> list[float]:
+    """Times of all frames, or of those around a span, in the order of the file, without decoding.
+
+    They end where the file is damaged.
+    """
     origin, times = _origin(container), []
+    if span is not None:
+        _jump(container, stream, span[0])
     try:
         for packet in container.demux(stream):
             stamp = packet.pts if packet.pts is not None else packet.dts
             if stamp is not None and packet.size:
                 times.append(float(stamp * packet.time_base) - origin)
+                if span is not None and times[-1] > span[1] + 1.0:  # frames are out of order by less than that
+                    break
     except av.FFmpegError as error:
         logger.debug("packets end early: %s", error)
     return times

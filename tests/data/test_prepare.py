@@ -93,3 +93,12 @@ def test_nothing_to_write(rows, tmp_path):
         prepare({"train": rows, "test": rows.select([])}, tmp_path / "corpus")
     with pytest.raises(CorpusError, match="no splits"):
         prepare({}, tmp_path / "corpus")
+
+
+def test_videos_keep_span_and_side(tmp_path):
+    film = {"path": tmp_path / "scene.mp4", "start": 0.5, "end": 1.5, "side": "left"}
+    records = [make_record(id="a", text="Hi", video=film, label=0), make_record(id="b", text="Ho", label=1)]
+    folder = prepare(records_to_dataset(records, ["angry", "sad"], tmp_path / "cache"), tmp_path / "out")
+    again = datasets.load_dataset(str(folder), cache_dir=str(tmp_path / "cache"))["train"]
+    assert again["video"][:] == [{**film, "path": str(film["path"])}, None]
+    assert "Videos are referenced by absolute path" in (folder / "README.md").read_text()

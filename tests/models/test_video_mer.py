@@ -11,6 +11,7 @@ import pytest
 import torch
 from media_files import shown
 
+from hf_mer.models import video_mer
 from hf_mer.models.video_mer import VideoError, VideoInfo, load_video, media_kinds, probe_video
 
 MIDDLES = [2, 7, 12, 17, 22, 27, 32, 37]  # of eight equal parts of 40 frames
@@ -140,6 +141,19 @@ class TestProbe:
         info = probe_video(write_video(), start=0.4, end=0.8)
         assert (info.frames, info.seconds) == (10, pytest.approx(0.4))
         assert info.duration == pytest.approx(1.6)
+
+    @pytest.mark.parametrize(("name", "codec"), [("a.mp4", "libx264"), ("a.avi", "mpeg4")])
+    def test_of_a_long_film_only_the_span_is_read(self, write_video, name, codec, monkeypatch):
+        path = write_video(name, seconds=20, codec=codec, sound=False)
+        lengths = []
+        original = video_mer._packet_times
+        monkeypatch.setattr(video_mer, "_packet_times", lambda *given: lengths.append(original(*given)) or lengths[-1])
+        info = probe_video(path, start=10.0, end=10.4)
+        assert (info.frames, info.seconds, info.duration) == (10, pytest.approx(0.4), pytest.approx(20))
+        assert 10 <= len(lengths[0]) < 60
+        lengths.clear()
+        load_video(path, start=10.0, end=10.4)
+        assert not lengths
 
     def test_kinds(self, write_video, write_wav, tmp_path):
         assert media_kinds(write_video("both.mp4")) == {"speech", "video"}
