@@ -105,19 +105,22 @@ def load_face_detector() -> tuple[Any, Any]:
     Raises:
         ImportError: If OpenCV is missing, or is a version without the detector.
     """
+    opencv: Any
     try:
         import cv2
+
+        opencv = cv2
     except ImportError:
-        cv2 = None
-    if not hasattr(cv2, "CascadeClassifier"):
+        opencv = None
+    if not hasattr(opencv, "CascadeClassifier"):
         raise ImportError(
             "Cutting out faces needs the detector of OpenCV 4 (OpenCV 5 has it no longer): "
             '`pip install "opencv-python-headless<5"`, or set face_crop=False'
         )
-    return cv2, cv2.CascadeClassifier(cv2.data.haarcascades + "haarcascade_frontalface_default.xml")
+    return opencv, opencv.CascadeClassifier(opencv.data.haarcascades + "haarcascade_frontalface_default.xml")
 
 
-def _largest_face(opencv: Any, detector: Any, frame: np.ndarray) -> tuple[int, int, int, int] | None:
+def _largest_face(opencv: Any, detector: Any, frame: np.ndarray) -> tuple[int, ...] | None:
     grey = opencv.cvtColor(frame, opencv.COLOR_RGB2GRAY)
     smallest = max(20, min(frame.shape[:2]) // 10)
     faces = detector.detectMultiScale(grey, scaleFactor=1.1, minNeighbors=5, minSize=(smallest, smallest))

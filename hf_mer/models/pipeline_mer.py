@@ -244,7 +244,8 @@ def _sound_and_picture(given: dict[str, Any], wanted: list[str], has_text: bool)
     ):
         return sources["speech"], sources["video"]  # nothing is left: what is wrong with the file is for others to say
     for name in lacking:
-        source = sources[name].get("path") if isinstance(sources[name], dict) else sources[name]
+        source = sources[name]
+        source = source.get("path") if isinstance(source, dict) else source
         source = source if isinstance(source, (str, os.PathLike)) else "input"
         logger.warning("%s: has no %s; the rest decides", source, "sound" if name == "speech" else "picture")
         sources[name] = None

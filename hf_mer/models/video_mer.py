@@ -366,12 +366,12 @@ def _timed_frames(container: Any, stream: Any, problems: list[str]) -> Iterator[
         except StopIteration:
             return
         except av.FFmpegError as error:
-            problems.append(error.strerror)
+            problems.append(str(error.strerror))
             return
         try:
             frames = packet.decode()
         except av.FFmpegError as error:
-            problems.append(error.strerror)
+            problems.append(str(error.strerror))
             continue
         for frame in frames:
             stamp = frame.pts if frame.pts is not None else frame.dts

@@ -26,7 +26,20 @@ def test_columns():
     assert features["turn"] == Value("int32")
     assert features["duration"] == Value("float32")
     assert set(COLUMNS) == {
-        *("id", "audio", "text", "history", "speaker", "dialogue", "session", "part", "split", "group", "turn"),
+        *(
+            "id",
+            "audio",
+            "video",
+            "text",
+            "history",
+            "speaker",
+            "dialogue",
+            "session",
+            "part",
+            "split",
+            "group",
+            "turn",
+        ),
         *("label", "duration", "start", "end", "valence", "arousal", "dominance"),
     }
 
