@@ -91,6 +91,7 @@ def generate_meld_corpus(
     """Write the corpus, unless it is there already.
 
     The folder appears whole or not at all. Same settings and seed give the same content with any number of processes.
+    A clip takes some 40 ms of one core.
 
     Args:
         out_dir: Becomes the root of the tree, MELD's `MELD.Raw`. Must not exist or be empty, or hold a corpus
