@@ -237,6 +237,7 @@ class TestEquations:
     def test_margin_loss_leaves_out_missing_modalities_and_unlabelled_utterances(self):
         model = make_model()
         size = {"tokens": [7, 4, 9, 5], "frames": [12, 20, 8, 9]}
+        torch.nn.init.normal_(model.shared_encoder.bias)  # what a missing modality's zeros would become
         batch = make_batch(model.config, **size, no_text=(0,), no_audio=(1,), labels=[0, 0, 1, -100])
         output = model(**batch)
         items = torch.stack([output.modality_embeddings[name] for name in ("text", "speech", "video")], dim=1)
@@ -337,6 +338,29 @@ class TestFrozenEncoders:
     def test_more_shallow_layers_than_there_are_cannot_be_frozen(self):
         with pytest.raises(ValueError, match=r"speech_layers:2.*1 layers"):
             make_model(freeze=["speech_layers:2"])
+
+
+class TestInitialisation:
+    @pytest.mark.parametrize("modalities", [TABLE_3["A+V+T"], ["speech"]])
+    def test_what_a_checkpoint_lacks_starts_anew(self, tmp_path, modalities):
+        model = make_model(speech_type="wavlm", modalities=modalities, initializer_range=0.02)
+        with torch.no_grad():
+            for parameter in model.parameters():
+                parameter.fill_(7.0)
+        kept = {name: tensor for name, tensor in model.state_dict().items() if name.startswith("speech_encoder.")}
+        model.save_pretrained(tmp_path, state_dict=kept)
+        model = WavFusionForEmotionClassification.from_pretrained(tmp_path)
+        for name, tensor in model.named_parameters():
+            if name.startswith("speech_encoder.") or name.endswith("gru_rel_pos_const"):
+                assert (tensor == (7 if name.startswith("speech_encoder.") else 1)).all(), name
+            elif "gru.gru" in name:
+                assert 0.5 < tensor.abs().max() / tensor.shape[0] ** -0.5 * 3**-0.5 <= 1.001, name
+            elif tensor.dim() > 1 and not name.startswith("video_encoder.") and "conv" not in name:
+                assert 0 < tensor.std() < 0.2, name
+        if "video" in modalities:
+            assert model.visual_centre.codewords.abs().max() <= 40**-0.5
+            assert (model.visual_centre.smoothing < 0).all()
+            assert 0 < model.missing_speech.abs().max() < 0.1
 
 
 class TestVideoEncoders:
