@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 import soundfile
 import torch
-from media_files import image_processor
+from media_files import image_processor, save_film_checkpoint
 from model_tester import (
     make_batch,
     tiny_settings,
@@ -22,8 +22,9 @@ from model_tester import (
     wave_feature_extractor,
 )
 from safetensors.torch import save_file
+from transformers import pipeline
 
-from hf_mer.models import MerProcessor, WavFusionConfig, WavFusionForEmotionClassification
+from hf_mer.models import PIPELINE_TASK, MerProcessor, WavFusionConfig, WavFusionForEmotionClassification
 
 ROOT = Path(__file__).parents[2]
 WITHOUT_PACKAGE = """
@@ -183,3 +184,28 @@ def test_wavfusion(with_package, tmp_path, write_video):
     assert first["config"] == ["WavFusionConfig", 1, "hf_mer" if with_package else "transformers_modules"]
     assert first["pipeline"] == pytest.approx(first["processed"], abs=1e-4)
     assert {path.name for path in rest[-1].iterdir()} == {path.name for path in folder.iterdir()}
+
+
+FILM = """
+from transformers import AutoProcessor, pipeline
+processor = AutoProcessor.from_pretrained(folder, trust_remote_code=True)
+result["processor"] = type(processor).__name__, type(processor.image_processor).__name__, processor.num_frames
+result["inputs"] = sorted(processor(video=film, audio=film, text="so glad"))
+recognise = pipeline("multimodal-emotion-recognition", model=folder, trust_remote_code=True)
+result["scores"] = {item["label"]: item["score"] for item in recognise(film, text="so glad")}
+processor.save_pretrained(out)
+result["again"] = AutoProcessor.from_pretrained(out, trust_remote_code=True).image_processor.size["height"]
+"""
+
+
+def test_a_model_with_video_without_the_package(tmp_path, write_video):
+    """Nor is torchvision there, which the image processors of transformers would prefer."""
+    folder, film = save_film_checkpoint(tmp_path / "films"), write_video()
+    head = "import sys, json\nsys.modules['hf_mer'] = None\nsys.modules['torchvision'] = None\n"
+    head += "folder, film, out = sys.argv[1:4]\nresult = {}\n"
+    result = run(head + FILM + PRINT, tmp_path, folder, film, tmp_path / "resaved")
+    assert result["processor"] == ["MerProcessor", "EfficientNetImageProcessorPil", 4]
+    assert {"pixel_values", "video_attention_mask", "input_values"} <= set(result["inputs"])
+    expected = pipeline(PIPELINE_TASK, model=folder)(film, text="so glad")
+    assert result["scores"] == pytest.approx({item["label"]: item["score"] for item in expected}, abs=1e-4)
+    assert result["again"] == 16
