@@ -15,7 +15,7 @@ from datasets import Dataset
 from torch.utils.data import DataLoader
 from transformers import EarlyStoppingCallback, set_seed
 
-from hf_mer.data import checks
+from hf_mer.data.check_clips import check_video
 from hf_mer.data.checks import check_audio, check_labels, check_text
 from hf_mer.data.collator import MerDataCollator
 from hf_mer.data.folds import Fold, find_fold, select_fold, split_hash
@@ -60,7 +60,7 @@ def load_rows(arguments: DataArguments, modalities: list[str]) -> Dataset:
             rows, on_bad=arguments.on_bad_audio, max_duration=arguments.max_audio_seconds, num_proc=arguments.num_proc
         )
     if "video" in modalities:
-        rows = checks.check_video(rows, on_bad=arguments.on_bad_audio, num_proc=arguments.num_proc)
+        rows = check_video(rows, on_bad=arguments.on_bad_audio, num_proc=arguments.num_proc)
     if "text" in modalities:
         check_text(rows)
     return _visible(rows, modalities, arguments)
