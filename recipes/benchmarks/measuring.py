@@ -85,6 +85,27 @@ def peak_mib(device: str = "cpu") -> float:
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / (2**20 if platform.system() == "Darwin" else 2**10)
 
 
+def peak_allocated_mib(function: Callable[[], Any], device: str = "cpu") -> float:
+    """Largest memory that PyTorch's allocator holds during a call, beyond what it held before."""
+    import torch
+
+    if device.startswith("cuda"):
+        torch.cuda.reset_peak_memory_stats(device)
+        before = torch.cuda.memory_allocated(device)
+        function()
+        return (torch.cuda.max_memory_allocated(device) - before) / 2**20
+    activities = [torch.profiler.ProfilerActivity.CPU]
+    with torch.profiler.profile(activities=activities, profile_memory=True, acc_events=True) as profile:
+        function()
+    recorded = profile.profiler.kineto_results.events()  # the public averages leave out when memory is given back
+    changes = sorted((event for event in recorded if event.name() == "[memory]"), key=lambda event: event.start_ns())
+    held = peak = 0
+    for change in changes:
+        held += change.nbytes()
+        peak = max(peak, held)
+    return peak / 2**20
+
+
 def hardware(device: str = "cpu") -> dict[str, Any]:
     """The machine and the libraries of a measurement, and how busy the machine was."""
     from importlib.metadata import version

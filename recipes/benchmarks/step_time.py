@@ -1,12 +1,13 @@
-"""Time of a training step of LE-MER over that of its two encoders alone.
+"""Time of a training step of LE-MER or MGCMA over that of its two encoders alone.
 
     python recipes/benchmarks/step_time.py --size base --batch 2
+    python recipes/benchmarks/step_time.py --model mgcma --size base --batch 2
     python recipes/benchmarks/step_time.py --size base --batch 16 --device cuda --bf16
 
 Baseline: each encoder as the library has it, on the same batch with the same masks, with the mean of its hidden states
-as loss: forward, backward and AdamW, the two times added up. LE-MER does the same with the same parameters, its own
-layers and its own losses. Dropout and the encoder's SpecAugment are on; LayerDrop is off, so that every step has the
-same layers. Weights are random: time does not depend on them.
+as loss: forward, backward and AdamW, the two times added up. The model does the same with the same parameters, its own
+layers (which AdamW updates too) and its own losses. Dropout and the encoder's SpecAugment are on; LayerDrop is off, so
+that every step has the same layers. Weights are random: time does not depend on them.
 """
 
 import argparse
@@ -21,20 +22,29 @@ from torch import Tensor
 from torch.utils.flop_counter import FlopCounterMode
 from transformers import AutoModel, BertConfig, Wav2Vec2Config
 
-from hf_mer.models import LeMerConfig, LeMerForEmotionClassification
+from hf_mer.models import LeMerConfig, LeMerForEmotionClassification, MgcmaConfig, MgcmaForEmotionClassification
 
 SIZES = {  # hidden size, layers, heads, width of the convolutions
     "tiny": (32, 2, 2, 32),
     "small": (256, 4, 4, 128),
     "base": (768, 12, 12, 512),
 }
-VARIANTS: dict[str, dict[str, Any]] = {
-    "constraint": {"fusion": "constraint"},
-    "constraint, output_attentions": {"fusion": "constraint"},
-    "sum": {"fusion": "sum"},
-    "guided": {"fusion": "guided"},
-    "vanilla": {"fusion": "vanilla"},
-    "score": {"fusion": "score"},
+VARIANTS: dict[str, dict[str, dict[str, Any]]] = {
+    "le_mer": {
+        "constraint": {"fusion": "constraint"},
+        "constraint, output_attentions": {"fusion": "constraint"},
+        "sum": {"fusion": "sum"},
+        "guided": {"fusion": "guided"},
+        "vanilla": {"fusion": "vanilla"},
+        "score": {"fusion": "score"},
+    },
+    "mgcma": {  # the paper's S0, S1, S2, S3 and S4
+        "all": {},
+        "without distribution": {"alignment_order": ["token", "instance"]},
+        "without token": {"alignment_order": ["distribution", "instance"]},
+        "without instance": {"alignment_order": ["distribution", "token"]},
+        "without alignment": {"alignment_order": []},
+    },
 }
 # Dense TFLOP/s of the data sheets, (bf16, fp32); matrix products in fp32 do not use TF32 unless PyTorch is told to.
 PEAK_TFLOPS = {
@@ -50,13 +60,20 @@ def parse(argv: list[str] | None) -> argparse.Namespace:
     parser.add_argument("--seconds", type=float, default=3.6, help="of the longest; the shortest has half of it")
     parser.add_argument("--tokens", type=int, default=60, help="of the longest")
     parser.add_argument("--repeats", type=int, default=5, help="rounds; each runs every case once")
-    parser.add_argument("--variants", nargs="+", choices=VARIANTS, default=list(VARIANTS), metavar="VARIANT")
+    parser.add_argument("--model", choices=VARIANTS, default="le_mer")
+    parser.add_argument("--variants", nargs="+", metavar="VARIANT", help="of the model; all if not given")
     parser.add_argument("--device", default="cpu")
     parser.add_argument("--bf16", action="store_true", help="autocast to bfloat16")
     parser.add_argument("--memory", action="store_true", help="also peak memory, each system in a process of its own")
     parser.add_argument("--peak-tflops", type=float, help="of the card, where it is not known")
     measuring.add_output_argument(parser)
-    return parser.parse_args(argv)
+    settings = parser.parse_args(argv)
+    known = list(VARIANTS[settings.model])
+    settings.variants = settings.variants or known
+    for variant in settings.variants:
+        if variant not in known:
+            parser.error(f"--variants: '{variant}' is not one of {', '.join(map(repr, known))} of {settings.model}")
+    return settings
 
 
 def encoder_configs(size: str) -> dict[str, Any]:
@@ -91,7 +108,7 @@ def make_batch(settings: argparse.Namespace) -> dict[str, Tensor]:
 
 
 class Systems:
-    """The encoders, and LE-MER in all its variants around the same parameters; each with a step to be timed."""
+    """The encoders, and a model in all its variants around the same parameters; each with a step to be timed."""
 
     def __init__(self, settings: argparse.Namespace):
         torch.manual_seed(0)
@@ -115,13 +132,12 @@ class Systems:
         encoder = self.encoders[name]
         return self._step(lambda: encoder(**inputs).last_hidden_state.float().mean(), [self.optimizers[name]])
 
-    def le_mer_step(self, variant: str) -> Callable[[], None]:
-        """The step of LE-MER."""
+    def model_step(self, variant: str) -> Callable[[], None]:
+        """The step of LE-MER or MGCMA."""
         shallow = copy.deepcopy(self.configs)
         for config in shallow.values():
             config.num_hidden_layers = 1  # these encoders are made to be replaced
-        labels = {i: str(i) for i in range(4)}
-        model = LeMerForEmotionClassification(LeMerConfig(**shallow, **VARIANTS[variant], id2label=labels))
+        model = self._make_model({**shallow, **VARIANTS[self.settings.model][variant]})
         shared = {id(parameter): parameter for encoder in self.encoders.values() for parameter in encoder.parameters()}
         model.text_encoder = copy.deepcopy(self.encoders["text"], dict(shared))  # new modules, the same parameters
         model.speech_encoder = copy.deepcopy(self.encoders["speech"], dict(shared))
@@ -131,6 +147,13 @@ class Systems:
         inputs = {**self.batch, "output_attentions": "output_attentions" in variant}
         optimizers = [*self.optimizers.values(), torch.optim.AdamW(own, lr=1e-4, fused=True)]
         return self._step(lambda: model(**inputs).loss, optimizers)
+
+    def _make_model(self, fields: dict[str, Any]) -> Any:
+        labels = {i: str(i) for i in range(4)}
+        if self.settings.model == "le_mer":
+            return LeMerForEmotionClassification(LeMerConfig(**fields, id2label=labels))
+        heads = SIZES[self.settings.size][2]
+        return MgcmaForEmotionClassification(MgcmaConfig(**fields, num_attention_heads=heads, id2label=labels))
 
     def _step(self, loss: Callable[[], Tensor], optimizers: list[torch.optim.Optimizer]) -> Callable[[], None]:
         device = torch.device(self.settings.device).type
@@ -152,7 +175,7 @@ def memory_of(settings: argparse.Namespace, system: str) -> float:
     if system in systems.encoders:
         other = "speech" if system == "text" else "text"
         del systems.encoders[other], systems.optimizers[other]
-    step = systems.encoder_step(system) if system in systems.encoders else systems.le_mer_step(system)
+    step = systems.encoder_step(system) if system in systems.encoders else systems.model_step(system)
     step()
     step()
     return measuring.peak_mib(settings.device)
@@ -179,7 +202,7 @@ def main(argv: list[str] | None = None) -> dict[str, Any]:
     settings = parse(argv)
     systems = Systems(settings)
     steps = {name: systems.encoder_step(name) for name in systems.encoders}
-    steps.update({name: systems.le_mer_step(name) for name in settings.variants})
+    steps.update({name: systems.model_step(name) for name in settings.variants})
     seconds = measuring.interleaved(steps, settings.repeats, device=settings.device)
     encoders = [text + speech for text, speech in zip(seconds["text"], seconds["speech"], strict=True)]
     peak = peak_tflops(settings)
@@ -212,7 +235,8 @@ def main(argv: list[str] | None = None) -> dict[str, Any]:
         "rows": rows,
     }
     result.update(peak_mib=memory, ratio=rows[0]["ratio_value"], flops=flops)
-    title = f"{settings.size}, {settings.batch} x {settings.seconds:g} s{', bf16' if settings.bf16 else ''}"
+    precision = ", bf16" if settings.bf16 else ""
+    title = f"{settings.model}, {settings.size}, {settings.batch} x {settings.seconds:g} s{precision}"
     columns = {
         "variant": title,
         "ratio": "step over encoders alone",

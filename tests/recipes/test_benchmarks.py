@@ -39,6 +39,17 @@ def test_step_time_of_every_variant(benchmark):
     assert "| constraint |" in printed
 
 
+def test_step_time_of_mgcma(benchmark, capsys):
+    flags = "--model mgcma --size tiny --batch 2 --seconds 0.5 --tokens 8 --repeats 2"
+    _, saved, printed = benchmark("step_time", flags)
+    assert saved["rows"][0]["variant"] == "all"
+    assert "| without alignment |" in printed
+    assert saved["rows"][0]["ratio_value"] > saved["rows"][-1]["ratio_value"] > 0.2
+    with pytest.raises(SystemExit):
+        benchmark("step_time", "--model mgcma --variants vanilla")
+    assert "'vanilla' is not one of 'all', 'without distribution'" in capsys.readouterr().err
+
+
 def test_le_mer_of_the_step_time_shares_the_encoders_parameters(benchmark, monkeypatch):
     """The same parameters in both, so that the two optimizers' steps cost the same."""
     monkeypatch.syspath_prepend(str(FOLDER))
@@ -47,7 +58,7 @@ def test_le_mer_of_the_step_time_shares_the_encoders_parameters(benchmark, monke
     weight = systems.encoders["speech"].encoder.layers[0].attention.q_proj.weight
     before = weight.detach().clone()
     systems.optimizers["speech"].param_groups[0]["lr"] = 0.1
-    systems.le_mer_step("constraint")()
+    systems.model_step("constraint")()
     assert (weight != before).any()
 
 
@@ -74,6 +85,64 @@ def test_label_store(benchmark):
     _, saved, printed = benchmark("label_store", "--size tiny --rows 8 --batch 4 --seconds 0.5 --repeats 2")
     assert saved["ratio"] > 0.5
     assert "| codebook, contrastive |" in printed
+
+
+def test_cached_states(benchmark):
+    """The cached epoch has fewer operations, whatever the clock says."""
+    _, saved, printed = benchmark("cached_states", "--size tiny --rows 4 --batch 2 --frames 2 --repeats 1")
+    assert saved["flops"]["cached"] < 0.5 * saved["flops"]["encoded anew"]
+    assert set(saved["filling_seconds"]) == {"text", "speech", "video"}
+    # 32 channels of 50 frames in two bytes each, and what the file adds
+    assert 3.1 < saved["kilobytes_per_second"]["speech"] < 5
+    assert saved["ratio"] > 0
+    assert "| encoded anew over cached |" in printed
+
+
+@pytest.mark.slow
+def test_memory_of_filling_the_cache_does_not_grow(benchmark):
+    flags = "--size tiny --rows 2 --batch 2 --repeats 1 --memory --memory-rows 16"
+    _, saved, _ = benchmark("cached_states", flags)
+    few, many = saved["peak_mib"].values()
+    assert many < few + 25
+
+
+def test_margin_loss_and_visual_centre(benchmark):
+    _, saved, printed = benchmark("margin_and_lvc", "--batches 8 32 --repeats 2")
+    assert [(row["part"], row["batch"]) for row in saved["rows"]] == [
+        (part, batch) for part in ("margin loss", "LVC, assignment", "LVC") for batch in (8, 32)
+    ]
+    for few, many in (saved["rows"][start : start + 2] for start in (0, 2, 4)):
+        assert many["peak_mib"]["naive"] > many["peak_mib"]["this"]
+        assert many["peak_mib"]["naive"] > 3 * few["peak_mib"]["naive"]
+    assert "| LVC |" in printed
+
+
+def test_a_naive_form_beyond_the_limit_is_left_out(benchmark):
+    _, saved, printed = benchmark("margin_and_lvc", "--batches 16 --repeats 1 --limit-gib 0.001")
+    assert set(saved["rows"][0]["peak_mib"]) == {"this", "naive"}
+    assert set(saved["rows"][1]["peak_mib"]) == {"this"}
+    assert "naive left out: about 0.012 GiB" in printed
+
+
+def test_forms_that_do_not_compute_the_same_are_not_compared(benchmark, monkeypatch):
+    monkeypatch.syspath_prepend(str(FOLDER))
+    module = importlib.import_module("margin_and_lvc")
+    monkeypatch.setattr(module, "MARGIN", 0.3)
+    monkeypatch.setattr(module, "naive_margin_loss", lambda *args: module.margin_loss(*args[:-1], 0.2))
+    with pytest.raises(AssertionError, match="loss of margin loss, batch 8"):
+        module.main(["--batches", "8", "--repeats", "1"])
+
+
+def test_peak_memory_of_a_call(benchmark, monkeypatch):
+    monkeypatch.syspath_prepend(str(FOLDER))
+    import torch
+
+    def call():
+        first = torch.ones(2**18)  # 1 MiB
+        del first
+        return torch.ones(2**18) + torch.ones(2**18)
+
+    assert importlib.import_module("measuring").peak_allocated_mib(call) == pytest.approx(3, abs=0.01)
 
 
 def test_import_time(benchmark):
