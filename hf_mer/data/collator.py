@@ -14,7 +14,8 @@ class MerDataCollator:
     """Makes model inputs out of rows of a corpus; the processor does the padding.
 
     A row may hold what was computed of it beforehand: `features`, of its audio, or `<modality>_states`, of a frozen
-    encoder, with their width in `<name>_dim`; these then take the place of what they were computed from.
+    encoder, with their width in `<name>_dim`; these then take the place of what they were computed from. They are
+    empty where an utterance lacks the modality.
 
     Args:
         processor: A `MerProcessor`.
@@ -69,6 +70,8 @@ class MerDataCollator:
         cached = row.get("features")
         if cached is not None:
             cached = np.asarray(cached, dtype=np.float32)
+            if not len(cached):
+                return None
             return cached.reshape(-1, row["feature_dim"]) if row["feature_dim"] > 1 else cached
         return None if row.get("audio") is None else self.processor.extract_audio(row["audio"])
 
@@ -83,7 +86,7 @@ class MerDataCollator:
 
     def _collate(self, items: dict[str, list], size: int) -> dict[str, Any]:
         nothing: list[Any] = [None] * size
-        spoken = [item or (None, []) for item in items.get("text", nothing)]
+        spoken: list[Any] = [item or (None, []) for item in items.get("text", nothing)]
         return dict(
             self.processor.collate(
                 items.get("speech", nothing),
@@ -118,6 +121,6 @@ class MerDataCollator:
 def states_of(row: dict[str, Any], modality: str) -> np.ndarray | None:
     """A frozen encoder's states of one utterance, `(L, D)`, None where the utterance lacks the modality."""
     states = row[f"{modality}_states"]
-    if states is None or len(states) == 0:
+    if not len(states):
         return None
     return np.asarray(states, dtype=np.float32).reshape(-1, row[f"{modality}_states_dim"])

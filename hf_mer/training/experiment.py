@@ -263,7 +263,7 @@ class Experiment:
         settings: dict,
     ) -> LabelEmbeddingStore:
         """Built by the first process and read by the others."""
-        path = folder / "label_store"
+        path, arguments = folder / "label_store", self.store_arguments or LabelStoreArguments()
         key = hashlib.sha256(
             json.dumps({**settings, "training": self.args.seed, "processes": None}).encode()
         ).hexdigest()
@@ -278,7 +278,7 @@ class Experiment:
                 processor,
                 self._store_batches(train, processor, model),
                 self.labels,
-                self.store_arguments,
+                arguments,
                 pretraining,
                 building.label_text_encoder(self.model_arguments, fold.name, processor),
                 seed=self.args.seed,

@@ -124,7 +124,8 @@ def _with_columns(
 
 def _extract(row: dict[str, Any], processor: Any) -> dict[str, Any]:
     if row["audio"] is None:
-        return {"features": None, "feature_dim": 1}
+        # not None, which datasets' NumPy format cannot have first in a batch
+        return {"features": np.zeros(0, dtype=np.float32), "feature_dim": 1}
     features = processor.extract_audio(row["audio"])
     return {"features": features.ravel(), "feature_dim": features.shape[1] if features.ndim == 2 else 1}
 
@@ -135,7 +136,10 @@ def _encode(
     """A chunk of rows, sorted by length and encoded in batches, in its old order."""
     size = len(columns["id"])
     rows = [{name: values[index] for name, values in columns.items() if name != "label"} for index in range(size)]
-    result: dict[str, list] = {f"{modality}_states": [None] * size, f"{modality}_states_dim": [1] * size}
+    result: dict[str, list] = {
+        f"{modality}_states": [np.zeros(0, dtype=dtype)] * size,
+        f"{modality}_states_dim": [1] * size,
+    }
     order = np.argsort(columns["length"], kind="stable")
     for start in range(0, size, rows_at_once):
         chosen = order[start : start + rows_at_once]

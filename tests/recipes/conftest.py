@@ -1,4 +1,4 @@
-"""The recipe as people run it: real processes on a small generated corpus."""
+"""The recipes as people run them: real processes on small generated corpora."""
 
 import importlib.util
 import os
@@ -8,7 +8,13 @@ from pathlib import Path
 
 import pytest
 import yaml
-from model_tester import tiny_speech_config, tiny_text_config, tiny_tokenizer, wave_feature_extractor
+from model_tester import (
+    tiny_speech_config,
+    tiny_text_config,
+    tiny_tokenizer,
+    tiny_video_config,
+    wave_feature_extractor,
+)
 
 ROOT = Path(__file__).parents[2]
 
@@ -27,10 +33,21 @@ def corpus(tmp_path_factory):
 
 
 @pytest.fixture(scope="session")
+def films(tmp_path_factory):
+    """Root of a generated corpus of 40 short clips in MELD's layout."""
+    from hf_mer.data.generated_meld import GeneratedMeldConfig, generate_meld_corpus
+
+    root = tmp_path_factory.mktemp("generated") / "films"
+    config = GeneratedMeldConfig(num_train=24, num_dev=8, num_test=8, utterances_per_dialogue=4)
+    generate_meld_corpus(root, config, progress=False)
+    return root
+
+
+@pytest.fixture(scope="session")
 def encoders(tmp_path_factory):
-    """Folders of a tiny pretrained BERT and a tiny wav2vec 2.0 with its quantizer."""
+    """Folders of a tiny pretrained BERT, a tiny wav2vec 2.0 with its quantizer, and a tiny EfficientNet."""
     import torch
-    from transformers import BertModel, Wav2Vec2ForPreTraining
+    from transformers import BertModel, EfficientNetImageProcessorPil, EfficientNetModel, Wav2Vec2ForPreTraining
 
     torch.manual_seed(0)
     root = tmp_path_factory.mktemp("encoders")
@@ -39,29 +56,44 @@ def encoders(tmp_path_factory):
     convolutions = {"conv_kernel": [20, 16], "conv_stride": [20, 16]}  # 20 ms a frame
     Wav2Vec2ForPreTraining(tiny_speech_config("wav2vec2", **convolutions)).save_pretrained(root / "wav2vec2")
     wave_feature_extractor().save_pretrained(root / "wav2vec2")
-    return {"text_encoder": str(root / "bert"), "speech_encoder": str(root / "wav2vec2")}
+    EfficientNetModel(tiny_video_config()).save_pretrained(root / "efficientnet")
+    EfficientNetImageProcessorPil(size={"height": 32, "width": 32}).save_pretrained(root / "efficientnet")
+    return {
+        "text_encoder": str(root / "bert"),
+        "speech_encoder": str(root / "wav2vec2"),
+        "video_encoder": str(root / "efficientnet"),
+    }
+
+
+SYSTEMS = {
+    "le_mer": {
+        "tonal_space": "contrastive",
+        "discretizer": "codebook",
+        "tonal_top_k": 4,
+        "text_top_k": 3,
+        "min_word_count": 1,
+        "learning_rates": {"text_encoder": 1e-4, "speech_encoder": 1e-4},
+    },
+    "mgcma": {"num_attention_heads": 2, "num_token_blocks": 1},
+    "wavfusion": {"num_deep_layers": 1, "auxiliary_heads": 2, "video_dim": 8, "lvc_codewords": 4, "shared_dim": 8},
+}
 
 
 @pytest.fixture
 def config(corpus, encoders, tmp_path):
-    """`config(fusion="sum", ...)`: path of a YAML file of complete settings, the paper's system on tiny encoders."""
+    """`config("le_mer", fusion="sum", ...)`: path of a YAML file of complete settings, the paper's on tiny encoders."""
 
-    def write(**settings):
+    def write(system="le_mer", **settings):
         content = {
             **encoders,
             "data_dir": str(corpus),
             "output_dir": str(tmp_path / "run"),
             "protocol": "fixed_session",
             "validation": "speakers:1",
-            "tonal_space": "contrastive",
-            "discretizer": "codebook",
-            "tonal_top_k": 4,
-            "text_top_k": 3,
-            "min_word_count": 1,
             "max_text_tokens": 48,
             "max_audio_seconds": 1.0,
             "learning_rate": 0.001,
-            "learning_rates": {"text_encoder": 1e-4, "speech_encoder": 1e-4},
+            "learning_rates": {},
             "lr_scheduler_type": "constant",
             "warmup_steps": 0,
             "num_train_epochs": 2,
@@ -72,6 +104,7 @@ def config(corpus, encoders, tmp_path):
             "figures": False,
             "bootstrap_resamples": 20,
             "disable_tqdm": True,
+            **SYSTEMS[system],
             **settings,
         }
         path = tmp_path / "settings.yaml"
@@ -97,11 +130,11 @@ def environment(tmp_path_factory):
 
 @pytest.fixture
 def start(environment):
-    """`start("--config", path, processes=2)`: the recipe in a process group of its own, output as text."""
+    """`start("--config", path, processes=2)`: a recipe in a process group of its own, output as text."""
     running = []
 
-    def begin(*arguments: str, processes: int = 1) -> subprocess.Popen:
-        recipe = str(ROOT / "recipes" / "train_le_mer.py")
+    def begin(*arguments: str, processes: int = 1, system: str = "le_mer") -> subprocess.Popen:
+        recipe = str(ROOT / "recipes" / f"train_{system}.py")
         launcher = ["-m", "accelerate.commands.launch", "--config_file", str(ROOT / "recipes/accelerate/cpu_two.yaml")]
         command = [sys.executable, *(launcher if processes > 1 else []), recipe, *arguments]
         process = subprocess.Popen(
@@ -126,8 +159,8 @@ def start(environment):
 def recipe(start):
     """`recipe("--config", path)`: runs it to its end; exit status and output."""
 
-    def run(*arguments: str, processes: int = 1) -> tuple[int, str]:
-        process = start(*arguments, processes=processes)
+    def run(*arguments: str, processes: int = 1, system: str = "le_mer") -> tuple[int, str]:
+        process = start(*arguments, processes=processes, system=system)
         output = process.communicate(timeout=300)[0]
         return process.returncode, output
 
@@ -140,12 +173,13 @@ def main(monkeypatch, tmp_path_factory):
     import datasets
 
     monkeypatch.setattr(datasets.config, "HF_DATASETS_CACHE", str(tmp_path_factory.getbasetemp() / "recipes_cache"))
-    spec = importlib.util.spec_from_file_location("train_le_mer", ROOT / "recipes" / "train_le_mer.py")
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
 
-    def run(*arguments: str) -> None:
-        monkeypatch.setattr(sys, "argv", ["train_le_mer.py", *arguments])
+    def run(*arguments: str, system: str = "le_mer") -> None:
+        name = f"train_{system}"
+        spec = importlib.util.spec_from_file_location(name, ROOT / "recipes" / f"{name}.py")
+        module = importlib.util.module_from_spec(spec)
+        spec.loader.exec_module(module)
+        monkeypatch.setattr(sys, "argv", [f"{name}.py", *arguments])
         module.main()
 
     return run
