@@ -1,6 +1,7 @@
 """`hf-mer`: thin commands over the package. Heavy imports wait until a command runs."""
 
 import argparse
+import contextlib
 import json
 import sys
 from collections.abc import Sequence
@@ -144,14 +145,15 @@ def _print_scores(scores: list[dict[str, Any]]) -> None:
 
 
 def _plot_prediction(recognise: Any, row: dict[str, Any], prediction: dict[str, Any], path: Path) -> None:
-    from hf_mer.models.audio_mer import load_audio
+    from hf_mer.models.audio_mer import AudioError, load_audio
     from hf_mer.plots.prediction import prediction_figure
     from hf_mer.training.figures import save_figure
 
     processor, config = recognise.processor, recognise.model.config
     waveform = None
-    if row["audio"] is not None and prediction["frames"]:
-        waveform = load_audio(row["audio"], processor.sampling_rate, max_seconds=processor.max_audio_seconds)
+    if row["audio"] is not None and "speech" in config.modalities:
+        with contextlib.suppress(AudioError):  # a film without sound
+            waveform = load_audio(row["audio"], processor.sampling_rate, max_seconds=processor.max_audio_seconds)
     labels = [config.id2label[index] for index in range(config.num_labels)]
     path_of = row["audio"]["path"] if isinstance(row["audio"], dict) else row["audio"]
     title = Path(path_of).name if path_of else None

@@ -73,7 +73,7 @@ def label_attention(
     left: Figure | SubFigure = fig
     if aside:
         left, right = fig.subfigures(1, 2, width_ratios=(4.4, 1.25), squeeze=False)[0]
-        _draw_scores(right, labels, scores, true_label, colors)
+        draw_scores(right, labels, scores, true_label, colors)
     heights = [_WAVEFORM_HEIGHT, _CURVE_HEIGHT] * speech + [ROW_HEIGHT + _DECORATIONS] * text
     grid = left.add_gridspec(len(heights) + 1, 1, height_ratios=[*heights, 1e-3])  # the last row may stay empty
     panels = [left.add_subplot(grid[row]) for row in range(len(heights))]
@@ -159,7 +159,7 @@ def _draw_text(
     return max(rows, 2) * ROW_HEIGHT  # the colour bar needs the height of two
 
 
-def _draw_scores(
+def draw_scores(
     panel: SubFigure,
     labels: Sequence[str],
     scores: Sequence[float] | None,

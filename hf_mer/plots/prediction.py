@@ -6,7 +6,9 @@ from typing import Any
 import numpy as np
 from matplotlib.figure import Figure
 
-from hf_mer.plots.attention import label_attention
+from hf_mer.plots.attention import draw_scores, label_attention
+from hf_mer.plots.style import class_colors, figure, styled
+from hf_mer.plots.waveform import amplitude_limit, draw_waveform
 
 
 def prediction_figure(
@@ -20,6 +22,8 @@ def prediction_figure(
 ) -> Figure:
     """What a model found in an utterance: scores, and the label attention over waveform and words (LE-MER, figure 4).
 
+    A model without label embeddings has no such attention; then the scores stand beside the waveform.
+
     Args:
         prediction: What the pipeline gives with `return_attention=True`.
         labels: Class names, in the order of the logits.
@@ -27,17 +31,12 @@ def prediction_figure(
         sampling_rate: Of the waveform, Hz.
         true_label: The right class, if it is known.
         title: Title of the figure.
-
-    Raises:
-        ValueError: If the model gave no attention: it has no label embeddings.
     """
     scores = {item["label"]: item["score"] for item in prediction["scores"]}
     words = [word for word in prediction["words"] if word["current"]] or list(prediction["words"])
     frames = prediction["frames"] if waveform is not None else {}
     if not words and not frames:
-        raise ValueError(
-            "there is no label attention to draw: the model has no label embeddings for what it was given"
-        )
+        return _plain(list(labels), scores, waveform, sampling_rate, true_label, title)
     speech: dict[str, Any] = {}
     if frames:
         speech = {
@@ -58,3 +57,28 @@ def prediction_figure(
         true_label=true_label,
         title=title,
     )
+
+
+@styled
+def _plain(
+    labels: list[str],
+    scores: Mapping[str, float],
+    waveform: np.ndarray | None,
+    sampling_rate: int,
+    true_label: str | None,
+    title: str | None,
+) -> Figure:
+    """Scores, beside the waveform if there is one."""
+    heard = waveform is not None and len(waveform) > 0
+    fig = figure(8.4 if heard else 4.2, 0.9 + 0.25 * len(labels) + 0.35 * bool(title))
+    if title:
+        fig.suptitle(title)
+    right: Any = fig
+    if heard:
+        left, right = fig.subfigures(1, 2, width_ratios=(4.4, 2.4), squeeze=False)[0]
+        axes = left.add_subplot()
+        draw_waveform(axes, np.asarray(waveform), sampling_rate, "#4D4D4D", amplitude_limit(np.asarray(waveform)))
+        axes.set_title("Speech")
+        axes.set_xlabel("time (s)")
+    draw_scores(right, labels, [scores.get(label, 0.0) for label in labels], true_label, class_colors(labels))
+    return fig
