@@ -1,4 +1,4 @@
-"""Multimodal emotion recognition from speech and text, native to the Hugging Face libraries.
+"""Multimodal emotion recognition from speech, text and video, native to the Hugging Face libraries.
 
 The public names load on first use (PEP 562), so that `import hf_mer` costs milliseconds and brings in neither torch
 nor transformers nor datasets. Using any name of `hf_mer.models`, or `import hf_mer.models` itself, registers the
