@@ -24,7 +24,14 @@ from model_tester import (
 from safetensors.torch import save_file
 from transformers import pipeline
 
-from hf_mer.models import PIPELINE_TASK, MerProcessor, WavFusionConfig, WavFusionForEmotionClassification
+from hf_mer.models import (
+    PIPELINE_TASK,
+    MerProcessor,
+    MgcmaConfig,
+    MgcmaForEmotionClassification,
+    WavFusionConfig,
+    WavFusionForEmotionClassification,
+)
 
 ROOT = Path(__file__).parents[2]
 WITHOUT_PACKAGE = """
@@ -209,3 +216,39 @@ def test_a_model_with_video_without_the_package(tmp_path, write_video):
     expected = pipeline(PIPELINE_TASK, model=folder)(film, text="so glad")
     assert result["scores"] == pytest.approx({item["label"]: item["score"] for item in expected}, abs=1e-4)
     assert result["again"] == 16
+
+
+MGCMA = """
+from transformers import AutoConfig, AutoModel, AutoModelForAudioClassification, pipeline
+config = AutoConfig.from_pretrained(folder, **trust)
+result["config"] = type(config).__name__, config.alignment_order, type(config).__module__.split(".")[0]
+for auto in (AutoModel, AutoModelForAudioClassification):
+    result[auto.__name__] = auto.from_pretrained(folder, **trust)(**batch).logits.tolist()
+recognise = pipeline("multimodal-emotion-recognition", model=folder, **trust)
+result["pipeline"] = recognise(wav, text="so glad"), recognise(wav), recognise({"text": "so glad"})
+"""
+
+
+@pytest.mark.parametrize("with_package", [False, True])
+def test_mgcma(with_package, tmp_path):
+    """Model and pipeline from a folder alone, with each modality missing too."""
+    torch.manual_seed(0)
+    settings = {"num_attention_heads": 2, "num_token_blocks": 1, "alignment_order": ["token", "distribution"]}
+    model = MgcmaForEmotionClassification(MgcmaConfig(**{**tiny_settings(), **settings})).eval()
+    folder = tmp_path / "mgcma"
+    model.save_pretrained(folder)
+    MerProcessor(wave_feature_extractor(), tiny_tokenizer()).save_pretrained(folder)
+    assert {"configuration_mgcma.py", "mgcma_layers.py", "mer_distributed.py"} <= {f.name for f in folder.iterdir()}
+    soundfile.write(tmp_path / "speech.wav", tone(), 16000)
+    batch = make_batch(model.config)
+    save_file(batch, str(tmp_path / "batch.safetensors"))
+    start = "import hf_mer.models\ntrust = {}\n" if with_package else 'trust = {"trust_remote_code": True}\n'
+    code = ("" if with_package else WITHOUT_PACKAGE) + COMMON + start + MGCMA + PRINT
+    rest = (tmp_path / "speech.wav", tmp_path / "batch.safetensors", tmp_path / "unused")
+    result = run(code, tmp_path, folder, *rest, python_path=str(ROOT) if with_package else "")
+    close(result, model(**batch).logits.tolist())
+    assert result["config"] == [
+        "MgcmaConfig", ["token", "distribution"], "hf_mer" if with_package else "transformers_modules"
+    ]  # fmt: skip
+    both, speech, text = result["pipeline"]
+    assert both != speech != text != both
