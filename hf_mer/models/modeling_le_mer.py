@@ -9,10 +9,11 @@ from transformers import initialization as init
 
 from .configuration_le_mer import LeMerConfig
 from .label_store import LabelEmbeddingStore
+from .mer_encoders import load_speech_checkpoint
 from .mer_layers import BilinearCrossAttention, attend, label_attention, masked_max
 from .mer_losses import attention_constraint_loss, masked_cross_entropy, weighted_total
 from .mer_outputs import MerOutput
-from .modeling_mer import MerPreTrainedModel, load_speech_checkpoint
+from .modeling_mer import MerPreTrainedModel
 
 
 class LeMerForEmotionClassification(MerPreTrainedModel):

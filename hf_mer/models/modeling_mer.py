@@ -1,33 +1,20 @@
-"""What every model of this package shares: its encoders, masks, freezing, independence of padding."""
+"""What every model of this package shares: encoders, freezing, and checkpoints that bring their own code."""
 
-import inspect
 import os
 from typing import Any
 
-import torch
-from torch import Tensor, nn
-from transformers import MODEL_MAPPING, AutoModel, AutoModelForPreTraining, PreTrainedConfig, PreTrainedModel
+from torch import nn
+from transformers import AutoModel, PreTrainedModel
 
-from .mer_layers import FrameMask, MaskedBatchNorm1d, MaskedGroupNorm
-
-RAW_INPUTS = {
-    "text": ("input_ids", "attention_mask", "token_type_ids"),
-    "speech": ("input_values", "input_features", "audio_attention_mask"),
-    "video": ("pixel_values", "video_attention_mask"),
-}
-SPEECH_MODEL_TYPES = ("wav2vec2", "wav2vec2-conformer", "wav2vec2-bert", "hubert", "wavlm", "data2vec-audio")
+from .mer_encoders import EncodersMixin
 
 
-class MerPreTrainedModel(PreTrainedModel):
-    """Base of the package's models: builds encoders and runs them so that padding never matters.
+class MerPreTrainedModel(EncodersMixin, PreTrainedModel):
+    """Base of the package's models: their encoders, what of them is frozen, and what a checkpoint carries.
 
     A subclass' `__init__` begins with `self.build_encoders(config)`, which sets `self.text_encoder`,
     `self.speech_encoder` and `self.video_encoder` (None where the model has no such branch), and ends with
     `self.post_init()` and `self.apply_freezing()`.
-
-    Attributes:
-        takes_features: Whether `forward` takes the states of frozen encoders, computed beforehand, in the place of
-            tokens, audio and frames (`text_features`, `speech_features`, `video_features`).
     """
 
     base_model_prefix = "mer"
@@ -35,47 +22,9 @@ class MerPreTrainedModel(PreTrainedModel):
     input_modalities = ("audio", "text")
     supports_gradient_checkpointing = True
     accepts_loss_kwargs = False
-    takes_features = False
     _supports_sdpa = True
     _supports_flash_attn = True
     _supports_flex_attn = True
-
-    def build_encoders(self, config: Any) -> None:
-        """Makes the encoders of `config.modalities` with random weights; the others are None."""
-        self.text_encoder: Any = None
-        self.speech_encoder: Any = None
-        self.video_encoder: Any = None
-        if "text" in config.modalities:
-            self.text_encoder = self.build_text_encoder(config.text_config)
-        if "speech" in config.modalities:
-            self.speech_encoder = self.build_speech_encoder(config.speech_config)
-            self.guard_padding()
-        if "video" in config.modalities:
-            self.video_encoder = self.build_video_encoder(config.video_config)
-
-    def build_text_encoder(self, config: PreTrainedConfig) -> PreTrainedModel:
-        """Makes the text encoder with random weights, without a pooling layer that nothing would use."""
-        kwargs = {"add_pooling_layer": False} if _has_pooling_layer(config) else {}
-        return AutoModel.from_config(_supported_attention(config), dtype=torch.get_default_dtype(), **kwargs)
-
-    def build_speech_encoder(self, config: PreTrainedConfig) -> PreTrainedModel:
-        """Makes the speech encoder with random weights.
-
-        Raises:
-            ValueError: If the configuration is not of a supported speech encoder, or has an adapter, whose frames have
-                no mask.
-        """
-        if config.model_type not in SPEECH_MODEL_TYPES:
-            raise ValueError(f"speech encoder '{config.model_type}' is not one of {', '.join(SPEECH_MODEL_TYPES)}")
-        if getattr(config, "add_adapter", False):
-            raise ValueError(
-                f"speech encoder '{config.model_type}': add_adapter=True is not supported; set add_adapter=False"
-            )
-        return AutoModel.from_config(_supported_attention(config), dtype=torch.get_default_dtype())
-
-    def build_video_encoder(self, config: PreTrainedConfig) -> PreTrainedModel:
-        """Makes the encoder of single frames with random weights: any image model that pools, or one of timm."""
-        return AutoModel.from_config(_supported_attention(config), dtype=torch.get_default_dtype())
 
     def set_attn_implementation(self, attn_implementation: Any, *args: Any, **kwargs: Any) -> None:
         """Sets the attention of every encoder that has a choice; others (WavLM, EfficientNet) stay eager."""
@@ -127,237 +76,6 @@ class MerPreTrainedModel(PreTrainedModel):
         model = cls(cls.config_class(**configs, **config_kwargs))
         model.load_encoders(**{f"{name}_encoder": encoder for name, encoder in encoders.items()})
         return model.eval()  # as `from_pretrained` gives it
-
-    def load_encoders(
-        self,
-        text_encoder: nn.Module | None = None,
-        speech_encoder: nn.Module | None = None,
-        video_encoder: nn.Module | None = None,
-    ) -> None:
-        """Copies the weights of pretrained encoders into this model's; a pooling layer that it lacks is left out.
-
-        Raises:
-            ValueError: If a weight that this model needs is not there.
-        """
-        pairs = (
-            (self.text_encoder, text_encoder),
-            (self.speech_encoder, speech_encoder),
-            (self.video_encoder, video_encoder),
-        )
-        for mine, given in pairs:
-            if given is not None:
-                missing = mine.load_state_dict(given.state_dict(), strict=False).missing_keys
-                if missing:
-                    raise ValueError(
-                        f"{type(given).__name__} lacks weights that {type(mine).__name__} needs: {missing[:5]}"
-                    )
-
-    def guard_padding(self) -> None:
-        """Makes the speech encoder blind to padding: its norms and convolutions see real frames only."""
-        self._frame_mask = FrameMask()
-        encoder = self.speech_encoder
-        extractor = getattr(encoder, "feature_extractor", None)
-        convs: list[nn.Conv1d] = []
-        for layer in extractor.conv_layers if extractor is not None else []:
-            convs.append(layer.conv)
-            if isinstance(getattr(layer, "layer_norm", None), nn.GroupNorm):
-                layer.layer_norm = MaskedGroupNorm(layer.layer_norm, self._frame_mask, list(convs))
-        for name, module in list(encoder.named_modules()):
-            if name.startswith(("feature_extractor.", "adapter.")):
-                continue
-            if isinstance(module, nn.BatchNorm1d):
-                parent = encoder.get_submodule(name.rpartition(".")[0])
-                setattr(parent, name.rpartition(".")[2], MaskedBatchNorm1d(module, self._frame_mask))
-            elif isinstance(module, nn.Conv1d) and module.kernel_size[0] > 1:
-                module.register_forward_pre_hook(self._zero_padded_frames)
-
-    def _zero_padded_frames(self, module: nn.Module, args: tuple[Tensor]) -> tuple[Tensor] | None:
-        mask = self._frame_mask.frames
-        if mask is None or mask.shape[-1] != args[0].shape[-1]:
-            return None
-        return (args[0] * mask.unsqueeze(1).to(args[0].dtype),)
-
-    def encode_text(
-        self, input_ids: Tensor, attention_mask: Tensor | None, token_type_ids: Tensor | None
-    ) -> tuple[Tensor, Tensor]:
-        """Runs the text encoder.
-
-        Args:
-            input_ids: Shape `(B, T)`.
-            attention_mask: 1 for real tokens; a row of zeros is an utterance without text. Shape `(B, T)`.
-            token_type_ids: 0 history, 1 current utterance; handed on to encoders that know token types. Shape `(B,
-                T)`.
-
-        Returns:
-            hidden: `H_t`, last hidden state. Shape `(B, T, D_t)`.
-            mask: True for real tokens. Shape `(B, T)`.
-        """
-        mask = torch.ones_like(input_ids, dtype=torch.bool) if attention_mask is None else attention_mask.bool()
-        inputs = {"input_ids": input_ids, "attention_mask": _never_empty(mask).long()}
-        if token_type_ids is not None and getattr(self.config.text_config, "type_vocab_size", 0) > 1:
-            inputs["token_type_ids"] = token_type_ids
-        return self.text_encoder(**inputs).last_hidden_state, mask
-
-    def encode_speech(self, audio: Tensor, audio_attention_mask: Tensor | None) -> tuple[Tensor, Tensor]:
-        """Runs the speech encoder.
-
-        Args:
-            audio: `input_values (B, N)` (samples) or `input_features (B, S, F)` (log-mel frames), as the encoder
-                wants.
-            audio_attention_mask: 1 for real samples or frames; a row of zeros is an utterance without speech. Shape
-                `(B, N)` or `(B, S)`.
-
-        Returns:
-            hidden: `H_s`, last hidden state. Shape `(B, S, D_s)`.
-            mask: True for real frames. Shape `(B, S)`.
-        """
-        encoder_mask, frames, mask = self._prepare_frames(audio, audio_attention_mask)
-        guard = self._spec_augment_guard(frames)
-        hidden = self.speech_encoder(audio, attention_mask=encoder_mask, **guard).last_hidden_state
-        self._forget_frames()
-        return hidden, mask
-
-    def encode_video(self, pixel_values: Tensor, video_attention_mask: Tensor | None) -> tuple[Tensor, Tensor]:
-        """Runs the encoder of video frames over the real frames, each by itself.
-
-        Args:
-            pixel_values: Shape `(B, F, 3, H, W)`.
-            video_attention_mask: 1 for real frames; a row of zeros is an utterance without video. Shape `(B, F)`.
-
-        Returns:
-            pooled: The encoder's pooled features, 0 at padding. Shape `(B, F, D_v)`.
-            mask: True for real frames. Shape `(B, F)`.
-        """
-        size, frames = pixel_values.shape[:2]
-        mask = (
-            torch.ones(size, frames, dtype=torch.bool, device=pixel_values.device)
-            if video_attention_mask is None
-            else video_attention_mask.bool()
-        )
-        chosen = mask if mask.any() else _never_empty(mask)  # the encoder needs at least one frame
-        output = self.video_encoder(pixel_values=pixel_values[chosen])  # (N, 3, H, W), N real frames
-        pooled = getattr(output, "pooler_output", None)
-        if pooled is None:  # an encoder without pooling: the mean over its positions
-            states = output.last_hidden_state
-            pooled = states.flatten(2).mean(dim=2) if states.dim() == 4 else states.mean(dim=1)
-        pooled = pooled.flatten(1)  # (N, D_v); some leave axes of one pixel
-        states = pooled.new_zeros(size, frames, pooled.shape[-1])  # (B, F, D_v)
-        states[chosen] = pooled
-        return states * mask.unsqueeze(-1), mask
-
-    def encode_inputs(self, **inputs: Any) -> dict[str, tuple[Tensor, Tensor]]:
-        """States and mask of every modality that the model has and the inputs hold.
-
-        Args:
-            **inputs: Of `forward`: raw ones, or the states of a frozen encoder (`text_features (B, T, D)`,
-                `speech_features (B, S, D)`, `video_features (B, F, D)`) with a mask at their resolution.
-
-        Raises:
-            ValueError: If there is none.
-        """
-        audio = inputs.get("input_values") if inputs.get("input_values") is not None else inputs.get("input_features")
-        raw = {
-            "text": (inputs.get("input_ids"), inputs.get("attention_mask"), inputs.get("token_type_ids")),
-            "speech": (audio, inputs.get("audio_attention_mask")),
-            "video": (inputs.get("pixel_values"), inputs.get("video_attention_mask")),
-        }
-        encoded = {}
-        for modality in self.config.modalities:
-            features, arguments = inputs.get(f"{modality}_features"), raw[modality]
-            if features is not None:
-                mask = arguments[1]
-                mask = features.new_ones(features.shape[:2]) if mask is None else mask
-                encoded[modality] = (features.to(self.dtype), mask.bool())
-            elif arguments[0] is not None:
-                encoded[modality] = getattr(self, f"encode_{modality}")(*arguments)
-        if not encoded:
-            raise ValueError(
-                f"the model needs {' or '.join(self.config.modalities)}, but was given no input that it can use"
-            )
-        return encoded
-
-    @property
-    def cacheable_modalities(self) -> list[str]:
-        """Modalities whose encoder never changes, so that its states can be computed once and handed to `forward`."""
-        if not self.takes_features:
-            return []
-        return [name for name in self.config.modalities if f"{name}_encoder" in self.config.freeze]
-
-    @torch.no_grad()
-    def precompute(self, modality: str, **inputs: Any) -> tuple[Tensor, Tensor]:
-        """States of a frozen encoder, to be handed to `forward` as `<modality>_features`.
-
-        Args:
-            modality: One of `cacheable_modalities`.
-            **inputs: Raw inputs of `forward`.
-
-        Returns:
-            states: Shape `(B, L, D)`.
-            mask: True at real positions. Shape `(B, L)`.
-
-        Raises:
-            ValueError: If the modality's encoder is trained.
-        """
-        if modality not in self.cacheable_modalities:
-            known = ", ".join(self.cacheable_modalities) or "no modality"
-            raise ValueError(f"{modality}: only states of {known} can be computed beforehand (frozen encoders)")
-        chosen = {name: inputs[name] for name in RAW_INPUTS[modality] if name in inputs}
-        return self.encode_inputs(**chosen)[modality]
-
-    def conv_features(self, input_values: Tensor, audio_attention_mask: Tensor | None) -> tuple[Tensor, Tensor]:
-        """The normalised output of wav2vec 2.0's convolutions, which its quantizer makes discrete.
-
-        Returns:
-            features: Shape `(B, S, D_conv)`.
-            mask: True for real frames. Shape `(B, S)`.
-
-        Raises:
-            ValueError: If the speech encoder has no convolutions on the waveform.
-        """
-        encoder = self.speech_encoder
-        if not hasattr(encoder, "feature_extractor"):
-            raise ValueError(f"a {encoder.config.model_type} encoder has no convolutions on the waveform")
-        mask = self._prepare_frames(input_values, audio_attention_mask)[2]
-        features = encoder.feature_projection.layer_norm(encoder.feature_extractor(input_values).transpose(1, 2))
-        self._forget_frames()
-        return features, mask
-
-    def _forget_frames(self) -> None:
-        """Hides this batch's lengths from an encoder that is called on its own.
-
-        In training they stay: activation checkpointing encodes again in the backward pass.
-        """
-        if not (self.training and torch.is_grad_enabled()):
-            self._frame_mask.samples = self._frame_mask.frames = None
-
-    def _prepare_frames(self, audio: Tensor, audio_attention_mask: Tensor | None) -> tuple[Tensor, Tensor, Tensor]:
-        """Tells the guarded layers the lengths; gives the encoder's mask, the frames it works on, and the real ones.
-
-        The encoder's mask leaves at least one frame in every row; the frames of a row without speech are not real.
-        """
-        if audio_attention_mask is None:
-            audio_attention_mask = torch.ones(audio.shape[:2], dtype=torch.long, device=audio.device)
-        encoder = self.speech_encoder
-        present = audio_attention_mask.bool().any(dim=1)  # (B,)
-        if audio.dim() == 3:
-            input_lengths = audio_attention_mask.long().sum(dim=1).clamp(min=1)
-            lengths, num_frames = input_lengths, audio.shape[1]
-        else:
-            input_lengths = audio_attention_mask.long().sum(dim=1).clamp(min=receptive_field(encoder.config))
-            lengths = encoder._get_feat_extract_output_lengths(input_lengths)
-            num_frames = int(encoder._get_feat_extract_output_lengths(audio.shape[1]))
-        frames = torch.arange(num_frames, device=audio.device) < lengths[:, None]  # (B, S)
-        self._frame_mask.samples, self._frame_mask.frames = input_lengths, frames
-        encoder_mask = (torch.arange(audio.shape[1], device=audio.device) < input_lengths[:, None]).long()
-        return encoder_mask, frames, frames & present[:, None]
-
-    def _spec_augment_guard(self, frames: Tensor) -> dict[str, Tensor]:
-        """The encoders' own SpecAugment cannot mask a batch shorter than one mask: such a batch goes without."""
-        config = self.speech_encoder.config
-        masks = getattr(config, "apply_spec_augment", True) and getattr(config, "mask_time_prob", 0) > 0
-        if self.speech_encoder.training and masks and frames.shape[1] < config.mask_time_length:
-            return {"mask_time_indices": torch.zeros_like(frames)}
-        return {}
 
     def frozen_modules(self) -> list[nn.Module]:
         """The modules that `config.freeze` names."""
@@ -437,42 +155,6 @@ class MerPreTrainedModel(PreTrainedModel):
         super().save_pretrained(save_directory, is_main_process=is_main_process, **kwargs)
 
 
-def receptive_field(config: PreTrainedConfig) -> int:
-    """Samples under one frame of a speech encoder's convolutions; 1 for an encoder that takes frames."""
-    field = 1
-    for kernel, stride in reversed(
-        list(zip(getattr(config, "conv_kernel", ()), getattr(config, "conv_stride", ()), strict=True))
-    ):
-        field = (field - 1) * stride + kernel
-    return field
-
-
-def load_speech_checkpoint(
-    name: Any, with_quantizer: bool = False, **kwargs: Any
-) -> tuple[PreTrainedModel, PreTrainedModel | None]:
-    """Loads a pretrained speech encoder, with the pretraining heads (quantizer and projections) if asked for.
-
-    Returns:
-        encoder: The bare encoder.
-        pretraining: The `...ForPreTraining` model around it, or None.
-
-    Raises:
-        ValueError: If a quantizer is asked for and the checkpoint has none.
-    """
-    if not with_quantizer:
-        return AutoModel.from_pretrained(name, **kwargs), None
-    advice = "use discretizer='kmeans' with tonal_space='hidden', or a checkpoint from wav2vec 2.0 pretraining"
-    try:
-        model, info = AutoModelForPreTraining.from_pretrained(name, output_loading_info=True, **kwargs)
-    except ValueError as error:
-        raise ValueError(f"checkpoint '{name}' has no quantizer: {str(error).splitlines()[0]}; {advice}") from error
-    if not hasattr(model, "quantizer") or any(
-        key.startswith(("quantizer", "project_")) for key in info["missing_keys"]
-    ):
-        raise ValueError(f"checkpoint '{name}' has no quantizer weights; {advice}")
-    return model.base_model, model
-
-
 def _layers(encoder: PreTrainedModel) -> list[nn.Module]:
     """The Transformer or Conformer layers, lowest first, wherever the architecture keeps them."""
     for module in encoder.modules():
@@ -487,27 +169,3 @@ def _layers(encoder: PreTrainedModel) -> list[nn.Module]:
 
 def _names(module: nn.Module) -> str:
     return " ".join(name for name, _ in module.named_modules()).replace("attn", "attention")
-
-
-def _never_empty(mask: Tensor) -> Tensor:
-    """Lets a row without any real position keep its first: attention needs one, and the caller ignores the result."""
-    first = torch.zeros_like(mask)
-    first[:, 0] = True
-    return torch.where(mask.any(dim=1, keepdim=True), mask, first)
-
-
-def _has_pooling_layer(config: PreTrainedConfig) -> bool:
-    model_class = MODEL_MAPPING.get(type(config), None)
-    return model_class is not None and "add_pooling_layer" in inspect.signature(model_class.__init__).parameters
-
-
-def _supported_attention(config: PreTrainedConfig) -> PreTrainedConfig:
-    """Falls back to eager attention for an encoder that has nothing else (WavLM)."""
-    model_class = MODEL_MAPPING.get(type(config), None)
-    if (
-        model_class is not None
-        and not getattr(model_class, "_supports_sdpa", False)
-        and config._attn_implementation != "eager"
-    ):
-        config._attn_implementation = "eager"
-    return config

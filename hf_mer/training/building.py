@@ -19,7 +19,7 @@ from transformers import (
 
 from hf_mer.models import MerProcessor
 from hf_mer.models.image_mer import load_image_processor
-from hf_mer.models.modeling_mer import load_speech_checkpoint
+from hf_mer.models.mer_encoders import load_speech_checkpoint
 from hf_mer.training.arguments import DataArguments
 from hf_mer.training.model_arguments import ModelArguments
 

@@ -13,7 +13,7 @@ from datasets import Dataset, List, Value
 
 from hf_mer.data.collator import MerDataCollator
 from hf_mer.data.schema import column
-from hf_mer.models.modeling_mer import RAW_INPUTS
+from hf_mer.models.mer_encoders import RAW_INPUTS
 
 logger = logging.getLogger(__name__)
 
