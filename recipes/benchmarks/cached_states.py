@@ -1,13 +1,13 @@
 """Time of a training epoch of WavFusion that encodes everything anew over one that reads the cached states.
 
-    python recipes/benchmarks/cached_states.py --size base --rows 12 --batch 12
+    python recipes/benchmarks/cached_states.py --size base --rows 8 --batch 4
 
 WavFusion's text encoder, frame encoder and shallow speech layers are frozen. Either epoch is that of real training:
 rows, the trainer's batches of like length, collator, forward, backward, AdamW. One has rows with the states that
 `cache_states` wrote; the other, of the same model, reads each recording and clip and runs the frozen encoders. Reading
 alone is timed beside it, filling the cache once. Recordings and clips are noise of IEMOCAP's lengths, cut to 2 to 8
 seconds; weights are random: time does not depend on them. With `--memory`, also the peak memory of a process that
-fills the cache with `--memory-rows` utterances, and with four times as many, through encoders of one layer.
+fills the cache with `--memory-rows` utterances, and with four times as many, through encoders of two layers.
 """
 
 import argparse
@@ -58,16 +58,18 @@ def parse(argv: list[str] | None) -> argparse.Namespace:
     parser.add_argument(
         "--size", choices=SIZES, default="base", help="base is RoBERTa base, wav2vec2-base and EfficientNet-B0"
     )
-    parser.add_argument("--rows", type=int, default=12, help="utterances of an epoch")
-    parser.add_argument("--batch", type=int, default=12)
+    parser.add_argument("--rows", type=int, default=8, help="utterances of an epoch")
+    parser.add_argument("--batch", type=int, default=4)
     parser.add_argument("--frames", type=int, default=8, help="of a clip")
     parser.add_argument("--dtype", choices=("float16", "float32"), default="float16", help="of the states on disk")
     parser.add_argument("--repeats", type=int, default=3, help="rounds; each has one epoch of either kind")
     parser.add_argument("--device", default="cpu")
     parser.add_argument("--memory", action="store_true", help="also peak memory of filling the cache")
-    parser.add_argument("--memory-rows", type=int, default=32, help="and four times as many")
+    parser.add_argument("--memory-rows", type=int, help="and four times as many; sixteen batches if not given")
     measuring.add_output_argument(parser)
-    return parser.parse_args(argv)
+    settings = parser.parse_args(argv)
+    settings.memory_rows = settings.memory_rows or 16 * settings.batch  # eight batches are encoded before a write
+    return settings
 
 
 def make_model(settings: argparse.Namespace, size: str, vocabulary: int) -> WavFusionForEmotionClassification:

@@ -25,7 +25,7 @@ from hf_mer.models.mer_losses import margin_loss
 from hf_mer.models.wavfusion_layers import LearnableVisualCentre
 
 MARGIN, MODALITIES, SHARED_DIM = 0.1, 3, 64
-NAIVE_BYTES = 24  # of the largest tensor's cells at the peak: about six tensors in float32 live at once
+NAIVE_BYTES = 24  # per cell of the largest tensor: five or so of its kind, in float32, live at the peak
 PARTS = ("margin loss", "LVC, assignment", "LVC")
 Step = Callable[[], tuple[Tensor, Tensor]]  # gives loss and gradient
 

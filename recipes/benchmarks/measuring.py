@@ -77,11 +77,19 @@ def in_fresh_process(function: Callable[..., Any], *arguments: Any) -> Any:
 
 
 def peak_mib(device: str = "cpu") -> float:
-    """Largest memory of this process so far: of the GPU where there is one, else resident."""
+    """Largest memory of this process so far: of the GPU where there is one, else resident.
+
+    What `getrusage` says of a new process begins with what its parent held when it was started; Linux counts the
+    process' own in a file.
+    """
     if device.startswith("cuda"):
         import torch
 
         return torch.cuda.max_memory_allocated(device) / 2**20
+    status = Path("/proc/self/status")
+    if status.exists():
+        (line,) = (line for line in status.read_text().splitlines() if line.startswith("VmHWM:"))
+        return int(line.split()[1]) / 2**10  # kB
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / (2**20 if platform.system() == "Darwin" else 2**10)
 
 

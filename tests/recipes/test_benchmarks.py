@@ -100,7 +100,7 @@ def test_cached_states(benchmark):
 
 @pytest.mark.slow
 def test_memory_of_filling_the_cache_does_not_grow(benchmark):
-    flags = "--size tiny --rows 2 --batch 2 --repeats 1 --memory --memory-rows 16"
+    flags = "--size tiny --rows 2 --batch 2 --repeats 1 --memory --memory-rows 64"
     _, saved, _ = benchmark("cached_states", flags)
     few, many = saved["peak_mib"].values()
     assert many < few + 25
@@ -168,4 +168,5 @@ def test_memory_is_of_a_process_of_its_own(benchmark, monkeypatch):
     monkeypatch.syspath_prepend(str(FOLDER))
     measuring = importlib.import_module("measuring")
     assert measuring.in_fresh_process(time.sleep, 0) is None
-    assert measuring.in_fresh_process(measuring.peak_mib) < measuring.peak_mib()
+    held = bytearray(2**28)  # 256 MiB, which a process that is started now does not inherit
+    assert measuring.in_fresh_process(measuring.peak_mib) < 0.5 * len(held) / 2**20 < measuring.peak_mib()
