@@ -17,6 +17,7 @@ from hf_mer.models.mer_encoders import RAW_INPUTS
 
 logger = logging.getLogger(__name__)
 
+_FORMAT = 2  # of the files; raise it with every change of what they hold
 FILES = {"speech": "audio", "video": "video"}  # columns that name a file
 
 
@@ -156,7 +157,7 @@ def _encode(
 
 def _cache_file(settings: str, rows: Dataset, modality: str, folder: str) -> Path:
     """File in the datasets cache, named after everything that its content depends on."""
-    digest = hashlib.sha256(settings.encode())
+    digest = hashlib.sha256(f"{_FORMAT} {settings}".encode())
     names = [FILES[modality]] if modality in FILES else ["text", "history"]
     for row in rows.with_format(None).select_columns(["id", *names]):
         digest.update(f"{row['id']} {_content(row, modality)}\n".encode())
