@@ -32,7 +32,7 @@ def test_two_processes_and_a_second_run_that_finds_the_states(recipe, main, sett
     assert trained["environment"]["processes"] == 2
     assert {"loss_classification", "loss_margin"} <= set(trained["history"][0])
     assert set(trained["test"]["scores_with_one_modality"]) == {"text", "speech", "video"}
-    states = [f"states of the frozen {name} encoder" for name in ("text", "speech", "video")]
+    states = [f"states of the frozen {name} encoder of " for name in ("text", "speech", "video")]
     assert all(output.count(text) == 1 for text in states)
     assert output.count("utterances computed") == 3
 
