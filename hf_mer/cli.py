@@ -171,7 +171,8 @@ def _labels(arguments: argparse.Namespace) -> None:
 
 
 def _prepare(arguments: argparse.Namespace) -> None:
-    from hf_mer.data.checks import check_audio, check_text, check_video
+    from hf_mer.data.check_clips import check_video
+    from hf_mer.data.checks import check_audio, check_text
     from hf_mer.data.iemocap import load_iemocap
     from hf_mer.data.manifest import load_corpus
     from hf_mer.data.meld import load_meld

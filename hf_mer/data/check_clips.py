@@ -8,7 +8,8 @@ from typing import Any
 from datasets import Dataset, Features, Value
 from datasets.fingerprint import Hasher
 
-from hf_mer.data.schema import CorpusError, column
+from hf_mer.data.checks import raise_or_log
+from hf_mer.data.schema import column
 
 logger = logging.getLogger(__name__)
 
@@ -68,13 +69,8 @@ def check_video(
     ids = column(rows, "id")
     bad = [index for index, problem in enumerate(found["problem"]) if problem is not None]
     problems = [f"row {ids[index]}: {found['problem'][index]}" for index in bad]
-    if problems and on_bad == "raise":
-        raise CorpusError.from_problems("video", problems, hint="on_bad='skip' leaves these rows out")
-    if problems:
-        logger.warning("%d of %d rows left out for their video, such as %s", len(problems), len(rows), problems[0])
+    raise_or_log(problems, len(rows), "video", on_bad)
     kept = sorted(set(range(len(rows))) - set(bad))
-    if not kept:
-        raise CorpusError.from_problems("video: no row is left", problems)
     _log_counts(found, kept, ids, num_frames, max_seconds)
     return rows.select(kept) if problems else rows
 

@@ -13,10 +13,7 @@ import numpy as np
 from datasets import Dataset, Features, Value
 from datasets.fingerprint import Hasher
 
-from hf_mer.data.check_clips import check_video
 from hf_mer.data.schema import COLUMNS, SAMPLING_RATE, CorpusError, column, is_tag_only
-
-__all__ = ["check_audio", "check_labels", "check_text", "check_video"]
 
 logger = logging.getLogger(__name__)
 
@@ -31,6 +28,26 @@ _MEASURED = Features(
         "problem": Value("string"),
     }
 )
+
+
+def raise_or_log(problems: Sequence[str], num_rows: int, what: str, on_bad: str) -> None:
+    """What is done about bad rows: an error with all of them, or a line that says how many are left out.
+
+    Args:
+        problems: One line per bad row.
+        num_rows: Of the corpus.
+        what: That is bad, `audio` or `video`.
+        on_bad: `raise` or `skip`.
+
+    Raises:
+        CorpusError: If there are any and they are to raise, or if no row is left.
+    """
+    if problems and on_bad == "raise":
+        raise CorpusError.from_problems(what, problems, hint="on_bad='skip' leaves these rows out")
+    if problems:
+        logger.warning("%d of %d rows left out for their %s, such as %s", len(problems), num_rows, what, problems[0])
+    if len(problems) == num_rows:
+        raise CorpusError.from_problems(f"{what}: no row is left", problems)
 
 
 def check_audio(
@@ -86,12 +103,7 @@ def check_audio(
             kept.append(index)
         else:
             problems.append(f"row {ids[index]}: {problem}")
-    if problems and on_bad == "raise":
-        raise CorpusError.from_problems("audio", problems, hint="on_bad='skip' leaves these rows out")
-    if problems:
-        logger.warning("%d of %d rows left out for their audio, such as %s", len(problems), len(rows), problems[0])
-    if not kept:
-        raise CorpusError.from_problems("audio: no row is left", problems)
+    raise_or_log(problems, len(rows), "audio", on_bad)
     _log_counts(found, kept, ids, max_duration)
     durations = [
         old if new is None else new for old, new in zip(column(rows, "duration"), found["seconds"], strict=True)

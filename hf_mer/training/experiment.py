@@ -15,19 +15,16 @@ from datasets import Dataset
 from torch.utils.data import DataLoader
 from transformers import EarlyStoppingCallback, set_seed
 
-from hf_mer.data.check_clips import check_video
-from hf_mer.data.checks import check_audio, check_labels, check_text
+from hf_mer.data.checks import check_labels
 from hf_mer.data.collator import MerDataCollator
 from hf_mer.data.folds import Fold, find_fold, select_fold, split_hash
-from hf_mer.data.iemocap import load_iemocap
-from hf_mer.data.manifest import load_corpus
-from hf_mer.data.meld import load_meld
 from hf_mer.data.protocols import make_folds
-from hf_mer.data.schema import CorpusError, column
+from hf_mer.data.schema import column
 from hf_mer.metrics import aggregate, compute_metrics_for_trainer, emotion_scores
 from hf_mer.models import LabelEmbeddingStore, MerProcessor
 from hf_mer.training import building, evaluation
 from hf_mer.training.arguments import DataArguments, MerTrainingArguments
+from hf_mer.training.corpus import has_modality, load_rows
 from hf_mer.training.features import add_lengths, cache_features, cache_states
 from hf_mer.training.files import last_complete_checkpoint, write_atomically, write_json
 from hf_mer.training.label_store_builder import LabelStoreArguments, build_label_store
@@ -36,61 +33,6 @@ from hf_mer.training.settings import check_settings, claim_folder, fold_settings
 from hf_mer.training.trainer import MerTrainer
 
 logger = logging.getLogger(__name__)
-
-MEDIA = {"speech": "audio", "video": "video"}  # columns of the modalities that are files
-
-
-def load_rows(arguments: DataArguments, modalities: list[str]) -> Dataset:
-    """The corpus, checked: every recording is decoded once before anything is trained.
-
-    Raises:
-        CorpusError: If the corpus is not what it should be; all bad rows in one message.
-    """
-    source: Any = arguments.data_dir
-    task: Any = arguments.task
-    columns: Any = arguments.columns
-    if arguments.corpus == "iemocap":
-        rows = load_iemocap(source, task, max_history=arguments.max_history)
-    elif arguments.corpus == "meld":
-        rows = load_meld(source, task, max_history=arguments.max_history)
-    else:
-        rows = load_corpus(source, columns=columns, labels=arguments.labels, max_history=arguments.max_history)
-    if "speech" in modalities:
-        rows = check_audio(
-            rows, on_bad=arguments.on_bad_audio, max_duration=arguments.max_audio_seconds, num_proc=arguments.num_proc
-        )
-    if "video" in modalities:
-        rows = check_video(rows, on_bad=arguments.on_bad_audio, num_proc=arguments.num_proc)
-    if "text" in modalities:
-        check_text(rows)
-    return _visible(rows, modalities, arguments)
-
-
-def _visible(rows: Dataset, modalities: list[str], arguments: DataArguments) -> Dataset:
-    """Rows of which the system sees anything; the others are bad rows."""
-    seen = np.any([has_modality(rows, name, arguments.use_history) for name in modalities], axis=0)
-    if seen.all():
-        return rows
-    ids = column(rows, "id")
-    problems = [f"row {ids[index]}: no {' and no '.join(modalities)}" for index in np.flatnonzero(~seen)]
-    if arguments.on_bad_audio == "raise" or not seen.any():
-        raise CorpusError.from_problems("rows", problems, hint="on_bad_audio='skip' leaves these rows out")
-    logger.warning("%d of %d rows left out, such as %s", len(problems), len(rows), problems[0])
-    return rows.select(np.flatnonzero(seen))
-
-
-def has_modality(rows: Dataset, name: str, use_history: bool) -> np.ndarray:
-    """Which rows have speech, video, or text (history counts as text). Booleans of shape `(len(rows),)`."""
-    if name in ("speech", "video"):
-        return np.array([item is not None for item in column(rows, MEDIA[name])], dtype=bool)
-    texts, histories = column(rows, "text"), column(rows, "history")
-    return np.array(
-        [
-            bool((text or "").strip()) or (use_history and any(turn.strip() for turn in turns))
-            for text, turns in zip(texts, histories, strict=True)
-        ],
-        dtype=bool,
-    )
 
 
 class Experiment:

@@ -14,11 +14,11 @@ from datasets import Dataset, List, Value
 from hf_mer.data.collator import MerDataCollator
 from hf_mer.data.schema import column
 from hf_mer.models.mer_encoders import RAW_INPUTS
+from hf_mer.training.corpus import MEDIA
 
 logger = logging.getLogger(__name__)
 
 _FORMAT = 2  # of the files; raise it with every change of what they hold
-FILES = {"speech": "audio", "video": "video"}  # columns that name a file
 
 
 def add_lengths(rows: Dataset, processor: Any, modalities: list[str]) -> Dataset:
@@ -150,7 +150,15 @@ def _encode(
         states, mask = (tensor.cpu() for tensor in model.precompute(modality, **batch))
         for index, row_states, row_mask in zip(chosen, states.float().numpy(), mask.numpy(), strict=True):
             if row_mask.any():
-                result[f"{modality}_states"][index] = row_states[row_mask].ravel().astype(dtype)
+                with np.errstate(over="ignore"):
+                    flat = row_states[row_mask].ravel().astype(dtype)
+                if not np.isfinite(flat).all():
+                    largest = np.abs(row_states[row_mask]).max()
+                    raise ValueError(
+                        f"row {rows[index]['id']}: states of the {modality} encoder, up to {largest:g}, do not fit "
+                        f"into {dtype}; set cache_dtype=float32, or look for NaN in the encoder's weights"
+                    )
+                result[f"{modality}_states"][index] = flat
                 result[f"{modality}_states_dim"][index] = states.shape[-1]
     return result
 
@@ -158,7 +166,7 @@ def _encode(
 def _cache_file(settings: str, rows: Dataset, modality: str, folder: str) -> Path:
     """File in the datasets cache, named after everything that its content depends on."""
     digest = hashlib.sha256(f"{_FORMAT} {settings}".encode())
-    names = [FILES[modality]] if modality in FILES else ["text", "history"]
+    names = [MEDIA[modality]] if modality in MEDIA else ["text", "history"]
     for row in rows.with_format(None).select_columns(["id", *names]):
         digest.update(f"{row['id']} {_content(row, modality)}\n".encode())
     target = Path(datasets.config.HF_DATASETS_CACHE) / folder
@@ -168,9 +176,9 @@ def _cache_file(settings: str, rows: Dataset, modality: str, folder: str) -> Pat
 
 def _content(row: dict[str, Any], modality: str) -> str:
     """What a row's states depend on: its texts; or its file's path, size and time of change; or the file's bytes."""
-    if modality not in FILES:
+    if modality not in MEDIA:
         return repr((row["text"], row["history"]))
-    file = row[FILES[modality]] or {}
+    file = row[MEDIA[modality]] or {}
     path = file.get("path") or ""
     if path and os.path.exists(path):
         state = os.stat(path)

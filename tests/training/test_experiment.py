@@ -13,7 +13,7 @@ from datasets import Dataset
 from hf_mer.data.schema import CorpusError
 from hf_mer.models import LeMerForEmotionClassification, MerProcessor
 from hf_mer.training import MerTrainer
-from hf_mer.training.experiment import has_modality, load_rows
+from hf_mer.training.corpus import has_modality, load_rows
 
 
 def read(path: Path):

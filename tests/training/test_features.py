@@ -161,3 +161,11 @@ class TestStates:
         assert said() == ["computed", "found"]
         cache_states(rows, "text", model, MerDataCollator(processor(), ["text"], use_history=False))
         assert said() == ["computed"]
+
+    def test_states_that_do_not_fit_are_refused(self, rows, model):
+        with torch.no_grad():
+            for parameter in model.text_encoder.encoder.layer[-1].output.LayerNorm.parameters():
+                parameter.fill_(1e6)
+        with pytest.raises(ValueError, match=r"row u0: states of the text encoder.*float16; set cache_dtype=float32"):
+            cache_states(rows, "text", model, MerDataCollator(processor(), ["text"]), batch_size=3)
+        cache_states(rows, "text", model, MerDataCollator(processor(), ["text"]), dtype="float32")
