@@ -80,6 +80,42 @@ class TestSystems:
             results[order[0]] = model(**batch).losses["instance"]
         assert (results["distribution"] - results["token"]).abs() > 1e-3
 
+    @pytest.mark.parametrize("order", [[], ["distribution"], ["instance"], ["token"]])
+    @torch.no_grad()
+    def test_the_token_module_alone_brings_the_other_modality(self, order):
+        """Each modality's vector changes with the other's input where there is cross-attention, and only there."""
+        model = make_model(alignment_order=order)
+        batch, other = make_batch(model.config), make_batch(model.config, seed=7)
+        expected = model(**batch).modality_embeddings
+        for name, foreign in (("text", "input_values"), ("speech", "input_ids")):
+            changed = model(**{**batch, foreign: other[foreign]}).modality_embeddings[name]
+            assert torch.allclose(changed, expected[name], atol=1e-6) == (order != ["token"]), name
+
+    @torch.no_grad()
+    def test_a_token_block_step_by_step(self):
+        model = make_model(alignment_order=["token"], num_token_blocks=1)
+        block = model.alignment["token"].blocks[0]
+        states = {"text": torch.randn(1, 3, 16), "speech": torch.randn(1, 5, 16)}
+        masks = {name: torch.ones(value.shape[:2], dtype=torch.bool) for name, value in states.items()}
+
+        def attend(layer, queries, keys):  # one head at a time
+            q, k, v = layer.query(queries), layer.key(keys), layer.value(keys)
+            heads = [
+                (q[..., part] @ k[..., part].transpose(1, 2) / 8**0.5).softmax(-1) @ v[..., part]
+                for part in (slice(0, 8), slice(8, 16))
+            ]
+            return layer.output(torch.cat(heads, dim=-1))
+
+        within = {}
+        for name, branch in (("text", block.text), ("speech", block.speech)):
+            within[name] = branch.norms[0](states[name] + attend(branch.self_attention, states[name], states[name]))
+        found = block(states, masks)
+        for name, other in (("text", "speech"), ("speech", "text")):
+            branch = getattr(block, name)
+            across = branch.norms[1](within[name] + attend(branch.cross_attention, within[name], within[other]))
+            expected = branch.norms[2](across + branch.feed_forward(across))
+            torch.testing.assert_close(found[name], expected, rtol=1e-4, atol=1e-5)
+
     @pytest.mark.parametrize(
         ("settings", "message"),
         [
