@@ -52,7 +52,8 @@ def test_results(
     if any(parts):
         results["scores_by_part"] = scores_by(parts, truth, predictions, len(labels))
     if any(column(test, "text")):
-        repeated = dict(zip([column(rows, "id")[i] for i in fold.test], repeated_texts(rows, fold), strict=True))
+        ids = column(rows, "id")
+        repeated = dict(zip([ids[i] for i in fold.test], repeated_texts(rows, fold), strict=True))
         names = ["text also in training" if repeated[row_id] else "text only in test" for row_id in column(test, "id")]
         results["scores_by_text"] = scores_by(names, truth, predictions, len(labels))
         results["counts_by_text"] = {name: names.count(name) for name in sorted(set(names))}

@@ -112,7 +112,8 @@ class Experiment:
             return finished
         started = time.perf_counter()
         set_seed(self.args.seed)
-        texts = [column(rows, "text")[i] or "" for i in fold.train]
+        all_texts = column(rows, "text")
+        texts = [all_texts[i] or "" for i in fold.train]
         processor = building.build_processor(self.model_arguments, self.data_arguments, texts, fold.name)
         model, pretraining = building.build_model(
             self.model_arguments, self.labels, processor, fold.name, self._needs_quantizer()
