@@ -2,7 +2,7 @@
 
 import re
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any
@@ -198,31 +198,40 @@ def _pop_config(arguments: list[str]) -> str | None:
 
 
 def _read_yaml(path: str, types: Sequence[type]) -> dict[str, Any]:
-    from difflib import get_close_matches
-
     if not Path(path).is_file():
         raise ValueError(f"{path}: no such configuration file")
-    content = yaml.load(Path(path).read_text(encoding="utf-8"), Loader=_YamlLoader)
+    content = yaml.load(Path(path).read_text(encoding="utf-8"), Loader=YamlLoader)
     if not isinstance(content, dict):
         raise ValueError(f"{path}: must hold settings as `name: value`, not {type(content).__name__}")
-    known = {item.name for cls in types for item in fields(cls) if item.init}
-    for key in content:
-        if key not in known:
-            close = get_close_matches(key, known, n=3)
-            raise ValueError(
-                f"{path}: unknown setting '{key}'" + (f"; did you mean {', '.join(close)}?" if close else "")
-            )
+    check_known(content, types, path)
     return content
 
 
-class _YamlLoader(yaml.SafeLoader):
-    """YAML 1.1 reads `1e-4` as a string; people mean a number."""
+def check_known(settings: Iterable[str], types: Sequence[type], where: str) -> None:
+    """Refuses names of settings that no dataclass has.
+
+    Raises:
+        ValueError: With the closest names.
+    """
+    from difflib import get_close_matches
+
+    known = {item.name for cls in types for item in fields(cls) if item.init}
+    for key in settings:
+        if key not in known:
+            close = get_close_matches(key, known, n=3)
+            raise ValueError(
+                f"{where}: unknown setting '{key}'" + (f"; did you mean {', '.join(close)}?" if close else "")
+            )
 
 
-_YamlLoader.yaml_implicit_resolvers = {
+class YamlLoader(yaml.SafeLoader):
+    """Reads settings: YAML 1.1 reads `1e-4` as a string; people mean a number."""
+
+
+YamlLoader.yaml_implicit_resolvers = {
     key: list(value) for key, value in yaml.SafeLoader.yaml_implicit_resolvers.items()
 }
-_YamlLoader.add_implicit_resolver(
+YamlLoader.add_implicit_resolver(
     "tag:yaml.org,2002:float",
     re.compile(r"^[-+]?[0-9]+(?:\.[0-9]*)?[eE][-+]?[0-9]+$"),
     list("-+0123456789"),
