@@ -19,6 +19,8 @@ class WavFusionConfig(MerConfig):
     | 5 | lambda 0, 0.01, 0.1, 1, 10 | `loss_weights={"margin": lambda}` |
     | 6 | concat (12, 0), (11, 1), (10, 2), (9, 3), (8, 4) | `num_deep_layers` 0, 1, 2, 3, 4 |
 
+    The paper has no row without its gate; `fusion_gate="mean"` is one.
+
     One modality has neither gated attention nor margin loss (section 3.4): speech is the encoder with its last
     `num_deep_layers` layers trained as they are, text and video are their A-GRU and A-GRU-LVC. Without deep layers
     (concat), and for text with video, which have no speech to be fused into, the pooled modalities are joined.
@@ -32,6 +34,9 @@ class WavFusionConfig(MerConfig):
         modalities: Any of `text`, `speech` and `video`, all three by default.
         num_deep_layers: Last layers of the speech encoder whose self-attention becomes gated cross-modal attention
             (equations 8 to 11), 3; the ones before are the shallow ones (equation 7).
+        fusion_gate: `"learned"`, the gate of equations 10 and 11, or `"mean"`, its ablation: the plain average of what
+            audio finds in text and in video. It decides nothing where only one of the two is there, and the output's
+            `gates` say it as they say a learned one, 1/2 where an utterance has both.
         text_dim: Width of the text's A-GRU (equation 6); the text encoder's (768, section 3.2) if not given.
         video_dim: Width of `e_v`, to which a trained linear layer brings the frames' pooled features, and of the
             video's A-GRU and LVC, 64 (section 3.2).
@@ -67,6 +72,7 @@ class WavFusionConfig(MerConfig):
         video_config: dict | PreTrainedConfig | None = None,
         modalities: list[str] | None = None,
         num_deep_layers: int = 3,
+        fusion_gate: str = "learned",
         text_dim: int | None = None,
         video_dim: int = 64,
         auxiliary_heads: int = 8,
@@ -98,6 +104,7 @@ class WavFusionConfig(MerConfig):
             **kwargs,
         )
         self.num_deep_layers = num_deep_layers
+        self.fusion_gate = fusion_gate
         self.text_dim = text_dim
         self.video_dim = video_dim
         self.auxiliary_heads = auxiliary_heads
@@ -132,6 +139,7 @@ class WavFusionConfig(MerConfig):
 
     def _check(self) -> None:
         one_of("pooling", self.pooling, ("mean", "max"))
+        one_of("fusion_gate", self.fusion_gate, ("learned", "mean"))
         for name in ("video_dim", "auxiliary_heads", "gru_layers", "lvc_codewords", "shared_dim"):
             if getattr(self, name) < 1:
                 raise ValueError(f"{name}={getattr(self, name)} must be at least 1")

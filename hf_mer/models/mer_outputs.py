@@ -20,7 +20,8 @@ class MerOutput(ModelOutput):
             WavFusion: of the shared encoder), by the modality's name, of models that align modalities. Each of shape
             `(B, D)`, 0 where an utterance lacks the modality.
         gates: `P` of WavFusion, the share of the text in the fused states, one per deep layer, when
-            `output_attentions=True`. Each of shape `(B, S)`, the mean over the width.
+            `output_attentions=True`; 1/2 throughout with `fusion_gate="mean"`, and 1 or 0 for an utterance without
+            video or without text. Each of shape `(B, S)`, the mean over the width.
         text_label_attention: `G_t`, cosine of every token with every label, when `output_attentions=True`.
             Shape `(B, T, C)`.
         speech_label_attention: `G_s`, cosine of every frame with every label, when `output_attentions=True`.

@@ -73,7 +73,7 @@ class WavFusionForEmotionClassification(MerPreTrainedModel):
             self.deep_norm, encoder.encoder.layer_norm = encoder.encoder.layer_norm, nn.Identity()
         if config.has_gated_attention:
             key_dims = {name: width for name, width in config.widths.items() if name != "speech"}
-            deep = [GatedCrossModalLayer(layer, encoder.config, key_dims) for layer in deep]
+            deep = [GatedCrossModalLayer(layer, encoder.config, key_dims, config.fusion_gate) for layer in deep]
         self.deep_layers = nn.ModuleList(deep)
 
     def _build_auxiliary(self, config: WavFusionConfig) -> None:

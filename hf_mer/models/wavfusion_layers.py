@@ -162,13 +162,22 @@ class GatedCrossModalAttention(nn.Module):
     two has no gate.
 
     Source: WavFusion, equations 8 to 11; equation 10 prints F1 twice, which would leave F2 out of the decision.
+
+    Args:
+        width: Of the audio frames.
+        num_heads: Of each attention.
+        dropout: On the attention weights.
+        key_dims: Width of the states of `text`, `video` or both.
+        fusion_gate: `"learned"`, or `"mean"`: `P = 1/2` wherever there are both, the model without its gate.
     """
 
-    def __init__(self, width: int, num_heads: int, dropout: float, key_dims: dict[str, int]):
+    def __init__(
+        self, width: int, num_heads: int, dropout: float, key_dims: dict[str, int], fusion_gate: str = "learned"
+    ):
         super().__init__()
         for modality, dim in key_dims.items():
             setattr(self, modality, MultiHeadAttention(width, num_heads, dropout, key_dim=dim))
-        self.gate = nn.Linear(2 * width, width) if len(key_dims) == 2 else None
+        self.gate = nn.Linear(2 * width, width) if len(key_dims) == 2 and fusion_gate == "learned" else None
 
     def forward(
         self,
@@ -188,10 +197,13 @@ class GatedCrossModalAttention(nn.Module):
                 fused[modality] = attention(audio, states, mask)  # (B, S, D)
                 if need_weights:
                     seen[modality] = attention.weights(audio, states, mask)
-        if self.gate is None or text_mask is None or video_mask is None:
+        if text_mask is None or video_mask is None:
             return next(iter(fused.values())), seen
         has_text, has_video = (mask.any(dim=1)[:, None, None] for mask in (text_mask, video_mask))  # (B, 1, 1)
-        share = self.gate(torch.cat([fused["text"], fused["video"]], dim=-1)).sigmoid()  # P, (B, S, D)
+        if self.gate is not None:
+            share = self.gate(torch.cat([fused["text"], fused["video"]], dim=-1)).sigmoid()  # P, (B, S, D)
+        else:
+            share = torch.full_like(fused["text"], 0.5)
         share = torch.where(has_text & has_video, share, has_text.to(share.dtype))
         if need_weights:
             seen["gate"] = share.mean(dim=-1)
@@ -207,12 +219,13 @@ class GatedCrossModalLayer(GradientCheckpointingLayer):
         replaced: Layer of a wav2vec2, hubert, wavlm or data2vec-audio encoder.
         config: The encoder's configuration.
         key_dims: Width of the states of `text`, `video` or both.
+        fusion_gate: `"learned"` or `"mean"`, see `GatedCrossModalAttention`.
     """
 
-    def __init__(self, replaced: nn.Module, config: Any, key_dims: dict[str, int]):
+    def __init__(self, replaced: nn.Module, config: Any, key_dims: dict[str, int], fusion_gate: str = "learned"):
         super().__init__()
         self.attention = GatedCrossModalAttention(
-            config.hidden_size, config.num_attention_heads, config.attention_dropout, key_dims
+            config.hidden_size, config.num_attention_heads, config.attention_dropout, key_dims, fusion_gate
         )
         self.norm_first = bool(getattr(config, "do_stable_layer_norm", False))
         for name in ("dropout", "layer_norm", "feed_forward", "final_layer_norm"):

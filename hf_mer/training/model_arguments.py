@@ -180,6 +180,9 @@ class WavFusionArguments(ModelArguments):
         default_factory=lambda: ["text", "speech", "video"], metadata={"help": "Of text, speech and video."}
     )
     num_deep_layers: int = field(default=3, metadata={"help": "Last layers with gated cross-modal attention."})
+    fusion_gate: str = field(
+        default="learned", metadata={"help": "learned, or mean: text and video averaged without a gate."}
+    )
     text_dim: int | None = field(default=None, metadata={"help": "Width of the text's A-GRU; the encoder's."})
     video_dim: int = field(default=64, metadata={"help": "Width of the video's A-GRU and LVC."})
     auxiliary_heads: int = field(default=8, metadata={"help": "Heads of the self-attention in A-GRU."})

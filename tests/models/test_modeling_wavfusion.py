@@ -90,6 +90,10 @@ class TestWithoutLvc(WavFusionTests):
     settings: ClassVar[dict] = {"use_lvc": False, "gru_layers": 2, "auxiliary_residual": True}
 
 
+class TestWithoutGate(WavFusionTests):
+    settings: ClassVar[dict] = {"fusion_gate": "mean"}
+
+
 class TestHubert(WavFusionTests):
     settings: ClassVar[dict] = {"speech_type": "hubert", "num_deep_layers": 2}
 
@@ -151,6 +155,7 @@ class TestSystems:
             ({"auxiliary_heads": 5}, r"text_dim=12 must be a multiple of auxiliary_heads=5"),
             ({"auxiliary_heads": 3, "text_dim": 9}, r"video_dim=8 must be a multiple of auxiliary_heads=3"),
             ({"auxiliary_heads": 1, "text_dim": 9, "gru_bidirectional": True}, r"text_dim=9 .*and of 2"),
+            ({"fusion_gate": "none"}, r"fusion_gate: 'none' is not one of learned, mean"),
             ({"pooling": "last"}, r"pooling: 'last' is not one of mean, max"),
             ({"lvc_codewords": 0}, r"lvc_codewords=0 must be at least 1"),
             ({"modalities": ["face"]}, r"modalities: 'face' is not one of text, speech, video"),
@@ -278,6 +283,20 @@ class TestEquations:
             assert not video[1].any()
             assert not text[0][:, ~output.text_mask[0]].any()
         assert model(**batch).gates is None
+
+    def test_the_ablation_of_the_gate_is_all_but_the_gate(self):
+        model, plain = make_model(num_deep_layers=2), make_model(num_deep_layers=2, fusion_gate="mean")
+        weights = {
+            name: value for name, value in model.state_dict().items() if ".gate." not in name or "visual" in name
+        }
+        plain.load_state_dict(weights)  # strict: it has everything but the gates
+        batch = make_batch(model.config)
+        assert all((gate == 0.5).all() for gate in plain(**batch, output_attentions=True).gates)
+        assert (plain(**batch).logits - model(**batch).logits).abs().max() > 1e-5
+        for layer in model.deep_layers:
+            for parameter in layer.attention.gate.parameters():
+                torch.nn.init.zeros_(parameter)  # sigmoid(0)
+        torch.testing.assert_close(model(**batch).logits, plain(**batch).logits)
 
     def test_without_speech_a_learned_frame_asks(self):
         model = make_model()

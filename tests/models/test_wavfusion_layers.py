@@ -169,6 +169,18 @@ class TestGatedCrossModalAttention:
         fused.sum().backward()
         assert all(parameter.grad.isfinite().all() for parameter in layer.parameters())
 
+    def test_plain_average_in_the_place_of_the_gate(self):
+        layer = GatedCrossModalAttention(8, 2, 0.0, {"text": 6, "video": 10}, "mean")
+        audio, text, text_mask, video, video_mask = inputs = self.inputs()
+        fused, seen = layer(*inputs, True)
+        of_text, of_video = layer.text(audio, text, text_mask), layer.video(audio, video, video_mask)
+        assert layer.gate is None
+        torch.testing.assert_close(fused[0], ((of_text + of_video) / 2)[0])
+        torch.testing.assert_close(fused[1], of_video[1])
+        torch.testing.assert_close(fused[2], of_text[2])
+        assert not fused[3].any()
+        assert seen["gate"].tolist() == [[share] * 5 for share in (0.5, 0.0, 1.0, 0.0)]
+
     def test_one_other_modality_has_no_gate(self):
         layer = GatedCrossModalAttention(8, 2, 0.0, {"video": 10})
         audio, _, _, video, video_mask = self.inputs()
