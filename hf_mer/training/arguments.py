@@ -177,7 +177,9 @@ def parse_arguments(
     parser.set_defaults(**(defaults or {}))
     path = _pop_config(arguments)
     if path is not None:
-        parser.set_defaults(**_read_yaml(path, types))
+        settings = read_yaml(path)
+        check_known(settings, types, path)
+        parser.set_defaults(**settings)
         for action in parser._actions:
             action.required = False
     parsed = parser.parse_args_into_dataclasses(args=arguments, look_for_args_file=False)
@@ -197,13 +199,17 @@ def _pop_config(arguments: list[str]) -> str | None:
     return None
 
 
-def _read_yaml(path: str, types: Sequence[type]) -> dict[str, Any]:
+def read_yaml(path: str | Path) -> dict[str, Any]:
+    """A file of settings.
+
+    Raises:
+        ValueError: If it is missing or no mapping.
+    """
     if not Path(path).is_file():
         raise ValueError(f"{path}: no such configuration file")
     content = yaml.load(Path(path).read_text(encoding="utf-8"), Loader=YamlLoader)
     if not isinstance(content, dict):
         raise ValueError(f"{path}: must hold settings as `name: value`, not {type(content).__name__}")
-    check_known(content, types, path)
     return content
 
 
