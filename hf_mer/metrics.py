@@ -84,7 +84,7 @@ def emotion_scores(labels: ClassIds, predictions: ClassIds, num_labels: int) -> 
     Raises:
         ValueError: If there is nothing to score, the lengths differ, or an id is not a class.
     """
-    labels, predictions = _checked(labels, predictions, num_labels)
+    labels, predictions = checked_ids(labels, predictions, num_labels)
     occurring = np.unique(labels)
     return {
         "wa": float(accuracy_score(labels, predictions)),
@@ -108,7 +108,7 @@ def per_class_scores(labels: ClassIds, predictions: ClassIds, num_labels: int) -
     Raises:
         ValueError: As [`emotion_scores`].
     """
-    labels, predictions = _checked(labels, predictions, num_labels)
+    labels, predictions = checked_ids(labels, predictions, num_labels)
     precision, recall, f1, support = precision_recall_fscore_support(
         labels, predictions, labels=np.arange(num_labels), zero_division=0
     )
@@ -135,7 +135,7 @@ def confusion(labels: ClassIds, predictions: ClassIds, num_labels: int) -> np.nd
     Raises:
         ValueError: As [`emotion_scores`].
     """
-    labels, predictions = _checked(labels, predictions, num_labels)
+    labels, predictions = checked_ids(labels, predictions, num_labels)
     return confusion_matrix(labels, predictions, labels=np.arange(num_labels)).astype(np.int64)
 
 
@@ -156,7 +156,7 @@ def scores_by(
     Raises:
         ValueError: As [`emotion_scores`], or if there is not one value per utterance.
     """
-    labels, predictions = _checked(labels, predictions, num_labels)
+    labels, predictions = checked_ids(labels, predictions, num_labels)
     if len(values) != len(labels):
         raise ValueError(f"{len(values)} values for {len(labels)} utterances; give one value per utterance")
     parts = np.array(["unknown" if value is None else str(value) for value in values])
@@ -231,7 +231,7 @@ def bootstrap_intervals(
         ValueError: As [`emotion_scores`]; if `confidence` or `num_resamples` make no sense; if `groups` are fewer
             than two or not one per utterance.
     """
-    labels, predictions = _checked(labels, predictions, num_labels)
+    labels, predictions = checked_ids(labels, predictions, num_labels)
     if not 0 < confidence < 1:
         raise ValueError(f"confidence must lie between 0 and 1, got {confidence!r}")
     if num_resamples < 1:
@@ -243,7 +243,7 @@ def bootstrap_intervals(
         resampled = rng.multinomial(len(cells), shares, size=num_resamples)  # (R, C * C)
     else:
         resampled = _resample_groups(rng, cells, groups, num_labels, num_resamples)
-    scores = _scores_of_confusions(resampled.reshape(num_resamples, num_labels, num_labels))
+    scores = scores_of_confusions(resampled.reshape(num_resamples, num_labels, num_labels))
     tail = (1 - confidence) / 2
     intervals = {}
     for name in SCORE_NAMES:
@@ -293,7 +293,7 @@ def compute_metrics_for_trainer(
     return compute_metrics
 
 
-def _scores_of_confusions(confusions: np.ndarray) -> dict[str, np.ndarray]:
+def scores_of_confusions(confusions: np.ndarray) -> dict[str, np.ndarray]:
     """[`emotion_scores`] of many confusion matrices `(R, C, C)` at once, each score of shape `(R,)`."""
     right = np.einsum("rcc->rc", confusions).astype(np.float64)  # (R, C)
     support = confusions.sum(axis=2)  # (R, C)
@@ -330,7 +330,7 @@ def _resample_groups(
     return np.concatenate(drawn)
 
 
-def _checked(labels: ClassIds, predictions: ClassIds, num_labels: int) -> tuple[np.ndarray, np.ndarray]:
+def checked_ids(labels: ClassIds, predictions: ClassIds, num_labels: int) -> tuple[np.ndarray, np.ndarray]:
     """Both as int64 vectors of the same length whose values are class ids."""
     checked = []
     for name, given in (("labels", labels), ("predictions", predictions)):

@@ -145,12 +145,12 @@ def test_cluster_bootstrap_is_wider_where_dialogues_differ():
 
 def test_bootstrap_scores_of_counts_equal_scikit_learn():
     # classes are missing in many resamples of so few utterances
-    from hf_mer.metrics import _scores_of_confusions
+    from hf_mer.metrics import scores_of_confusions
 
     rng = np.random.default_rng(0)
     labels, predictions = rng.integers(0, 5, (2, 50, 6))
     counts = np.stack([confusion(*pair, 5) for pair in zip(labels, predictions, strict=True)])
-    scores = _scores_of_confusions(counts)
+    scores = scores_of_confusions(counts)
     for index in range(50):
         expected = emotion_scores(labels[index], predictions[index], 5)
         assert {name: scores[name][index] for name in SCORE_NAMES} == pytest.approx(expected)
