@@ -1,5 +1,6 @@
 """Scores of a fold's test part, and everything a results file says about them."""
 
+import contextlib
 import csv
 import platform
 import resource
@@ -91,12 +92,35 @@ def environment(num_processes: int) -> dict[str, Any]:
     }
 
 
+def reset_peak_memory() -> None:
+    """Starts the count of `peak_memory_mib` anew, at what is held now."""
+    with contextlib.suppress(OSError):  # not Linux, or a container that forbids it
+        Path("/proc/self/clear_refs").write_text("5")
+    if torch.cuda.is_available():
+        torch.cuda.reset_peak_memory_stats()
+
+
 def peak_memory_mib() -> dict[str, float]:
-    """Largest memory of this process so far, and of its GPU."""
-    peak = {"host": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024}
+    """Largest memory of this process and of its GPU since `reset_peak_memory`.
+
+    Returns:
+        `host`: The largest resident set, what was held at the start included. Where the system does not let a process
+            start the count anew (other than Linux, some containers), the largest since the process began.
+        `gpu`: The most that PyTorch had allocated on the current device, where there is one.
+    """
+    peak = {"host": _peak_resident_mib()}
     if torch.cuda.is_available():
         peak["gpu"] = torch.cuda.max_memory_allocated() / 2**20
     return {name: round(value, 1) for name, value in peak.items()}
+
+
+def _peak_resident_mib() -> float:
+    with contextlib.suppress(OSError):
+        for line in Path("/proc/self/status").read_text(encoding="utf-8").splitlines():
+            if line.startswith("VmHWM:"):
+                return int(line.split()[1]) / 1024
+    largest = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return largest / (2**20 if sys.platform == "darwin" else 1024)  # bytes there, KiB elsewhere
 
 
 def parameter_counts(model: torch.nn.Module) -> dict[str, int]:

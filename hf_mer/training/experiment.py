@@ -1,18 +1,17 @@
 """A whole experiment: corpus, folds, and for every fold label store, training, one test, results and figures."""
 
 import copy
-import hashlib
-import json
+import gc
 import logging
 import shutil
 import time
-from collections.abc import Iterable
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import torch
 from datasets import Dataset
-from torch.utils.data import DataLoader
 from transformers import EarlyStoppingCallback, set_seed
 
 from hf_mer.data.checks import check_labels
@@ -27,9 +26,11 @@ from hf_mer.training.arguments import DataArguments, MerTrainingArguments
 from hf_mer.training.corpus import has_modality, load_rows
 from hf_mer.training.features import add_lengths, cache_features, cache_states
 from hf_mer.training.files import last_complete_checkpoint, write_atomically, write_json
-from hf_mer.training.label_store_builder import LabelStoreArguments, build_label_store
+from hf_mer.training.label_store_builder import LabelStoreArguments
 from hf_mer.training.model_arguments import ModelArguments
 from hf_mer.training.settings import check_settings, claim_folder, fold_settings
+from hf_mer.training.stages import Stage, Stages
+from hf_mer.training.stores import StoreRecipe, find_or_build
 from hf_mer.training.trainer import MerTrainer
 
 logger = logging.getLogger(__name__)
@@ -46,6 +47,7 @@ class Experiment:
         data_arguments: The corpus and its folds.
         store_arguments: The label embeddings, of a system that has any.
         training_arguments: The training.
+        shared_dir: Where label stores lie that several runs may use; each fold keeps its own if not given.
 
     Raises:
         ValueError: If the settings cannot go together.
@@ -57,23 +59,31 @@ class Experiment:
         data_arguments: DataArguments,
         store_arguments: LabelStoreArguments | None,
         training_arguments: MerTrainingArguments,
+        shared_dir: str | Path | None = None,
     ):
         check_settings(model_arguments, data_arguments, store_arguments, training_arguments)
         self.model_arguments, self.data_arguments = model_arguments, data_arguments
         self.store_arguments, self.args = store_arguments, training_arguments
         self.output_dir = Path(str(training_arguments.output_dir))
+        self.shared_dir = None if shared_dir is None else Path(shared_dir)
         self.is_main = training_arguments.process_index == 0
 
-    def run(self) -> dict[str, Any]:
-        """Runs the folds that were asked for.
+    def load(self) -> Dataset:
+        """The corpus, checked; it serves every experiment of the same data settings and modalities.
 
-        Returns:
-            `folds` (what is in every fold's `results.json`) and `summary` (mean, deviation and number of WA, UA and
-            WF1).
+        Raises:
+            CorpusError: If the corpus is not what it should be.
         """
         with self.args.main_process_first(desc="loading the corpus"):
-            rows = load_rows(self.data_arguments, self.model_arguments.modalities)
-        self.labels = list(rows.features["label"].names)
+            return load_rows(self.data_arguments, self.model_arguments.modalities)
+
+    def folds(self, rows: Dataset) -> list[Fold]:
+        """All folds of the protocol, checked.
+
+        Raises:
+            CorpusError: If the rows lack what the protocol needs, folds share what they must not, or a class has too
+                few training rows.
+        """
         folds = make_folds(
             rows,
             self.data_arguments.protocol,
@@ -85,23 +95,50 @@ class Experiment:
         )
         for fold in folds:
             check_labels(rows, fold.train, f"the training part of fold {fold.name}")
-        chosen = folds
-        if self.data_arguments.folds:
-            names = {fold.name for fold in folds}
-            chosen = [
-                find_fold(folds, wanted if wanted in names or not wanted.isdigit() else int(wanted))
-                for wanted in self.data_arguments.folds
-            ]
-        results = [self.run_fold(rows, fold) for fold in chosen]
+        return folds
+
+    def chosen(self, folds: Sequence[Fold]) -> list[Fold]:
+        """The folds that `data_arguments.folds` names, in its order; all if it names none.
+
+        Raises:
+            ValueError: If there is no such fold.
+        """
+        if not self.data_arguments.folds:
+            return list(folds)
+        names = {fold.name for fold in folds}
+        return [
+            find_fold(folds, wanted if wanted in names or not wanted.isdigit() else int(wanted))
+            for wanted in self.data_arguments.folds
+        ]
+
+    def run(self, rows: Dataset | None = None) -> dict[str, Any]:
+        """Runs the folds that were asked for.
+
+        Args:
+            rows: Of `load`, where they are there already.
+
+        Returns:
+            `folds` (what is in every fold's `results.json`) and `summary` (mean, deviation and number of WA, UA and
+            WF1).
+        """
+        rows = self.load() if rows is None else rows
+        folds = self.folds(rows)
+        results = [self.run_fold(rows, fold) for fold in self.chosen(folds)]
         summary = aggregate([result["test"]["scores"] for result in results])
         report = {"folds": results, "summary": summary, "split_hash": split_hash(rows, folds)}
         if self.is_main:
             write_json(self.output_dir / "results.json", report)
-            print(evaluation.results_table(results, summary, self.labels))
+            print(evaluation.results_table(results, summary, rows.features["label"].names))
         return report
 
     def run_fold(self, rows: Dataset, fold: Fold) -> dict[str, Any]:
-        """Label store, training, one test, files; or what an earlier run left of them."""
+        """Label store, training, one test, files; or what an earlier run left of them.
+
+        Returns:
+            What is in the fold's `results.json`. `stages` has, for `features`, `label_store`, `training` and `test`,
+            `seconds`, whether what it makes was `reused`, and `seconds_when_made`, what it took to make; the last is
+            absent where nobody knows (training that went on from a checkpoint).
+        """
         folder = self.output_dir / fold.name
         settings = fold_settings(
             rows, fold, self.model_arguments, self.data_arguments, self.store_arguments, self.args
@@ -110,7 +147,18 @@ class Experiment:
             finished = claim_folder(folder, settings, self.args.overwrite, self.is_main)
         if finished is not None:
             return finished
-        started = time.perf_counter()
+        _own_process_state(self.args)
+        evaluation.reset_peak_memory()
+        try:
+            return self._run_fold(rows, fold, folder, settings)
+        finally:  # a trainer is full of cycles, and would keep its model until memory is short
+            gc.collect()
+            if torch.cuda.is_available():
+                torch.cuda.empty_cache()
+
+    def _run_fold(self, rows: Dataset, fold: Fold, folder: Path, settings: dict[str, Any]) -> dict[str, Any]:
+        started, stages = time.perf_counter(), Stages()
+        self.labels = list(rows.features["label"].names)
         set_seed(self.args.seed)
         all_texts = column(rows, "text")
         texts = [all_texts[i] or "" for i in fold.train]
@@ -120,24 +168,31 @@ class Experiment:
         )
         if pretraining is not None:
             pretraining.to(self.args.device)
-        parts = self._parts(rows, fold, processor, model)
+        with stages.measure("features") as stage:
+            parts = self._parts(rows, fold, processor, model, stage)
         if self.model_arguments.has_label_store:
-            processor.label_store = self._label_store(
-                folder, model, processor, parts["train"], pretraining, fold, settings
-            )
+            with stages.measure("label_store") as stage, self.args.main_process_first(desc="label store"):
+                recipe = self._store_recipe(model, processor, parts["train"], pretraining, fold)
+                processor.label_store = find_or_build(
+                    recipe, folder, self.shared_dir, stage, progress=not self.args.disable_tqdm
+                )
             model.set_label_embeddings(processor.label_store)
         elif hasattr(model, "set_label_embeddings"):  # a trained checkpoint brings its own, or never had one
             processor.label_store = processor.label_store or LabelEmbeddingStore(self.labels)
         trainer = self._trainer(folder, model, processor, parts)
-        history = self._train(trainer, folder) if self.args.do_train else []
+        with stages.measure("training") as stage:
+            history = self._train(trainer, folder, stage) if self.args.do_train else []
+        with stages.measure("test"):
+            test = self._test(trainer, rows, fold, parts["test"], folder, model)
         results = {
             "fold": fold.name,
             "rows": {name: len(indices) for name, indices in fold.parts.items()},
             "settings": settings,
             "parameters": evaluation.parameter_counts(model),
-            "test": self._test(trainer, rows, fold, parts["test"], folder, model),
+            "test": test,
             "history": history,
             "minutes": round((time.perf_counter() - started) / 60, 2),
+            "stages": stages.to_dict(),
             "peak_memory_mib": evaluation.peak_memory_mib(),
             "environment": evaluation.environment(self.args.world_size),
         }
@@ -159,7 +214,9 @@ class Experiment:
         codes = self.store_arguments.discretizer == "codebook" and arguments.tonal_label_init in (None, "codebook")
         return codes or arguments.tonal_space == "contrastive"
 
-    def _parts(self, rows: Dataset, fold: Fold, processor: MerProcessor, model: Any) -> dict[str, Dataset]:
+    def _parts(
+        self, rows: Dataset, fold: Fold, processor: MerProcessor, model: Any, stage: Stage
+    ) -> dict[str, Dataset]:
         """Train, validation and test rows with lengths and what is cached; the last two sorted by length."""
         modalities = self.model_arguments.modalities
         rows = add_lengths(rows, processor, modalities)
@@ -168,7 +225,7 @@ class Experiment:
         on_frames = wanted or (wanted is None and processor.audio_input_name == "input_features")
         if "speech" in modalities and "speech" not in frozen and on_frames:
             with self.args.main_process_first(desc="features"):
-                rows = cache_features(rows, processor, self.data_arguments.num_proc)
+                rows = cache_features(rows, processor, self.data_arguments.num_proc, stage)
         for name in frozen:
             with self.args.main_process_first(desc=f"states of the frozen {name} encoder"):
                 rows = cache_states(
@@ -178,6 +235,7 @@ class Experiment:
                     self._collator(processor, modalities=[name]),
                     batch_size=self.args.per_device_eval_batch_size,
                     dtype=self.data_arguments.cache_dtype,
+                    stage=stage,
                 )
         parts = dict(select_fold(rows, fold))
         return {name: part if name == "train" else _by_length(part) for name, part in parts.items()}
@@ -195,63 +253,20 @@ class Experiment:
             training=training,
         )
 
-    def _label_store(
-        self,
-        folder: Path,
-        model: Any,
-        processor: MerProcessor,
-        train: Dataset,
-        pretraining: Any,
-        fold: Fold,
-        settings: dict,
-    ) -> LabelEmbeddingStore:
-        """Built by the first process and read by the others."""
-        path, arguments = folder / "label_store", self.store_arguments or LabelStoreArguments()
-        key = hashlib.sha256(
-            json.dumps({**settings, "training": self.args.seed, "processes": None}).encode()
-        ).hexdigest()
-        with self.args.main_process_first(desc="label store"):
-            if path.exists():
-                store = LabelEmbeddingStore.from_pretrained(path)
-                if store.settings.get("key") == key:
-                    return store
-            model.to(self.args.device)
-            store = build_label_store(
-                model,
-                processor,
-                self._store_batches(train, processor, model),
-                self.labels,
-                arguments,
-                pretraining,
-                building.label_text_encoder(self.model_arguments, fold.name, processor),
-                seed=self.args.seed,
-                progress=not self.args.disable_tqdm,
-            )
-            store.settings["key"] = key
-            write_atomically(path, store.save_pretrained)
-        return store
-
-    def _store_batches(self, train: Dataset, processor: MerProcessor, model: Any) -> Iterable[dict[str, Any]]:
-        """Training rows in shuffled batches of like length; audio only where codes are wanted."""
-        wants_audio = model.config.has_tonal_labels and model.config.tonal_label_init == "codebook"
-        collator = self._collator(processor)
-
-        def collate(batch: list[dict[str, Any]]) -> dict[str, Any]:
-            features = [collator.audio_features(row) if wants_audio else None for row in batch]
-            inputs = dict(processor.collate(features, [None] * len(batch), require_input=False))
-            return {
-                "labels": [row["label"] for row in batch],
-                "texts": [row["text"] for row in batch],
-                "inputs": inputs or None,
-            }
-
-        order = np.random.default_rng(self.args.seed).permutation(len(train))
-        lengths = np.array(column(train, "length"))
-        size, chunk = self.args.per_device_eval_batch_size, 16 * self.args.per_device_eval_batch_size
-        buckets = [sorted(order[i : i + chunk], key=lambda j: lengths[j]) for i in range(0, len(order), chunk)]
-        batches = [bucket[i : i + size] for bucket in buckets for i in range(0, len(bucket), size)]
-        return DataLoader(
-            train, batch_sampler=batches, collate_fn=collate, num_workers=self.args.dataloader_num_workers
+    def _store_recipe(
+        self, model: Any, processor: MerProcessor, train: Dataset, pretraining: Any, fold: Fold
+    ) -> StoreRecipe:
+        return StoreRecipe(
+            model.to(self.args.device),
+            self._collator(processor),
+            train,
+            self.labels,
+            self.store_arguments or LabelStoreArguments(),
+            pretraining,
+            building.label_text_encoder(self.model_arguments, fold.name, processor),
+            seed=self.args.seed,
+            batch_size=self.args.per_device_eval_batch_size,
+            num_workers=self.args.dataloader_num_workers,
         )
 
     def _trainer(self, folder: Path, model: Any, processor: MerProcessor, parts: dict[str, Dataset]) -> MerTrainer:
@@ -279,10 +294,11 @@ class Experiment:
             callbacks=callbacks,
         )
 
-    def _train(self, trainer: MerTrainer, folder: Path) -> list[dict[str, Any]]:
+    def _train(self, trainer: MerTrainer, folder: Path, stage: Stage) -> list[dict[str, Any]]:
         checkpoint = last_complete_checkpoint(folder / "checkpoints")
         if checkpoint is not None:
             logger.warning("going on from %s", checkpoint)
+            stage.add(reused=False, seconds_when_made=None)  # what was trained before is not timed
         trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
         return trainer.state.log_history
 
@@ -340,6 +356,17 @@ class Experiment:
             draw_fold_figures(folder, model, processor, results, parts, self._collator(processor), pretraining)
         except Exception:
             logger.exception("the figures of fold %s could not be drawn", results["fold"])
+
+
+def _own_process_state(args: MerTrainingArguments) -> None:
+    """Sets up the process as these arguments say.
+
+    Device and mixed precision are kept once per process by Accelerate, and belong to the arguments that were made
+    last: a fold whose own are others would be refused, or run on the wrong device. Arguments set all of it up anew
+    when they first look for their device.
+    """
+    args.__dict__.pop("_setup_devices", None)
+    _ = args.device
 
 
 def _by_length(rows: Dataset) -> Dataset:

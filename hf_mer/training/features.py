@@ -1,8 +1,10 @@
 """What never changes is computed once and found again by what it was computed from."""
 
 import hashlib
+import json
 import logging
 import os
+import time
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +17,8 @@ from hf_mer.data.collator import MerDataCollator
 from hf_mer.data.schema import column
 from hf_mer.models.mer_encoders import RAW_INPUTS
 from hf_mer.training.corpus import MEDIA
+from hf_mer.training.files import write_json
+from hf_mer.training.stages import Stage
 
 logger = logging.getLogger(__name__)
 
@@ -35,7 +39,7 @@ def add_lengths(rows: Dataset, processor: Any, modalities: list[str]) -> Dataset
     return rows.add_column("length", lengths)
 
 
-def cache_features(rows: Dataset, processor: Any, num_proc: int | None = None) -> Dataset:
+def cache_features(rows: Dataset, processor: Any, num_proc: int | None = None, stage: Stage | None = None) -> Dataset:
     """Adds the columns `features` and `feature_dim` with what `processor.extract_audio` gives.
 
     The file in the datasets cache is named after the rows' ids, their audio files (path, size, time of change) and
@@ -46,6 +50,7 @@ def cache_features(rows: Dataset, processor: Any, num_proc: int | None = None) -
         rows: Rows with audio (None where an utterance has none).
         processor: A `MerProcessor`.
         num_proc: Processes.
+        stage: Notes whether they were found, and the seconds it took to compute them.
     """
     settings = f"{processor.feature_extractor.to_json_string()} {_audio_limits(processor)}"
     return _with_columns(
@@ -54,6 +59,7 @@ def cache_features(rows: Dataset, processor: Any, num_proc: int | None = None) -
         "log-mel features",
         {"features": List(Value("float32")), "feature_dim": Value("int32")},
         _extract,
+        stage,
         fn_kwargs={"processor": processor},
         num_proc=num_proc if (num_proc or 1) > 1 else None,
         writer_batch_size=64,
@@ -61,7 +67,13 @@ def cache_features(rows: Dataset, processor: Any, num_proc: int | None = None) -
 
 
 def cache_states(
-    rows: Dataset, modality: str, model: Any, collator: MerDataCollator, batch_size: int = 32, dtype: str = "float16"
+    rows: Dataset,
+    modality: str,
+    model: Any,
+    collator: MerDataCollator,
+    batch_size: int = 32,
+    dtype: str = "float16",
+    stage: Stage | None = None,
 ) -> Dataset:
     """Adds the columns `<modality>_states` and `<modality>_states_dim`: what a frozen encoder makes of every row.
 
@@ -77,8 +89,9 @@ def cache_states(
         collator: Makes the encoder's inputs out of rows.
         batch_size: Rows of a batch.
         dtype: `float16` or `float32`, of the states on disk.
+        stage: Notes whether they were found, and the seconds it took to compute them.
     """
-    settings = f"{_encoder_hash(model, modality)} {_reading(collator, modality)} {dtype}"
+    settings = f"{module_hash(getattr(model, f'{modality}_encoder'))} {reading(collator, modality)} {dtype}"
     training = model.training
     model.eval()
     with_states = _with_columns(
@@ -87,6 +100,7 @@ def cache_states(
         f"states of the frozen {modality} encoder",
         {f"{modality}_states": List(Value(dtype)), f"{modality}_states_dim": Value("int32")},
         _encode,
+        stage,
         fn_kwargs={
             "modality": modality,
             "model": model,
@@ -103,11 +117,18 @@ def cache_states(
 
 
 def _with_columns(
-    rows: Dataset, path: Path, what: str, columns: dict[str, Any], function: Any, **kwargs: Any
+    rows: Dataset,
+    path: Path,
+    what: str,
+    columns: dict[str, Any],
+    function: Any,
+    stage: Stage | None,
+    **kwargs: Any,
 ) -> Dataset:
     """Rows with further columns out of a file of our naming, which is made if it is not there."""
     reused = path.exists() or any(path.parent.glob(f"{path.stem}_*_of_*.arrow"))
     plain = rows.with_format(None)
+    started = time.perf_counter()
     made = plain.map(
         function,
         cache_file_name=str(path),
@@ -117,6 +138,11 @@ def _with_columns(
         desc=what,
         **kwargs,
     )
+    note = path.with_suffix(".json")
+    if not reused:
+        write_json(note, {"seconds": round(time.perf_counter() - started, 3)})
+    if stage is not None:
+        stage.add(reused, json.loads(note.read_text())["seconds"] if note.exists() else None)
     logger.info("%s of %d utterances %s (%s)", what, len(rows), "found in the cache" if reused else "computed", path)
     joined = datasets.concatenate_datasets([plain, made], axis=1)
     arrays = [name for name in joined.column_names if name == "features" or name.endswith("_states")]
@@ -168,13 +194,13 @@ def _cache_file(settings: str, rows: Dataset, modality: str, folder: str) -> Pat
     digest = hashlib.sha256(f"{_FORMAT} {settings}".encode())
     names = [MEDIA[modality]] if modality in MEDIA else ["text", "history"]
     for row in rows.with_format(None).select_columns(["id", *names]):
-        digest.update(f"{row['id']} {_content(row, modality)}\n".encode())
+        digest.update(f"{row['id']} {content(row, modality)}\n".encode())
     target = Path(datasets.config.HF_DATASETS_CACHE) / folder
     target.mkdir(parents=True, exist_ok=True)
     return target / f"{digest.hexdigest()[:24]}.arrow"
 
 
-def _content(row: dict[str, Any], modality: str) -> str:
+def content(row: dict[str, Any], modality: str) -> str:
     """What a row's states depend on: its texts; or its file's path, size and time of change; or the file's bytes."""
     if modality not in MEDIA:
         return repr((row["text"], row["history"]))
@@ -186,17 +212,16 @@ def _content(row: dict[str, Any], modality: str) -> str:
     return repr((path, hashlib.sha256(file.get("bytes") or b"").hexdigest()))
 
 
-def _encoder_hash(model: Any, modality: str) -> str:
+def module_hash(module: Any) -> str:
     """Of an encoder's kind, configuration and weights."""
-    encoder = getattr(model, f"{modality}_encoder")
-    digest = hashlib.sha256(f"{type(encoder).__name__} {encoder.config.to_json_string()}".encode())
-    for name, tensor in encoder.state_dict().items():
+    digest = hashlib.sha256(f"{type(module).__name__} {module.config.to_json_string()}".encode())
+    for name, tensor in module.state_dict().items():
         digest.update(name.encode())
         digest.update(tensor.detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy())
     return digest.hexdigest()
 
 
-def _reading(collator: MerDataCollator, modality: str) -> str:
+def reading(collator: MerDataCollator, modality: str) -> str:
     """The settings by which a row becomes the encoder's input."""
     processor = collator.processor
     if modality == "text":

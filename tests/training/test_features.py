@@ -87,7 +87,7 @@ def test_lengths(rows):
 
 def _file(rows):
     return features_module._cache_file(
-        features_module._reading(MerDataCollator(processor(), []), "speech"), rows, "speech", "x"
+        features_module.reading(MerDataCollator(processor(), []), "speech"), rows, "speech", "x"
     )
 
 
