@@ -5,7 +5,6 @@ import gc
 import logging
 import shutil
 import time
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,21 +13,20 @@ import torch
 from datasets import Dataset
 from transformers import EarlyStoppingCallback, set_seed
 
-from hf_mer.data.checks import check_labels
 from hf_mer.data.collator import MerDataCollator
-from hf_mer.data.folds import Fold, find_fold, select_fold, split_hash
-from hf_mer.data.protocols import make_folds
+from hf_mer.data.folds import Fold, select_fold
 from hf_mer.data.schema import column
-from hf_mer.metrics import aggregate, compute_metrics_for_trainer, emotion_scores
+from hf_mer.metrics import compute_metrics_for_trainer, emotion_scores
 from hf_mer.models import LabelEmbeddingStore, MerProcessor
 from hf_mer.training import building, evaluation
 from hf_mer.training.arguments import DataArguments, MerTrainingArguments
-from hf_mer.training.corpus import has_modality, load_rows
+from hf_mer.training.corpus import has_modality
+from hf_mer.training.cross_validation import CrossValidation
 from hf_mer.training.features import add_lengths, cache_features, cache_states
 from hf_mer.training.files import last_complete_checkpoint, write_atomically, write_json
 from hf_mer.training.label_store_builder import LabelStoreArguments
 from hf_mer.training.model_arguments import ModelArguments
-from hf_mer.training.settings import check_settings, claim_folder, fold_settings
+from hf_mer.training.settings import check_settings, fold_settings
 from hf_mer.training.stages import Stage, Stages
 from hf_mer.training.stores import StoreRecipe, find_or_build
 from hf_mer.training.trainer import MerTrainer
@@ -36,7 +34,7 @@ from hf_mer.training.trainer import MerTrainer
 logger = logging.getLogger(__name__)
 
 
-class Experiment:
+class Experiment(CrossValidation):
     """Runs one system over the folds of a corpus; finished folds are kept, a half-finished one goes on.
 
     Everything lies in `output_dir`: `<fold>/model` (model, processor, label store), `<fold>/results.json`,
@@ -62,101 +60,25 @@ class Experiment:
         shared_dir: str | Path | None = None,
     ):
         check_settings(model_arguments, data_arguments, store_arguments, training_arguments)
-        self.model_arguments, self.data_arguments = model_arguments, data_arguments
-        self.store_arguments, self.args = store_arguments, training_arguments
-        self.output_dir = Path(str(training_arguments.output_dir))
+        super().__init__(data_arguments, training_arguments, model_arguments.modalities)
+        self.model_arguments, self.store_arguments = model_arguments, store_arguments
         self.shared_dir = None if shared_dir is None else Path(shared_dir)
-        self.is_main = training_arguments.process_index == 0
 
-    def load(self) -> Dataset:
-        """The corpus, checked; it serves every experiment of the same data settings and modalities.
+    def settings(self, rows: Dataset, fold: Fold) -> dict[str, Any]:
+        """What decides a fold's result."""
+        return fold_settings(rows, fold, self.model_arguments, self.data_arguments, self.store_arguments, self.args)
 
-        Raises:
-            CorpusError: If the corpus is not what it should be.
-        """
-        with self.args.main_process_first(desc="loading the corpus"):
-            return load_rows(self.data_arguments, self.model_arguments.modalities)
-
-    def folds(self, rows: Dataset) -> list[Fold]:
-        """All folds of the protocol, checked.
-
-        Raises:
-            CorpusError: If the rows lack what the protocol needs, folds share what they must not, or a class has too
-                few training rows.
-        """
-        folds = make_folds(
-            rows,
-            self.data_arguments.protocol,
-            validation=self.data_arguments.validation,
-            group_column=self.data_arguments.group_column,
-            num_groups=self.data_arguments.num_groups,
-            test_session=self.data_arguments.test_session,
-            seed=self.args.seed,
-        )
-        for fold in folds:
-            check_labels(rows, fold.train, f"the training part of fold {fold.name}")
-        return folds
-
-    def chosen(self, folds: Sequence[Fold]) -> list[Fold]:
-        """The folds that `data_arguments.folds` names, in its order; all if it names none.
-
-        Raises:
-            ValueError: If there is no such fold.
-        """
-        if not self.data_arguments.folds:
-            return list(folds)
-        names = {fold.name for fold in folds}
-        return [
-            find_fold(folds, wanted if wanted in names or not wanted.isdigit() else int(wanted))
-            for wanted in self.data_arguments.folds
-        ]
-
-    def run(self, rows: Dataset | None = None) -> dict[str, Any]:
-        """Runs the folds that were asked for.
-
-        Args:
-            rows: Of `load`, where they are there already.
-
-        Returns:
-            `folds` (what is in every fold's `results.json`) and `summary` (mean, deviation and number of WA, UA and
-            WF1).
-        """
-        rows = self.load() if rows is None else rows
-        folds = self.folds(rows)
-        results = [self.run_fold(rows, fold) for fold in self.chosen(folds)]
-        summary = aggregate([result["test"]["scores"] for result in results])
-        report = {"folds": results, "summary": summary, "split_hash": split_hash(rows, folds)}
-        if self.is_main:
-            write_json(self.output_dir / "results.json", report)
-            print(evaluation.results_table(results, summary, rows.features["label"].names))
-        return report
-
-    def run_fold(self, rows: Dataset, fold: Fold) -> dict[str, Any]:
-        """Label store, training, one test, files; or what an earlier run left of them.
-
-        Returns:
-            What is in the fold's `results.json`. `stages` has, for `features`, `label_store`, `training` and `test`,
-            `seconds`, whether what it makes was `reused`, and `seconds_when_made`, what it took to make; the last is
-            absent where nobody knows (training that went on from a checkpoint).
-        """
-        folder = self.output_dir / fold.name
-        settings = fold_settings(
-            rows, fold, self.model_arguments, self.data_arguments, self.store_arguments, self.args
-        )
-        with self.args.main_process_first(desc="folder of the fold"):
-            finished = claim_folder(folder, settings, self.args.overwrite, self.is_main)
-        if finished is not None:
-            return finished
+    def _run_fold(self, rows: Dataset, fold: Fold, folder: Path, settings: dict[str, Any]) -> dict[str, Any]:
         _own_process_state(self.args)
-        evaluation.reset_peak_memory()
         try:
-            return self._run_fold(rows, fold, folder, settings)
+            return self._train_and_test(rows, fold, folder, settings)
         finally:  # a trainer is full of cycles, and would keep its model until memory is short
             gc.collect()
             if torch.cuda.is_available():
                 torch.cuda.empty_cache()
 
-    def _run_fold(self, rows: Dataset, fold: Fold, folder: Path, settings: dict[str, Any]) -> dict[str, Any]:
+    def _train_and_test(self, rows: Dataset, fold: Fold, folder: Path, settings: dict[str, Any]) -> dict[str, Any]:
+        """Label store, training, one test, files."""
         started, stages = time.perf_counter(), Stages()
         self.labels = list(rows.features["label"].names)
         set_seed(self.args.seed)
@@ -184,18 +106,7 @@ class Experiment:
             history = self._train(trainer, folder, stage) if self.args.do_train else []
         with stages.measure("test"):
             test = self._test(trainer, rows, fold, parts["test"], folder, model)
-        results = {
-            "fold": fold.name,
-            "rows": {name: len(indices) for name, indices in fold.parts.items()},
-            "settings": settings,
-            "parameters": evaluation.parameter_counts(model),
-            "test": test,
-            "history": history,
-            "minutes": round((time.perf_counter() - started) / 60, 2),
-            "stages": stages.to_dict(),
-            "peak_memory_mib": evaluation.peak_memory_mib(),
-            "environment": evaluation.environment(self.args.world_size),
-        }
+        results = self._report(fold, settings, evaluation.parameter_counts(model), test, history, started, stages)
         weights = trainer.accelerator.get_state_dict(trainer.model)  # by all processes: FSDP puts the shards together
         if self.is_main:
             self._save(folder, trainer, weights, processor, results, parts, pretraining)

@@ -97,14 +97,21 @@ def fold_settings(
     """What decides a fold's result, by group, with hashes of the split and of the data."""
     settings = {
         "model": {"type": model.model_class.config_class.model_type, **asdict(model)},
-        "data": {name: value for name, value in asdict(data).items() if name not in INDIFFERENT},
         "label_store": asdict(store) if store is not None else {},
         "training": {name: _plain(getattr(training, name)) for name in DECIDING},
         "processes": training.world_size,
+        **data_settings(rows, fold, data),
+    }
+    return json.loads(json.dumps(settings, default=str))
+
+
+def data_settings(rows: Dataset, fold: Fold, data: DataArguments) -> dict[str, Any]:
+    """The part of `fold_settings` that no system changes: what is learned from and what is tested."""
+    return {
+        "data": {name: value for name, value in asdict(data).items() if name not in INDIFFERENT},
         "split_hash": split_hash(rows, [fold]),
         "data_hash": data_hash(rows),
     }
-    return json.loads(json.dumps(settings, default=str))
 
 
 def data_hash(rows: Dataset) -> str:
