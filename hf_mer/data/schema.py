@@ -27,7 +27,8 @@ VIDEO_FEATURES = {
 
 _STRINGS = ("speaker", "dialogue", "session", "part", "split", "group")
 _FLOATS = ("duration", "start", "end", "valence", "arousal", "dominance")
-_TAG = re.compile(r"\[[A-Za-z][A-Za-z_ ]*\]")
+TAG = re.compile(r"\[[A-Za-z][A-Za-z_ ]*\]")
+"""A mark of a sound in a transcript, `[LAUGHTER]` for one."""
 
 
 class CorpusError(ValueError):
@@ -194,12 +195,12 @@ def label_ids(labels: Iterable[str]) -> dict[str, int]:
 
 def strip_tags(text: str) -> str:
     """A transcript without marks of sounds such as `[LAUGHTER]`."""
-    return " ".join(_TAG.sub(" ", text).split())
+    return " ".join(TAG.sub(" ", text).split())
 
 
 def is_tag_only(text: str) -> bool:
     """Whether a transcript says nothing but marks of sounds, `"[LAUGHTER]"` for one."""
-    return bool(_TAG.search(text)) and not any(character.isalnum() for character in strip_tags(text))
+    return bool(TAG.search(text)) and not any(character.isalnum() for character in strip_tags(text))
 
 
 def column(rows: Dataset, name: str) -> list[Any]:

@@ -5,22 +5,35 @@ import re
 import unicodedata
 from collections import Counter, defaultdict
 from collections.abc import Hashable, Mapping
+from itertools import pairwise
 from typing import Any
+
+from hf_mer.data.schema import TAG
+from hf_mer.data.words import CHARACTER, WORD
 
 TFIDF_DOCUMENTS = ("utterance", "class")
 
-_TAG = re.compile(r"\[[A-Z_ ]+\]")
-# scripts written without spaces (Han, Hiragana, Katakana, Thai) count character by character
-_ALONE = r"\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\u0e00-\u0e7f"
-# vowel signs and accents that are characters of their own (Indic scripts, Arabic, Hebrew) belong to their word
-_MARKS = r"\u0300-\u036f\u05b0-\u05c7\u064b-\u0670\u0900-\u0963\u0971-\u0dff"
-_LETTERS = rf"(?:(?!\d)[{_MARKS}]|[^\W\d_{_ALONE}])+"
-_WORD = re.compile(rf"[{_ALONE}]|{_LETTERS}(?:'{_LETTERS})*")
+_TERM = re.compile(rf"(?P<run>(?:{CHARACTER})+)|{WORD}")
+_CHARACTER = re.compile(CHARACTER)
 
 
 def words_of(text: str) -> list[str]:
-    """Words of a transcript in lower case, without tags such as `[LAUGHTER]`, digits and punctuation."""
-    return _WORD.findall(unicodedata.normalize("NFC", _TAG.sub(" ", text).lower().replace("\u2019", "'")))
+    """Words of a transcript in lower case, without tags such as `[LAUGHTER]`, digits and punctuation.
+
+    Scripts without spaces (Chinese, Japanese, Thai, ...) give every pair of neighbouring characters, as search engines
+    index them: a character alone says little, most words have two, and nothing has to know the language. A character
+    with no neighbour stands alone. Where the transcripts were segmented, with spaces between the words, words of one
+    and two characters therefore stay whole.
+    """
+    plain = unicodedata.normalize("NFC", TAG.sub(" ", text).lower().replace("\u2019", "'"))
+    words: list[str] = []
+    for match in _TERM.finditer(plain):
+        characters = _CHARACTER.findall(match["run"] or "")
+        if len(characters) > 1:
+            words += map("".join, pairwise(characters))
+        else:
+            words.append(match[0])
+    return words
 
 
 class ClassTfidf:
