@@ -20,6 +20,7 @@ EXAMPLES = """examples:
   hf-mer prepare meld /data/MELD.Raw prepared --task sentiment
   hf-mer prepare manifest corpus.csv prepared --columns '{"audio": "file", "label": "emotion"}'
   hf-mer generate corpus --num-utterances 1500
+  hf-mer generate corpus --num-utterances 1500 --language pl
   hf-mer generate corpus --layout meld --num-proc 2
 """
 
@@ -100,6 +101,9 @@ def _parser() -> argparse.ArgumentParser:
     )
     generate.add_argument(
         "--num-utterances", type=int, default=1500, help="iemocap: of the four classes; meld: in train, dev and test"
+    )
+    generate.add_argument(
+        "--language", choices=("en", "de", "pl", "zh"), default="en", help="of the words; iemocap only (default: en)"
     )
     generate.add_argument("--seed", type=int, default=0)
     generate.add_argument("--num-proc", type=int, default=1, help="processes (default: 1)")
@@ -212,6 +216,8 @@ def _official_splits(rows: Any) -> dict[str, Any]:
 def _generate(arguments: argparse.Namespace) -> None:
     ceilings: Any
     if arguments.layout == "meld":
+        if arguments.language != "en":
+            raise ValueError(f"--language {arguments.language} is for --layout iemocap; MELD's layout speaks English")
         from hf_mer.data.generated_meld import GeneratedMeldConfig, generate_meld_corpus
 
         # two thirds to train on, a fifth to test, as by default
@@ -222,7 +228,9 @@ def _generate(arguments: argparse.Namespace) -> None:
     else:
         from hf_mer.data.generated import GeneratedCorpusConfig, generate_corpus
 
-        config = GeneratedCorpusConfig(num_utterances=arguments.num_utterances, seed=arguments.seed)
+        config = GeneratedCorpusConfig(
+            num_utterances=arguments.num_utterances, seed=arguments.seed, language=arguments.language
+        )
         ceilings = generate_corpus(arguments.out, config, num_proc=arguments.num_proc)
     print(f"{arguments.num_utterances} utterances in {arguments.out}\n{ceilings.table()}")
 

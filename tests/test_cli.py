@@ -150,6 +150,16 @@ def test_generate_prints_the_ceilings(capsys, tmp_path):
     assert (tmp_path / "corpus" / "generated.json").exists()
 
 
+def test_generate_in_another_language(capsys, tmp_path):
+    command = ["generate", str(tmp_path / "corpus"), "--num-utterances", "5", "--language", "zh"]
+    assert main(command) == 0
+    transcripts = (tmp_path / "corpus").rglob("transcriptions/[!.]*.txt")
+    assert all("。" in path.read_text(encoding="utf-8") for path in transcripts)
+    assert json.loads((tmp_path / "corpus" / "generated.json").read_text())["settings"]["language"] == "zh"
+    assert main([*command, "--layout", "meld"]) == 1
+    assert "--language zh is for --layout iemocap" in capsys.readouterr().err
+
+
 def test_generate_in_the_layout_of_meld(capsys, tmp_path):
     command = ["generate", str(tmp_path / "corpus"), "--layout", "meld", "--num-utterances", "40"]
     assert main(command) == 0

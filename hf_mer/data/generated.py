@@ -89,6 +89,8 @@ def generate_corpus(
     root = Path(out_dir).expanduser().absolute()
     ceilings = Ceilings.of(config)
     settings = settings_of(config)
+    if config.language == "en":
+        del settings["language"]  # as in the corpora written before there were others
     if is_there(root, _VERSION, settings):
         return ceilings
     dialogues = plan_corpus(config)
@@ -158,7 +160,9 @@ def _write_dialogue(
         clock += speech.duration + max(rng.uniform(-0.3, 1.2), -0.2 * speech.duration)
         truth.append(_truth_row(utterance, sentence, speech))
     evaluation = write_evaluation(session / "dialog" / "EmoEvaluation", dialogue, times, rng)
-    transcript = write_transcript(session / "dialog" / "transcriptions", dialogue, sentences, times, rng)
+    transcript = write_transcript(
+        session / "dialog" / "transcriptions", dialogue, sentences, times, rng, config.language
+    )
     if rng.random() < 0.3:
         for path in (evaluation, transcript, wav_folder / f"{dialogue.utterances[0].id}.wav"):
             leave_apple_double(path)
@@ -176,7 +180,8 @@ def _make_utterance(
     low, high = config.words_per_utterance
     num_words = int(text_rng.integers(low, high + 1))
     num_salient = int(text_rng.integers(config.salient_words[0], config.salient_words[1] + 1))
-    sentence = write_sentence(num_words, num_salient, utterance.valence if utterance.own_words else 0, text_rng)
+    valence = utterance.valence if utterance.own_words else 0
+    sentence = write_sentence(num_words, num_salient, valence, text_rng, language=config.language)
     if utterance.tag_only:
         sentence = Sentence(TAGS[text_rng.integers(2)], ())
     return sentence, synthesize(num_words, speaker, utterance.arousal, voice_rng, config.voice)

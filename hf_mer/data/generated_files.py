@@ -4,6 +4,7 @@ from pathlib import Path
 
 import numpy as np
 
+from hf_mer.data.generated_languages import LANGUAGES
 from hf_mer.data.generated_plan import LABELS, PlannedDialogue, PlannedUtterance
 from hf_mer.data.generated_text import Sentence
 
@@ -70,6 +71,7 @@ def write_transcript(
     sentences: list[Sentence],
     times: list[tuple[float, float]],
     rng: np.random.Generator,
+    language: str = "en",
 ) -> Path:
     """Write `transcriptions/<dialogue>.txt` in order of time.
 
@@ -82,6 +84,7 @@ def write_transcript(
         sentences: Transcript of each utterance.
         times: Start and end of each utterance in the dialogue, seconds.
         rng: Of the quirks.
+        language: One of `LANGUAGES`.
 
     Returns:
         The file.
@@ -103,7 +106,7 @@ def write_transcript(
             continue
         lines.append(f"{utterance.id} {span}: {sentence.text}")
         if quirk == "no label":
-            lines.append(f"{utterance.id[:-3]}XX0 [{end:08.4f}-{end + 0.05:08.4f}]: Mm-hmm.")
+            lines.append(f"{utterance.id[:-3]}XX0 [{end:08.4f}-{end + 0.05:08.4f}]: {LANGUAGES[language].backchannel}")
         elif quirk == "no id":
             lines.append(f"{utterance.id[-4]}: [BREATHING]")
     folder.mkdir(parents=True, exist_ok=True)

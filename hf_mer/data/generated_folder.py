@@ -93,9 +93,10 @@ def read_truth(root: str | os.PathLike) -> list[dict[str, Any]]:
 
     Returns:
         Dictionaries of `id`, `label`, `valence_cue` and `arousal_cue` (1 or -1), `history_only`, `salient_words`
-        (positions in `text.split()`), `salient_spans` (start and end in the recording, seconds), and `source` (id of
-        the utterance whose words carry the valence); in IEMOCAP's layout `ambiguous`, in MELD's `face_cue`,
-        `face_spans`, and `clip` (`plain`, or what is wrong with it).
+        (positions in `text.split()`; in Chinese those of characters, in `split_units(text)`), `salient_spans` (start
+        and end in the recording, seconds), and `source` (id of the utterance whose words carry the valence); in
+        IEMOCAP's layout `ambiguous`, in MELD's `face_cue`, `face_spans`, and `clip` (`plain`, or what is wrong with
+        it).
     """
 
     def spans(text: str) -> list[tuple[float, float]]:

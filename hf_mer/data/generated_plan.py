@@ -18,6 +18,7 @@ from itertools import product
 
 import numpy as np
 
+from hf_mer.data.generated_languages import LANGUAGES
 from hf_mer.data.generated_text import SHORTEST_CLAUSE
 from hf_mer.data.synthesis import VoiceSettings
 
@@ -47,6 +48,7 @@ class GeneratedCorpusConfig:
         utterances_per_dialogue: Mean number of utterances of a dialogue; more where a session would need more
             dialogues than the 28 to 30 of IEMOCAP's plan.
         voice: Settings of the voice: share and number of the salient stretches, strength of the cue, lengths.
+        language: Of the words, one of `LANGUAGES`; plan, labels and voices are the same in all of them.
     """
 
     num_utterances: int = 1500
@@ -61,6 +63,7 @@ class GeneratedCorpusConfig:
     salient_words: tuple[int, int] = (1, 2)
     utterances_per_dialogue: int = 24
     voice: VoiceSettings = field(default_factory=VoiceSettings)
+    language: str = "en"
 
     def __post_init__(self) -> None:
         problems = [
@@ -87,6 +90,8 @@ class GeneratedCorpusConfig:
             problems.append(f"words_per_utterance={self.words_per_utterance}: the least must be {needed} or more")
         if self.num_utterances / (1 - min(self.unlabelled_share, 0.9)) / self.sessions > 14_000:
             problems.append("more than 14000 utterances a session do not fit IEMOCAP's three-digit turn numbers")
+        if self.language not in LANGUAGES:
+            problems.append(f"language={self.language!r} is not one of {', '.join(LANGUAGES)}")
         if problems:
             raise ValueError("GeneratedCorpusConfig: " + "; ".join(problems))
 

@@ -6,6 +6,8 @@ import numpy as np
 import pytest
 from sklearn.feature_extraction.text import CountVectorizer, TfidfTransformer
 
+from hf_mer.data.generated_languages import LANGUAGES
+from hf_mer.data.generated_text import write_sentence
 from hf_mer.training.tfidf import ClassTfidf, words_of
 
 TEXTS = [
@@ -100,7 +102,9 @@ def test_unknown_documents():
         ("Cze\u015b\u0107, jestem z\u0142y \u2014 bardzo!", ["cze\u015b\u0107", "jestem", "z\u0142y", "bardzo"]),
         ("Stra\u00dfe \u00dcber-gl\u00fccklich", ["stra\u00dfe", "\u00fcber", "gl\u00fccklich"]),
         ("u\u0308ber", ["\u00fcber"]),  # an accent of its own is the same word
-        ("\u6211\u5f88\u9ad8\u5174\u3002OK", ["\u6211", "\u5f88", "\u9ad8", "\u5174", "ok"]),
+        ("\u6211\u5f88\u9ad8\u5174\u3002OK", ["\u6211\u5f88", "\u5f88\u9ad8", "\u9ad8\u5174", "ok"]),
+        ("\u6211 \u5f88 \u9ad8\u5174\uff0c\u597d", ["\u6211", "\u5f88", "\u9ad8\u5174", "\u597d"]),  # segmented
+        ("\u0e14\u0e35\u0e43\u0e08 \u0e51\u0e52", ["\u0e14\u0e35\u0e43", "\u0e43\u0e08"]),
         (
             "\u0928\u092e\u0938\u094d\u0924\u0947 \u0926\u0941\u0928\u093f\u092f\u093e\u0964",
             ["\u0928\u092e\u0938\u094d\u0924\u0947", "\u0926\u0941\u0928\u093f\u092f\u093e"],
@@ -111,3 +115,15 @@ def test_unknown_documents():
 )
 def test_words(text, words):
     assert words_of(text) == words
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_the_words_that_carry_valence_are_the_keywords_of_every_language(language):
+    tfidf = ClassTfidf(2, min_count=2, max_share=0.1)
+    for number in range(400):
+        rng = np.random.default_rng([number, 3])
+        sentence = write_sentence(9, 1 + number // 2 % 2, (1, -1)[number % 2], rng, language=language)
+        tfidf.add(number % 2, Counter(words_of(sentence.text)))
+    for valence, best in zip((1, -1), tfidf.top(6), strict=True):
+        salient = {word.lower() for words in LANGUAGES[language].valence_words[valence].values() for word in words}
+        assert len({word for word, _ in best} & salient) >= 5
