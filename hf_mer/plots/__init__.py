@@ -4,22 +4,31 @@ Save one with `figure.savefig("name.png")`, or `.pdf` or `.svg` for print.
 """
 
 from hf_mer.plots.attention import label_attention, mean_attention
-from hf_mer.plots.confusion import confusion_matrix, row_shares
+from hf_mer.plots.confusion import confusion_matrix, confusion_panels, row_shares
+from hf_mer.plots.gates import gate_distributions, gate_means
 from hf_mer.plots.labels import label_keywords_and_key_frames
 from hf_mer.plots.scores import systems_with_ceilings
-from hf_mer.plots.style import class_colors
+from hf_mer.plots.style import class_colors, class_markers
 from hf_mer.plots.sweep import score_sweep
+from hf_mer.plots.table import table_scores
 from hf_mer.plots.training import history_series, training_curves
+from hf_mer.plots.tsne import representation_panels
 
 __all__ = [
     "class_colors",
+    "class_markers",
     "confusion_matrix",
+    "confusion_panels",
+    "gate_distributions",
+    "gate_means",
     "history_series",
     "label_attention",
     "label_keywords_and_key_frames",
     "mean_attention",
+    "representation_panels",
     "row_shares",
     "score_sweep",
     "systems_with_ceilings",
+    "table_scores",
     "training_curves",
 ]

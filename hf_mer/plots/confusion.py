@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -66,6 +66,89 @@ def confusion_matrix(matrix: np.ndarray, labels: Sequence[str], *, title: str | 
     bar.set_label("share of the true class")
     bar.outline.set_visible(False)
     return fig
+
+
+@styled
+def confusion_panels(
+    panels: Mapping[str, np.ndarray],
+    labels: Sequence[str],
+    deviations: Mapping[str, np.ndarray] | None = None,
+    *,
+    title: str | None = None,
+) -> Figure:
+    """Shares of the true class, side by side for several systems, and how much they differ between seeds.
+
+    The mappings are the numbers behind the figure.
+
+    Args:
+        panels: By system, shares of true class (row) by predicted class (column), NaN in the row of a class without
+            utterances. Shape `(C, C)` each.
+        labels: Names of the classes. Length `C`.
+        deviations: By system, standard deviations of the shares over seeds, written below them; systems may be
+            missing. Shape `(C, C)` each.
+        title: Title of the figure.
+
+    Returns:
+        The figure, three panels in a row at most.
+
+    Raises:
+        ValueError: If there are no panels, a shape does not fit, or shares lie outside 0 and 1.
+    """
+    deviations, count = deviations or {}, len(labels)
+    if not panels:
+        raise ValueError("no systems to draw; give the shares of at least one")
+    for name, array in [*panels.items(), *deviations.items()]:
+        if np.shape(array) != (count, count):
+            raise ValueError(f"{name}: shape {np.shape(array)}, expected ({count}, {count}) for {list(labels)}")
+    for name, shares in panels.items():
+        if np.nanmin(shares) < 0 or np.nanmax(shares) > 1:
+            raise ValueError(f"{name}: shares go from {np.nanmin(shares):g} to {np.nanmax(shares):g}, expected 0 to 1")
+    columns = min(len(panels), 3)
+    rows = -(-len(panels) // columns)
+    cell = 0.62 if count <= 4 else 0.56
+    longest = max(len(label) for label in labels)
+    beside = 0.3 + 0.07 * longest
+    below = 0.3 + (0.055 * longest if longest * 0.066 > cell * 0.9 else 0.1)
+    width = beside + columns * (cell * count + 0.25) + 0.9
+    fig = figure(max(width, 3.6), 0.3 + rows * (cell * count + 0.35) + below + 0.3 * bool(title))
+    if title:
+        fig.suptitle(title)
+    grid = fig.subplots(rows, columns, squeeze=False)
+    for axes in grid.flat[len(panels) :]:
+        axes.set_axis_off()
+    for index, (axes, (name, shares)) in enumerate(zip(grid.flat, panels.items(), strict=False)):
+        image = axes.imshow(np.nan_to_num(shares), cmap=BLUES, vmin=0, vmax=1, aspect="equal")
+        _write_shares(axes, np.asarray(shares), deviations.get(name))
+        _name_axes(axes, labels, cell)
+        axes.set_title(name)
+        if index % columns:
+            axes.tick_params(labelleft=False)
+            axes.set_ylabel("")
+        if index + columns < len(panels):
+            axes.tick_params(labelbottom=False)
+            axes.set_xlabel("")
+    bar = fig.colorbar(image, ax=grid, shrink=0.8, aspect=24, format=PercentFormatter(1.0))
+    bar.set_label("share of the true class")
+    bar.outline.set_visible(False)
+    return fig
+
+
+def _write_shares(axes: Axes, shares: np.ndarray, deviations: np.ndarray | None) -> None:
+    for (row, column), share in np.ndenumerate(shares):
+        text = "-" if np.isnan(share) else f"{100 * share:.0f}"
+        if deviations is not None and np.isfinite(deviations[row, column]):
+            text += f"\n±{100 * deviations[row, column]:.0f}"
+        axes.text(
+            column,
+            row,
+            text,
+            ha="center",
+            va="center",
+            fontsize=SMALL_FONT_SIZE,
+            linespacing=1.15,
+            color=ink_on(BLUES(np.nan_to_num(share))),
+            fontweight="bold" if row == column else "normal",
+        )
 
 
 def _write_cells(axes: Axes, matrix: np.ndarray, shares: np.ndarray, small: bool) -> None:

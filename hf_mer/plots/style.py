@@ -47,6 +47,8 @@ _EMOTION_COLORS = {
 }
 _COLOR_OF_EMOTION = {emotion: color for color, emotions in _EMOTION_COLORS.items() for emotion in emotions}
 
+_MARKERS = "os^DvPX*hp<>"
+
 # Fonts that are asked, in this order, for what DejaVu Sans (it ships with matplotlib) does not draw.
 _FALLBACK_FONTS = (
     "Noto Sans CJK SC",
@@ -142,6 +144,11 @@ class StyledFigure(Figure):
         with style_context():
             super().draw(renderer)
 
+    def savefig(self, *args: Any, **kwargs: Any) -> None:
+        """Save within the style: the fonts of a PDF are embedded after the last stroke."""
+        with style_context():
+            super().savefig(*args, **kwargs)
+
 
 def figure(width: float = 7.0, height: float = 4.0) -> Figure:
     """An empty figure with constrained layout, made without pyplot.
@@ -177,6 +184,18 @@ def class_colors(labels: Sequence[str]) -> dict[str, str]:
             chosen[label] = wanted
     free = iter(_palette(taken=chosen.values(), count=len(labels)))
     return {label: chosen.get(label) or next(free) for label in labels}
+
+
+def class_markers(labels: Sequence[str]) -> dict[str, str]:
+    """A marker for each class, by its position: classes can be told apart without colours too."""
+    return {label: _MARKERS[index % len(_MARKERS)] for index, label in enumerate(labels)}
+
+
+def shade(color: str, amount: float) -> str:
+    """A darker (amount below 0) or lighter (above 0) colour, black at -1 and white at 1."""
+    target = 1.0 if amount > 0 else 0.0
+    red, green, blue = (channel + (target - channel) * abs(amount) for channel in to_rgb(color))
+    return to_hex((red, green, blue)).upper()
 
 
 def _palette(taken: Iterable[str], count: int) -> list[str]:

@@ -3,90 +3,169 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Literal
+from typing import Literal, NamedTuple
 
 import numpy as np
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import NullLocator, ScalarFormatter
+from matplotlib.lines import Line2D
+from matplotlib.patches import Patch
+from matplotlib.ticker import FuncFormatter, NullLocator, ScalarFormatter
 
-from hf_mer.plots.style import INK, OKABE_ITO, figure, light_grid, styled
+from hf_mer.plots.style import FAINT_INK, INK, OKABE_ITO, figure, light_grid, shade, styled
 
-_LINES = (("blue", "o", "-"), ("vermilion", "s", "--"), ("green", "^", "-."), ("purple", "D", ":"))
+Scale = Literal["linear", "log", "symlog", "category"]
+SCALES = ("linear", "log", "symlog", "category")
+
+
+class _Line(NamedTuple):
+    color: str
+    marker: str
+    dashes: str
+
+
+_LINES = (
+    _Line(OKABE_ITO["blue"], "o", "-"),
+    _Line(OKABE_ITO["vermilion"], "s", "--"),
+    _Line(OKABE_ITO["green"], "^", "-."),
+    _Line(OKABE_ITO["purple"], "D", ":"),
+)
 
 
 @styled
 def score_sweep(
-    values: Sequence[float],
+    values: Sequence[float] | Sequence[str],
     scores: Mapping[str, tuple[Sequence[float], Sequence[float], Sequence[float]]],
     xlabel: str,
     *,
-    scale: Literal["linear", "log"] = "linear",
+    scale: Scale = "linear",
+    published: Mapping[str, Sequence[float]] | None = None,
     title: str | None = None,
 ) -> Figure:
-    """Each score over the values of a setting, with its interval; the best value of each is circled.
+    """Each score over the values of a setting, with a band for its interval; the best value of each is circled.
 
-    Scores stand a hair beside the value, left and right, so that their intervals can be told apart. The arguments are
-    the numbers behind the figure.
+    The arguments are the numbers behind the figure.
 
     Source: LE-MER, figure 3.
 
     Args:
-        values: Values of the setting. Length `V`.
+        values: Values of the setting, of any order. Length `V`. Of the scale `category` names, in their order.
         scores: By name (at most four), the mean, low and high of each value. Three sequences of length `V`; low and
-            high are the ends of the interval, not distances.
+            high are the ends of the interval, not distances. NaN where nothing was measured.
         xlabel: What the setting is, with its unit.
-        scale: Of the axis of values.
+        scale: Of the axis of values: `linear`, `log`, `symlog` (a log scale that has a place for 0), or `category`
+            (every value as far from the next).
+        published: By name of a score, figures of others that are drawn hollow. Length `V`, NaN where there is none.
         title: Title of the figure.
 
     Returns:
         The figure.
 
     Raises:
-        ValueError: If there are no or too many scores, lengths differ, a mean lies outside its interval, or a log
-            scale is asked for values that are not positive.
+        ValueError: If there are no or too many scores, lengths differ, a mean lies outside its interval, published
+            figures belong to no score, or a log scale is asked for values that are not positive.
     """
     if not 1 <= len(scores) <= len(_LINES):
         raise ValueError(f"give one to {len(_LINES)} scores, got {len(scores)}: {list(scores)}")
-    if scale == "log" and min(values) <= 0:
-        raise ValueError(f"a log scale needs positive values, got {min(values)}")
-    order = np.argsort(values)
-    xs = np.asarray(values, dtype=np.float64)[order]
+    if scale not in SCALES:
+        raise ValueError(f"scale '{scale}' is not one of {', '.join(SCALES)}")
+    published = published or {}
+    if set(published) - set(scores):
+        raise ValueError(f"published figures of {sorted(set(published) - set(scores))}; scores are {list(scores)}")
+    xs, order = _positions(values, scale)
     fig = figure(6.0, 3.4)
     axes = fig.add_subplot()
     if title:
         fig.suptitle(title)
-    axes.set_xscale(scale)
-    for index, ((name, triple), (color, marker, line)) in enumerate(zip(scores.items(), _LINES, strict=False)):
-        mean, low, high = _checked(name, triple, len(xs))[:, order]
-        beside = _beside(xs, index - (len(scores) - 1) / 2, scale)
-        errors = [mean - low, high - mean]
-        axes.errorbar(
-            beside,
-            mean,
-            errors,
-            label=name,
-            color=OKABE_ITO[color],
-            marker=marker,
-            linestyle=line,
-            capsize=3,
-            elinewidth=1,
-        )
-        best = np.nanargmax(mean)
-        axes.plot(beside[best], mean[best], "o", markersize=11, markerfacecolor="none", markeredgecolor=INK)
-    # the values themselves are the ticks, unless there are too many to tell apart
-    if len(xs) <= 10 and _spread(xs, scale):
-        axes.set_xticks(xs)
-    axes.xaxis.set_minor_locator(NullLocator())
-    formatter = ScalarFormatter()
-    formatter.set_scientific(False)
-    axes.xaxis.set_major_formatter(formatter)
+    _set_scale(axes, values, xs, scale)
+    for (name, triple), line in zip(scores.items(), _LINES, strict=False):
+        _draw_score(axes, xs, _checked(name, triple, len(xs))[:, order], line)
+        if name in published:
+            _draw_published(axes, xs, _checked_published(name, published[name], len(xs))[order], line)
     axes.set_xlabel(xlabel)
     axes.set_ylabel("score")
     axes.margins(y=0.1)
     light_grid(axes)
-    handles, names = axes.get_legend_handles_labels()
-    axes.legend(handles, names, loc="center left", bbox_to_anchor=(1.01, 0.5), title="best circled")
+    axes.legend(
+        handles=_legend(list(scores), bool(published)), loc="center left", bbox_to_anchor=(1.01, 0.5), handlelength=2.8
+    )
     return fig
+
+
+def _positions(values: Sequence[float] | Sequence[str], scale: Scale) -> tuple[np.ndarray, np.ndarray]:
+    """Places on the axis, ascending, and the order that the values come in."""
+    if scale == "category":
+        return np.arange(len(values), dtype=np.float64), np.arange(len(values))
+    numbers = np.asarray(values, dtype=np.float64)
+    lowest = numbers.min()
+    if (scale == "log" and lowest <= 0) or (scale == "symlog" and lowest < 0):
+        wanted = "positive values" if scale == "log" else "values of 0 or more"
+        raise ValueError(f"a {scale} scale needs {wanted}, got {lowest:g}")
+    order = np.argsort(numbers, kind="stable")
+    return numbers[order], order
+
+
+def _set_scale(axes: Axes, values: Sequence[float] | Sequence[str], xs: np.ndarray, scale: Scale) -> None:
+    """The values themselves are the ticks, unless there are too many to tell apart."""
+    if scale == "category":
+        axes.set_xticks(xs, [str(value) for value in values])
+        axes.set_xlim(-0.4, len(xs) - 0.6)
+        return
+    if scale == "symlog":
+        positive = xs[xs > 0]
+        axes.set_xscale("symlog", linthresh=float(positive.min()) if len(positive) else 1.0, linscale=0.6)
+    else:
+        axes.set_xscale(scale)
+    if len(xs) <= 10 and _spread(xs, scale):
+        axes.set_xticks(xs)
+    axes.xaxis.set_minor_locator(NullLocator())
+    plain = ScalarFormatter()
+    plain.set_scientific(False)
+    axes.xaxis.set_major_formatter(plain if scale == "linear" else FuncFormatter(lambda value, _: f"{value:g}"))
+
+
+def _draw_score(axes: Axes, xs: np.ndarray, triple: np.ndarray, line: _Line) -> None:
+    known = np.isfinite(triple[0])
+    if not known.any():
+        return
+    xs, (mean, low, high) = xs[known], triple[:, known]
+    if len(xs) == 1:  # a band would have no width
+        axes.errorbar(xs, mean, [mean - low, high - mean], color=line.color, capsize=4, elinewidth=1.2)
+    axes.fill_between(xs, low, high, color=line.color, alpha=0.16, linewidth=0)
+    for edge in (low, high):  # seen in grey and in print, where the areas may fade
+        axes.plot(xs, edge, color=shade(line.color, 0.35), linewidth=0.6, linestyle=line.dashes)
+    axes.plot(xs, mean, color=line.color, marker=line.marker, linestyle=line.dashes)
+    best = int(np.argmax(mean))
+    axes.plot(xs[best], mean[best], "o", markersize=11, markerfacecolor="none", markeredgecolor=INK)
+
+
+def _draw_published(axes: Axes, xs: np.ndarray, figures: np.ndarray, line: _Line) -> None:
+    known = np.isfinite(figures)
+    axes.plot(
+        xs[known],
+        figures[known],
+        color=line.color,
+        marker=line.marker,
+        markerfacecolor="#FFFFFF",
+        linestyle=line.dashes,
+        linewidth=0.7,
+        zorder=1.9,
+    )
+
+
+def _legend(names: list[str], with_published: bool) -> list[Line2D | Patch]:
+    handles: list[Line2D | Patch] = [
+        Line2D([], [], color=line.color, marker=line.marker, linestyle=line.dashes, label=name)
+        for name, line in zip(names, _LINES, strict=False)
+    ]
+    handles.append(Patch(facecolor="#D9D9D9", edgecolor="#A0A0A0", linewidth=0.6, label="95 % interval"))
+    circle = {"marker": "o", "linestyle": "none", "markerfacecolor": "none"}
+    handles.append(Line2D([], [], markersize=9, markeredgecolor=INK, label="best", **circle))
+    if with_published:
+        handles.append(
+            Line2D([], [], color=FAINT_INK, linewidth=0.7, marker="o", markerfacecolor="#FFFFFF", label="published")
+        )
+    return handles
 
 
 def _checked(name: str, triple: Sequence[Sequence[float]], count: int) -> np.ndarray:
@@ -101,16 +180,15 @@ def _checked(name: str, triple: Sequence[Sequence[float]], count: int) -> np.nda
     return array
 
 
-def _beside(xs: np.ndarray, steps: float, scale: str) -> np.ndarray:
-    """The values moved sideways by some steps of 0.8 % of the axis, so that intervals do not lie on each other."""
-    positions = np.log(xs) if scale == "log" else xs
-    moved = positions + 0.008 * steps * (np.ptp(positions) or 1.0)
-    return np.exp(moved) if scale == "log" else moved
+def _checked_published(name: str, figures: Sequence[float], count: int) -> np.ndarray:
+    if len(figures) != count:
+        raise ValueError(f"{name}: {len(figures)} published figures for {count} values; give one each, NaN for none")
+    return np.asarray(figures, dtype=np.float64)
 
 
-def _spread(xs: np.ndarray, scale: str) -> bool:
+def _spread(xs: np.ndarray, scale: Scale) -> bool:
     """Whether tick labels at all values would stand clear of each other."""
-    if len(xs) < 2:
+    if len(xs) < 2 or scale == "symlog":
         return True
     positions = np.log(xs) if scale == "log" else xs
     return bool(np.diff(positions).min() > 0.07 * np.ptp(positions))

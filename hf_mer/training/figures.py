@@ -2,6 +2,8 @@
 
 import csv
 import logging
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -23,9 +25,48 @@ KEY_FRAME_SECONDS = 2.0  # of waveform per class in figure 1
 KEY_FRAME_ROWS = 40  # training rows per class that are searched for key frames
 
 
+@dataclass
+class Drawn:
+    """A figure and the numbers behind it.
+
+    Attributes:
+        name: Of its files, without suffix.
+        figure: The figure.
+        columns: Names of the numbers' columns.
+        rows: The numbers.
+    """
+
+    name: str
+    figure: Figure
+    columns: Sequence[str]
+    rows: list[Sequence[Any]] = field(repr=False)
+
+    def save(self, folder: Path) -> list[Path]:
+        """Writes it for the screen (PNG) and for print (PDF), and its numbers (CSV); gives the paths."""
+        paths = [save_figure(self.figure, folder / f"{self.name}{suffix}") for suffix in (".png", ".pdf")]
+        return [*paths, write_rows(folder / f"{self.name}.csv", self.columns, self.rows)]
+
+
 def save_figure(figure: Figure, path: str | Path, dpi: int = 150) -> Path:
-    """Saves a figure, whole or not at all; the format is the suffix'."""
-    return write_atomically(path, lambda temporary: figure.savefig(temporary, dpi=dpi))
+    """Saves a figure, whole or not at all; the format is the suffix'.
+
+    The same figure gives the same file: a PDF does not say when it was made.
+    """
+    metadata = {"CreationDate": None} if Path(path).suffix == ".pdf" else None
+    return write_atomically(path, lambda temporary: figure.savefig(temporary, dpi=dpi, metadata=metadata))
+
+
+def write_rows(path: str | Path, columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> Path:
+    """Writes CSV; what is not known (None, NaN) is left empty."""
+
+    def write(temporary: Path) -> None:
+        with temporary.open("w", newline="", encoding="utf-8") as file:
+            writer = csv.writer(file)
+            writer.writerow(columns)
+            # only NaN differs from itself
+            writer.writerows([None if value != value else value for value in row] for row in rows)
+
+    return write_atomically(path, write)
 
 
 def draw_fold_figures(
@@ -46,7 +87,7 @@ def draw_fold_figures(
         best = f"eval_{results['settings']['training']['metric_for_best_model']}"
         save_figure(training_curves(results["history"], best=best), folder / "training_curves.png")
         rows = [(name, epoch, value) for name, points in series.items() for epoch, value in points.tolist()]
-        _write_rows(folder / "training_curves.csv", ("name", "epoch", "value"), rows)
+        write_rows(folder / "training_curves.csv", ("name", "epoch", "value"), rows)
     if not hasattr(model.config, "has_text_labels"):
         return  # no label embeddings to draw
     store = processor.label_store
@@ -58,46 +99,74 @@ def draw_fold_figures(
         figure = label_keywords_and_key_frames(keywords, waveforms, processor.sampling_rate)
         save_figure(figure, folder / "label_keywords_and_key_frames.png")
     if model.config.has_text_labels or model.config.has_tonal_labels:
-        draw_attention_examples(folder, model, processor, parts["test"], labels)
+        use_history = results["settings"]["data"]["use_history"]
+        draw_attention_examples(folder, model, processor, parts["test"], labels, use_history)
 
 
-def draw_attention_examples(folder: Path, model: Any, processor: Any, test: Dataset, labels: list[str]) -> None:
+def draw_attention_examples(
+    folder: Path, model: Any, processor: Any, test: Dataset, labels: list[str], use_history: bool = True
+) -> None:
     """Figure 4 for a test utterance of every class: one that the model recognises, if there is any."""
+    for drawn in attention_examples(model, processor, test, labels, use_history):
+        save_figure(drawn.figure, folder / f"{drawn.name}.png")
+
+
+def attention_examples(
+    model: Any, processor: Any, test: Dataset, labels: list[str], use_history: bool = True
+) -> Iterator[Drawn]:
+    """Figure 4 with its numbers, `label_attention_<class>`, for one test utterance of every class.
+
+    Args:
+        model: With label embeddings.
+        processor: Of the model.
+        test: Rows with their lengths.
+        labels: Class names.
+        use_history: Whether the model reads earlier utterances.
+    """
     pipeline = MultimodalEmotionRecognitionPipeline(model=model, processor=processor, device=model.device)
     truth = np.array(test["label"])
     lengths = np.array(test["length"])
     for index, label in enumerate(labels):
         candidates = np.flatnonzero(truth == index)
-        if not len(candidates):
-            continue
         # utterances of middling length are drawn best
         candidates = candidates[np.argsort(np.abs(lengths[candidates] - np.median(lengths)), kind="stable")][:10]
         chosen: Any = None
         prediction: Any = None
         for candidate in candidates:
             row = test[int(candidate)]
-            found = pipeline(_input(row, model), return_attention=True)
+            found = pipeline(_input(row, model, use_history), return_attention=True)
             if prediction is None or found["scores"][0]["label"] == label:
                 chosen, prediction = row, found
             if found["scores"][0]["label"] == label:
                 break
-        audio = chosen["audio"] if "speech" in model.config.modalities else None
-        waveform = (
-            None
-            if audio is None
-            else load_audio(audio, processor.sampling_rate, max_seconds=processor.max_audio_seconds)
-        )
-        if not prediction["frames"] and not prediction["words"]:
+        if prediction is None or (not prediction["frames"] and not prediction["words"]):
             continue
+        audio = chosen["audio"] if "speech" in model.config.modalities else None
+        seconds = processor.max_audio_seconds
         figure = prediction_figure(
             prediction,
             labels,
-            waveform=waveform,
+            waveform=None if audio is None else load_audio(audio, processor.sampling_rate, max_seconds=seconds),
             sampling_rate=processor.sampling_rate,
             true_label=label,
             title=chosen["id"],
         )
-        save_figure(figure, folder / f"label_attention_{_file_name(label)}.png")
+        columns = ("unit", "position", "word", "seconds", *labels)
+        yield Drawn(f"label_attention_{file_name(label)}", figure, columns, _attention_rows(prediction, labels))
+
+
+def _attention_rows(prediction: dict[str, Any], labels: list[str]) -> list[Sequence[Any]]:
+    """Label attention of every word that is drawn, and of every frame at its centre in seconds."""
+    words = [word for word in prediction["words"] if word["current"]] or list(prediction["words"])
+    rows: list[Sequence[Any]] = [
+        ("word", position, word["word"], None, *(word[label] for label in labels))
+        for position, word in enumerate(words)
+    ]
+    frames = prediction["frames"]
+    if frames:
+        for position, values in enumerate(zip(frames["seconds"], *(frames[label] for label in labels), strict=True)):
+            rows.append(("frame", position, None, *values))
+    return rows
 
 
 def key_frame_waveforms(
@@ -157,23 +226,14 @@ def _stretches(audio: Any, processor: Any, chosen: np.ndarray) -> list[np.ndarra
     ]
 
 
-def _input(row: dict[str, Any], model: Any) -> dict[str, Any]:
+def _input(row: dict[str, Any], model: Any, use_history: bool) -> dict[str, Any]:
     return {
         "audio": row["audio"] if "speech" in model.config.modalities else None,
         "text": row["text"] if "text" in model.config.modalities else None,
-        "history": row["history"],
+        "history": row["history"] if use_history else [],
     }
 
 
-def _write_rows(path: Path, header: tuple[str, ...], rows: list[tuple]) -> None:
-    def write(temporary: Path) -> None:
-        with temporary.open("w", newline="", encoding="utf-8") as file:
-            writer = csv.writer(file)
-            writer.writerow(header)
-            writer.writerows(rows)
-
-    write_atomically(path, write)
-
-
-def _file_name(label: str) -> str:
-    return "".join(character if character.isalnum() else "_" for character in label)
+def file_name(text: str) -> str:
+    """Text as part of a file's name."""
+    return "".join(character if character.isalnum() else "_" for character in text)
