@@ -1,0 +1,93 @@
+"""The second stage as a script: settings in, one encoder per fold out."""
+
+import json
+import logging
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from transformers.utils import logging as transformers_logging
+
+from hf_mer.data.folds import find_fold
+from hf_mer.data.protocols import make_folds
+from hf_mer.training.arguments import DataArguments, parse_arguments
+from hf_mer.training.corpus import load_rows
+from hf_mer.training.pretraining import pretrain_fold
+from hf_mer.training.pretraining_arguments import PretrainingArguments, SpeechEncoderArguments
+from hf_mer.training.pretraining_settings import RESULTS
+
+
+def run_pretraining(argv: Sequence[str] | None = None) -> None:
+    """Reads the settings and trains the encoders; leaves the program with one line if that is not possible.
+
+    Args:
+        argv: The command line; `sys.argv[1:]` if not given.
+    """
+    logging.basicConfig(level=logging.INFO, format="%(levelname)s %(name)s: %(message)s")
+    try:
+        encoder, data, arguments = parse_arguments([SpeechEncoderArguments, DataArguments, PretrainingArguments], argv)
+    except ValueError as error:
+        sys.exit(f"error in the settings: {error}")
+    if arguments.log_level == "debug":
+        logging.getLogger().setLevel(logging.DEBUG)
+    if arguments.process_index != 0:
+        logging.getLogger().setLevel(logging.ERROR)
+        transformers_logging.set_verbosity_error()
+    try:
+        pretrain_folds(encoder, data, arguments)
+    except (ValueError, OSError) as error:  # corpora, recordings, checkpoints; `--log_level debug` shows where
+        logging.getLogger(__name__).debug("traceback", exc_info=True)
+        sys.exit(f"error: {error}" if arguments.process_index == 0 else 1)
+
+
+def pretrain_folds(
+    encoder: SpeechEncoderArguments, data_arguments: DataArguments, arguments: PretrainingArguments
+) -> dict[str, Path]:
+    """Trains the encoder of every fold that was asked for, into `<output_dir>/<fold>`.
+
+    Returns:
+        Folders by fold.
+    """
+    with arguments.main_process_first(desc="loading the corpus"):
+        rows = load_rows(data_arguments, ["speech"])
+    folds = make_folds(
+        rows,
+        data_arguments.protocol,
+        validation=data_arguments.validation,
+        group_column=data_arguments.group_column,
+        num_groups=data_arguments.num_groups,
+        test_session=data_arguments.test_session,
+        seed=arguments.seed,
+    )
+    names = {fold.name for fold in folds}
+    if data_arguments.folds:
+        folds = [
+            find_fold(folds, wanted if wanted in names or not wanted.isdigit() else int(wanted))
+            for wanted in data_arguments.folds
+        ]
+    output_dir = Path(str(arguments.output_dir))
+    given = (encoder.speech_encoder, encoder.speech_overrides, encoder.feature_extractor)
+    folders = {
+        fold.name: pretrain_fold(*given, data_arguments, arguments, rows, fold, output_dir / fold.name)
+        for fold in folds
+    }
+    if arguments.process_index == 0:
+        print(_table(folders))
+    return folders
+
+
+def _table(folders: dict[str, Path]) -> str:
+    """Losses and metrics of every fold at its end, in Markdown."""
+    lines: list[str] = []
+    for fold, folder in folders.items():
+        content = json.loads((folder / RESULTS).read_text(encoding="utf-8"))
+        last: dict[str, Any] = {}
+        for entry in content["history"]:
+            last.update(entry)
+        shown = ("loss", "eval_loss", "masked_accuracy", "codebook_perplexity", "unit_perplexity")
+        figures = [f"{last[name]:.3f}" if name in last else "" for name in shown]
+        if not lines:
+            lines = [f"| fold | {' | '.join(shown)} | minutes |", "|---" * (len(shown) + 2) + "|"]
+        lines.append(f"| {fold} | {' | '.join(figures)} | {content['minutes']} |")
+    return "\n".join(lines)
