@@ -89,7 +89,7 @@ def confusion_panels(
         title: Title of the figure.
 
     Returns:
-        The figure, three panels in a row at most.
+        The figure, two or three panels in a row.
 
     Raises:
         ValueError: If there are no panels, a shape does not fit, or shares lie outside 0 and 1.
@@ -103,14 +103,14 @@ def confusion_panels(
     for name, shares in panels.items():
         if np.nanmin(shares) < 0 or np.nanmax(shares) > 1:
             raise ValueError(f"{name}: shares go from {np.nanmin(shares):g} to {np.nanmax(shares):g}, expected 0 to 1")
-    columns = min(len(panels), 3)
+    columns = 2 if len(panels) == 4 else min(len(panels), 3)
     rows = -(-len(panels) // columns)
     cell = 0.62 if count <= 4 else 0.56
     longest = max(len(label) for label in labels)
     beside = 0.3 + 0.07 * longest
     below = 0.3 + (0.055 * longest if longest * 0.066 > cell * 0.9 else 0.1)
-    width = beside + columns * (cell * count + 0.25) + 0.9
-    fig = figure(max(width, 3.6), 0.3 + rows * (cell * count + 0.35) + below + 0.3 * bool(title))
+    width = beside + columns * (cell * count + 0.12) + 0.95
+    fig = figure(max(width, 3.6), 0.1 + rows * (cell * count + 0.28) + below + 0.3 * bool(title))
     if title:
         fig.suptitle(title)
     grid = fig.subplots(rows, columns, squeeze=False)

@@ -73,7 +73,7 @@ def gate_distributions(
             heading = f"deep layer {layer + 1}"
             axes.set_title(f"{name}, {heading}" if named and layer == 0 else heading)
             axes.set_xlim(0.5 - 1.08 * reach, 0.5 + 1.08 * reach)
-            axes.xaxis.set_major_locator(MaxNLocator(nbins=5, steps=[1, 2, 5, 10]))
+            axes.xaxis.set_major_locator(MaxNLocator(nbins=6, steps=[1, 2, 5, 10]))
             if row == len(panels) - 1:
                 axes.set_xlabel("gate P  (video ← 1/2 → text)")
     return fig
@@ -124,6 +124,9 @@ def _draw_layer(axes: Axes, gates: np.ndarray, classes: np.ndarray, labels: Sequ
             fontsize=SMALL_FONT_SIZE,
             annotation_clip=False,
         )
+    axes.annotate(
+        "mean", (1, 1), xycoords="axes fraction", xytext=(3, 2), textcoords="offset points", fontsize=SMALL_FONT_SIZE
+    )
     axes.set_yticks(range(len(labels)), labels)
     axes.set_ylim(len(labels) - 0.45, -0.55)
     axes.tick_params(axis="y", length=0)
@@ -137,7 +140,8 @@ def _density(values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """
     deviation = float(values.std(ddof=1)) if len(values) > 1 else 0.0
     width = max(deviation * len(values) ** -0.2, 5e-4)
-    places = np.linspace(max(values.min() - 2 * width, 0.0), min(values.max() + 2 * width, 1.0), _GRID)
+    beyond = 0.0 if deviation > 0 else 2 * width
+    places = np.linspace(values.min() - beyond, values.max() + beyond, _GRID)
     density = np.exp(-0.5 * ((places[:, None] - values) / width) ** 2).sum(axis=1)  # (grid, N) summed over N
     return places, 0.4 * density / density.max()
 

@@ -14,9 +14,11 @@ from typing import Any, ParamSpec, TypeVar
 import matplotlib.style
 from matplotlib import colormaps, font_manager
 from matplotlib.axes import Axes
+from matplotlib.axis import Axis
 from matplotlib.colors import LinearSegmentedColormap, to_hex, to_rgb
 from matplotlib.figure import Figure
 from matplotlib.layout_engine import ConstrainedLayoutEngine
+from matplotlib.ticker import FuncFormatter
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -161,6 +163,11 @@ def figure(width: float = 7.0, height: float = 4.0) -> Figure:
         The figure, 150 dots per inch.
     """
     return StyledFigure(figsize=(width, height), dpi=150, layout=ConstrainedLayoutEngine(h_pad=0.06, w_pad=0.06))
+
+
+def percent_ticks(axis: Axis) -> None:
+    """Ticks of fractions in percent, without the sign: `76.5` for 0.765."""
+    axis.set_major_formatter(FuncFormatter(lambda value, _: f"{100 * value:g}"))
 
 
 def light_grid(axes: Axes, axis: str = "y") -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Literal, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -12,7 +12,7 @@ from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 from matplotlib.ticker import FuncFormatter, NullLocator, ScalarFormatter
 
-from hf_mer.plots.style import FAINT_INK, INK, OKABE_ITO, figure, light_grid, shade, styled
+from hf_mer.plots.style import FAINT_INK, INK, OKABE_ITO, figure, light_grid, percent_ticks, shade, styled
 
 Scale = Literal["linear", "log", "symlog", "category"]
 SCALES = ("linear", "log", "symlog", "category")
@@ -21,7 +21,7 @@ SCALES = ("linear", "log", "symlog", "category")
 class _Line(NamedTuple):
     color: str
     marker: str
-    dashes: str
+    dashes: Any
 
 
 _LINES = (
@@ -83,7 +83,8 @@ def score_sweep(
         if name in published:
             _draw_published(axes, xs, _checked_published(name, published[name], len(xs))[order], line)
     axes.set_xlabel(xlabel)
-    axes.set_ylabel("score")
+    axes.set_ylabel("score (%)")
+    percent_ticks(axes.yaxis)
     axes.margins(y=0.1)
     light_grid(axes)
     axes.legend(
@@ -146,7 +147,8 @@ def _draw_published(axes: Axes, xs: np.ndarray, figures: np.ndarray, line: _Line
         figures[known],
         color=line.color,
         marker=line.marker,
-        markerfacecolor="#FFFFFF",
+        markersize=7,  # seen around a filled one at the same place
+        markerfacecolor="none",
         linestyle=line.dashes,
         linewidth=0.7,
         zorder=1.9,
@@ -159,12 +161,11 @@ def _legend(names: list[str], with_published: bool) -> list[Line2D | Patch]:
         for name, line in zip(names, _LINES, strict=False)
     ]
     handles.append(Patch(facecolor="#D9D9D9", edgecolor="#A0A0A0", linewidth=0.6, label="95 % interval"))
-    circle = {"marker": "o", "linestyle": "none", "markerfacecolor": "none"}
-    handles.append(Line2D([], [], markersize=9, markeredgecolor=INK, label="best", **circle))
+    hollow: dict[str, Any] = {"marker": "o", "markerfacecolor": "none"}
+    handles.append(Line2D([], [], linestyle="none", markersize=9, markeredgecolor=INK, label="best", **hollow))
     if with_published:
-        handles.append(
-            Line2D([], [], color=FAINT_INK, linewidth=0.7, marker="o", markerfacecolor="#FFFFFF", label="published")
-        )
+        label = "published,\non the paper's data"
+        handles.append(Line2D([], [], color=FAINT_INK, linewidth=0.7, markersize=7, label=label, **hollow))
     return handles
 
 

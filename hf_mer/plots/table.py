@@ -10,9 +10,9 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
-from matplotlib.ticker import MaxNLocator, PercentFormatter
+from matplotlib.ticker import MaxNLocator
 
-from hf_mer.plots.style import FAINT_INK, INK, OKABE_ITO, figure, light_grid, styled
+from hf_mer.plots.style import FAINT_INK, INK, OKABE_ITO, figure, light_grid, percent_ticks, styled
 
 _WIDEST_NAME = 40  # letters on a line
 _PUBLISHED: dict[str, Any] = {
@@ -64,10 +64,10 @@ def table_scores(
     fig = figure(0.5 + 0.068 * longest + 2.6 * len(scores), 0.95 + 0.27 * lines + 0.3 * bool(title))
     if title:
         fig.suptitle(title)
-    grid = fig.subplots(1, len(scores), squeeze=False, sharey=True)[0]
+    grid = fig.subplots(1, len(scores), squeeze=False, sharex=True, sharey=True)[0]
     for axes, (name, triples) in zip(grid, scores.items(), strict=True):
         _draw_score(axes, np.asarray(triples), published.get(name), ceilings.get(name))
-        axes.set_title(name)
+        axes.set_title(f"{name} (%)")
         if num_measured is not None and num_measured < len(systems):
             axes.axhline(num_measured - 0.5, color=FAINT_INK, linewidth=0.7)
     grid[0].set_yticks(range(len(systems)), names)
@@ -91,12 +91,12 @@ def _draw_score(axes: Axes, triples: np.ndarray, published: np.ndarray | None, c
                 elinewidth=1.3,
             )
     if ceilings is not None:
-        for position in np.flatnonzero(np.isfinite(ceilings)):
+        for position in np.flatnonzero(np.isfinite(ceilings)).tolist():
             axes.vlines(ceilings[position], position - 0.36, position + 0.36, **_CEILING)
     if published is not None:
         axes.plot(published, range(len(published)), **_PUBLISHED)
-    axes.xaxis.set_major_locator(MaxNLocator(nbins=5))
-    axes.xaxis.set_major_formatter(PercentFormatter(1.0))
+    axes.xaxis.set_major_locator(MaxNLocator(nbins=6, steps=[1, 2, 5, 10]))
+    percent_ticks(axes.xaxis)
     axes.margins(x=0.08)
     axes.tick_params(axis="y", length=0)
     light_grid(axes, "x")
@@ -115,7 +115,7 @@ def _legend(
     if any_known(published):
         handles.append(Line2D([], [], **_PUBLISHED, label="published, on the paper's data"))
     if any_known(ceilings):
-        stroke = {"marker": "|", "markersize": 10, "markeredgewidth": 2.2, "linestyle": "none"}
+        stroke: dict[str, Any] = {"marker": "|", "markersize": 10, "markeredgewidth": 2.2, "linestyle": "none"}
         handles.append(Line2D([], [], color=_CEILING["color"], **stroke, label="ceiling"))
     return handles or [Line2D([], [], linestyle="none", color=INK, label="nothing measured yet")]
 
@@ -144,6 +144,6 @@ def _check(
                 raise ValueError(f"{what}, {name}: {place!r} lies outside 0 and 1; give fractions, not percent")
     for name, array in scores.items():
         mean, low, high = np.asarray(array).T
-        bad = np.flatnonzero((mean < low) | (mean > high))
-        if bad.size:
-            raise ValueError(f"{name}: the mean of {systems[bad[0]]!r} lies outside its interval (low, high)")
+        outside = np.flatnonzero((mean < low) | (mean > high))
+        if outside.size:
+            raise ValueError(f"{name}: the mean of {systems[outside[0]]!r} lies outside its interval (low, high)")

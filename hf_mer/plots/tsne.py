@@ -11,7 +11,10 @@ from matplotlib.lines import Line2D
 
 from hf_mer.plots.style import FAINT_INK, SMALL_FONT_SIZE, class_colors, class_markers, figure, shade, styled
 
-_SHADES = {"speech": -0.25, "text": 0.6, "video": 0.25}  # of the class' colour: darker below 0, lighter above
+# of the class' colour: darker below 0, lighter above
+_SHADES = {"speech": -0.25, "text": 0.6, "video": 0.25, "fused": 0.0}
+_SIZES = {"speech": 10, "text": 24, "video": 17, "fused": 15}  # a light one shows around a dark one at its place
+_WORDS = {"speech": "speech: dark", "text": "text: light", "video": "video: between"}
 _LEGEND_GREY = "#6E6E6E"
 _PANEL = 2.5  # inches
 _PER_ROW = 4
@@ -35,8 +38,8 @@ def representation_panels(
     Source: MGCMA, figure 3.
 
     Args:
-        panels: By system, by modality (`speech`, `text`, `video`), places of the utterances, NaN where an utterance
-            lacks the modality. Shape `(N, 2)` each.
+        panels: By system, by modality (`speech`, `text`, `video`, or `fused` for all in one), places of the
+            utterances, NaN where an utterance lacks the modality. Shape `(N, 2)` each.
         classes: Class of each utterance. Shape `(N,)`.
         labels: Names of the classes.
         notes: A line below the name of a system.
@@ -53,7 +56,11 @@ def representation_panels(
     modalities = [name for name in _SHADES if any(name in panel for panel in panels.values())]
     columns = min(len(panels), _PER_ROW)
     rows = -(-len(panels) // columns)
-    fig = figure(max(_PANEL * columns, 4.4), 0.75 + (_PANEL + 0.2) * rows + 0.3 * bool(title))
+    handles = _legend(labels, modalities)
+    width = max(_PANEL * columns, 4.4)
+    legend_columns = _legend_columns(handles, width)
+    legend_rows = -(-len(handles) // legend_columns)
+    fig = figure(width, rows * (_PANEL + 0.15 + 0.2 * bool(notes)) + 0.2 + 0.17 * legend_rows + 0.3 * bool(title))
     if title:
         fig.suptitle(title)
     grid = fig.subplots(rows, columns, squeeze=False)
@@ -64,8 +71,7 @@ def representation_panels(
         axes.set_title(name)
         if notes and name in notes:
             axes.set_xlabel(notes[name], fontsize=SMALL_FONT_SIZE, color=FAINT_INK)
-    handles = _legend(labels, modalities)
-    fig.legend(handles=handles, loc="outside lower center", ncols=_legend_columns(handles, fig.get_size_inches()[0]))
+    fig.legend(handles=handles, loc="outside lower center", ncols=legend_columns)
     return fig
 
 
@@ -77,8 +83,9 @@ def _draw_panel(axes: Axes, panel: Mapping[str, np.ndarray], classes: np.ndarray
             chosen = points[(classes == index) & np.isfinite(points).all(axis=1)]
             if len(chosen):
                 axes.scatter(
-                    *chosen.T,
-                    s=15,
+                    chosen[:, 0],
+                    chosen[:, 1],
+                    s=_SIZES[modality],
                     marker=markers[label],
                     facecolor=shade(colors[label], _SHADES[modality]),
                     edgecolor=shade(colors[label], -0.35),
@@ -110,10 +117,9 @@ def _legend(labels: Sequence[str], modalities: Sequence[str]) -> list[Line2D]:
         )
 
     handles = [handle(label, markers[label], colors[label], shade(colors[label], -0.35)) for label in labels]
-    words = {"speech": "speech: dark", "text": "text: light", "video": "video: between"}
-    for modality in modalities:
+    for modality in [name for name in modalities if name in _WORDS]:
         face = shade(_LEGEND_GREY, _SHADES[modality])
-        handles.append(handle(words[modality], "s", face, shade(_LEGEND_GREY, -0.35)))
+        handles.append(handle(_WORDS[modality], "s", face, shade(_LEGEND_GREY, -0.35)))
     return handles
 
 
