@@ -104,13 +104,17 @@ def make_folds(
         speakers = _require_values(rows, "speaker", f"protocol {protocol!r}")
         folds = main_speaker_folds(speakers, num_main_speakers, validation)
     else:
-        unit_column, units = _units(rows, protocol, group_column, groups, num_groups)
+        unit_column, units = protocol_units(rows, protocol, group_column, groups, num_groups)
         folds = _held_out_folds(rows, protocol, validation, unit_column, units, test_session)
     if validation.startswith("speakers:"):
         folds = [_hold_out_speakers(rows, fold, validation, seed + index) for index, fold in enumerate(folds)]
-    promised = protocol != "official" and (protocol != "groups" or group_column in ("speaker", "session"))
-    check_folds(rows, folds, speaker_independent=promised)
+    check_folds(rows, folds, speaker_independent=promises_speakers(protocol, group_column))
     return folds
+
+
+def promises_speakers(protocol: str, group_column: str = "group") -> bool:
+    """Whether a protocol promises that no speaker is in two parts of a fold."""
+    return protocol != "official" and (protocol != "groups" or group_column in ("speaker", "session"))
 
 
 def _natural(value: Any) -> list[tuple[int, Any]]:
@@ -129,7 +133,7 @@ def _require_values(rows: Dataset, name: str, why: str) -> list[Any]:
     return values
 
 
-def _units(
+def protocol_units(
     rows: Dataset, protocol: str, group_column: str, groups: Sequence[Sequence[Any]] | None, num_groups: int | None
 ) -> tuple[str, dict[str, set[Any]]]:
     """The column that is cut by, and the values of each held-out unit in order."""

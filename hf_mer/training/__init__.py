@@ -16,6 +16,10 @@ _EXPORTS = {
     "LabelStoreArguments": "hf_mer.training.label_store_builder",
     "build_label_store": "hf_mer.training.label_store_builder",
     "Experiment": "hf_mer.training.experiment",
+    "CrossValidation": "hf_mer.training.cross_validation",
+    "cross_validate": "hf_mer.training.cross_validation",
+    "select_candidate": "hf_mer.training.nested",
+    "grid_candidates": "hf_mer.training.grid",
 }
 
 __all__ = sorted(_EXPORTS)

@@ -135,10 +135,17 @@ class MerTrainingArguments(TrainingArguments):
     figures: bool = field(default=True, metadata={"help": "Draw the figures of every fold."})
     bootstrap_resamples: int = field(default=1000, metadata={"help": "Resamples of the confidence intervals."})
     overwrite: bool = field(default=False, metadata={"help": "Run folds again that have results."})
+    grid: dict | str | None = field(
+        default=None,
+        metadata={"help": "Settings to choose in every fold by nested validation: {learning_rate: [1e-4, 3e-4]}."},
+    )
+    grid_folds: int = field(default=3, metadata={"help": "Inner folds of the nested validation at most."})
 
     def __post_init__(self) -> None:
         self.learning_rates = from_json(self.learning_rates) or {}
         self.spec_augment = from_json(self.spec_augment)
+        self.grid = from_json(self.grid)
+        self._check_grid()
         for name, value in self.learning_rates.items():
             self.learning_rates[name] = float(value)  # YAML reads 1e-6 as a string
         known = set(SPEC_AUGMENT_KEYS)
@@ -155,6 +162,17 @@ class MerTrainingArguments(TrainingArguments):
         if not 0 <= self.modality_dropout <= 1:
             raise ValueError(f"modality_dropout={self.modality_dropout} must be between 0 and 1")
         super().__post_init__()
+
+    def _check_grid(self) -> None:
+        if self.grid_folds < 1:
+            raise ValueError(f"grid_folds={self.grid_folds} must be at least 1")
+        if self.grid is None:
+            return
+        if not isinstance(self.grid, dict) or not self.grid:
+            raise ValueError(f"grid: {self.grid!r} is no mapping from names of settings to lists of values")
+        for name, values in self.grid.items():
+            if not isinstance(values, list) or not values:
+                raise ValueError(f"grid: {name} needs a list of values, not {values!r}")
 
 
 def parse_arguments(

@@ -2,22 +2,87 @@
 
 import time
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from datasets import Dataset
 
 from hf_mer.data.checks import check_labels
-from hf_mer.data.folds import Fold, find_fold, split_hash
+from hf_mer.data.folds import Fold, check_folds, find_fold, split_hash
 from hf_mer.data.protocols import make_folds
-from hf_mer.metrics import aggregate
+from hf_mer.data.transcripts import with_transcript_errors
+from hf_mer.metrics import SCORE_NAMES, aggregate
 from hf_mer.training import evaluation
 from hf_mer.training.arguments import DataArguments, MerTrainingArguments
 from hf_mer.training.corpus import load_rows
 from hf_mer.training.files import write_json
 from hf_mer.training.settings import claim_folder
 from hf_mer.training.stages import Stages
+
+SUBSETS = {
+    "scores_by_part": "summary_by_part",
+    "scores_by_text": "summary_by_text",
+    "scores_with_one_modality": "summary_with_one_modality",
+}
+"""What a fold's test results may tell apart, and its name in a report."""
+
+
+def cross_validate(
+    folds: Sequence[Fold],
+    run_fold: Callable[[Fold], Mapping[str, Any]],
+    rows: Dataset | None = None,
+    speaker_independent: bool = True,
+) -> dict[str, Any]:
+    """Runs folds one after the other and puts their scores together.
+
+    Any system can be run: `run_fold` trains on `rows.select(fold.train)`, may select by `fold.validation`, and scores
+    `fold.test` once.
+
+    ```python
+    rows = load_corpus("corpus.csv")
+
+
+    def run_fold(fold):
+        labels = np.array(rows["label"])
+        majority = np.bincount(labels[fold.train]).argmax()
+        scores = emotion_scores(labels[fold.test], np.full(len(fold.test), majority), labels.max() + 1)
+        return {"fold": fold.name, "test": {"scores": scores}}
+
+
+    report = cross_validate(make_folds(rows, "leave_one_speaker_out"), run_fold, rows)
+    print(report["summary"]["ua"])
+    ```
+
+    Args:
+        folds: The folds to run, of `make_folds` or own ones.
+        run_fold: From a fold to its results. `results["test"]["scores"]` are its scores; `scores_by_part` (improvised
+            and scripted), `scores_by_text` (texts that also occur in training, or not) and
+            `scores_with_one_modality` beside them, each by name of the subset, are put together too.
+        rows: What the indices point to; with it the folds are checked before any is run, and the split gets a hash.
+        speaker_independent: Whether no speaker may be in two parts of a fold, for the check.
+
+    Returns:
+        `folds` (what `run_fold` gave), `summary` (mean, deviation and number of folds of every score);
+        `summary_by_part`, `summary_by_text` and `summary_with_one_modality` where folds have such scores (of every
+        subset the same over the folds that have it, and `utterances`, how many they are); with rows `split_hash`.
+
+    Raises:
+        CorpusError: If the folds leak, see `check_folds`.
+        ValueError: If there are no folds, or a fold's results have no scores.
+    """
+    if rows is not None:
+        check_folds(rows, folds, speaker_independent=speaker_independent)
+    results = [_with_scores(fold, run_fold(fold)) for fold in folds]
+    tests = [result["test"] for result in results]
+    report: dict[str, Any] = {"folds": results, "summary": aggregate([test["scores"] for test in tests])}
+    for name, summary in SUBSETS.items():
+        found = [test[name] for test in tests if test.get(name)]
+        if found:
+            report[summary] = _aggregate_subsets(found)
+    if rows is not None:
+        report["split_hash"] = split_hash(rows, folds)
+    return report
 
 
 class CrossValidation(ABC):
@@ -30,12 +95,19 @@ class CrossValidation(ABC):
         data_arguments: The corpus and its folds.
         training_arguments: The training.
         modalities: What the system sees of a row.
+
+    Attributes:
+        has_grid: Whether `training_arguments.grid` is understood.
     """
+
+    has_grid = False
 
     def __init__(
         self, data_arguments: DataArguments, training_arguments: MerTrainingArguments, modalities: Sequence[str]
     ):
         self.data_arguments, self.args, self.modalities = data_arguments, training_arguments, list(modalities)
+        if training_arguments.grid and not self.has_grid:
+            raise ValueError("grid: this system has no settings that could be chosen")
         self.output_dir = Path(str(training_arguments.output_dir))
         self.is_main = training_arguments.process_index == 0
 
@@ -97,17 +169,15 @@ class CrossValidation(ABC):
             rows: Of `load`, where they are there already.
 
         Returns:
-            `folds` (what is in every fold's `results.json`) and `summary` (mean, deviation and number of WA, UA and
-            WF1).
+            What `cross_validate` gives, and `split_hash`; it is written to `results.json`, too.
         """
         rows = self.load() if rows is None else rows
         folds = self.folds(rows)
-        results = [self.run_fold(rows, fold) for fold in self.chosen(folds)]
-        summary = aggregate([result["test"]["scores"] for result in results])
-        report = {"folds": results, "summary": summary, "split_hash": split_hash(rows, folds)}
+        report = cross_validate(self.chosen(folds), lambda fold: self.run_fold(rows, fold))
+        report["split_hash"] = split_hash(rows, folds)  # of the whole protocol, also where some of its folds are run
         if self.is_main:
             write_json(self.output_dir / "results.json", report)
-            print(evaluation.results_table(results, summary, rows.features["label"].names))
+            print(evaluation.results_table(report["folds"], report["summary"], rows.features["label"].names))
         return report
 
     def run_fold(self, rows: Dataset, fold: Fold) -> dict[str, Any]:
@@ -118,6 +188,7 @@ class CrossValidation(ABC):
             `seconds`, whether what it makes was `reused`, and `seconds_when_made`, what it took to make; the last is
             absent where nobody knows (training that went on from a checkpoint).
         """
+        rows = with_transcript_errors(rows, fold, self.data_arguments, self.args.seed)
         folder, settings = self.output_dir / fold.name, self.settings(rows, fold)
         with self.args.main_process_first(desc="folder of the fold"):
             finished = claim_folder(folder, settings, self.args.overwrite, self.is_main)
@@ -149,3 +220,20 @@ class CrossValidation(ABC):
             "peak_memory_mib": evaluation.peak_memory_mib(),
             "environment": evaluation.environment(self.args.world_size),
         }
+
+
+def _with_scores(fold: Fold, results: Mapping[str, Any]) -> dict[str, Any]:
+    scores = results.get("test", {}).get("scores")
+    if not scores:
+        raise ValueError(f"fold {fold.name}: run_fold must give results with test.scores, not {sorted(results)}")
+    return dict(results)
+
+
+def _aggregate_subsets(folds: Sequence[Mapping[str, Mapping[str, float]]]) -> dict[str, dict[str, Any]]:
+    """The scores of every subset over the folds that have it."""
+    summary = {}
+    for name in sorted({name for fold in folds for name in fold}):
+        own = [fold[name] for fold in folds if name in fold]
+        scores = aggregate([{score: value for score, value in one.items() if score in SCORE_NAMES} for one in own])
+        summary[name] = {**scores, "utterances": int(sum(one.get("n", 0) for one in own))}
+    return summary

@@ -15,6 +15,7 @@ from transformers import EarlyStoppingCallback, set_seed
 
 from hf_mer.data.collator import MerDataCollator
 from hf_mer.data.folds import Fold, select_fold
+from hf_mer.data.nested import nested_folds
 from hf_mer.data.schema import column
 from hf_mer.metrics import compute_metrics_for_trainer, emotion_scores
 from hf_mer.models import LabelEmbeddingStore, MerProcessor
@@ -24,8 +25,10 @@ from hf_mer.training.corpus import has_modality
 from hf_mer.training.cross_validation import CrossValidation
 from hf_mer.training.features import add_lengths, cache_features, cache_states
 from hf_mer.training.files import last_complete_checkpoint, write_atomically, write_json
+from hf_mer.training.grid import Settings, check_grid, grid_candidates, reading_settings
 from hf_mer.training.label_store_builder import LabelStoreArguments
 from hf_mer.training.model_arguments import ModelArguments
+from hf_mer.training.nested import earlier_choice, select_candidate
 from hf_mer.training.settings import check_settings, fold_settings
 from hf_mer.training.stages import Stage, Stages
 from hf_mer.training.stores import StoreRecipe, find_or_build
@@ -51,6 +54,8 @@ class Experiment(CrossValidation):
         ValueError: If the settings cannot go together.
     """
 
+    has_grid = True
+
     def __init__(
         self,
         model_arguments: ModelArguments,
@@ -63,10 +68,83 @@ class Experiment(CrossValidation):
         super().__init__(data_arguments, training_arguments, model_arguments.modalities)
         self.model_arguments, self.store_arguments = model_arguments, store_arguments
         self.shared_dir = None if shared_dir is None else Path(shared_dir)
+        self.candidates = check_grid(self.arguments)
+        self.nested: dict[str, Any] | None = None
+        self.keep_model = True
 
     def settings(self, rows: Dataset, fold: Fold) -> dict[str, Any]:
         """What decides a fold's result."""
         return fold_settings(rows, fold, self.model_arguments, self.data_arguments, self.store_arguments, self.args)
+
+    def run_fold(self, rows: Dataset, fold: Fold) -> dict[str, Any]:
+        """Label store, training, one test, files; or what an earlier run left of them.
+
+        With a grid, settings are chosen first: every candidate is run on inner folds of the fold's training rows, in
+        `<fold>/nested/<candidate>/<inner fold>`, and the one with the best mean score is run on the fold itself;
+        `nested` in its results says which, and what all of them reached.
+
+        Returns:
+            As `CrossValidation.run_fold`.
+        """
+        if not self.candidates:
+            return super().run_fold(rows, fold)
+        folder = self.output_dir / fold.name
+        finished = not self.args.overwrite and (folder / "results.json").exists()
+        if finished:  # found, or refused if it comes of other settings
+            choice = earlier_choice(folder)
+            chosen = self._with(self.candidates[choice]) if choice in self.candidates else self._with(self.arguments)
+            return chosen.run_fold(self._rows_for(chosen, rows), fold)
+        nested = self._choose(rows, fold, folder / "nested")
+        chosen = self._with(self.candidates[nested["choice"]])
+        chosen.nested = nested
+        return chosen.run_fold(self._rows_for(chosen, rows), fold)
+
+    def _choose(self, rows: Dataset, fold: Fold, folder: Path) -> dict[str, Any]:
+        data = self.data_arguments
+        inner_folds = nested_folds(
+            rows,
+            fold,
+            data.protocol,
+            at_most=self.args.grid_folds,
+            group_column=data.group_column,
+            num_groups=data.num_groups,
+        )
+
+        def run_inner(name: str, inner: Fold) -> dict[str, Any]:
+            experiment = self._with(self.candidates[name].of_fold(fold.name), folder / name)
+            return experiment.run_fold(self._rows_for(experiment, rows), inner)
+
+        grid: Any = self.args.grid
+        return select_candidate(
+            grid_candidates(grid), inner_folds, run_inner, metric=str(self.args.metric_for_best_model)
+        )
+
+    def _with(self, settings: Settings, inner_folder: Path | None = None) -> "Experiment":
+        """This experiment with a candidate's settings; in a folder of its own, and without a model, to be compared."""
+        made = copy.copy(self)
+        made.model_arguments, made.data_arguments, made.store_arguments, made.args = settings
+        made.modalities, made.candidates = list(settings.model.modalities), {}
+        if inner_folder is not None:
+            made.args = copy.copy(settings.training)
+            made.args.grid, made.args.figures = None, False
+            made.output_dir, made.keep_model = inner_folder, False
+        return made
+
+    def _rows_for(self, other: "Experiment", rows: Dataset) -> Dataset:
+        """The rows as a candidate reads them: the same ones, or they could not be compared."""
+        if reading_settings(other.arguments) == reading_settings(self.arguments):
+            return rows
+        theirs = other.load()
+        if column(theirs, "id") != column(rows, "id"):
+            raise ValueError(
+                f"grid: other rows are left out with {reading_settings(other.arguments)}; nothing to compare"
+            )
+        return theirs
+
+    @property
+    def arguments(self) -> Settings:
+        """All settings."""
+        return Settings(self.model_arguments, self.data_arguments, self.store_arguments, self.args)
 
     def _run_fold(self, rows: Dataset, fold: Fold, folder: Path, settings: dict[str, Any]) -> dict[str, Any]:
         _own_process_state(self.args)
@@ -107,6 +185,8 @@ class Experiment(CrossValidation):
         with stages.measure("test"):
             test = self._test(trainer, rows, fold, parts["test"], folder, model)
         results = self._report(fold, settings, evaluation.parameter_counts(model), test, history, started, stages)
+        if self.nested is not None:
+            results["nested"] = self.nested
         weights = trainer.accelerator.get_state_dict(trainer.model)  # by all processes: FSDP puts the shards together
         if self.is_main:
             self._save(folder, trainer, weights, processor, results, parts, pretraining)
@@ -252,7 +332,8 @@ class Experiment(CrossValidation):
             model.save_pretrained(path, state_dict=weights)
             processor.save_pretrained(path)
 
-        write_atomically(building.model_folder(folder), write)
+        if self.keep_model:
+            write_atomically(building.model_folder(folder), write)
         if self.args.figures:
             saved = type(model).from_pretrained(building.model_folder(folder)).to(self.args.device)
             self._draw(folder / "figures", saved, processor, results, parts, pretraining)

@@ -26,6 +26,7 @@ DECIDING = (
     "num_train_epochs", "max_steps", "warmup_steps", "weight_decay", "optim", "optim_args", "adam_beta1", "adam_beta2",
     "adam_epsilon", "max_grad_norm", "per_device_train_batch_size", "gradient_accumulation_steps", "modality_dropout",
     "spec_augment", "early_stopping_patience", "metric_for_best_model", "train_sampling_strategy", "bf16", "fp16",
+    "grid", "grid_folds",
 )  # fmt: skip
 INDIFFERENT = ("folds", "num_proc", "data_dir", "cache_features")  # how a corpus is read, not what is in it
 
@@ -102,6 +103,8 @@ def fold_settings(
         "processes": training.world_size,
         **data_settings(rows, fold, data),
     }
+    if not training.grid:  # then neither says anything
+        del settings["training"]["grid"], settings["training"]["grid_folds"]
     return json.loads(json.dumps(settings, default=str))
 
 
@@ -178,5 +181,5 @@ def _differences(old: dict[str, Any], new: dict[str, Any]) -> list[str]:
                 found.append(group)
             continue
         theirs = old.get(group, {})
-        found += [f"{group}.{name}" for name in new[group] if theirs.get(name) != new[group][name]]
+        found += [f"{group}.{name}" for name in {**new[group], **theirs} if theirs.get(name) != new[group].get(name)]
     return found

@@ -5,6 +5,7 @@ import logging
 import numpy as np
 import pytest
 
+from hf_mer.data.nested import check_nested_folds, nested_folds
 from hf_mer.data.protocols import (
     Fold,
     check_folds,
@@ -252,6 +253,85 @@ def test_selecting(rows):
     assert set(select_fold(rows, make_folds(rows, "fixed_session", validation="none")[0])) == {"train", "test"}
     with pytest.raises(ValueError, match="give 0 to 2 or one of Ses01, Ses02, Ses03"):
         find_fold(folds, "Ses04")
+
+
+def test_nested_sessions(rows):
+    (outer, *_) = make_folds(rows, "leave_one_session_out", validation="none")
+    folds = nested_folds(rows, outer, "leave_one_session_out")
+    assert [fold.name for fold in folds] == ["Ses02", "Ses03"]
+    assert parts(rows, folds[0], "session") == ({"Ses03"}, set(), {"Ses02"})
+    (one,) = nested_folds(rows, outer, "leave_one_session_out", at_most=1)
+    assert one == folds[0]
+    (fixed,) = make_folds(rows, "fixed_session", validation="speakers:1")
+    for fold in nested_folds(rows, fixed, "fixed_session"):
+        train, validation, test = parts(rows, fold, "speaker")
+        assert validation == values(rows, fixed.validation, "speaker")
+        assert not train & validation | train & test | validation & test
+        assert "Ses03" not in values(rows, [*fold.train, *fold.validation, *fold.test], "session")
+    with pytest.raises(CorpusError, match=r"fold 'Ses01': .*there is only Ses03; pass validation='none'"):
+        nested_folds(rows, make_folds(rows, "leave_one_session_out")[0], "leave_one_session_out")
+    with pytest.raises(ValueError, match="at_most is 0"):
+        nested_folds(rows, outer, "leave_one_session_out", at_most=0)
+
+
+def test_nested_speakers_and_groups(rows, dataset):
+    outer = make_folds(rows, "leave_one_speaker_out")[1]
+    folds = nested_folds(rows, outer, "leave_one_speaker_out", at_most=2)
+    assert [fold.name for fold in folds] == ["Ses02_F", "Ses03_F"]  # evenly over the four that are left
+    assert parts(rows, folds[0], "speaker") == ({"Ses02_M", "Ses03_F", "Ses03_M"}, {"Ses01_F"}, {"Ses02_F"})
+    many = actors(dataset, 24)
+    options = {"group_column": "speaker", "num_groups": 6}
+    outer = make_folds(many, "groups", **options)[0]
+    folds = nested_folds(many, outer, "groups", **options)
+    assert [fold.name for fold in folds] == ["group3", "group4", "group5"]
+    assert parts(many, folds[0], "speaker")[2] == {"A9", "A10", "A11", "A12"}
+
+
+def test_nested_main_speakers(dataset):
+    names = ["Ross", "Joey", "Monica", "Phoebe", "Ross and Joey", "Monica, Ross"]
+    rows = dataset(
+        [make_record(id=f"{n}{label}{i}", speaker=n, label=label) for n in names for label in range(2) for i in (0, 1)]
+        + [make_record(id=f"guest{label}", speaker="Guest", label=label) for label in range(2)]
+    )
+    options = {"num_main_speakers": 4}
+    outer = make_folds(rows, "leave_one_main_speaker_out", **options)[3]
+    assert outer.name == "Ross"
+    folds = nested_folds(rows, outer, "leave_one_main_speaker_out", **options)
+    assert [fold.name for fold in folds] == ["Monica", "Phoebe"]
+    assert parts(rows, folds[0], "speaker") == ({"Phoebe", "Guest"}, {"Joey"}, {"Monica"})
+
+
+def test_the_official_validation_decides(dataset):
+    rows = dataset(
+        [
+            make_record(id=f"{split}{label}{i}", split=split, label=label, speaker=f"s{i}")
+            for split in ("train", "dev", "test")
+            for label in range(2)
+            for i in range(2)
+        ]
+    )
+    (outer,) = make_folds(rows, "official")
+    (fold,) = nested_folds(rows, outer, "official")
+    assert parts(rows, fold, "split") == ({"train"}, {"dev"}, {"dev"})
+    with pytest.raises(CorpusError, match="no validation rows, by which a setting could be chosen"):
+        nested_folds(rows, make_folds(rows, "official", validation="none")[0], "official")
+
+
+def test_inner_folds_that_know_the_test_are_refused(rows):
+    outer = make_folds(rows, "leave_one_session_out", validation="none")[0]
+    good = nested_folds(rows, outer, "leave_one_session_out")[0]
+    check_nested_folds(rows, outer, [good])
+    with pytest.raises(CorpusError) as caught:
+        check_nested_folds(rows, outer, [Fold("bad", good.train, [0], good.test)])
+    assert caught.value.problems == [
+        "inner fold 'bad': validation and the test of fold 'Ses01' share 1 rows (row 0 for one)",
+        "inner fold 'bad': validation and the test of fold 'Ses01' share the speakers Ses01_F",
+    ]
+    half = Fold("half", [*range(2, 24)], [], [0, 1])  # tests the first speaker's first rows, and trains on the others
+    with pytest.raises(CorpusError, match="train and the test of fold 'half' share the speakers Ses01_F"):
+        check_nested_folds(rows, half, [Fold("inner", [*range(2, 16)], [], [*range(16, 24)])])
+    with pytest.raises(CorpusError, match="train and validation share"):
+        check_nested_folds(rows, outer, [Fold("inner", good.train, good.train[:1], good.test)])
 
 
 def test_split_hash(rows):

@@ -90,13 +90,14 @@ def make_experiment(corpus, tmp_path):
 
     types = (LeMerArguments, DataArguments, LabelStoreArguments, MerTrainingArguments)
 
-    def make(**settings):
+    def make(shared_dir=None, **settings):
         wanted = {"data_dir": str(corpus), "output_dir": str(tmp_path / "run"), **copy.deepcopy(SETTINGS), **settings}
         return Experiment(
             *(
                 cls(**{k: v for k, v in wanted.items() if k in {f.name for f in dataclasses.fields(cls)}})
                 for cls in types
-            )
+            ),
+            shared_dir=shared_dir,
         )
 
     return make

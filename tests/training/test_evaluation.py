@@ -1,6 +1,7 @@
 """What a results file says of a test part."""
 
 import csv
+import os
 
 import numpy as np
 import pytest
@@ -82,3 +83,15 @@ def test_environment_and_memory():
     assert found["processes"] == 2
     assert set(found["versions"]) == {"hf_mer", "torch", "transformers", "datasets", "accelerate"}
     assert evaluation.peak_memory_mib()["host"] > 50
+
+
+@pytest.mark.skipif(not os.access("/proc/self/clear_refs", os.W_OK), reason="the peak cannot be counted anew")
+def test_the_peak_of_a_fold_is_not_that_of_the_one_before():
+    evaluation.reset_peak_memory()
+    before = evaluation.peak_memory_mib()["host"]
+    large = np.ones(100 * 2**20, dtype=np.uint8)
+    assert evaluation.peak_memory_mib()["host"] > before + 80
+    del large
+    assert evaluation.peak_memory_mib()["host"] > before + 80
+    evaluation.reset_peak_memory()
+    assert evaluation.peak_memory_mib()["host"] < before + 40

@@ -55,6 +55,12 @@ def test_everything_that_a_run_leaves(make_experiment, tmp_path, trainings):
     assert report["summary"]["wa"] == {"mean": scores["wa"], "std": None, "n": 1}
     epochs = [entry for entry in results["history"] if "eval_ua" in entry]
     assert len(epochs) == 2
+    assert list(results["stages"]) == ["features", "label_store", "training", "test"]
+    for stage in results["stages"].values():
+        assert stage["seconds"] > 0
+        assert stage["seconds_when_made"] > 0
+    assert not results["stages"]["training"]["reused"]
+    assert results["peak_memory_mib"]["host"] > 50
 
     lines = list(csv.DictReader((folder / "predictions.csv").open(encoding="utf-8")))
     assert len(lines) == 12
@@ -276,6 +282,7 @@ def test_a_killed_fold_goes_on_and_ends_as_if_it_had_not_been(make_experiment, t
     assert resumed["test"] == whole["test"]
     steps = [entry["step"] for entry in resumed["history"] if "eval_ua" in entry]
     assert steps == [6, 12, 18, 24]
+    assert set(resumed["stages"]["training"]) == {"seconds", "reused"}  # the first part of it was not timed
 
 
 def test_folds_by_name_and_position(make_experiment, tmp_path):
@@ -285,6 +292,178 @@ def test_folds_by_name_and_position(make_experiment, tmp_path):
     assert report["summary"]["ua"]["n"] == 2
     with pytest.raises(ValueError, match="'Ses09' does not exist"):
         make_experiment(**settings, folds=["Ses09"]).run()
+
+
+def test_runs_share_what_they_have_in_common(make_experiment, tmp_path):
+    """Two systems that differ in fusion share features and label store; others have stores of their own."""
+    short = {"max_steps": 2, "validation": "none"}
+
+    def run(name, **settings):
+        experiment = make_experiment(
+            shared_dir=tmp_path / "shared", output_dir=str(tmp_path / name), **{**short, **settings}
+        )
+        return experiment.run(rows)["folds"][0]
+
+    rows = make_experiment().load()
+    first, second = run("first"), run("second", fusion="sum", learning_rate=2e-3)
+    assert not first["stages"]["label_store"]["reused"]
+    for name in ("features", "label_store"):
+        assert second["stages"][name]["reused"]
+        made = first["stages"][name]["seconds_when_made"]
+        assert second["stages"][name]["seconds_when_made"] == pytest.approx(made, abs=0.01)
+    stores = [path for path in (tmp_path / "shared" / "label_stores").iterdir() if path.is_dir()]
+    assert len(stores) == 1
+    assert not (tmp_path / "first" / "Ses05" / "label_store").exists()
+
+    alone = make_experiment(fusion="sum", learning_rate=2e-3, **short).run()["folds"][0]
+    assert (tmp_path / "run" / "Ses05" / "label_store").exists()
+    assert alone["test"] == second["test"]
+    one, two = (tmp_path / name / "Ses05" / "predictions.csv" for name in ("run", "second"))
+    assert one.read_text() == two.read_text()
+
+    assert not run("more codes", tonal_top_k=5)["stages"]["label_store"]["reused"]
+    assert not run("another seed", seed=4)["stages"]["label_store"]["reused"]
+
+
+def test_every_fold_has_its_own_precision(make_experiment, tmp_path, monkeypatch):
+    """Accelerate keeps one precision for the process; here both experiments are there before either runs."""
+    used = []
+    original = MerTrainer.train
+
+    def train(self, **kwargs):
+        used.append((self.accelerator.mixed_precision, self.accelerator.state.mixed_precision))
+        return original(self, **kwargs)
+
+    monkeypatch.setattr(MerTrainer, "train", train)
+    short = {"modalities": ["text"], "max_steps": 2, "validation": "none"}
+    settings = [
+        {"output_dir": str(tmp_path / str(index)), "bf16": bf16, **short}
+        for index, bf16 in enumerate([False, True, False])
+    ]
+    experiments = [make_experiment(**given) for given in settings]
+    results = [experiment.run()["folds"][0] for experiment in experiments]
+    assert used == [("no", "no"), ("bf16", "bf16"), ("no", "no")]
+    assert results[0]["test"] == results[2]["test"]  # after another fold as alone
+    files = [(tmp_path / str(index) / "Ses05" / "predictions.csv").read_text() for index in range(3)]
+    assert files[0] == files[2] != files[1]
+
+
+GRID = {
+    "modalities": ["text"],
+    "num_train_epochs": 1,
+    "validation": "none",
+    "grid": {"learning_rate": [1e-3, 5e-3], "text_top_k": [4]},
+    "grid_folds": 2,
+}
+
+
+@pytest.fixture
+def no_test_rows(monkeypatch):
+    """Fails as soon as a row of the outer test is read while settings are chosen; gives the ids that were."""
+    import hf_mer.training.experiment as module
+
+    choosing, read = [], set()
+    original, original_texts, choose = Dataset.__getitems__, module.building.build_processor, module.select_candidate
+
+    def getitems(self, keys):
+        found = original(self, keys)
+        if choosing:
+            read.update(row["id"] for row in found)
+            assert not [row["id"] for row in found if row["session"] == "Ses05"]
+        return found
+
+    def build_processor(model_arguments, data_arguments, texts, fold):
+        assert not choosing or len(texts) == 36  # four sessions of twelve but for the one held out
+        return original_texts(model_arguments, data_arguments, texts, fold)
+
+    def select_candidate(*args, **kwargs):
+        choosing.append(1)
+        try:
+            return choose(*args, **kwargs)
+        finally:
+            choosing.clear()
+
+    monkeypatch.setattr(Dataset, "__getitems__", getitems)
+    monkeypatch.setattr(module.building, "build_processor", build_processor)
+    monkeypatch.setattr(module, "select_candidate", select_candidate)
+    return read
+
+
+def test_a_setting_is_chosen_without_a_look_at_the_test(make_experiment, tmp_path, no_test_rows, trainings):
+    results = make_experiment(**GRID).run()["folds"][0]
+    nested = results["nested"]
+    names = ["learning_rate=0.001,text_top_k=4", "learning_rate=0.005,text_top_k=4"]
+    assert [candidate["name"] for candidate in nested["candidates"]] == names
+    assert nested["folds"] == ["Ses01", "Ses03"]
+    assert len(no_test_rows) == 48  # the first and the third session were tested, and the others trained on
+    best = max(nested["candidates"], key=lambda candidate: candidate["mean"])
+    assert nested["choice"] == best["name"]
+    for candidate in nested["candidates"]:
+        scores = [scores["ua"] for scores in candidate["scores"].values()]
+        assert candidate["mean"] == pytest.approx(sum(scores) / 2)
+    assert results["settings"]["training"]["learning_rate"] == best["settings"]["learning_rate"]
+    inner = tmp_path / "run" / "Ses05" / "nested" / names[0] / "Ses03"
+    assert read(inner / "results.json")["rows"] == {"train": 36, "validation": 0, "test": 12}
+    assert not (inner / "model").exists()
+    assert (tmp_path / "run" / "Ses05" / "model").exists()
+
+    assert len(trainings) == 5
+    assert make_experiment(**GRID).run()["folds"][0] == results
+    assert len(trainings) == 5
+    with pytest.raises(ValueError, match=r"other settings \(training\.grid\)"):
+        make_experiment(**{**GRID, "grid": {"learning_rate": [1e-3, 5e-3, 1e-2], "text_top_k": [4]}}).run()
+    with pytest.raises(ValueError, match=r"other settings \(.*training\.grid"):
+        make_experiment(**{**GRID, "grid": None, "learning_rate": best["settings"]["learning_rate"]}).run()
+
+
+def test_a_killed_choice_goes_on(make_experiment, tmp_path, monkeypatch, trainings):
+    counted = MerTrainer.train
+
+    def train(self, **kwargs):
+        if len(trainings) == 2:
+            raise KeyboardInterrupt
+        return counted(self, **kwargs)
+
+    monkeypatch.setattr(MerTrainer, "train", train)
+    with pytest.raises(KeyboardInterrupt):
+        make_experiment(**GRID).run()
+    monkeypatch.setattr(MerTrainer, "train", counted)
+    results = make_experiment(**GRID).run()["folds"][0]
+    assert len(trainings) == 5  # the first two are not run again
+    assert set(results["nested"]["candidates"][0]["scores"]) == {"Ses01", "Ses03"}
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"grid": {"tonal_topk": [1]}}, "grid: 'tonal_topk' is not known; did you mean tonal_top_k"),
+        ({"grid": {"protocol": ["official"]}}, "grid: 'protocol' must be the same for all candidates"),
+        ({"grid": {"text_top_k": [4, 0]}}, "grid, candidate text_top_k=0: text_top_k=0 must be at least 1"),
+        ({"grid": {"fusion": ["mean"]}}, "grid, candidate fusion=mean: fusion: 'mean' is not one of"),
+        ({"grid": {"fusion": "sum"}}, "grid: fusion needs a list of values, not 'sum'"),
+        ({"grid": ["fusion"]}, "is no mapping"),
+        ({"grid": {"fusion": ["sum"]}, "grid_folds": 0}, "grid_folds=0 must be at least 1"),
+        ({"grid": {"fusion": ["sum"]}, "checkpoint": "x"}, "a trained checkpoint knows the rows"),
+    ],
+)
+def test_grids_that_cannot_be(make_experiment, settings, message):
+    with pytest.raises(ValueError, match=message):
+        make_experiment(**settings)
+
+
+def test_candidates_may_read_the_corpus_differently(make_experiment, monkeypatch):
+    loaded = []
+    experiment = make_experiment(**{**GRID, "grid": {"max_history": [10, 2], "learning_rate": [1e-3]}})
+    rows = experiment.load()
+    original = type(experiment).load
+    monkeypatch.setattr(type(experiment), "load", lambda self: loaded.append(1) or original(self))
+    (one, two) = (experiment._with(candidate) for candidate in experiment.candidates.values())
+    assert experiment._rows_for(one, rows) is rows
+    theirs = experiment._rows_for(two, rows)
+    assert max(map(len, theirs["history"])) == 2 < max(map(len, rows["history"]))
+    assert loaded == [1]
+    with pytest.raises(ValueError, match="other rows are left out"):
+        experiment._rows_for(two, rows.select(range(10)))
 
 
 @pytest.fixture
