@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -210,7 +211,7 @@ def _claim(
     utterances = compare_predictions(pairs, num_resamples)
     for name in table.table.scores:
         scores = [_by_run(row, name) for row in (better, than)]
-        a, b = (units.average({key: values[key] for key in common}) for values in scores)
+        a, b = (tuple(units.average({key: values[key] for key in common})) for values in scores)
         found["scores"][name] = {**_paired(a, b, units.test_share), "utterances": utterances.get(name)}
     return found
 
@@ -220,7 +221,8 @@ def _published_difference(claim: Claim, table: TableRuns) -> dict[str, float]:
     return {name: round(better[name] - than[name], 6) for name in table.table.scores if name in better.keys() & than}
 
 
-def _paired(a: Sequence[float], b: Sequence[float], test_share: float | None) -> dict[str, Any]:
+@lru_cache(maxsize=4096)  # reports are written after every run, which changes few of a table's claims
+def _paired(a: tuple[float, ...], b: tuple[float, ...], test_share: float | None) -> Mapping[str, Any]:
     """The difference of a claim's rows; the verdict is the interval's, which knows of overlapping training parts."""
     found, plain = paired_difference(a, b, test_share=test_share), paired_difference(a, b)
     verdict = UNDECIDED
