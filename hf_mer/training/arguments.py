@@ -11,6 +11,7 @@ import yaml
 from transformers import HfArgumentParser, TrainingArguments
 
 from hf_mer.data.augmentation import SPEC_AUGMENT_KEYS
+from hf_mer.data.transcripts import WORD_ERROR_PARTS, WORD_ERROR_SHARES, check_word_errors
 from hf_mer.training.model_arguments import from_json
 
 CORPORA: dict[str, tuple[str, ...]] = {
@@ -52,6 +53,15 @@ class DataArguments:
     use_history: bool = field(default=True, metadata={"help": "Splice earlier utterances before the text."})
     max_history: int = field(default=10, metadata={"help": "Earlier utterances at most."})
     max_text_tokens: int = field(default=150, metadata={"help": "Tokens at most, history included."})
+    word_error_rate: float | None = field(
+        default=None, metadata={"help": "Put errors into transcripts, as a speech recogniser would: 0 to 1 per word."}
+    )
+    word_error_parts: str | None = field(
+        default=None, metadata={"help": "Rows with such errors: test (default), or all, for training on them too."}
+    )
+    word_error_shares: list[float] | None = field(
+        default=None, metadata={"help": "Deletions, substitutions, insertions among the errors; 0.2 0.6 0.2."}
+    )
     max_audio_seconds: float = field(default=30.0, metadata={"help": "Longer audio is cut."})
     on_bad_audio: str = field(
         default="raise",
@@ -83,6 +93,20 @@ class DataArguments:
         if self.data_dir is None:
             raise ValueError("data_dir is missing: the root of the corpus, or a manifest with corpus=manifest")
         self.folds = None if self.folds is None else [str(fold) for fold in self.folds]
+        self._settle_word_errors()
+
+    def _settle_word_errors(self) -> None:
+        """Checks them; without errors all are None, as in the settings of runs made before there were any."""
+        if self.word_error_parts not in (None, *WORD_ERROR_PARTS):
+            raise ValueError(
+                f"word_error_parts: '{self.word_error_parts}' is not one of {', '.join(WORD_ERROR_PARTS)}"
+            )
+        check_word_errors(self.word_error_rate or 0, self.word_error_shares or WORD_ERROR_SHARES)
+        if not self.word_error_rate:
+            self.word_error_rate = self.word_error_parts = self.word_error_shares = None
+            return
+        self.word_error_parts = self.word_error_parts or WORD_ERROR_PARTS[0]
+        self.word_error_shares = list(self.word_error_shares or WORD_ERROR_SHARES)
 
 
 @dataclass
