@@ -105,6 +105,12 @@ def _parser() -> argparse.ArgumentParser:
     generate.add_argument(
         "--language", choices=("en", "de", "pl", "zh"), default="en", help="of the words; iemocap only (default: en)"
     )
+    generate.add_argument(
+        "--cue-reliability", type=float, default=0.9, help="how often a cue agrees with the label (default: 0.9)"
+    )
+    generate.add_argument(
+        "--history-share", type=float, default=0.2, help="utterances that only the history tells (default: 0.2)"
+    )
     generate.add_argument("--seed", type=int, default=0)
     generate.add_argument("--num-proc", type=int, default=1, help="processes (default: 1)")
     generate.set_defaults(run=_generate)
@@ -215,6 +221,7 @@ def _official_splits(rows: Any) -> dict[str, Any]:
 
 def _generate(arguments: argparse.Namespace) -> None:
     ceilings: Any
+    settings = {name: getattr(arguments, name) for name in ("cue_reliability", "history_share", "seed")}
     if arguments.layout == "meld":
         if arguments.language != "en":
             raise ValueError(f"--language {arguments.language} is for --layout iemocap; MELD's layout speaks English")
@@ -223,13 +230,13 @@ def _generate(arguments: argparse.Namespace) -> None:
         # two thirds to train on, a fifth to test, as by default
         test, dev = arguments.num_utterances // 5, arguments.num_utterances * 2 // 15
         train = arguments.num_utterances - test - dev
-        plan = GeneratedMeldConfig(num_train=train, num_dev=dev, num_test=test, seed=arguments.seed)
+        plan = GeneratedMeldConfig(num_train=train, num_dev=dev, num_test=test, **settings)
         ceilings = generate_meld_corpus(arguments.out, plan, num_proc=arguments.num_proc)
     else:
         from hf_mer.data.generated import GeneratedCorpusConfig, generate_corpus
 
         config = GeneratedCorpusConfig(
-            num_utterances=arguments.num_utterances, seed=arguments.seed, language=arguments.language
+            num_utterances=arguments.num_utterances, language=arguments.language, **settings
         )
         ceilings = generate_corpus(arguments.out, config, num_proc=arguments.num_proc)
     print(f"{arguments.num_utterances} utterances in {arguments.out}\n{ceilings.table()}")
