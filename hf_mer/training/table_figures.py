@@ -11,7 +11,7 @@ from hf_mer.plots.sweep import SCALES
 from hf_mer.training import table_model_figures, table_score_figures
 from hf_mer.training.figures import Drawn, file_name
 from hf_mer.training.systems import SYSTEMS, known_name, setting_names
-from hf_mer.training.table_sources import Source
+from hf_mer.training.table_sources import NothingToDrawError, Source
 from hf_mer.training.tables import TableRuns
 
 logger = logging.getLogger(__name__)
@@ -89,6 +89,8 @@ def draw_table_figures(
             for drawn in found:
                 drawn.name = _unused(file_name(drawn.name), names)
                 written += drawn.save(Path(folder))
+        except NothingToDrawError as error:
+            logger.warning("%s: no figure %s, %s", runs.table.name, figure["kind"], error)
         except Exception:  # hours of training are not lost to a figure
             logger.exception("%s: the figure %s could not be drawn", runs.table.name, dict(figure))
     return written

@@ -12,7 +12,7 @@ from hf_mer.plots import gate_distributions, representation_panels
 from hf_mer.training.features import add_lengths
 from hf_mer.training.figures import Drawn, attention_examples
 from hf_mer.training.representations import Representations, balanced, represent, tsne_points
-from hf_mer.training.table_sources import Source
+from hf_mer.training.table_sources import NothingToDrawError, Source, panel_title
 from hf_mer.training.tables import RowRuns, Run
 
 logger = logging.getLogger(__name__)
@@ -36,14 +36,15 @@ def draw_tsne(source: Source, figure: Mapping[str, Any]) -> list[Drawn]:
         elif labels != run.results["test"]["confusion"]["labels"] or not np.array_equal(classes, found.classes):
             logger.warning("figure tsne: row %s left out, it was tested on other utterances", row.row.name)
             continue
-        panel = panels[row.row.name] = tsne_points(found.embeddings, PERPLEXITY, SEED)
+        shown = panel_title(row.row)
+        panel = panels[shown] = tsne_points(found.embeddings, PERPLEXITY, SEED)
         silhouette = class_silhouette(found)
-        notes[row.row.name] = f"silhouette {silhouette:.2f}"
+        notes[shown] = f"silhouette {silhouette:.2f}"
         for modality, points in panel.items():
             for row_id, index, (x, y) in zip(found.ids, found.classes, points, strict=True):
                 records.append((row.row.name, row_id, labels[index], modality, x, y, silhouette))
     if not panels:
-        raise ValueError("no row has a model with representations")
+        raise NothingToDrawError("no row has a model with representations")
     drawn = representation_panels(
         panels, classes, labels, notes=notes, title=figure.get("title", source.runs.table.title)
     )
@@ -62,12 +63,12 @@ def draw_gates(source: Source, figure: Mapping[str, Any]) -> list[Drawn]:
             logger.info("figure gates: row %s left out, it weighs nothing", row.row.name)
             continue
         classes, labels = found.classes, run.results["test"]["confusion"]["labels"]
-        panels[row.row.name] = found.gates
+        panels[panel_title(row.row)] = found.gates
         for row_id, index, gates in zip(found.ids, found.classes, found.gates, strict=True):
             for layer, gate in enumerate(gates.tolist(), start=1):
                 records.append((row.row.name, row_id, labels[index], layer, gate))
     if not panels:
-        raise ValueError("no row has a model with gates: they weigh text against video (three modalities)")
+        raise NothingToDrawError("no row has a model with gates: they weigh text against video (three modalities)")
     drawn = gate_distributions(panels, classes, labels, title=figure.get("title", source.runs.table.title))
     return [Drawn(figure.get("name", "gates"), drawn, ("row", "id", "label", "deep_layer", "gate"), records)]
 
@@ -88,7 +89,7 @@ def draw_attention(source: Source, figure: Mapping[str, Any]) -> list[Drawn]:
             drawn.name = f"{figure.get('name', 'attention')}_{row.row.name}_{label}"
             found.append(drawn)
     if not found:
-        raise ValueError("no row has a model with label embeddings")
+        raise NothingToDrawError("no row has a model with label embeddings")
     return found
 
 

@@ -9,7 +9,7 @@ import numpy as np
 from hf_mer.plots import confusion_panels, row_shares, score_sweep, table_scores
 from hf_mer.training.ceilings import ceiling
 from hf_mer.training.figures import Drawn
-from hf_mer.training.table_sources import Source
+from hf_mer.training.table_sources import NothingToDrawError, Source, full_title, panel_title
 from hf_mer.training.table_statistics import row_statistics, units_of
 from hf_mer.training.tables import Row, RowRuns
 
@@ -26,8 +26,8 @@ def draw_scores(source: Source, figure: Mapping[str, Any]) -> list[Drawn]:
     rows = [row for row in table.rows if row.name in figure.get("rows", [row.name])]
     with_published = figure.get("published", True)
     others = table.published_only if with_published else ()
-    entries = [(row.name, row.title, measured.get(row.name), row.published) for row in rows]
-    entries += [("", str(other["title"]), None, other) for other in others]
+    entries = [(row.name, row.title, full_title(row), measured.get(row.name), row.published) for row in rows]
+    entries += [("", str(other["title"]), str(other["title"]), None, other) for other in others]
     records: list[Sequence[Any]] = []
     arrays: dict[str, np.ndarray] = {}  # mean, low, high, published, ceiling of every entry
     for score in table.scores:
@@ -37,13 +37,13 @@ def draw_scores(source: Source, figure: Mapping[str, Any]) -> list[Drawn]:
                 _published(figures, score) if with_published else float("nan"),
                 _ceiling(source, runs, score),
             )
-            for _, _, runs, figures in entries
+            for *_, runs, figures in entries
         ]
         arrays[score.upper()] = np.array(numbers)
-        for (name, title, runs, _), line in zip(entries, numbers, strict=True):
+        for (name, title, _, runs, _), line in zip(entries, numbers, strict=True):
             records.append((name, title, score, 0 if runs is None else len(runs.runs), *line))
     drawn = table_scores(
-        [f"{name}  {title}".strip() for name, title, _, _ in entries],
+        [shown for _, _, shown, *_ in entries],
         {score: numbers[:, :3] for score, numbers in arrays.items()},
         {score: numbers[:, 3] for score, numbers in arrays.items()},
         {score: numbers[:, 4] for score, numbers in arrays.items()},
@@ -58,19 +58,19 @@ def draw_sweep(source: Source, figure: Mapping[str, Any]) -> list[Drawn]:
     """Scores against a setting, over the rows that set it, or over those that are named.
 
     Raises:
-        ValueError: If no row with runs sets it, or two rows set it to the same value.
+        NothingToDrawError: If no row with runs sets it, or two rows set it to the same value.
     """
     table, setting, scale = source.runs.table, figure["setting"], figure.get("scale", "linear")
     names = figure.get("rows") or [row.name for row in table.rows if _is_set(row, source.runs.setup, setting)]
     if not names:
-        raise ValueError(f"no row sets {setting}")
+        raise NothingToDrawError(f"no row sets {setting}")
     rows = source.rows({**figure, "rows": names})
     values = [_value(row, source.runs.setup, setting) for row in rows]
     texts = [str(value) for value in values]
     for text in texts:
         if texts.count(text) > 1:
             same = [row.row.name for row, other in zip(rows, texts, strict=True) if other == text]
-            raise ValueError(f"rows {', '.join(same)} all have {setting}={text}; name the rows of the figure")
+            raise NothingToDrawError(f"rows {', '.join(same)} all have {setting}={text}; name the rows of the figure")
     triples = {score: [_interval(source, row, score) for row in rows] for score in table.scores}
     published = {score: [_published(row.row.published, score) for row in rows] for score in table.scores}
     if not figure.get("published", True) or not np.isfinite(list(published.values())).any():
@@ -100,7 +100,7 @@ def draw_confusion(source: Source, figure: Mapping[str, Any]) -> list[Drawn]:
     groups: dict[tuple[str, ...], list[RowRuns]] = {}
     for row in source.rows(figure):
         groups.setdefault(tuple(row.runs[0].results["test"]["confusion"]["labels"]), []).append(row)
-    name = figure.get("name", "confusion")
+    file = figure.get("name", "confusion")
     found = []
     for labels, rows in groups.items():
         shares = {row.row.name: _shares_of_seeds(row) for row in rows}  # (seeds, C, C)
@@ -113,9 +113,15 @@ def draw_confusion(source: Source, figure: Mapping[str, Any]) -> list[Drawn]:
                 place = (system, labels[true], labels[predicted])
                 records.append((*place, len(shares[system]), share, spread[true, predicted]))
         title = figure.get("title", source.runs.table.title)
-        drawn = confusion_panels(means, list(labels), deviations, title=title)
+        shown = {row.row.name: panel_title(row.row) for row in rows}
+        drawn = confusion_panels(
+            {shown[name]: mean for name, mean in means.items()},
+            list(labels),
+            {shown[name]: deviation for name, deviation in deviations.items()},
+            title=title,
+        )
         columns = ("row", "true", "predicted", "seeds", "share", "deviation")
-        own = name if len(groups) == 1 else f"{name}_{'_'.join(means)}"
+        own = file if len(groups) == 1 else f"{file}_{'_'.join(means)}"
         found.append(Drawn(own, drawn, columns, records))
     return found
 
@@ -173,7 +179,7 @@ def _value(row: RowRuns, setup: str, setting: str) -> Any:
         found = _look_up(level, setting)
         if found is not _MISSING and found is not None:
             return found
-    raise ValueError(f"row {row.row.name}: nobody says what {setting} was")
+    raise NothingToDrawError(f"row {row.row.name}: nobody says what {setting} was")
 
 
 def _look_up(settings: Any, name: str) -> Any:

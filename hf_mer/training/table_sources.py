@@ -17,6 +17,23 @@ from hf_mer.training.tables import Row, RowRuns, Run, TableRuns
 
 logger = logging.getLogger(__name__)
 
+_PANEL_LETTERS = 26
+
+
+class NothingToDrawError(ValueError):
+    """There is nothing that a figure could show, or not one thing."""
+
+
+def full_title(row: Row) -> str:
+    """A row's name and title; one of them where they are the same."""
+    return row.name if row.title == row.name else f"{row.name}  {row.title}"
+
+
+def panel_title(row: Row) -> str:
+    """What stands above a row's panel: name and title if they fit, else the name."""
+    title = full_title(row)
+    return title if len(title) <= _PANEL_LETTERS else row.name
+
 
 @dataclass
 class Source:
@@ -41,7 +58,7 @@ class Source:
         """The rows of a figure that have finished runs, in its order or the table's; what is missing is logged.
 
         Raises:
-            ValueError: If none has.
+            NothingToDrawError: If none has.
         """
         by_name = {row.row.name: row for row in self.runs.rows}
         names = figure.get("rows") or list(by_name)
@@ -54,18 +71,18 @@ class Source:
             if some:
                 logger.warning("%s, figure %s: %s %s", self.runs.table.name, figure["kind"], what, ", ".join(some))
         if not found:
-            raise ValueError(f"no finished run of {', '.join(names)}")
+            raise NothingToDrawError(f"no finished run of {', '.join(names)}")
         return found
 
     def test_rows(self, row: Row, run: Run) -> Dataset:
         """The rows that a run was tested on; a corpus is read once.
 
         Raises:
-            ValueError: If nobody said where the corpus lies.
+            NothingToDrawError: If nobody said where the corpus lies.
         """
         data_dir = self.data_dir(row)
         if data_dir is None:
-            raise ValueError(f"row {row.name}: where its corpus lies is not known (data_dirs)")
+            raise NothingToDrawError(f"row {row.name}: where its corpus lies is not known (data_dirs)")
 
         def read(arguments: DataArguments) -> Dataset:
             names = ("corpus", "data_dir", "task", "columns", "labels", "max_history")
