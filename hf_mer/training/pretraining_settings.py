@@ -14,6 +14,7 @@ from transformers import TrainingArguments
 from hf_mer.data.folds import Fold
 from hf_mer.data.schema import column
 from hf_mer.training.arguments import DataArguments
+from hf_mer.training.corpus import has_modality
 from hf_mer.training.files import remove_leftovers, write_json
 from hf_mer.training.pretraining_arguments import PretrainingArguments, SpeechEncoderArguments
 from hf_mer.training.settings import DECIDING
@@ -33,8 +34,11 @@ def deciding_settings(
     """What decides the result; of the corpus, which recordings are trained on and looked at."""
     own = {item.name for item in fields(PretrainingArguments)} - {item.name for item in fields(TrainingArguments)}
     names = sorted({*own, *(name for name in DECIDING if hasattr(arguments, name))} - {"overwrite"})
-    ids, durations = column(rows, "id"), column(rows, "duration")
-    heard = [[(ids[index], durations[index]) for index in part] for part in (fold.train, fold.validation)]
+    ids, durations, audio = column(rows, "id"), column(rows, "duration"), has_modality(rows, "speech", False)
+    heard = [
+        sorted((ids[index], durations[index]) for index in part if audio[index])
+        for part in (fold.train, fold.validation)
+    ]
     settings = {
         "encoder": asdict(encoder),
         "data": {"max_audio_seconds": data.max_audio_seconds},
