@@ -1,16 +1,29 @@
 """What the training scripts share: settings in, folds out, one line for what cannot be used."""
 
+import argparse
 import logging
 import sys
 from collections.abc import Sequence
+from dataclasses import dataclass, field, fields
 from typing import Any
 
 from transformers.utils import logging as transformers_logging
 
-from hf_mer.training.arguments import DataArguments, MerTrainingArguments, parse_arguments
+from hf_mer.training.arguments import (
+    DataArguments,
+    MerTrainingArguments,
+    check_known,
+    parse_arguments,
+    read_yaml,
+)
+from hf_mer.training.baselines import BaselineExperiment
+from hf_mer.training.cross_validation import CrossValidation
 from hf_mer.training.experiment import Experiment
 from hf_mer.training.label_store_builder import LabelStoreArguments
 from hf_mer.training.model_arguments import LeMerArguments, ModelArguments
+from hf_mer.training.systems import SYSTEMS, argument_types
+
+logger = logging.getLogger(__name__)
 
 
 def run_recipe(model_arguments: type[ModelArguments], argv: Sequence[str] | None = None) -> None:
@@ -20,7 +33,7 @@ def run_recipe(model_arguments: type[ModelArguments], argv: Sequence[str] | None
         model_arguments: The system's class of settings.
         argv: The command line; `sys.argv[1:]` if not given.
     """
-    logging.basicConfig(level=logging.INFO, format="%(levelname)s %(name)s: %(message)s")
+    _log()
     types: list[type] = [model_arguments, DataArguments, MerTrainingArguments]
     if issubclass(model_arguments, LeMerArguments):
         types.append(LabelStoreArguments)
@@ -30,6 +43,63 @@ def run_recipe(model_arguments: type[ModelArguments], argv: Sequence[str] | None
         experiment = Experiment(model, data, store, training)
     except ValueError as error:
         sys.exit(f"error in the settings: {error}")
+    _run(experiment)
+
+
+@dataclass
+class BaselineArguments:
+    """Which baseline."""
+
+    system: str | None = field(default=None, metadata={"help": f"Of {', '.join(BaselineExperiment.MODALITIES)}."})
+
+
+def run_baseline(argv: Sequence[str] | None = None) -> None:
+    """Reads the settings of a baseline and runs its folds; leaves the program with one line if that is not possible.
+
+    The settings file may be another system's on the same corpus. What a baseline does not have, its model and its
+    grid, is then left out with a log line, and so is its `output_dir`, which holds that system's results; without
+    `--output_dir` a baseline's lie in `runs/<system>`.
+
+    Args:
+        argv: The command line; `sys.argv[1:]` if not given.
+    """
+    _log()
+    first = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
+    first.add_argument("--config")
+    first.add_argument("--system")
+    named, rest = first.parse_known_args(list(sys.argv[1:] if argv is None else argv))
+    types = [BaselineArguments, DataArguments, MerTrainingArguments]
+    try:
+        settings = {} if named.config is None else _without_model(named.config, types)
+        system = named.system or settings.get("system")
+        defaults = {"output_dir": f"runs/{system}", **settings, "system": system}
+        arguments, data, training = parse_arguments(types, rest, defaults)
+        experiment = BaselineExperiment(arguments.system, data, training)
+    except ValueError as error:
+        sys.exit(f"error in the settings: {error}")
+    _run(experiment)
+
+
+def _without_model(config: str, types: Sequence[type]) -> dict[str, Any]:
+    """The settings of a file, less what belongs to the model of another system."""
+    settings = read_yaml(config)
+    everything = [*types, *(cls for system in SYSTEMS for cls in argument_types(system))]
+    check_known(settings, everything, config)
+    own = {item.name for cls in types for item in fields(cls)}
+    foreign = set(settings) - own
+    if foreign:
+        foreign |= {"output_dir", "grid", "grid_folds"} & set(settings)
+        logger.info("%s is another system's; not used: %s", config, ", ".join(sorted(foreign)))
+    return {name: value for name, value in settings.items() if name not in foreign}
+
+
+def _log() -> None:
+    logging.basicConfig(level=logging.INFO, format="%(levelname)s %(name)s: %(message)s")
+
+
+def _run(experiment: CrossValidation) -> None:
+    """Runs the folds; one line for what cannot be used."""
+    training = experiment.args
     if training.log_level == "debug":
         logging.getLogger().setLevel(logging.DEBUG)
     if training.process_index != 0:
