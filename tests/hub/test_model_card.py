@@ -1,0 +1,332 @@
+"""Model cards: one whole card against one pattern, metadata, what must not be in a card, and the committed cards."""
+
+import copy
+import importlib
+import json
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import yaml
+from huggingface_hub import ModelCard, ModelCardData
+
+from hf_mer.hub import CORPORA, SYSTEMS, CardSpec, card_results, machine_paths, model_card, read_results
+from hf_mer.metrics import bootstrap_intervals, confusion, emotion_scores
+
+ROOT = Path(__file__).parents[2]
+CARDS = sorted((ROOT / "model_cards").glob("*.yaml"))
+LABELS = ["calm", "angry"]
+# Predictions of ten utterances a class: recognised ones first.
+RIGHT = {("Ses01", 1): (8, 9), ("Ses02", 1): (7, 9), ("Ses03", 1): (9, 9), ("Ses01", 2): (10, 9)}
+
+
+def fold_results(fold, seed):
+    truth = [0] * 10 + [1] * 10
+    right = RIGHT[fold, seed]
+    predicted = [0] * right[0] + [1] * (10 - right[0]) + [1] * right[1] + [0] * (10 - right[1])
+    intervals = bootstrap_intervals(truth, predicted, 2, num_resamples=50)
+    return {
+        "fold": fold,
+        "rows": {"train": 60, "validation": 20, "test": 20},
+        "settings": {
+            "model": {
+                "type": "le_mer",
+                "modalities": ["text"],
+                "text_encoder": "/home/someone/models/minilm",
+                "speech_encoder": "facebook/wav2vec2-base",
+                "tokenizer": None,
+            },
+            "data": {"corpus": "iemocap", "task": "4class", "protocol": "leave_one_session_out", "use_history": True},
+            "label_store": {"text_top_k": 9},
+            "training": {"seed": seed, "num_train_epochs": 3, "metric_for_best_model": "ua"},
+            "processes": 1,
+            "split_hash": f"{fold.lower()}0123456789abcdef",
+            "data_hash": "feed0123456789abcdef",
+        },
+        "parameters": {"all": 1234567, "trained": 34567},
+        "test": {
+            "scores": emotion_scores(truth, predicted, 2),
+            "intervals_95": {name: list(interval) for name, interval in intervals.items()},
+            "confusion": {"labels": LABELS, "matrix": confusion(truth, predicted, 2).tolist()},
+            "per_class": {},
+            "scores_by_part": {"improvised": {"wa": 0.5, "ua": 0.5, "wf1": 0.5, "n": 12}},
+        },
+        "history": [{"loss": 1.0}],
+        "minutes": 2.5 if fold == "Ses01" else 3.5,
+        "peak_memory_mib": {"host": 900.4},
+        "environment": {
+            "command": "/home/someone/hf_mer/recipes/train_le_mer.py --config recipes/configs/le_mer_iemocap.yaml "
+            "--data_dir /data/my corpora/IEMOCAP --text_encoder /home/someone/models/minilm --learning_rates "
+            '{"text_encoder": 1e-4} --output_dir /scratch/out --figures false',
+            "device": "x86_64 CPU, 1 threads",
+            "processes": 1,
+            "python": "3.11.7",
+            "versions": {"hf_mer": "0.1.0", "torch": "2.11.0"},
+        },
+    }
+
+
+@pytest.fixture
+def runs():
+    return [fold_results(*key) for key in RIGHT]
+
+
+@pytest.fixture
+def spec():
+    return CardSpec(
+        name="someone/le_mer_text",
+        system="le_mer",
+        corpus="iemocap",
+        recipe="le_mer_iemocap",
+        notes="Text alone.",
+        published=[{"title": "A5", "source": "Table 1", "wa": 78.11, "ua": 78.92}],
+        references=[{"title": "Chance", "ua": 0.25}],
+        figures=["figures/confusion_matrix.png"],
+    )
+
+
+STORE = {"keywords": {"calm": [["fine", 0.25], ["so", 0.125]], "angry": [["damn", 0.5]]}}
+
+# Between § and § a regular expression, else the very text.
+WHOLE_CARD = (Path(__file__).parent / "whole_card.txt").read_text(encoding="utf-8")
+
+
+def as_pattern(text):
+    return "".join(part if index % 2 else re.escape(part) for index, part in enumerate(text.split("§")))
+
+
+def test_whole_card(runs, spec):
+    content = card_results(runs, label_store=STORE, names={"/home/someone/models/minilm": "MINILM"})
+    text = str(model_card(spec, content))
+    whole = re.fullmatch(as_pattern(WHOLE_CARD), text)
+    assert whole, text  # what differs stands in the text
+
+
+def test_settings_of_a_recipe_give_a_card_without_a_number(spec):
+    settings = yaml.safe_load((ROOT / "recipes/configs/le_mer_iemocap.yaml").read_text())
+    text = str(
+        model_card(CardSpec("a", "le_mer", "iemocap", recipe="le_mer_iemocap"), card_results(settings=settings))
+    )
+    assert "| **LE-MER, this package** | not measured | not measured | not measured |" in text
+    assert "model-index" not in text
+    assert "base_model:\n- bert-base-uncased\n- facebook/wav2vec2-base\n" in text
+    results = text.split("## Results")[1].split("## Protocol")[0]
+    assert not re.search(r"\d\.\d", results)
+    for name in ("parameters", "minutes a run", "largest memory", "hardware", "versions"):
+        assert f"| {name} | not measured |" in text
+
+
+def test_one_run_shows_its_own_interval(runs, spec):
+    run = runs[0]
+    low, high = run["test"]["intervals_95"]["ua"]
+    text = str(model_card(spec, card_results(run)))
+    assert f"| 0.850 [{low:.3f}, {high:.3f}] |" in text
+    assert "±" not in text
+
+
+def test_an_experiment_is_its_folds(runs, spec):
+    experiment = {"folds": runs[:3], "summary": {}, "split_hash": "0"}
+    assert card_results(experiment) == card_results(runs[:3])
+
+
+def test_seeds_of_one_fold_are_the_units(runs, spec):
+    text = str(model_card(spec, card_results([runs[0], runs[3]])))
+    assert "over 2 seeds; 2 runs, 20 test utterances" in text
+    assert "| **LE-MER, this package** | 0.900 ± 0.071 " in text  # 0.85 and 0.95
+
+
+def test_a_row_of_a_table_has_scores_and_nothing_else(spec):
+    scores = {"wa": {"mean": 0.586, "std": 0.051, "n": 6}, "ua": {"mean": 0.578, "std": None, "n": 6}}
+    content = card_results(summary={"scores": scores, "over": "folds", "source": "a table", "utterances": 1440})
+    card = model_card(spec, content)
+    assert "| **LE-MER, this package** | 0.586 ± 0.051 | 0.578 | not recorded |" in str(card)
+    assert [(result.metric_name, result.metric_value) for result in card.data.eval_results] == [
+        ("WA", 0.586),
+        ("UA", 0.578),
+    ]
+    with pytest.raises(ValueError, match="not both"):
+        card_results(fold_results("Ses01", 1), summary={"scores": scores})
+
+
+def test_config_tells_classes_and_modalities_where_nothing_ran():
+    content = card_results(config={"id2label": {"1": "b", "0": "a", "10": "k"}, "modalities": ["speech"]})
+    text = str(model_card(CardSpec("m", "mgcma", "own"), content))
+    assert "Classes: a, b, k. Inputs: voice." in text
+    assert 'recognise("hello.wav")' in text
+
+
+@pytest.mark.parametrize("name", CORPORA)
+@pytest.mark.parametrize("system", SYSTEMS)
+def test_metadata_is_the_hubs(name, system, runs):
+    runs = copy.deepcopy(runs)
+    for run in runs:
+        run["settings"]["model"]["type"] = system
+    spec = CardSpec("x", system, name, emissions={"emissions": 12.5, "source": "a power meter"})
+    card = model_card(spec, card_results(runs))
+    data = ModelCardData(**yaml.safe_load(card.data.to_yaml()))
+    assert data.to_dict() == card.data.to_dict()
+    assert ModelCard(str(card)).data.to_dict() == data.to_dict()
+    assert data.license == "apache-2.0"
+    assert data.library_name == "transformers"
+    assert data.pipeline_tag == "text-classification"
+    assert data.base_model is None  # it came from a folder
+    assert data.co2_eq_emissions["emissions"] == 12.5
+    assert ("generated-corpus" in data.tags) == (not CORPORA[name].real)
+    results = {result.metric_name: result for result in data.eval_results}
+    assert set(results) == {"WA", "UA", "WF1"}
+    assert results["WA"].metric_type == "accuracy"
+    assert results["WA"].metric_value == pytest.approx((0.9 + 0.8 + 0.9) / 3, abs=1e-4)  # Ses01 is 0.85 and 0.95
+    assert results["UA"].metric_args == {"average": "macro"}
+    assert results["WF1"].metric_args == {"average": "weighted"}
+    assert results["WA"].dataset_args == {"utterances": 60, "protocol": "leave_one_session_out", "runs": 4}
+
+
+def test_runs_of_other_settings_are_refused(runs):
+    runs[2]["settings"]["training"]["num_train_epochs"] = 4
+    with pytest.raises(ValueError, match=r"run 2 \(fold Ses03\).*num_train_epochs differ"):
+        card_results(runs)
+
+
+def test_a_run_counts_once(runs):
+    with pytest.raises(ValueError, match="seed 1, fold Ses01 is there twice"):
+        card_results([runs[0], runs[1], runs[0]])
+
+
+def test_results_of_another_system_are_refused(runs):
+    with pytest.raises(ValueError, match="x is said to be mgcma, its results are of le_mer"):
+        model_card(CardSpec("x", "mgcma", "iemocap"), card_results(runs))
+
+
+def test_what_is_no_results_file_is_refused():
+    with pytest.raises(ValueError, match=r"neither results of a fold nor of an experiment \(keys: loss\)"):
+        card_results({"loss": 1})
+    with pytest.raises(ValueError, match="fold 'Ses01' lack rows, settings, test"):
+        card_results({"fold": "Ses01"})
+
+
+@pytest.mark.parametrize(
+    ("text", "found"),
+    [
+        ("see /home/me/corpus.", ["/home/me/corpus."]),
+        ("~/runs and C:\\runs", ["~/runs", "C:\\runs"]),
+        ("https://arxiv.org/abs/2309.02106, WA/UA, a/b/c, text/speech/video, </summary>", []),
+    ],
+)
+def test_machine_paths(text, found):
+    assert machine_paths(text) == found
+
+
+def test_a_card_names_no_path_of_a_machine(runs, spec):
+    assert not machine_paths(json.dumps(card_results(runs)))
+    with pytest.raises(ValueError, match="paths of this machine: /home/me/x"):
+        model_card(CardSpec("x", "le_mer", "iemocap", notes="as in /home/me/x"), card_results(runs))
+    with pytest.raises(ValueError, match="must lie beside the card"):
+        model_card(CardSpec("x", "le_mer", "iemocap", figures=["../a.png"]), card_results(runs))
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"system": "bert"}, "system 'bert' is not one of le_mer, mgcma, wavfusion"),
+        ({"corpus": "cremad"}, "corpus 'cremad' is not one of iemocap, meld"),
+        ({"published": [{"title": "A", "wa": 1.0}]}, "wants source, title and any of wa, ua, wf1"),
+        ({"references": [{"title": "A", "acc": 1.0}]}, "references has a row"),
+        ({"emissions": {"emissions": 1}}, "want emissions .grams of CO2. and source"),
+    ],
+)
+def test_wrong_specifications_are_refused(change, message):
+    with pytest.raises(ValueError, match=message):
+        CardSpec(**{"name": "x", "system": "le_mer", "corpus": "iemocap", **change})
+
+
+def test_wrong_specification_files_are_refused(tmp_path):
+    path = tmp_path / "a.yaml"
+    path.write_text("system: le_mer\ncorpus: meld\npublish: []\n")
+    with pytest.raises(ValueError, match=r"a\.yaml: wants system, corpus and any of .*publish'"):
+        CardSpec.from_yaml(path)
+
+
+def test_programs_of_the_cards_run(tiny_checkpoint, write_wav, write_video, tmp_path):
+    """As somebody without this package runs them: in an empty cache, from folders of the cards' names."""
+    from media_files import save_film_checkpoint
+
+    tiny_checkpoint("le_mer_iemocap")
+    tiny_checkpoint("le_mer_meld_text", modalities=["text"])
+    save_film_checkpoint(tmp_path / "wavfusion_meld")
+    write_wav("hello.wav")
+    write_video("clip.mp4")
+    programs = [
+        program
+        for name in ("le_mer_iemocap", "le_mer_meld_text", "wavfusion_meld")
+        for program in re.findall(r"```python\n(.+?)```", (ROOT / f"model_cards/{name}.md").read_text(), re.DOTALL)
+    ]
+    assert len(programs) == 6
+    code = "import sys\nsys.modules['hf_mer'] = None\n" + "\n".join(programs)
+    environment = {**os.environ, "HF_HOME": str(tmp_path / "home"), "HF_HUB_OFFLINE": "1", "OMP_NUM_THREADS": "1"}
+    for name in ("HF_MODULES_CACHE", "HF_HUB_CACHE", "TRANSFORMERS_CACHE"):
+        environment.pop(name, None)
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=600
+    )
+    assert done.returncode == 0, done.stderr[-3000:]
+    assert len(done.stdout.strip().splitlines()) == 6
+
+
+def test_the_cards_import_no_torch():
+    code = "import sys, hf_mer.hub; print({'torch', 'transformers', 'datasets'} & set(sys.modules))"
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, timeout=300)
+    assert done.stdout.strip() == "set()", done.stderr
+
+
+@pytest.fixture
+def script(monkeypatch):
+    monkeypatch.syspath_prepend(ROOT / "recipes")
+    return importlib.import_module("render_model_cards")
+
+
+def test_results_are_taken_up_by_command(script, runs, tmp_path, monkeypatch, capsys):
+    for run in runs:
+        folder = tmp_path / "runs" / f"seed{run['settings']['training']['seed']}" / run["fold"]
+        folder.mkdir(parents=True)
+        (folder / "results.json").write_text(json.dumps(run))
+    (tmp_path / "runs" / "seed1" / "results.json").write_text(json.dumps({"folds": runs[:3]}))
+    (tmp_path / "store.json").write_text(json.dumps(STORE))
+    (tmp_path / "card.yaml").write_text("system: le_mer\ncorpus: own\n")
+    monkeypatch.setattr(script, "CARDS", tmp_path)
+    command = f"x card --results {tmp_path / 'runs'} --label_store {tmp_path / 'store.json'} --name /home/someone/models/minilm=MINI"
+    monkeypatch.setattr(sys, "argv", command.split())
+    script.main()
+    content = json.loads((tmp_path / "card.json").read_text())
+    assert [(run["seed"], run["fold"]) for run in content["runs"]] == [
+        (1, "Ses01"), (1, "Ses02"), (1, "Ses03"), (2, "Ses01"),
+    ]  # fmt: skip
+    assert content["settings"]["text_encoder"] == "MINI"
+    assert content["keywords"]["angry"] == [["damn", 0.5]]
+    assert "history" not in content["runs"][0]
+    text = (tmp_path / "card.md").read_text()
+    assert "over 3 folds, each the mean over its seeds (2 in all); 4 runs, 60 test utterances" in text
+    with pytest.raises(ValueError, match=r"no results\.json of a fold"):
+        read_results(tmp_path / "runs" / "seed1" / "Ses01", ROOT / "model_cards")
+
+
+def test_every_released_configuration_has_a_card():
+    assert {path.stem for path in CARDS} == {
+        "le_mer_iemocap", "le_mer_meld_text", "le_mer_ravdess", "le_mer_generated", "mgcma_iemocap",
+        "mgcma_generated", "wavfusion_iemocap", "wavfusion_meld", "wavfusion_generated",
+    }  # fmt: skip
+    assert {path.stem for path in CARDS} == {path.stem for path in (ROOT / "model_cards").glob("*.md")} - {"README"}
+
+
+@pytest.mark.parametrize("path", CARDS, ids=lambda path: path.stem)
+def test_committed_card_is_up_to_date(path, script):
+    text = path.with_suffix(".md").read_text(encoding="utf-8")
+    assert text == script.render(path.stem), "python recipes/render_model_cards.py, and look at what changed"
+    assert not machine_paths(text)
+    results = path.with_suffix(".json")
+    assert not results.exists() or not machine_paths(results.read_text(encoding="utf-8"))
+    card = ModelCard(text)
+    assert (card.data.eval_results is None) == ("not measured | not measured | not measured" in text)
+    assert CardSpec.from_yaml(path).recipe == path.stem
