@@ -181,6 +181,9 @@ def test_files_that_cannot_be_compared(tmp_path):
     assert compare_predictions([tuple(paths)], 100) == {}  # one common utterance
     write_predictions(runs[1], ["u1", "u2", "u3"], [0, 1, 1], [1, 1, 1])  # a file that was written again is read again
     assert compare_predictions([tuple(paths)], 100)["wa"]["difference"] == 50
+    write_predictions(runs[0], ["a", "u1", "u2"], [2, 0, 1], [0, 0, 1])  # and what only one of them has is left out
+    found = compare_predictions([tuple(paths)], 100)["wa"]
+    assert (found["difference"], found["utterances"]) == (50, 2)
 
 
 def cross_validation(root, missing=()):
