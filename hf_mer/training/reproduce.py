@@ -131,9 +131,7 @@ class Reproduction:
         found[key] = Job(system, system.key, seed, fold, (*rows, name) if name else rows)
 
     def _may_be_wanted(self, name: str) -> bool:
-        return any(
-            fnmatch(name, part) or fnmatch(name, f"*:{part}") for part in (p.split("/")[0] for p in self._only())
-        )
+        return any(fnmatch(name, part) or fnmatch(name, f"*:{part}") for part in self._rows_of_only())
 
     def _wanted(self, label: str) -> bool:
         return not self.only or any(fnmatch(label, part) or fnmatch(label, f"*:{part}") for part in self.only)

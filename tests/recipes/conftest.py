@@ -133,8 +133,10 @@ def start(environment):
     """`start("--config", path, processes=2)`: a recipe in a process group of its own, output as text."""
     running = []
 
-    def begin(*arguments: str, processes: int = 1, system: str = "le_mer") -> subprocess.Popen:
-        recipe = str(ROOT / "recipes" / f"train_{system}.py")
+    def begin(
+        *arguments: str, processes: int = 1, system: str = "le_mer", script: str | None = None
+    ) -> subprocess.Popen:
+        recipe = str(ROOT / "recipes" / f"{script or f'train_{system}'}.py")
         launcher = ["-m", "accelerate.commands.launch", "--config_file", str(ROOT / "recipes/accelerate/cpu_two.yaml")]
         command = [sys.executable, *(launcher if processes > 1 else []), recipe, *arguments]
         process = subprocess.Popen(
@@ -159,8 +161,8 @@ def start(environment):
 def recipe(start):
     """`recipe("--config", path)`: runs it to its end; exit status and output."""
 
-    def run(*arguments: str, processes: int = 1, system: str = "le_mer") -> tuple[int, str]:
-        process = start(*arguments, processes=processes, system=system)
+    def run(*arguments: str, processes: int = 1, system: str = "le_mer", script: str | None = None) -> tuple[int, str]:
+        process = start(*arguments, processes=processes, system=system, script=script)
         output = process.communicate(timeout=300)[0]
         return process.returncode, output
 
@@ -174,8 +176,8 @@ def main(monkeypatch, tmp_path_factory):
 
     monkeypatch.setattr(datasets.config, "HF_DATASETS_CACHE", str(tmp_path_factory.getbasetemp() / "recipes_cache"))
 
-    def run(*arguments: str, system: str = "le_mer") -> None:
-        name = f"train_{system}"
+    def run(*arguments: str, system: str = "le_mer", script: str | None = None) -> None:
+        name = script or f"train_{system}"
         spec = importlib.util.spec_from_file_location(name, ROOT / "recipes" / f"{name}.py")
         module = importlib.util.module_from_spec(spec)
         spec.loader.exec_module(module)
