@@ -13,7 +13,9 @@ from sklearn.manifold import TSNE
 from transformers import AutoModel
 
 from hf_mer.data.collator import MerDataCollator
+from hf_mer.data.folds import Fold
 from hf_mer.data.schema import CorpusError, column
+from hf_mer.data.transcripts import with_transcript_errors
 from hf_mer.models import MerProcessor
 from hf_mer.training.arguments import DataArguments
 from hf_mer.training.building import model_folder
@@ -59,7 +61,7 @@ def load_model(run: Run, device: torch.device | str | None = None) -> tuple[Any,
 
 
 def rows_of_run(run: Run, data_dir: str | Path, read: Callable[[DataArguments], Dataset] = read_rows) -> Dataset:
-    """The rows that a run was tested on, in the order of the corpus.
+    """The rows that a run was tested on, in the order of the corpus, with the errors of its transcripts.
 
     Which ones they are its predictions tell: no fold is made again and no recording is checked again.
 
@@ -73,7 +75,8 @@ def rows_of_run(run: Run, data_dir: str | Path, read: Callable[[DataArguments], 
     """
     known = {item.name for item in fields(DataArguments)}
     settings = {name: value for name, value in run.results["settings"]["data"].items() if name in known}
-    rows = read(DataArguments(**{**settings, "data_dir": str(data_dir)}))
+    arguments = DataArguments(**{**settings, "data_dir": str(data_dir)})
+    rows = read(arguments)
     path = run.folder / "predictions.csv"
     with path.open(newline="", encoding="utf-8") as file:
         tested = {line["id"] for line in csv.DictReader(file)}
@@ -82,7 +85,9 @@ def rows_of_run(run: Run, data_dir: str | Path, read: Callable[[DataArguments], 
     if missing:
         some = ", ".join(missing[:5]) + (", ..." if len(missing) > 5 else "")
         raise CorpusError(f"{data_dir}: {len(missing)} of the {len(tested)} utterances of {path} are missing: {some}")
-    return rows.select([index for index, row_id in enumerate(ids) if row_id in tested])
+    indices = [index for index, row_id in enumerate(ids) if row_id in tested]
+    heard = with_transcript_errors(rows, Fold(run.fold, [], [], indices), arguments, run.seed)
+    return heard.select(indices)
 
 
 def balanced(classes: np.ndarray, count: int) -> np.ndarray:
