@@ -73,14 +73,14 @@ def outcome(folder):
         path.relative_to(folder).as_posix(): path.read_text()
         for path in sorted(folder.glob("runs/*/*/*/predictions.csv"))
     }
-    return {row["name"]: row["scores"] for row in report["rows"]}, predictions
+    return {row["row"]: row["scores"] for row in report["rows"]}, predictions
 
 
 def test_a_table_end_to_end(main, table, tmp_path, capsys):
     main(*table(), "--seeds", "2", "--output_dir", str(tmp_path / "out"), script="reproduce")
     folder = tmp_path / "out" / "small" / "generated"
     report = json.loads((folder / "results.json").read_text(encoding="utf-8"))
-    rows = {row["name"]: row for row in report["rows"]}
+    rows = {row["row"]: row for row in report["rows"]}
     assert list(rows) == ["T", "S", "F", "again", "M"]
     assert rows["T"]["scores"] == rows["again"]["scores"]
     runs = list((tmp_path / "out" / "runs").glob("*/seed*/*/results.json"))
