@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from hf_mer.training.arguments import read_yaml
 from hf_mer.training.settings import check_settings
 from hf_mer.training.table_rows import Resolver
 from hf_mer.training.tables import load_table, table_names
@@ -93,6 +94,14 @@ def test_runs_of_one_fold_share_their_second_stage(setup, system):
     rows += [("le_mer/transcripts", "C1-trained-0.4"), ("le_mer/modalities", "C1-dropout")]
     assert len({system(setup, f"{table}:{row}").pretraining_key for table, row in rows}) == 1
     assert system(setup, "le_mer/table1:B1").pretraining_key is None
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_the_second_stage_is_that_of_its_settings_file(name):
+    for setup in load_table(name, TABLES).setups.values():
+        if setup.pretraining:
+            settings = read_yaml(CONFIGS / f"pretrain_{setup.name}.yaml")
+            assert setup.pretraining.items() <= settings.items()
 
 
 def test_models_of_other_rows(system):
