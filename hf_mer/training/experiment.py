@@ -5,6 +5,7 @@ import gc
 import logging
 import shutil
 import time
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -128,6 +129,8 @@ class Experiment(CrossValidation):
             made.args = copy.copy(settings.training)
             made.args.grid, made.args.figures = None, False
             made.output_dir, made.keep_model = inner_folder, False
+            if settings.data.word_error_parts == "test":  # only the outer test part has errors
+                made.data_arguments = replace(settings.data, word_error_rate=None)
         return made
 
     def _rows_for(self, other: "Experiment", rows: Dataset) -> Dataset:

@@ -24,7 +24,7 @@ def test_a_checkpoint_meets_errors_it_was_not_trained_on(make_experiment, tmp_pa
         folder = tmp_path / f"evaluated{number}"
         reports.append(make_experiment(**evaluate, **data, output_dir=str(folder)).run())
         with (folder / "Ses05" / "predictions.csv").open() as stream:
-            probabilities.append({row["id"]: row["probabilities"] for row in csv.DictReader(stream)})
+            probabilities.append({row["id"]: row for row in csv.DictReader(stream)})
     clean = reports[0]
     assert clean["folds"][0]["test"] == trained["folds"][0]["test"]
     assert probabilities[0].keys() == probabilities[1].keys()
@@ -67,3 +67,10 @@ def test_settings_without_errors_are_those_from_before_there_were_any():
 def test_bad_settings(given, message):
     with pytest.raises(ValueError, match=message):
         DataArguments(data_dir="x", **given)
+
+
+@pytest.mark.parametrize(("parts", "inner"), [("test", None), ("all", 0.3)])
+def test_settings_are_chosen_without_the_errors_of_the_test_part(make_experiment, tmp_path, parts, inner):
+    outer = make_experiment(word_error_rate=0.3, word_error_parts=parts)
+    assert outer._with(outer.arguments, tmp_path).data_arguments.word_error_rate == inner
+    assert outer._with(outer.arguments).data_arguments.word_error_rate == 0.3
