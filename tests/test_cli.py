@@ -151,7 +151,7 @@ def test_generate_prints_the_ceilings(capsys, tmp_path):
 
 
 def test_generate_in_another_language(capsys, tmp_path):
-    command = ["generate", str(tmp_path / "corpus"), "--num-utterances", "5", "--language", "zh"]
+    command = ["generate", str(tmp_path / "corpus"), "--num-utterances", "20", "--language", "zh"]
     assert main(command) == 0
     transcripts = (tmp_path / "corpus").rglob("transcriptions/[!.]*.txt")
     assert all("。" in path.read_text(encoding="utf-8") for path in transcripts)

@@ -3,6 +3,7 @@
 import math
 from collections import Counter, defaultdict
 
+import numpy as np
 import pytest
 import torch
 from model_tester import (
@@ -17,7 +18,10 @@ from model_tester import (
 from torch import nn
 from transformers import BertModel, Wav2Vec2ForPreTraining
 
+from hf_mer.data.generated_languages import LANGUAGES
+from hf_mer.data.generated_text import write_sentence
 from hf_mer.models import LeMerConfig, LeMerForEmotionClassification, MerProcessor
+from hf_mer.training.building import train_tokenizer
 from hf_mer.training.label_store_builder import LabelStoreArguments, build_label_store, describe_labels
 
 WORDS = ["glad lovely day", "awful report", "so it is", "who is it", "you came", "lovely lovely you", "no no", "yes"]
@@ -295,3 +299,27 @@ def test_refusals(pretraining):
     deaf = [{**batch, "inputs": None} for batch in make_batches()]
     with pytest.raises(ValueError, match="no tonal codes for class angry, happy, neutral, sad"):
         build(make_model(), make_processor(), deaf, pretraining)
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_keywords_of_every_language_are_its_salient_words(language):
+    """Angry and sad against happy in the generated corpus; nothing here knows the language."""
+    valences = {"angry": -1, "happy": 1, "sad": -1}
+    texts = [
+        write_sentence(9, 2, valences[label], np.random.default_rng([turn, number]), language=language).text
+        for turn in range(60)
+        for number, label in enumerate(valences)
+    ]
+    batches = [{"labels": [0, 1, 2], "texts": texts[start : start + 3], "inputs": None} for start in range(0, 180, 3)]
+    model = LeMerForEmotionClassification(
+        LeMerConfig(text_config=tiny_text_config(), modalities=["text"], id2label=dict(enumerate(valences)))
+    )
+    processor = MerProcessor(wave_feature_extractor(), train_tokenizer(texts, 90), max_text_tokens=40)
+    arguments = LabelStoreArguments(text_top_k=5)
+    store = build_label_store(model.eval(), processor, batches, list(valences), arguments, progress=False)
+    for label, valence in valences.items():
+        salient = {word.lower() for words in LANGUAGES[language].valence_words[valence].values() for word in words}
+        found = [word for word, _ in store.keywords[label]]
+        assert len(set(found) & salient) >= 4, found
+    assert torch.isfinite(store.text_embeddings).all()
+    assert store.text_embeddings.shape[0] == 3
