@@ -5,6 +5,7 @@ import json
 import logging
 import os
 import time
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -193,11 +194,18 @@ def _cache_file(settings: str, rows: Dataset, modality: str, folder: str) -> Pat
     """File in the datasets cache, named after everything that its content depends on."""
     digest = hashlib.sha256(f"{_FORMAT} {settings}".encode())
     names = [MEDIA[modality]] if modality in MEDIA else ["text", "history"]
-    for row in rows.with_format(None).select_columns(["id", *names]):
+    for row in records(rows, ["id", *names]):
         digest.update(f"{row['id']} {content(row, modality)}\n".encode())
     target = Path(datasets.config.HF_DATASETS_CACHE) / folder
     target.mkdir(parents=True, exist_ok=True)
     return target / f"{digest.hexdigest()[:24]}.arrow"
+
+
+def records(rows: Dataset, names: list[str]) -> Iterator[dict[str, Any]]:
+    """Rows with some of their columns, read in chunks: one by one takes long, and all at once may not fit."""
+    for chunk in rows.with_format(None).select_columns(names).iter(batch_size=1000):
+        for values in zip(*(chunk[name] for name in names), strict=True):
+            yield dict(zip(names, values, strict=True))
 
 
 def content(row: dict[str, Any], modality: str) -> str:

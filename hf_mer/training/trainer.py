@@ -13,6 +13,7 @@ from transformers import Trainer
 from transformers.trainer_pt_utils import LengthGroupedSampler
 
 from hf_mer.data.collator import MerDataCollator
+from hf_mer.data.schema import column
 
 
 class EpochLengthSampler(LengthGroupedSampler):
@@ -67,7 +68,7 @@ class MerTrainer(Trainer):
         rows = self.train_dataset if train_dataset is None else train_dataset
         if self.args.train_sampling_strategy != "group_by_length":
             return super()._get_train_sampler(train_dataset)
-        lengths = list(rows[self.args.length_column_name])  # the library would read one length at a time from disk
+        lengths = column(rows, self.args.length_column_name)  # the library would read one length at a time from disk
         size = self.args.train_batch_size * self.args.gradient_accumulation_steps
         return EpochLengthSampler(size, lengths, self._sampling_seed)
 

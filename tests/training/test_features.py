@@ -12,6 +12,7 @@ from hf_mer.data.schema import make_record, records_to_dataset
 from hf_mer.models import MerProcessor, MgcmaConfig, MgcmaForEmotionClassification
 from hf_mer.training import features as features_module
 from hf_mer.training.features import add_lengths, cache_features, cache_states
+from hf_mer.training.stages import Stage
 
 
 @pytest.fixture
@@ -49,10 +50,14 @@ def test_features_are_those_of_the_processor(rows, extractor):
 
 
 def test_found_again(rows, computed):
-    cache_features(rows, processor())
+    made, found = Stage(), Stage()
+    cache_features(rows, processor(), stage=made)
     assert len(computed) == 3
-    cache_features(rows, processor())
+    cache_features(rows, processor(), stage=found)
     assert len(computed) == 3
+    assert not made.to_dict()["reused"]
+    assert found.to_dict()["reused"]
+    assert found.to_dict()["seconds_when_made"] == made.to_dict()["seconds_when_made"] > 0
 
 
 def test_computed_again_when_the_recording_changes(rows, write_wav, computed):
