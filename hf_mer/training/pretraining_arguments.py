@@ -16,7 +16,7 @@ class SpeechEncoderArguments:
     The same fields with the same meaning as in `ModelArguments`.
     """
 
-    speech_encoder: dict | str = field(
+    speech_encoder: dict | str | None = field(
         default="facebook/wav2vec2-base", metadata={"help": "Checkpoint, or configuration; {fold} is filled in."}
     )
     speech_overrides: dict | str | None = field(
@@ -27,6 +27,8 @@ class SpeechEncoderArguments:
     def __post_init__(self) -> None:
         self.speech_encoder = from_json(self.speech_encoder)
         self.speech_overrides = from_json(self.speech_overrides)
+        if self.speech_encoder is None:
+            raise ValueError("speech_encoder is missing: a checkpoint, or a configuration to start from scratch")
 
 
 @dataclass

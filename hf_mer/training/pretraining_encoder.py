@@ -22,7 +22,8 @@ def encoder_config(encoder: SpeechEncoderArguments, fold: str) -> Any:
     Raises:
         ValueError: If there is no such field, or it is of no encoder that can be trained on.
     """
-    source, overrides = encoder.speech_encoder, dict(encoder.speech_overrides or {})  # type: ignore[arg-type]
+    source: Any = encoder.speech_encoder
+    overrides: Any = encoder.speech_overrides or {}
     if isinstance(source, dict):
         if "model_type" not in source:
             raise ValueError(f"speech_encoder: a configuration needs a model_type, got {sorted(source)}")
@@ -80,9 +81,10 @@ def load_encoder(
     if not _has_embedding(config):
         config.mask_time_prob = arguments.mask_time_prob  # not used: every batch brings its masks
     auto_class: Any = AutoModelForPreTraining if objective == "contrastive" else AutoModel
-    if isinstance(encoder.speech_encoder, dict):
+    source: Any = encoder.speech_encoder
+    if isinstance(source, dict):
         return auto_class.from_config(config, dtype=torch.float32), own
-    name = fill(encoder.speech_encoder, fold)
+    name = fill(source, fold)
     model, info = auto_class.from_pretrained(name, config=config, dtype=torch.float32, output_loading_info=True)
     if any(key.startswith(("quantizer", "project_")) for key in info["missing_keys"]):
         raise ValueError(
