@@ -33,7 +33,7 @@ def run_recipe(model_arguments: type[ModelArguments], argv: Sequence[str] | None
         model_arguments: The system's class of settings.
         argv: The command line; `sys.argv[1:]` if not given.
     """
-    _log()
+    start_logging()
     types: list[type] = [model_arguments, DataArguments, MerTrainingArguments]
     if issubclass(model_arguments, LeMerArguments):
         types.append(LabelStoreArguments)
@@ -63,7 +63,7 @@ def run_baseline(argv: Sequence[str] | None = None) -> None:
     Args:
         argv: The command line; `sys.argv[1:]` if not given.
     """
-    _log()
+    start_logging()
     first = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
     first.add_argument("--config")
     first.add_argument("--system")
@@ -93,8 +93,11 @@ def _without_model(config: str, types: Sequence[type]) -> dict[str, Any]:
     return {name: value for name, value in settings.items() if name not in foreign}
 
 
-def _log() -> None:
+def start_logging() -> None:
+    """What a script says on its way; libraries that draw are quiet."""
     logging.basicConfig(level=logging.INFO, format="%(levelname)s %(name)s: %(message)s")
+    for name in ("fontTools", "matplotlib"):
+        logging.getLogger(name).setLevel(logging.WARNING)
 
 
 def _run(experiment: CrossValidation) -> None:

@@ -21,9 +21,13 @@ from tqdm.auto import tqdm
 from hf_mer.data.folds import Fold, find_fold
 from hf_mer.training.baselines import BaselineExperiment
 from hf_mer.training.experiment import Experiment
+from hf_mer.training.files import write_atomically
 from hf_mer.training.pretraining import pretrain_fold
-from hf_mer.training.table_report import write_report
+from hf_mer.training.recipe import start_logging
+from hf_mer.training.table_figures import draw_table_figures
+from hf_mer.training.table_report import read_report, write_report
 from hf_mer.training.table_rows import Resolver, System, rows_key
+from hf_mer.training.table_summary import summary
 from hf_mer.training.tables import TABLES_FOLDER, RowRuns, Run, Table, TableError, TableRuns, load_table, table_names
 
 logger = logging.getLogger(__name__)
@@ -279,9 +283,22 @@ class Reproduction:
             with FileLock(self.output_dir / "locks" / f"{table.name.replace('/', '-')}.lock"):
                 write_report(runs, folder, self.command)
                 if final and self.figures:
-                    from hf_mer.training.table_figures import draw_table_figures  # matplotlib and scikit-learn
+                    draw_table_figures(runs, folder / "figures", self._data_dirs(table))
+        if final:
+            self.summarise()
 
-                    draw_table_figures(runs, folder / "figures", data_dirs=self.resolver.data_dirs)
+    def _data_dirs(self, table: Table) -> dict[str, str]:
+        """The corpus of every row."""
+        names = {row.name: f"{table.name}:{row.name}" for row in table.rows}
+        return {row: self.systems[name].settings["data_dir"] for row, name in names.items() if name in self.systems}
+
+    def summarise(self) -> None:
+        """One page over all tables of the set-up that have results in the folder, those of earlier calls too."""
+        setup = self.resolver.setup
+        found = sorted(self.output_dir.glob(f"*/{setup}/results.json"))
+        found += sorted(self.output_dir.glob(f"*/*/{setup}/results.json"))
+        text = summary([read_report(path.parent) for path in found])
+        write_atomically(self.output_dir / f"summary_{setup}.md", lambda path: path.write_text(text, encoding="utf-8"))
 
     def collect(self, table: Table) -> TableRuns:
         """The finished runs of a table's rows that were asked for."""
@@ -381,7 +398,7 @@ def _seeds(given: str | None, default: int) -> list[int]:
 
 def run_reproduction(argv: Sequence[str] | None = None) -> None:
     """Runs a command line; leaves the program with one line if it cannot be met, and with 1 if a run failed."""
-    logging.basicConfig(level=logging.INFO, format="%(levelname)s %(name)s: %(message)s")
+    start_logging()
     try:
         made, options = reproduction(sys.argv[1:] if argv is None else argv)
         if made.training.process_index != 0:

@@ -131,20 +131,20 @@ def test_two_at_a_time_share_the_work(start, table, tmp_path):
     assert [run["fold"] for run in report["rows"][0]["runs"]] == ["Ses01", "Ses02", "Ses03"]
 
 
-def killed_when(process, happened):
+def killed_when(what, process, happened):
     """Kills a run as soon as something is there."""
     deadline = time.monotonic() + 250
     while not happened():
-        assert process.poll() is None, process.communicate()[0]
-        assert time.monotonic() < deadline
-        time.sleep(0.001)
+        assert process.poll() is None, f"finished before {what}: {process.communicate()[0]}"
+        assert time.monotonic() < deadline, what
+        time.sleep(0.0005)
     os.killpg(process.pid, signal.SIGKILL)
     process.wait()
 
 
 def test_killed_in_cache_checkpoint_and_fold_gives_the_same_figures(start, main, table, environment, tmp_path):
     """The same command again after every kill -9; nothing else is done."""
-    flags = table(rows=ROWS[:3], claims=(), num_train_epochs=6)
+    flags = table(rows=ROWS[:3], claims=(), num_train_epochs=25)
     cache = tmp_path / "cache"
     environment["HF_DATASETS_CACHE"] = str(cache)
     out = tmp_path / "killed"
@@ -154,12 +154,17 @@ def test_killed_in_cache_checkpoint_and_fold_gives_the_same_figures(start, main,
         folders = out.glob("runs/*/seed1/Ses01/checkpoints/checkpoint-*")
         return any(not (folder / "trainer_state.json").exists() for folder in folders)
 
-    killed_when(start(*command, script="reproduce"), half_written_checkpoint)
-    killed_when(start(*command, script="reproduce"), lambda: any((cache / "hf_mer_features").glob("tmp*")))
+    killed_when("a half-written checkpoint", start(*command, script="reproduce"), half_written_checkpoint)
+    killed_when(
+        "a half-written cache",
+        start(*command, script="reproduce"),
+        lambda: any((cache / "hf_mer_features").glob("tmp*")),
+    )
     assert not list(out.glob("runs/*/seed1/*/results.json")) or not list((cache / "hf_mer_features").glob("*.arrow"))
     killed_when(
+        "the middle of the second row's fold",
         start(*command, script="reproduce"),
-        lambda: any(out.glob("pretrained/*/seed1/Ses01/checkpoints/checkpoint-*/trainer_state.json")),
+        lambda: any(out.glob("runs/*/seed1/Ses01/checkpoints/checkpoint-*/trainer_state.json")),
     )
     finished = {path: path.stat().st_mtime_ns for path in out.glob("runs/*/seed1/*/results.json")}
     last = start(*command, script="reproduce")
