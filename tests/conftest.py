@@ -10,9 +10,8 @@ import pytest
 
 os.environ.setdefault("HF_HUB_OFFLINE", "1")
 os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
-sys.path.insert(
-    0, str(Path(__file__).parent / "models")
-)  # model_tester, the base class that every model's tests inherit
+# modules that tests share: model_tester, the base class that every model's tests inherit; table_runs
+sys.path[:0] = [str(Path(__file__).parent / name) for name in ("models", "training")]
 
 
 @pytest.fixture(autouse=True)

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from hf_mer.metrics import confusion, emotion_scores
-from hf_mer.plots import confusion_matrix, row_shares
+from hf_mer.plots import confusion_matrix, confusion_panels, row_shares
 
 NAMES = [
     "angry",
@@ -48,3 +48,28 @@ def test_bad_matrices_are_refused():
         confusion_matrix(np.ones((2, 2), dtype=int), ["a", "b", "c"])
     with pytest.raises(ValueError, match="no utterances"):
         confusion_matrix(np.zeros((2, 2), dtype=int), ["a", "b"])
+
+
+@pytest.mark.parametrize(("systems", "count"), [(1, 2), (2, 4), (3, 6), (4, 7), (5, 12)])
+def test_panels_can_be_read(systems, count, drawn_texts):
+    rng = np.random.default_rng(0)
+    panels = {f"system {index}": row_shares(rng.integers(1, 80, (count, count))) for index in range(systems)}
+    deviations = {"system 0": np.full((count, count), 0.04)}
+    texts = drawn_texts(confusion_panels(panels, NAMES[:count], deviations, title="Modalities"))
+    assert {*panels, *NAMES[:count], "Modalities", "share of the true class"} <= set(texts)
+    assert f"{100 * panels['system 0'][0, 0]:.0f}\n±4" in texts
+
+
+def test_panels_of_a_class_without_utterances(drawn_texts):
+    shares = np.array([[0.25, 0.75], [np.nan, np.nan]])
+    texts = drawn_texts(confusion_panels({"A5": shares}, ["angry", "sad"]))
+    assert {"25", "75", "-"} <= set(texts)
+
+
+def test_bad_panels_are_refused():
+    with pytest.raises(ValueError, match="no systems"):
+        confusion_panels({}, ["a", "b"])
+    with pytest.raises(ValueError, match=r"A: shape \(3, 3\), expected \(2, 2\)"):
+        confusion_panels({"A": np.ones((3, 3))}, ["a", "b"])
+    with pytest.raises(ValueError, match="A: shares go from 2 to 5, expected 0 to 1"):
+        confusion_panels({"A": np.array([[2, 3], [4, 5]])}, ["a", "b"])

@@ -5,8 +5,8 @@ import matplotlib
 import numpy as np
 import pytest
 
-from hf_mer.plots import class_colors, confusion_matrix
-from hf_mer.plots.style import INK, OKABE_ITO, figure, ink_on, styled
+from hf_mer.plots import class_colors, class_markers, confusion_matrix
+from hf_mer.plots.style import INK, OKABE_ITO, figure, ink_on, shade, styled
 
 
 def test_an_emotion_has_one_colour_whatever_it_is_called():
@@ -63,3 +63,20 @@ def test_import_needs_neither_pyplot_nor_torch():
     )
     loaded = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
     assert loaded.strip() == ""
+
+
+@pytest.mark.parametrize("count", [4, 8, 12])
+def test_markers_differ_between_classes(count):
+    assert len(set(class_markers([f"class {index}" for index in range(count)]).values())) == count
+
+
+def test_shades():
+    assert [shade("#808080", amount) for amount in (-1, 0, 1)] == ["#000000", "#808080", "#FFFFFF"]
+    assert shade("#0000FF", 0.5) == "#8080FF"
+
+
+def test_a_pdf_holds_whole_fonts(tmp_path):
+    confusion_matrix(np.array([[3, 1], [0, 2]]), ["angry", "sad"]).savefig(tmp_path / "figure.pdf")
+    content = (tmp_path / "figure.pdf").read_bytes()
+    assert b"/Type42" in content or b"/CIDFontType2" in content  # TrueType, which printers and editors take
+    assert b"/Type3" not in content
