@@ -105,8 +105,7 @@ class System:
             return None
         from hf_mer.training.pretraining import PretrainingArguments
 
-        shared = {name: getattr(training, name) for name in ("use_cpu", "disable_tqdm", "num_train_epochs")}
-        shared.pop("num_train_epochs")
+        shared = {name: getattr(training, name) for name in ("use_cpu", "disable_tqdm")}
         settings = {**shared, **self.pretraining, "seed": seed, "output_dir": "unused"}
         return parse_arguments([PretrainingArguments], [], settings)[0]
 
