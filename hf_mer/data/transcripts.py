@@ -146,8 +146,8 @@ def _with_texts(rows: Dataset, texts: list[str | None], histories: list[list[str
     """Rows with other texts, all else and the order of the columns as it was."""
     features = rows.features
     replaced = rows.remove_columns(["text", "history"])
-    replaced = replaced.add_column("text", texts, feature=features["text"])  # type: ignore[call-arg]
-    replaced = replaced.add_column("history", histories, feature=features["history"])  # type: ignore[call-arg]
+    replaced = replaced.add_column("text", texts, feature=features["text"])
+    replaced = replaced.add_column("history", histories, feature=features["history"])
     return replaced.select_columns(rows.column_names)
 
 

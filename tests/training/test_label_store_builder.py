@@ -307,14 +307,16 @@ def test_keywords_of_every_language_are_its_salient_words(language):
     valences = {"angry": -1, "happy": 1, "sad": -1}
     texts = [
         write_sentence(9, 2, valences[label], np.random.default_rng([turn, number]), language=language).text
-        for turn in range(60)
+        for turn in range(200)
         for number, label in enumerate(valences)
     ]
-    batches = [{"labels": [0, 1, 2], "texts": texts[start : start + 3], "inputs": None} for start in range(0, 180, 3)]
+    batches = [{"labels": [0, 1, 2], "texts": texts[start : start + 3], "inputs": None} for start in range(0, 600, 3)]
+    tokenizer = train_tokenizer(texts, 300)
+    text_config = tiny_text_config(vocab_size=len(tokenizer))
     model = LeMerForEmotionClassification(
-        LeMerConfig(text_config=tiny_text_config(), modalities=["text"], id2label=dict(enumerate(valences)))
+        LeMerConfig(text_config=text_config, modalities=["text"], id2label=dict(enumerate(valences)))
     )
-    processor = MerProcessor(wave_feature_extractor(), train_tokenizer(texts, 90), max_text_tokens=40)
+    processor = MerProcessor(wave_feature_extractor(), tokenizer, max_text_tokens=40)
     arguments = LabelStoreArguments(text_top_k=5)
     store = build_label_store(model.eval(), processor, batches, list(valences), arguments, progress=False)
     for label, valence in valences.items():
