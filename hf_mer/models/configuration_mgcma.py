@@ -21,6 +21,9 @@ class MgcmaConfig(MerConfig):
     | S7 | instance, token, distribution |
     | S8, S9 | token, distribution, instance; token, instance, distribution |
 
+    S4 is the plain concatenation of both encoders' states, each averaged over its real positions, and a linear
+    classifier on it: nothing else has weights, but for a projection where an encoder is not `hidden_size` wide.
+
     Args:
         text_config: Configuration of the text encoder, BERT by default.
         speech_config: Configuration of the speech encoder, wav2vec2 by default.
