@@ -14,8 +14,8 @@ class MerDataCollator:
     """Makes model inputs out of rows of a corpus; the processor does the padding.
 
     A row may hold what was computed of it beforehand: `features`, of its audio, or `<modality>_states`, of a frozen
-    encoder, with their width in `<name>_dim`; these then take the place of what they were computed from. They are
-    empty where an utterance lacks the modality.
+    encoder, with their width in `<name>_dim`; or `frames`, of its video, with their shape in `frames_shape`. These
+    then take the place of what they were computed from. They are empty where an utterance lacks the modality.
 
     Args:
         processor: A `MerProcessor`.
@@ -75,12 +75,20 @@ class MerDataCollator:
             return cached.reshape(-1, row["feature_dim"]) if row["feature_dim"] > 1 else cached
         return None if row.get("audio") is None else self.processor.extract_audio(row["audio"])
 
+    def video_pixels(self, row: dict[str, Any]) -> np.ndarray | None:
+        """Pixels of a row's cached frames if it has them, else of its video; None without video."""
+        cached = row.get("frames")
+        if cached is not None:
+            frames = np.asarray(cached, dtype=np.uint8)
+            return self.processor.normalize_video(frames.reshape(row["frames_shape"])) if len(frames) else None
+        return None if row.get("video") is None else self.processor.extract_video(row["video"])
+
     def _read(self, modality: str, row: dict[str, Any]) -> Any:
         """A row's text with its history, features of its audio, or pixels of its video; None where it has none."""
         if modality == "speech":
             return self.audio_features(row)
         if modality == "video":
-            return None if row.get("video") is None else self.processor.extract_video(row["video"])
+            return self.video_pixels(row)
         history = list(row.get("history") or []) if self.use_history else []
         return (row.get("text"), history) if row.get("text") or history else None
 

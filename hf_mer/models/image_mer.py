@@ -69,9 +69,19 @@ def image_processor_from_dict(settings: dict[str, Any]) -> Any:
     raise ValueError(f"image_processor_type {name!r} is no image processor of transformers {transformers.__version__}")
 
 
-def to_pixels(frames: list[np.ndarray], image_processor: Any) -> np.ndarray:
-    """Pixels of frames. Shape `(F, 3, H, W)`, float32."""
-    pixels = image_processor(images=frames, return_tensors="np", input_data_format="channels_last")["pixel_values"]
+def resize(frames: list[np.ndarray], image_processor: Any) -> np.ndarray:
+    """Frames as the encoder wants them but for their values. Shape `(F, 3, H, W)`, uint8."""
+    settings = {"do_rescale": False, "do_normalize": False, "input_data_format": "channels_last"}
+    if hasattr(image_processor, "include_top"):  # EfficientNet's second normalisation
+        settings["include_top"] = False
+    resized = image_processor(images=frames, return_tensors="np", **settings)["pixel_values"]
+    return np.asarray(resized).astype(np.uint8)
+
+
+def normalize(resized: np.ndarray, image_processor: Any) -> np.ndarray:
+    """Pixels of frames that `resize` has made. Shape `(F, 3, H, W)`, float32."""
+    settings = {"return_tensors": "np", "input_data_format": "channels_first"}
+    pixels = image_processor(images=list(resized), do_resize=False, do_center_crop=False, **settings)["pixel_values"]
     return np.asarray(pixels, dtype=np.float32)
 
 

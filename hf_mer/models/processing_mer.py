@@ -11,7 +11,7 @@ from transformers.processing_utils import ProcessorMixin
 from transformers.utils import cached_file
 
 from .audio_mer import AudioError, load_audio
-from .image_mer import crop_faces, image_processor_from_dict, load_face_detector, to_pixels
+from .image_mer import crop_faces, image_processor_from_dict, load_face_detector, normalize, resize
 from .label_store import STORE_FILE, TENSORS_FILE, LabelEmbeddingStore
 from .video_mer import load_video
 
@@ -169,7 +169,7 @@ class MerProcessor(ProcessorMixin):
         return features[mask].astype(np.float32)
 
     def extract_video(self, source: Any) -> np.ndarray:
-        """Loads frames of one clip and computes their pixels.
+        """Loads frames of one clip and computes their pixels: `normalize_video` of `read_video`.
 
         Args:
             source: What `load_video` takes; span and side of a split screen come with a dictionary.
@@ -181,13 +181,32 @@ class MerProcessor(ProcessorMixin):
             VideoError: If the clip is unusable.
             ValueError: If the processor has no image processor.
         """
+        return self.normalize_video(self.read_video(source))
+
+    def normalize_video(self, frames: np.ndarray) -> np.ndarray:
+        """Pixels `(F, 3, H, W)`, float32, of what `read_video` gave."""
+        return normalize(frames, self.image_processor)
+
+    def read_video(self, source: Any) -> np.ndarray:
+        """Loads frames of one clip, cuts out faces where that is set, and resizes.
+
+        Args:
+            source: As for `extract_video`.
+
+        Returns:
+            Shape `(F, 3, H, W)`, uint8, `1 <= F <= num_frames`: small enough to keep.
+
+        Raises:
+            VideoError: If the clip is unusable.
+            ValueError: If the processor has no image processor.
+        """
         if self.image_processor is None:
             raise ValueError(
                 "this processor has no image_processor, which video needs: "
                 "MerProcessor(..., image_processor=load_image_processor(<name of the video encoder>))"
             )
         frames = load_video(source, self.num_frames, max_seconds=self.max_video_seconds)
-        return to_pixels(crop_faces(frames) if self.face_crop else list(frames), self.image_processor)
+        return resize(crop_faces(frames) if self.face_crop else list(frames), self.image_processor)
 
     def collate(
         self,

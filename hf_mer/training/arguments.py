@@ -72,7 +72,10 @@ class DataArguments:
     face_crop: bool = field(default=False, metadata={"help": "Cut the largest face out of every frame (OpenCV)."})
     cache_features: bool | None = field(
         default=None,
-        metadata={"help": "Keep log-mel features and frozen encoders' states on disk; None: where there are any."},
+        metadata={
+            "help": "Keep log-mel features and frozen encoders' states on disk; None: where there are any. True: also "
+            "samples of waveforms and frames of video."
+        },
     )
     cache_dtype: str = field(default="float16", metadata={"help": "float16 or float32, of the states on disk."})
     num_proc: int | None = field(default=None, metadata={"help": "Processes for checking audio and for features."})

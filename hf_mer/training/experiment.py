@@ -24,7 +24,7 @@ from hf_mer.training import building, evaluation
 from hf_mer.training.arguments import DataArguments, MerTrainingArguments
 from hf_mer.training.corpus import has_modality
 from hf_mer.training.cross_validation import CrossValidation
-from hf_mer.training.features import add_lengths, cache_features, cache_states
+from hf_mer.training.features import add_lengths, cache_features, cache_frames, cache_states
 from hf_mer.training.files import last_complete_checkpoint, write_atomically, write_json
 from hf_mer.training.grid import Settings, check_grid, grid_candidates, reading_settings
 from hf_mer.training.label_store_builder import LabelStoreArguments
@@ -220,6 +220,9 @@ class Experiment(CrossValidation):
         if "speech" in modalities and "speech" not in frozen and on_frames:
             with self.args.main_process_first(desc="features"):
                 rows = cache_features(rows, processor, self.data_arguments.num_proc, stage)
+        if "video" in modalities and "video" not in frozen and wanted:
+            with self.args.main_process_first(desc="frames"):
+                rows = cache_frames(rows, processor, self.data_arguments.num_proc, stage)
         for name in frozen:
             with self.args.main_process_first(desc=f"states of the frozen {name} encoder"):
                 rows = cache_states(

@@ -67,6 +67,31 @@ def cache_features(rows: Dataset, processor: Any, num_proc: int | None = None, s
     )
 
 
+def cache_frames(rows: Dataset, processor: Any, num_proc: int | None = None, stage: Stage | None = None) -> Dataset:
+    """Adds the columns `frames` and `frames_shape` with what `processor.read_video` gives: a byte a pixel and colour.
+
+    The file in the datasets cache is named after the rows' ids, their video files (path, size, time of change) and
+    the processor's settings for video, like that of `cache_features`.
+
+    Args:
+        rows: Rows with video (None where an utterance has none).
+        processor: A `MerProcessor` with an image processor.
+        num_proc: Processes.
+        stage: Notes whether they were found, and the seconds it took to read them.
+    """
+    return _with_columns(
+        rows,
+        _cache_file(video_settings(processor), rows, "video", "hf_mer_frames"),
+        "video frames",
+        {"frames": List(Value("uint8")), "frames_shape": List(Value("int32"))},
+        _read_frames,
+        stage,
+        fn_kwargs={"processor": processor},
+        num_proc=num_proc if (num_proc or 1) > 1 else None,
+        writer_batch_size=64,
+    )
+
+
 def cache_states(
     rows: Dataset,
     modality: str,
@@ -146,7 +171,7 @@ def _with_columns(
         stage.add(reused, json.loads(note.read_text())["seconds"] if note.exists() else None)
     logger.info("%s of %d utterances %s (%s)", what, len(rows), "found in the cache" if reused else "computed", path)
     joined = datasets.concatenate_datasets([plain, made], axis=1)
-    arrays = [name for name in joined.column_names if name == "features" or name.endswith("_states")]
+    arrays = [name for name in joined.column_names if name in ("features", "frames") or name.endswith("_states")]
     return joined.with_format("numpy", columns=arrays, output_all_columns=True)
 
 
@@ -156,6 +181,13 @@ def _extract(row: dict[str, Any], processor: Any) -> dict[str, Any]:
         return {"features": np.zeros(0, dtype=np.float32), "feature_dim": 1}
     features = processor.extract_audio(row["audio"])
     return {"features": features.ravel(), "feature_dim": features.shape[1] if features.ndim == 2 else 1}
+
+
+def _read_frames(row: dict[str, Any], processor: Any) -> dict[str, Any]:
+    if row["video"] is None:
+        return {"frames": np.zeros(0, dtype=np.uint8), "frames_shape": [0, 0, 0, 0]}
+    frames = processor.read_video(row["video"])
+    return {"frames": frames.ravel(), "frames_shape": frames.shape}
 
 
 def _encode(
@@ -237,6 +269,11 @@ def reading(collator: MerDataCollator, modality: str) -> str:
         return f"{processor.tokenizer.backend_tokenizer.to_str()} {limits} {collator.use_history}"
     if modality == "speech":
         return f"{processor.feature_extractor.to_json_string()} {_audio_limits(processor)}"
+    return video_settings(processor)
+
+
+def video_settings(processor: Any) -> str:
+    """The settings by which a clip becomes frames."""
     limits = f"{processor.num_frames} {processor.max_video_seconds} {processor.face_crop}"
     return f"{processor.image_processor.to_json_string()} {limits}"
 

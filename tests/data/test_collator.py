@@ -170,6 +170,16 @@ class TestVideo:
         assert "pixel_values" not in MerDataCollator(processor, ["text", "speech"])(rows)
         assert "pixel_values" not in MerDataCollator(processor, ["text", "video"])(rows[2:])
 
+    def test_cached_frames_equal_read_ones(self, processor, rows):
+        frames = [None if row["video"] is None else processor.read_video(row["video"]) for row in rows]
+        cached = [
+            {**row, "video": None, "frames": [] if one is None else one.ravel(), "frames_shape": np.shape(one)}
+            for row, one in zip(rows, frames, strict=True)
+        ]
+        read, found = (MerDataCollator(processor, ["video"])(some) for some in (rows, cached))
+        assert read.keys() == found.keys()
+        assert all(torch.equal(read[name], found[name]) for name in read)
+
     def test_dropout_of_three(self, processor):
         """Each modality is lost as often, at most one by an utterance, and never what it alone has."""
         items = {

@@ -13,12 +13,17 @@ from hf_mer.models.image_mer import (
     crop_faces,
     image_processor_from_dict,
     load_image_processor,
+    normalize,
+    resize,
     timm_image_processor,
-    to_pixels,
 )
 
 FRAMES = np.random.default_rng(0).integers(0, 256, size=(3, 40, 60, 3), dtype=np.uint8)
 BACKGROUND, SKIN, DARK = 60, (210, 170, 150), (45, 28, 24)
+
+
+def to_pixels(frames, processor):
+    return normalize(resize(frames, processor), processor)
 
 
 def draw_head(frame, centre, radius):
@@ -50,6 +55,24 @@ class TestImageProcessors:
         np.testing.assert_array_equal(pixels, to_pixels(list(FRAMES), processor))
         with pytest.raises(ValueError, match="'NoSuchProcessor' is no image processor"):
             image_processor_from_dict({"image_processor_type": "NoSuchProcessor"})
+
+    @pytest.mark.parametrize(
+        ("name", "settings"),
+        [
+            ("EfficientNetImageProcessorPil", {"size": {"height": 16, "width": 16}, "include_top": True}),
+            ("ConvNextImageProcessorPil", {"size": {"shortest_edge": 16}}),
+            ("ViTImageProcessorPil", {"size": {"height": 16, "width": 16}}),
+            ("BitImageProcessorPil", {"size": {"shortest_edge": 24}, "crop_size": {"height": 16, "width": 16}}),
+        ],
+    )
+    def test_in_two_steps_as_in_one(self, name, settings):
+        """A byte a pixel is kept between resizing and normalising, and nothing is lost."""
+        processor = getattr(transformers, name)(**settings)
+        resized = resize(list(FRAMES), processor)
+        assert resized.shape == (3, 3, 16, 16)
+        assert resized.dtype == np.uint8
+        once = processor(images=list(FRAMES), return_tensors="np", input_data_format="channels_last")["pixel_values"]
+        np.testing.assert_allclose(normalize(resized, processor), once, atol=1e-6)
 
     def test_values(self):
         """0 to 255 becomes -1 to 1 (mean and deviation 0.5)."""

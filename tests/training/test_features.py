@@ -5,13 +5,14 @@ import os
 import numpy as np
 import pytest
 import torch
+from media_files import image_processor
 from model_tester import mel_feature_extractor, tiny_settings, tiny_tokenizer, wave_feature_extractor
 
 from hf_mer.data.collator import MerDataCollator
 from hf_mer.data.schema import make_record, records_to_dataset
 from hf_mer.models import MerProcessor, MgcmaConfig, MgcmaForEmotionClassification
 from hf_mer.training import features as features_module
-from hf_mer.training.features import add_lengths, cache_features, cache_states
+from hf_mer.training.features import add_lengths, cache_features, cache_frames, cache_states
 from hf_mer.training.stages import Stage
 
 
@@ -88,6 +89,36 @@ def test_lengths(rows):
         0,
     ]
     assert add_lengths(rows, processor(), ["text"])["length"][:] == [1, 1, 1, 5]
+
+
+class TestFrames:
+    @pytest.fixture
+    def rows(self, write_video):
+        video = {"path": write_video(), "start": None, "end": None, "side": None}
+        records = [make_record(id="whole", video=video, label=0), make_record(id="none", text="a", label=0)]
+        return records_to_dataset([*records, make_record(id="part", video={**video, "end": 0.08}, label=0)], ["any"])
+
+    def test_found_again_and_those_of_the_processor(self, rows, monkeypatch):
+        made, stage = processor(image_processor=image_processor(8), num_frames=3), Stage()
+        cached = cache_frames(rows, made)
+        for index in (0, 2):
+            expected = made.read_video(rows[index]["video"])
+            assert cached[index]["frames_shape"] == list(expected.shape)
+            np.testing.assert_array_equal(np.reshape(cached[index]["frames"], expected.shape), expected)
+        assert len(cached[1]["frames"]) == 0
+        monkeypatch.setattr(MerProcessor, "read_video", None)
+        assert cache_frames(rows, made, stage=stage)[2]["frames_shape"] == [2, 3, 8, 8]
+        assert stage.to_dict()["reused"]
+
+    @pytest.mark.parametrize("other", [{"num_frames": 2}, {"face_crop": True}, {"image_processor": 16}])
+    def test_read_again_for_other_settings(self, rows, other):
+        settings = {"num_frames": 3, "image_processor": 8, **other}
+        before = cache_frames(rows, processor(image_processor=image_processor(8), num_frames=3))
+        settings["image_processor"] = image_processor(settings["image_processor"])
+        stage = Stage()
+        cache_frames(rows, processor(**settings), stage=stage)
+        assert not stage.to_dict()["reused"]
+        assert before[0]["frames_shape"] == [3, 3, 8, 8]
 
 
 def _file(rows):
