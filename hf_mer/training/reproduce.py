@@ -312,9 +312,9 @@ class Reproduction:
             for seed, fold in wanted:
                 folder = system.folder(self.output_dir, seed) / fold
                 if (folder / "results.json").exists():
-                    runs.append(
-                        Run(seed, fold, folder, json.loads((folder / "results.json").read_text(encoding="utf-8")))
-                    )
+                    results = json.loads((folder / "results.json").read_text(encoding="utf-8"))
+                    second_stage = system.pretrained_folder(self.output_dir, seed) / fold
+                    runs.append(Run(seed, fold, folder, results, second_stage if system.pretraining else None))
             rows.append(RowRuns(row, runs, len(wanted)))
         return TableRuns(table, self.resolver.setup, rows)
 

@@ -6,7 +6,7 @@ from typing import Any
 
 from hf_mer.training.table_statistics import HOLDS, NOT_MEASURED
 
-_STAGES = {"features": "features", "label_store": "label store", "training": "training", "test": "test"}
+_STAGES = {"label_store": "label store", "second_stage": "second stage of the speech encoder"}
 
 
 def page(report: dict[str, Any]) -> str:

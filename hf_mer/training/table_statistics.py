@@ -1,5 +1,7 @@
 """Numbers of a table's report: rows with intervals, claims with paired tests, what sharing saved. Scores are in %."""
 
+import json
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
@@ -129,6 +131,8 @@ def sharing(table: TableRuns) -> dict[str, Any]:
                 known = "seconds_when_made" in stage and entry["saved_minutes"] is not None
                 saved = max(0.0, stage["seconds_when_made"] - stage["seconds"]) / 60 if known else None
                 entry["saved_minutes"] = None if saved is None else entry["saved_minutes"] + saved
+    if any(run.second_stage for run in runs.values()):
+        stages["second_stage"] = _shared_second_stages(list(runs.values()))
     users: dict[str, list[str]] = {}
     for row in table.rows:
         for run in row.runs:
@@ -140,6 +144,15 @@ def sharing(table: TableRuns) -> dict[str, Any]:
             entry["runs"] += 1
             entry["saved_minutes"] += (len(rows) - 1) * runs[name].results.get("minutes", 0.0)
     return {"stages": stages, "runs": list(shared.values())}
+
+
+def _shared_second_stages(runs: Sequence[Run]) -> dict[str, Any]:
+    users = Counter(run.second_stage for run in runs if run.second_stage)
+    saved = 0.0
+    for folder, uses in users.items():
+        made = json.loads((folder / "pretraining.json").read_text(encoding="utf-8"))
+        saved += (uses - 1) * made["minutes"]
+    return {"made": len(users), "reused": users.total() - len(users), "saved_minutes": saved}
 
 
 def _means(values: ByRun, part: int) -> dict[Any, float]:

@@ -121,12 +121,13 @@ class Table:
 
 @dataclass(frozen=True)
 class Run:
-    """A finished run: what a fold's folder holds."""
+    """A finished run: what a fold's folder holds, and the folder of its second stage if it had one."""
 
     seed: int
     fold: str
     folder: Path
     results: dict[str, Any]
+    second_stage: Path | None = None
 
 
 @dataclass(frozen=True)

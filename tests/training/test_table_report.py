@@ -3,6 +3,7 @@
 import csv
 import json
 import re
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -10,6 +11,7 @@ from scipy import stats
 
 from hf_mer.training.table_predictions import compare_predictions
 from hf_mer.training.table_report import read_report, report, summary, write_report
+from hf_mer.training.table_statistics import sharing
 from hf_mer.training.tables import Claim, Row, RowRuns, Run, SetUp, Table, TableRuns
 
 LABELS = ["angry", "happy", "sad"]
@@ -355,22 +357,35 @@ def test_files(table, tmp_path):
     }
 
 
-def test_summary_sorts_claims_by_what_became_of_them(table):
+def test_summary_has_a_section_for_each_table(table):
     first = report(table, COMMAND)
-    second = {**first, "table": "le_mer/table9", "source": "LE-MER, Table 9"}
+    second = {**first, "table": "le_mer/table9", "source": "LE-MER, Table 9", "title": "Another"}
     text = summary([first, second])
     parts = re.split(r"^## ", text, flags=re.MULTILINE)
-    assert [part.split("\n")[0] for part in parts[1:]] == ["Holds", "Does not hold", "Not decided", "Not measured"]
+    assert [part.split("\n")[0] for part in parts[1:]] == [first["title"], "Another"]
     assert (
         "12 claims (one for each score) of 2 tables: 2 holds, 2 does not hold, 4 not decided, 4 not measured." in text
     )
     assert "12 results come from 6 runs (15 min)" in text
-    assert "| LE-MER, Table 9 (`le_mer/table9`) | `generated` | 6 of 9 | 1 | 1 | 2 | 2 |" in parts[0]
-    assert (
-        "| history helps | A2 over A1 | LE-MER, Table 1 (`le_mer/table1`), `generated` | WA | +10.50 [8.86, 12.14] "
-        "| 0.003 | +6.66 | 3 of 3 |" in parts[1]
-    )
-    assert parts[1].count("history helps") == 2
-    assert "history hurts" not in parts[1]
-    assert parts[4].count("voice is more than words") == 4
-    assert "| - | - | - | 0 of 3 |" in parts[4]
+    assert "LE-MER, Table 9 (`le_mer/table9`), set-up `generated`: 6 of 9 runs, 15 min." in parts[2]
+    lines = {line.split(" | ")[0].strip("| "): line for line in parts[2].splitlines() if line.startswith("|")}
+    assert "| Claim | Rows | WA | published | UA | Runs |" in parts[2]
+    assert "A2 over A1 | +10.50 [8.86, 12.14] **holds** | +6.66 |" in lines["history helps"]
+    assert lines["history helps"].endswith("| 3 of 3 |")
+    assert "**does not hold**" in lines["history hurts"]
+    assert lines["voice is more than words"].count("not measured") == 2
+
+
+def test_second_stages_are_shared(table, tmp_path):
+    """Made once for a seed and fold, whatever starts from it."""
+    folders = [tmp_path / "one", tmp_path / "two"]
+    for folder, minutes in zip(folders, (2.0, 3.0), strict=True):
+        folder.mkdir()
+        (folder / "pretraining.json").write_text(json.dumps({"minutes": minutes}))
+    rows = [
+        replace(row, runs=[replace(run, second_stage=folders[run.seed > 1]) for run in row.runs]) for row in table.rows
+    ]
+    assert sharing(replace(table, rows=rows))["stages"]["second_stage"] == {
+        "made": 2, "reused": 4, "saved_minutes": 2.0 + 3 * 3.0
+    }  # fmt: skip
+    assert "second_stage" not in sharing(table)["stages"]
