@@ -7,7 +7,7 @@ The encoders lie in `<output_dir>/<fold>`; `train_le_mer.py --speech_encoder '<o
 Every setting of the YAML file is also a flag, and flags win: `--num_train_epochs 5`, `--objective masked_units`.
 """
 
-from hf_mer.training.pretraining_recipe import run_pretraining
+from hf_mer.training.pretraining.recipe import run_pretraining
 
 
 def main() -> None:

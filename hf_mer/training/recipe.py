@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, fields
 from typing import Any
 
+from transformers import TrainingArguments
 from transformers.utils import logging as transformers_logging
 
 from hf_mer.training.arguments import (
@@ -100,14 +101,19 @@ def start_logging() -> None:
         logging.getLogger(name).setLevel(logging.WARNING)
 
 
-def _run(experiment: CrossValidation) -> None:
-    """Runs the folds; one line for what cannot be used."""
-    training = experiment.args
+def set_verbosity(training: TrainingArguments) -> None:
+    """Says more with `--log_level debug`, and errors alone in all processes but the first."""
     if training.log_level == "debug":
         logging.getLogger().setLevel(logging.DEBUG)
     if training.process_index != 0:
         logging.getLogger().setLevel(logging.ERROR)
         transformers_logging.set_verbosity_error()
+
+
+def _run(experiment: CrossValidation) -> None:
+    """Runs the folds; one line for what cannot be used."""
+    training = experiment.args
+    set_verbosity(training)
     try:
         experiment.run()
     except (ValueError, OSError) as error:  # corpora, recordings, checkpoints; `--log_level debug` shows where

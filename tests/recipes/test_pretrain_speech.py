@@ -179,8 +179,8 @@ def test_settings_that_cannot_be(pretrain, settings):
 def test_complete_settings(path):
     """Everything in the files is a setting, and the encoder is the one of the recipe that comes after."""
     from hf_mer.training import DataArguments, parse_arguments
-    from hf_mer.training.pretraining import PretrainingArguments, SpeechEncoderArguments
-    from hf_mer.training.pretraining_encoder import encoder_config, objective_of
+    from hf_mer.training.pretraining.encoder import encoder_config, objective_of
+    from hf_mer.training.pretraining.fold import PretrainingArguments, SpeechEncoderArguments
 
     types = [SpeechEncoderArguments, DataArguments, PretrainingArguments]
     encoder, data, arguments = parse_arguments(types, ["--config", str(path), "--data_dir", "DIR"])

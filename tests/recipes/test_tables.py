@@ -7,8 +7,8 @@ import pytest
 
 from hf_mer.training.arguments import read_yaml
 from hf_mer.training.settings import check_settings
-from hf_mer.training.table_rows import Resolver
-from hf_mer.training.tables import load_table, table_names
+from hf_mer.training.tables.rows import Resolver
+from hf_mer.training.tables.table import load_table, table_names
 
 RECIPES = Path(__file__).parents[2] / "recipes"
 TABLES, CONFIGS = RECIPES / "tables", RECIPES / "configs"

@@ -13,7 +13,7 @@ from hf_mer.metrics import bootstrap_intervals, confusion, emotion_scores
 from hf_mer.training.arguments import DataArguments
 from hf_mer.training.building import build_model, build_processor
 from hf_mer.training.model_arguments import LeMerArguments, MgcmaArguments
-from hf_mer.training.tables import Run
+from hf_mer.training.tables.table import Run
 
 LABELS = ["angry", "happy", "neutral", "sad"]
 TEXT = {

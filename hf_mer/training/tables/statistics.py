@@ -10,8 +10,8 @@ from typing import Any
 import numpy as np
 
 from hf_mer.significance import holm, mean_interval, paired_difference
-from hf_mer.training.table_predictions import compare_predictions
-from hf_mer.training.tables import Claim, RowRuns, Run, TableRuns
+from hf_mer.training.tables.predictions import compare_predictions
+from hf_mer.training.tables.table import Claim, RowRuns, Run, TableRuns
 
 HOLDS, CONTRADICTED, UNDECIDED, NOT_MEASURED = "holds", "does not hold", "not decided", "not measured"
 VERDICTS = (HOLDS, CONTRADICTED, UNDECIDED, NOT_MEASURED)

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from hf_mer.training.pretraining_masks import MaskSampler, others
+from hf_mer.training.pretraining.masks import MaskSampler, others
 
 LENGTHS = [40, 7, 25, 3, 2, 1]
 

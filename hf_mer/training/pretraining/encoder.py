@@ -10,7 +10,7 @@ from transformers import AutoConfig, AutoModel, AutoModelForPreTraining
 from hf_mer.models.mer_encoders import SPEECH_MODEL_TYPES
 from hf_mer.training.building import fill
 from hf_mer.training.files import write_atomically
-from hf_mer.training.pretraining_arguments import PretrainingArguments, SpeechEncoderArguments
+from hf_mer.training.pretraining.arguments import PretrainingArguments, SpeechEncoderArguments
 
 WITH_QUANTIZER = ("wav2vec2", "wav2vec2-conformer")
 _MASKING = ("apply_spec_augment", "mask_time_prob")  # what pretraining changes of a configuration, for its own time

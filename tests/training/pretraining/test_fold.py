@@ -13,10 +13,10 @@ from transformers import AutoFeatureExtractor, AutoModel, AutoModelForPreTrainin
 from hf_mer.data.folds import Fold
 from hf_mer.models.mer_encoders import load_speech_checkpoint
 from hf_mer.training import DataArguments, parse_arguments
-from hf_mer.training import pretraining as pretraining_module
 from hf_mer.training.corpus import load_rows
-from hf_mer.training.pretraining import PretrainingArguments, pretrain_fold
-from hf_mer.training.pretraining_models import SpeechPretrainer
+from hf_mer.training.pretraining import fold as fold_module
+from hf_mer.training.pretraining.fold import PretrainingArguments, pretrain_fold
+from hf_mer.training.pretraining.models import SpeechPretrainer
 
 QUIET = {
     "model_type": "wav2vec2-bert",
@@ -145,22 +145,22 @@ def test_every_kind_of_encoder(make, model_type):
 def test_only_rows_of_training_and_validation_are_heard(make, fold, monkeypatch):
     """Gradients come of training rows alone, and of recordings without any label."""
     heard = {True: set(), False: set()}
-    original = pretraining_module.PretrainingTrainer.masked
+    original = fold_module.PretrainingTrainer.masked
 
     def masked(self, batch, draw):
         heard[draw > 0].update(batch["row"].tolist())
         assert "labels" not in batch
         return original(self, batch, draw)
 
-    monkeypatch.setattr(pretraining_module.PretrainingTrainer, "masked", masked)
+    monkeypatch.setattr(fold_module.PretrainingTrainer, "masked", masked)
     clustered = set()
-    original_units = pretraining_module.find_units
+    original_units = fold_module.find_units
 
     def find_units(train, others, frames, *rest):
         clustered.update([*train["row"], *others["row"]])
         return original_units(train, others, frames, *rest)
 
-    monkeypatch.setattr(pretraining_module, "find_units", find_units)
+    monkeypatch.setattr(fold_module, "find_units", find_units)
     make(QUIET)
     assert heard == {True: set(fold.train), False: set(fold.validation)}
     assert clustered == set(fold.train) | set(fold.validation)
@@ -202,9 +202,9 @@ def test_stopped_in_the_middle(make, pretrained, monkeypatch, objective, setting
             if len(steps) == 8:
                 raise _Killed
 
-    original = pretraining_module.PretrainingTrainer.__init__
+    original = fold_module.PretrainingTrainer.__init__
     monkeypatch.setattr(
-        pretraining_module.PretrainingTrainer,
+        fold_module.PretrainingTrainer,
         "__init__",
         lambda self, *args, **kwargs: original(self, *args, callbacks=[Kill()], **kwargs),
     )
@@ -237,8 +237,8 @@ def test_accumulated_steps_are_the_joined_batch(make, fold):
 
 def test_two_iterations_have_units_of_their_own(make, monkeypatch):
     seen = []
-    units = pretraining_module.find_units
-    monkeypatch.setattr(pretraining_module, "find_units", lambda *args: seen.append(units(*args)) or seen[-1])
+    units = fold_module.find_units
+    monkeypatch.setattr(fold_module, "find_units", lambda *args: seen.append(units(*args)) or seen[-1])
     folder = make(QUIET, unit_iterations=2, unit_layer=1)
     assert [len(found.centroids[0]) for found in seen] == [320, 16]  # log-mel frames, then states
     assert {entry["iteration"] for entry in results(folder)["history"]} == {1, 2}

@@ -8,8 +8,8 @@ import torch
 from model_tester import tiny_speech_config
 from transformers import AutoModel, AutoModelForPreTraining
 
-from hf_mer.training.pretraining_masks import MaskSampler
-from hf_mer.training.pretraining_models import ContrastivePretrainer, MaskedUnitPretrainer, pack, perplexity
+from hf_mer.training.pretraining.masks import MaskSampler
+from hf_mer.training.pretraining.models import ContrastivePretrainer, MaskedUnitPretrainer, pack, perplexity
 
 MASKED = {"mask_time_prob": 0.5}
 

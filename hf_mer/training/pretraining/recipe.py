@@ -7,15 +7,14 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from transformers.utils import logging as transformers_logging
-
 from hf_mer.data.folds import find_fold
 from hf_mer.data.protocols import make_folds
 from hf_mer.training.arguments import DataArguments, parse_arguments
 from hf_mer.training.corpus import load_rows
-from hf_mer.training.pretraining import pretrain_fold
-from hf_mer.training.pretraining_arguments import PretrainingArguments, SpeechEncoderArguments
-from hf_mer.training.pretraining_settings import RESULTS
+from hf_mer.training.pretraining.arguments import PretrainingArguments, SpeechEncoderArguments
+from hf_mer.training.pretraining.fold import pretrain_fold
+from hf_mer.training.pretraining.settings import RESULTS
+from hf_mer.training.recipe import set_verbosity, start_logging
 
 
 def run_pretraining(argv: Sequence[str] | None = None) -> None:
@@ -24,16 +23,12 @@ def run_pretraining(argv: Sequence[str] | None = None) -> None:
     Args:
         argv: The command line; `sys.argv[1:]` if not given.
     """
-    logging.basicConfig(level=logging.INFO, format="%(levelname)s %(name)s: %(message)s")
+    start_logging()
     try:
         encoder, data, arguments = parse_arguments([SpeechEncoderArguments, DataArguments, PretrainingArguments], argv)
     except ValueError as error:
         sys.exit(f"error in the settings: {error}")
-    if arguments.log_level == "debug":
-        logging.getLogger().setLevel(logging.DEBUG)
-    if arguments.process_index != 0:
-        logging.getLogger().setLevel(logging.ERROR)
-        transformers_logging.set_verbosity_error()
+    set_verbosity(arguments)
     try:
         pretrain_folds(encoder, data, arguments)
     except (ValueError, OSError) as error:  # corpora, recordings, checkpoints; `--log_level debug` shows where

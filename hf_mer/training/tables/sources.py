@@ -12,8 +12,8 @@ from datasets import Dataset
 
 from hf_mer.training.arguments import DataArguments
 from hf_mer.training.corpus import read_rows
-from hf_mer.training.representations import load_model, rows_of_run
-from hf_mer.training.tables import Row, RowRuns, Run, TableRuns
+from hf_mer.training.tables.representations import load_model, rows_of_run
+from hf_mer.training.tables.table import Row, RowRuns, Run, TableRuns
 
 logger = logging.getLogger(__name__)
 

@@ -4,13 +4,13 @@ import re
 from collections.abc import Sequence
 from typing import Any
 
-from hf_mer.training.table_statistics import HOLDS, NOT_MEASURED
+from hf_mer.training.tables.statistics import HOLDS, NOT_MEASURED
 
 _STAGES = {"label_store": "label store", "second_stage": "second stage of the speech encoder"}
 
 
 def page(report: dict[str, Any]) -> str:
-    """The report of a table, as `table_report.report` gives it, as a Markdown page."""
+    """The report of a table, as `report.report` gives it, as a Markdown page."""
     parts = [
         f"# {report['title']}",
         _introduction(report),

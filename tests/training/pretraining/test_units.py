@@ -6,7 +6,7 @@ import torch
 from datasets import Dataset
 from model_tester import tiny_speech_config
 
-from hf_mer.training.pretraining_units import Units, at_encoder_frames, find_units
+from hf_mer.training.pretraining.units import Units, at_encoder_frames, find_units
 
 
 def two_tones(part):

@@ -8,21 +8,21 @@ from typing import Any
 import torch
 
 from hf_mer.plots.sweep import SCALES
-from hf_mer.training import table_model_figures, table_score_figures
 from hf_mer.training.figures import Drawn, file_name
 from hf_mer.training.systems import SYSTEMS, known_name, setting_names
-from hf_mer.training.table_sources import NothingToDrawError, Source
-from hf_mer.training.tables import TableRuns
+from hf_mer.training.tables import model_figures, score_figures
+from hf_mer.training.tables.sources import NothingToDrawError, Source
+from hf_mer.training.tables.table import TableRuns
 
 logger = logging.getLogger(__name__)
 
 KINDS: dict[str, Callable[[Source, Mapping[str, Any]], list[Drawn]]] = {
-    "scores": table_score_figures.draw_scores,
-    "sweep": table_score_figures.draw_sweep,
-    "confusion": table_score_figures.draw_confusion,
-    "tsne": table_model_figures.draw_tsne,
-    "gates": table_model_figures.draw_gates,
-    "attention": table_model_figures.draw_attention,
+    "scores": score_figures.draw_scores,
+    "sweep": score_figures.draw_sweep,
+    "confusion": score_figures.draw_confusion,
+    "tsne": model_figures.draw_tsne,
+    "gates": model_figures.draw_gates,
+    "attention": model_figures.draw_attention,
 }
 _COMMON_KEYS = ("kind", "rows", "name", "title")
 _OWN_KEYS = {"scores": ("published",), "sweep": ("setting", "xlabel", "scale", "published")}

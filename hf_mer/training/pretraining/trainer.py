@@ -10,9 +10,9 @@ from torch import Tensor
 
 from hf_mer.data.collator import MerDataCollator
 from hf_mer.models.mer_distributed import gather_across_ranks
-from hf_mer.training.pretraining_masks import MaskSampler
-from hf_mer.training.pretraining_models import ContrastivePretrainer, SpeechPretrainer
-from hf_mer.training.pretraining_units import Units
+from hf_mer.training.pretraining.masks import MaskSampler
+from hf_mer.training.pretraining.models import ContrastivePretrainer, SpeechPretrainer
+from hf_mer.training.pretraining.units import Units
 from hf_mer.training.trainer import MerTrainer
 
 EVALUATION = 0  # draw of the masks in evaluation: always the same, so that its losses can be compared

@@ -20,13 +20,13 @@ from hf_mer.training.corpus import has_modality
 from hf_mer.training.features import add_lengths, cache_features
 from hf_mer.training.files import last_complete_checkpoint, write_json
 from hf_mer.training.model_arguments import ModelArguments
-from hf_mer.training.pretraining_arguments import PretrainingArguments, SpeechEncoderArguments
-from hf_mer.training.pretraining_encoder import encoder_config, load_encoder, objective_of, save_encoder
-from hf_mer.training.pretraining_masks import MaskSampler
-from hf_mer.training.pretraining_models import ContrastivePretrainer, MaskedUnitPretrainer
-from hf_mer.training.pretraining_settings import RESULTS, claim, deciding_settings
-from hf_mer.training.pretraining_trainer import PretrainingTrainer, SpeechCollator
-from hf_mer.training.pretraining_units import Units, at_encoder_frames, find_units, hidden_frames, input_frames
+from hf_mer.training.pretraining.arguments import PretrainingArguments, SpeechEncoderArguments
+from hf_mer.training.pretraining.encoder import encoder_config, load_encoder, objective_of, save_encoder
+from hf_mer.training.pretraining.masks import MaskSampler
+from hf_mer.training.pretraining.models import ContrastivePretrainer, MaskedUnitPretrainer
+from hf_mer.training.pretraining.settings import RESULTS, claim, deciding_settings
+from hf_mer.training.pretraining.trainer import PretrainingTrainer, SpeechCollator
+from hf_mer.training.pretraining.units import Units, at_encoder_frames, find_units, hidden_frames, input_frames
 
 __all__ = ["PretrainingArguments", "SpeechEncoderArguments", "pretrain_fold"]
 

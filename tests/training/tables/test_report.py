@@ -9,10 +9,10 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from hf_mer.training.table_predictions import compare_predictions
-from hf_mer.training.table_report import read_report, report, summary, write_report
-from hf_mer.training.table_statistics import sharing
-from hf_mer.training.tables import Claim, Row, RowRuns, Run, SetUp, Table, TableRuns
+from hf_mer.training.tables.predictions import compare_predictions
+from hf_mer.training.tables.report import read_report, report, summary, write_report
+from hf_mer.training.tables.statistics import sharing
+from hf_mer.training.tables.table import Claim, Row, RowRuns, Run, SetUp, Table, TableRuns
 
 LABELS = ["angry", "happy", "sad"]
 COMMAND = "accelerate launch recipes/reproduce.py --table le_mer/table1 --corpus generated --data_dir corpus --seeds 3"

@@ -11,7 +11,8 @@ from transformers import EfficientNetImageProcessorPil
 
 from hf_mer.data.schema import CorpusError, make_record, records_to_dataset
 from hf_mer.models import MerProcessor, WavFusionConfig, WavFusionForEmotionClassification
-from hf_mer.training.representations import (
+from hf_mer.training.tables.model_figures import class_silhouette
+from hf_mer.training.tables.representations import (
     Representations,
     balanced,
     load_model,
@@ -19,7 +20,6 @@ from hf_mer.training.representations import (
     rows_of_run,
     tsne_points,
 )
-from hf_mer.training.table_model_figures import class_silhouette
 
 
 @pytest.fixture

@@ -22,13 +22,22 @@ from hf_mer.data.folds import Fold, find_fold
 from hf_mer.training.baselines import BaselineExperiment
 from hf_mer.training.experiment import Experiment
 from hf_mer.training.files import write_atomically
-from hf_mer.training.pretraining import pretrain_fold
-from hf_mer.training.recipe import start_logging
-from hf_mer.training.table_figures import draw_table_figures
-from hf_mer.training.table_report import read_report, write_report
-from hf_mer.training.table_rows import Resolver, System, rows_key
-from hf_mer.training.table_summary import summary
-from hf_mer.training.tables import TABLES_FOLDER, RowRuns, Run, Table, TableError, TableRuns, load_table, table_names
+from hf_mer.training.pretraining.fold import pretrain_fold
+from hf_mer.training.recipe import set_verbosity, start_logging
+from hf_mer.training.tables.figures import draw_table_figures
+from hf_mer.training.tables.report import read_report, write_report
+from hf_mer.training.tables.rows import Resolver, System, rows_key
+from hf_mer.training.tables.summary import summary
+from hf_mer.training.tables.table import (
+    TABLES_FOLDER,
+    RowRuns,
+    Run,
+    Table,
+    TableError,
+    TableRuns,
+    load_table,
+    table_names,
+)
 
 logger = logging.getLogger(__name__)
 
@@ -401,8 +410,7 @@ def run_reproduction(argv: Sequence[str] | None = None) -> None:
     start_logging()
     try:
         made, options = reproduction(sys.argv[1:] if argv is None else argv)
-        if made.training.process_index != 0:
-            logging.getLogger().setLevel(logging.ERROR)
+        set_verbosity(made.training)
         jobs = made.jobs()
     except (ValueError, OSError) as error:
         sys.exit(f"error: {error}")

@@ -11,9 +11,9 @@ from hf_mer.data.schema import column
 from hf_mer.plots import gate_distributions, representation_panels
 from hf_mer.training.features import add_lengths
 from hf_mer.training.figures import Drawn, attention_examples
-from hf_mer.training.representations import Representations, balanced, represent, tsne_points
-from hf_mer.training.table_sources import NothingToDrawError, Source, panel_title
-from hf_mer.training.tables import RowRuns, Run
+from hf_mer.training.tables.representations import Representations, balanced, represent, tsne_points
+from hf_mer.training.tables.sources import NothingToDrawError, Source, panel_title
+from hf_mer.training.tables.table import RowRuns, Run
 
 logger = logging.getLogger(__name__)
 

@@ -11,7 +11,7 @@ from typing import Any
 from hf_mer.training.arguments import DataArguments, MerTrainingArguments, parse_arguments, read_yaml
 from hf_mer.training.settings import DECIDING, INDIFFERENT
 from hf_mer.training.systems import SYSTEMS, argument_types, setting_names
-from hf_mer.training.tables import TABLES_FOLDER, Row, Table, TableError, load_table
+from hf_mer.training.tables.table import TABLES_FOLDER, Row, Table, TableError, load_table
 
 CONFIGS_FOLDER = Path("recipes/configs")
 # what the second stage sees of a corpus: rows that differ in the rest share its checkpoints
@@ -103,7 +103,7 @@ class System:
     def _second_stage(self, training: MerTrainingArguments, seed: int) -> Any:
         if self.pretraining is None:
             return None
-        from hf_mer.training.pretraining import PretrainingArguments
+        from hf_mer.training.pretraining.fold import PretrainingArguments
 
         shared = {name: getattr(training, name) for name in ("use_cpu", "disable_tqdm")}
         settings = {**shared, **self.pretraining, "seed": seed, "output_dir": "unused"}

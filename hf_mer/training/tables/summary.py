@@ -3,8 +3,8 @@
 from collections.abc import Sequence
 from typing import Any
 
-from hf_mer.training.table_markdown import difference, finished, markdown_table, signed, source
-from hf_mer.training.table_statistics import CONTRADICTED, HOLDS, NOT_MEASURED, VERDICTS
+from hf_mer.training.tables.markdown import difference, finished, markdown_table, signed, source
+from hf_mer.training.tables.statistics import CONTRADICTED, HOLDS, NOT_MEASURED, VERDICTS
 
 _MARKS = {HOLDS: "**holds**", CONTRADICTED: "**does not hold**"}
 
@@ -13,7 +13,7 @@ def summary(reports: Sequence[dict[str, Any]]) -> str:
     """One page over many tables: which claims hold, which do not, which are undecided or not measured.
 
     Args:
-        reports: Of tables, as `table_report.report` gives them and `results.json` has them.
+        reports: Of tables, as `report.report` gives them and `results.json` has them.
     """
     parts = [part for report in reports for claim in report["claims"] for part in claim["scores"].values()]
     told = _count([part["verdict"] for part in parts])

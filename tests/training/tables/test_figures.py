@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 from table_runs import LABELS, make_run
 
-from hf_mer.training import table_figures
-from hf_mer.training.table_figures import check_figure, draw_table_figures
-from hf_mer.training.tables import Row, RowRuns, SetUp, Table, TableRuns
+from hf_mer.training.tables import figures
+from hf_mer.training.tables.figures import check_figure, draw_table_figures
+from hf_mer.training.tables.table import Row, RowRuns, SetUp, Table, TableRuns
 
 SUFFIXES = {".csv", ".pdf", ".png"}
 
@@ -183,7 +183,7 @@ def test_a_figure_that_fails_loses_nothing_else(runs, tmp_path, monkeypatch, cap
     def fail(source, figure):
         raise RuntimeError("out of ink")
 
-    monkeypatch.setitem(table_figures.KINDS, "confusion", fail)
+    monkeypatch.setitem(figures.KINDS, "confusion", fail)
     table = make_table([{"kind": "confusion"}, {"kind": "scores"}, {"kind": "scores"}], (row("A"), runs("A", 0.6)))
     written = draw_table_figures(table, tmp_path / "figures")
     assert {path.stem for path in written} == {"scores", "scores_2"}

@@ -20,7 +20,7 @@ from hf_mer.models import MerProcessor
 from hf_mer.training.arguments import DataArguments
 from hf_mer.training.building import model_folder
 from hf_mer.training.corpus import read_rows
-from hf_mer.training.tables import Run
+from hf_mer.training.tables.table import Run
 
 
 @dataclass

@@ -92,7 +92,7 @@ class Table:
         rows: In order.
         published_only: Systems of others: `title` and scores in %.
         claims: What is to be shown.
-        figures: What is drawn, see `table_figures`.
+        figures: What is drawn, see `tables.figures.check_figure`.
     """
 
     name: str
@@ -259,7 +259,7 @@ def _claim(content: dict[str, Any], names: list[str]) -> Claim:
 
 
 def _figure(content: Any, names: list[str]) -> dict[str, Any]:
-    from hf_mer.training.table_figures import check_figure  # it draws tables, and so knows this module
+    from hf_mer.training.tables.figures import check_figure  # it draws tables, and so knows this module
 
     _known(content, content if isinstance(content, dict) else (), "figures", ("kind",))
     check_figure(content)

@@ -16,7 +16,7 @@ from hf_mer.data.schema import column
 from hf_mer.training.arguments import DataArguments
 from hf_mer.training.corpus import has_modality
 from hf_mer.training.files import remove_leftovers, write_json
-from hf_mer.training.pretraining_arguments import PretrainingArguments, SpeechEncoderArguments
+from hf_mer.training.pretraining.arguments import PretrainingArguments, SpeechEncoderArguments
 from hf_mer.training.settings import DECIDING
 
 logger = logging.getLogger(__name__)

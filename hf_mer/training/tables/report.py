@@ -18,10 +18,10 @@ from pathlib import Path
 from typing import Any
 
 from hf_mer.training.files import write_atomically, write_json
-from hf_mer.training.table_markdown import page
-from hf_mer.training.table_statistics import claim_statistics, row_statistics, sharing, units_of
-from hf_mer.training.table_summary import summary
-from hf_mer.training.tables import Run, TableRuns
+from hf_mer.training.tables.markdown import page
+from hf_mer.training.tables.statistics import claim_statistics, row_statistics, sharing, units_of
+from hf_mer.training.tables.summary import summary
+from hf_mer.training.tables.table import Run, TableRuns
 
 __all__ = ["read_report", "report", "summary", "write_report"]
 
@@ -38,7 +38,7 @@ def report(runs: TableRuns, command: str, *, num_resamples: int = BOOTSTRAP_RESA
 
     Returns:
         `table`, `title`, `source`, `scores`; `setup`; `protocol` (its name, `units`, `seeds`, `folds`, `test_share`,
-        see `table_statistics.Units`); `rows`, `published_only`, `claims`, `sharing`; `command`, `environments`.
+        see `statistics.Units`); `rows`, `published_only`, `claims`, `sharing`; `command`, `environments`.
 
     Raises:
         ValueError: If the predictions of two rows do not agree on the label of an utterance.

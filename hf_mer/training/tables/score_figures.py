@@ -9,9 +9,9 @@ import numpy as np
 from hf_mer.plots import confusion_panels, row_shares, score_sweep, table_scores
 from hf_mer.training.ceilings import ceiling
 from hf_mer.training.figures import Drawn
-from hf_mer.training.table_sources import NothingToDrawError, Source, full_title, panel_title
-from hf_mer.training.table_statistics import row_statistics, units_of
-from hf_mer.training.tables import Row, RowRuns
+from hf_mer.training.tables.sources import NothingToDrawError, Source, full_title, panel_title
+from hf_mer.training.tables.statistics import row_statistics, units_of
+from hf_mer.training.tables.table import Row, RowRuns
 
 logger = logging.getLogger(__name__)
 

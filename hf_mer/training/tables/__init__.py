@@ -1,0 +1,1 @@
+"""Tables of systems: rows over folds and seeds, each run once, reported with intervals, claims and figures."""
