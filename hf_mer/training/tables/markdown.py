@@ -14,7 +14,7 @@ def page(report: dict[str, Any]) -> str:
     parts = [
         f"# {report['title']}",
         _introduction(report),
-        _results(report),
+        results_table(report),
         _others(report),
         _claims(report),
         _sharing(report["sharing"]),
@@ -70,7 +70,8 @@ def _how_to_read(protocol: dict[str, Any]) -> str:
     return f"Scores are in %. {told[protocol['units']]}"
 
 
-def _results(report: dict[str, Any]) -> str:
+def results_table(report: dict[str, Any]) -> str:
+    """A line for every row: scores beside the published ones, runs, parameters, minutes, memory."""
     scores = report["scores"]
     head = ["", "System", *(cell for name in scores for cell in (name.upper(), "published"))]
     head += ["Runs", "Parameters (trained)", "Minutes a run", "Peak memory, MiB"]
@@ -140,6 +141,12 @@ def _claim(part: dict[str, Any], published: float | None, complete: bool) -> str
 
 
 def _sharing(sharing: dict[str, Any]) -> str:
+    lines = sharing_lines(sharing) or ["Nothing was shared within this table."]
+    return "\n".join(["## What sharing saved", "", *lines])
+
+
+def sharing_lines(sharing: dict[str, Any]) -> list[str]:
+    """What was made once and used more often, as a list."""
     lines = []
     for name, stage in sharing["stages"].items():
         if stage["reused"]:
@@ -149,7 +156,7 @@ def _sharing(sharing: dict[str, Any]) -> str:
     for shared in sharing["runs"]:
         rows = " and ".join(shared["rows"])
         lines.append(f"- {rows} are one system: shared {shared['runs']} x, {shared['saved_minutes']:.1f} min saved")
-    return "\n".join(["## What sharing saved", "", *(lines or ["Nothing was shared within this table."])])
+    return lines
 
 
 def _origin(report: dict[str, Any]) -> str:
@@ -182,9 +189,9 @@ def _p(value: float) -> str:
     return "p < 0.001" if value < 0.001 else f"p = {value:.3f}"
 
 
-def signed(value: float | None) -> str:
+def signed(value: float | None, digits: int = 2) -> str:
     """A number with its sign; `-` for none."""
-    return "-" if value is None else f"{value:+.2f}"
+    return "-" if value is None else f"{value:+.{digits}f}"
 
 
 def _number(value: float | None, digits: int = 2) -> str:
