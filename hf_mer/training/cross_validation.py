@@ -10,6 +10,7 @@ from datasets import Dataset
 
 from hf_mer.data.checks import check_labels
 from hf_mer.data.folds import Fold, check_folds, find_fold, split_hash
+from hf_mer.data.loading import is_generated
 from hf_mer.data.protocols import make_folds
 from hf_mer.data.transcripts import with_transcript_errors
 from hf_mer.metrics import SCORE_NAMES, aggregate
@@ -219,6 +220,7 @@ class CrossValidation(ABC):
             "stages": stages.to_dict(),
             "peak_memory_mib": evaluation.peak_memory_mib(),
             "environment": evaluation.environment(self.args.world_size),
+            "generated_corpus": is_generated(Path(str(self.data_arguments.data_dir))),
         }
 
 

@@ -1,0 +1,106 @@
+"""`hf-mer prepare` and `hf-mer generate`."""
+
+import argparse
+import json
+from pathlib import Path
+from typing import Any
+
+
+def add_commands(commands: Any) -> None:
+    """Adds the commands to the parser's."""
+    prepare = commands.add_parser("prepare", help="check a corpus and write a folder that load_dataset reads")
+    prepare.add_argument("kind", choices=("iemocap", "meld", "manifest"), help="what the source is")
+    prepare.add_argument("source", help="root of the release, or a CSV, JSON-lines file or audio folder")
+    prepare.add_argument("out", type=Path, help="folder to write")
+    prepare.add_argument("--task", help="classes of IEMOCAP (4class, 6class) or MELD (emotion, sentiment)")
+    prepare.add_argument("--columns", type=json.loads, default=None, help="names of a manifest's columns, as JSON")
+    prepare.add_argument("--check-video", action="store_true", help="look at the picture of every clip too")
+    prepare.add_argument("--skip-bad", action="store_true", help="leave unusable recordings out instead of stopping")
+    prepare.add_argument("--overwrite", action="store_true", help="replace an earlier prepared folder")
+    prepare.set_defaults(run=_prepare)
+
+    generate = commands.add_parser("generate", help="write the generated corpus, whose right answer is known")
+    generate.add_argument("out", type=Path, help="folder to write")
+    generate.add_argument(
+        "--layout",
+        choices=("iemocap", "meld"),
+        default="iemocap",
+        help="iemocap: sessions, wav, words and voice; meld: official splits, mp4, words, voice and face",
+    )
+    generate.add_argument(
+        "--num-utterances", type=int, default=1500, help="iemocap: of the four classes; meld: in train, dev and test"
+    )
+    generate.add_argument(
+        "--language", choices=("en", "de", "pl", "zh"), default="en", help="of the words; iemocap only (default: en)"
+    )
+    generate.add_argument(
+        "--cue-reliability", type=float, default=0.9, help="how often a cue agrees with the label (default: 0.9)"
+    )
+    generate.add_argument(
+        "--history-share", type=float, default=0.2, help="utterances that only the history tells (default: 0.2)"
+    )
+    generate.add_argument("--seed", type=int, default=0)
+    generate.add_argument("--num-proc", type=int, default=1, help="processes (default: 1)")
+    generate.set_defaults(run=_generate)
+
+
+def _prepare(arguments: argparse.Namespace) -> None:
+    from hf_mer.data.check_clips import check_video
+    from hf_mer.data.checks import check_audio, check_text
+    from hf_mer.data.iemocap import load_iemocap
+    from hf_mer.data.manifest import load_corpus
+    from hf_mer.data.meld import load_meld
+    from hf_mer.data.prepare import prepare
+    from hf_mer.data.schema import column
+
+    rows: Any
+    task = {"task": arguments.task} if arguments.task else {}
+    if arguments.kind == "iemocap":
+        rows = load_iemocap(arguments.source, **task)
+    elif arguments.kind == "meld":
+        rows = load_meld(arguments.source, **task, on_bad_clip="skip" if arguments.skip_bad else "keep")
+    else:
+        rows = load_corpus(arguments.source, columns=arguments.columns)
+    if any(audio is not None for audio in column(rows, "audio")):
+        rows = check_audio(rows, on_bad="skip" if arguments.skip_bad else "raise")
+    if arguments.check_video:
+        rows = check_video(rows, on_bad="skip" if arguments.skip_bad else "raise")
+    check_text(rows)
+    parts = _official_splits(rows) if arguments.kind == "meld" else rows
+    path = prepare(parts, arguments.out, overwrite=arguments.overwrite)
+    counts = {name: column(rows, "label").count(index) for index, name in enumerate(rows.features["label"].names)}
+    print(f"{len(rows)} utterances in {path}: {', '.join(f'{name} {count}' for name, count in counts.items())}")
+    print(f'read it with load_dataset("{path}")')
+
+
+def _official_splits(rows: Any) -> dict[str, Any]:
+    """Rows by the name that `datasets` has for their split."""
+    from hf_mer.data.schema import column
+
+    splits = column(rows, "split")
+    names = {"train": "train", "dev": "validation", "test": "test"}
+    chosen = {name: [i for i, split in enumerate(splits) if split == own] for own, name in names.items()}
+    return {name: rows.select(indices) for name, indices in chosen.items() if indices}
+
+
+def _generate(arguments: argparse.Namespace) -> None:
+    ceilings: Any
+    settings = {name: getattr(arguments, name) for name in ("cue_reliability", "history_share", "seed")}
+    if arguments.layout == "meld":
+        if arguments.language != "en":
+            raise ValueError(f"--language {arguments.language} is for --layout iemocap; MELD's layout speaks English")
+        from hf_mer.data.generated_meld import GeneratedMeldConfig, generate_meld_corpus
+
+        # two thirds to train on, a fifth to test, as by default
+        test, dev = arguments.num_utterances // 5, arguments.num_utterances * 2 // 15
+        train = arguments.num_utterances - test - dev
+        plan = GeneratedMeldConfig(num_train=train, num_dev=dev, num_test=test, **settings)
+        ceilings = generate_meld_corpus(arguments.out, plan, num_proc=arguments.num_proc)
+    else:
+        from hf_mer.data.generated import GeneratedCorpusConfig, generate_corpus
+
+        config = GeneratedCorpusConfig(
+            num_utterances=arguments.num_utterances, language=arguments.language, **settings
+        )
+        ceilings = generate_corpus(arguments.out, config, num_proc=arguments.num_proc)
+    print(f"{arguments.num_utterances} utterances in {arguments.out}\n{ceilings.table()}")

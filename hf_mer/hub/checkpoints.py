@@ -1,0 +1,98 @@
+"""What of a trained checkpoint's folder belongs on the Hub."""
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from hf_mer.hub.card_results import card_results, read_results
+from hf_mer.hub.model_card import CardSpec, model_card
+
+_RESULTS, _STORE, _CARD = "results.json", "label_store.json", "README.md"
+_OF_A_MODEL = (".json", ".safetensors", ".py", ".txt", ".model", ".bpe", ".onnx")
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """A saved model, and what its training left beside it.
+
+    Attributes:
+        model: Folder with `config.json`, weights, processor, label store and code.
+        results: Results of its fold, or of all runs that it stands for; empty if there are none.
+        figures: PNG files.
+    """
+
+    model: Path
+    results: list[dict[str, Any]]
+    figures: list[Path]
+
+    @property
+    def config(self) -> dict[str, Any]:
+        """The model's configuration."""
+        return json.loads((self.model / "config.json").read_text(encoding="utf-8"))
+
+    @property
+    def label_store(self) -> dict[str, Any] | None:
+        """The label store's contents, if there is one."""
+        path = self.model / _STORE
+        return json.loads(path.read_text(encoding="utf-8")) if path.exists() else None
+
+    def files(self) -> dict[str, Path]:
+        """Everything but the card, by its path in the repository."""
+        named = {path.name: path for path in sorted(self.model.iterdir()) if path.suffix in _OF_A_MODEL}
+        return {**named, **{f"figures/{path.name}": path for path in self.figures}}
+
+    def content(self) -> dict[str, Any]:
+        """What the card is written from, without traces of this machine; also the repository's `results.json`."""
+        return card_results(self.results, config=self.config, label_store=self.label_store)
+
+    def card(self, name: str, corpus: str | None = None, **spec: Any) -> str:
+        """The model card.
+
+        Args:
+            name: Of the repository.
+            corpus: One of `CORPORA`; if not given, what the results say, else `own`.
+            **spec: Further fields of `CardSpec`.
+        """
+        figures = [path for path in self.files() if path.startswith("figures/")]
+        made = CardSpec(
+            name=name,
+            system=self.config["model_type"],
+            corpus=corpus or self.corpus,
+            **{"figures": figures, "labels": self.content()["labels"], **spec},
+        )
+        return str(model_card(made, self.content()))
+
+    @property
+    def corpus(self) -> str:
+        """What it was trained on, as `CORPORA` names it."""
+        if not self.results:
+            return "own"
+        name = self.results[0]["settings"].get("data", {}).get("corpus")
+        generated = self.results[0].get("generated_corpus", False)
+        known = {("iemocap", True): "generated", ("meld", True): "generated_meld"}
+        return known.get((name, generated)) or (name if name in ("iemocap", "meld") else "own")
+
+
+def find_checkpoint(path: str | Path, results: Sequence[str | Path] = ()) -> Checkpoint:
+    """A checkpoint out of a fold's folder (`runs/le_mer/Ses05`) or of its model's (`runs/le_mer/Ses05/model`).
+
+    Args:
+        path: The folder.
+        results: Results files or folders of the runs that the card is about; the fold's own if not given.
+
+    Raises:
+        ValueError: If there is no model, or the folder holds several folds; the message names them.
+    """
+    given = Path(path)
+    model = next((folder for folder in (given, given / "model") if (folder / "config.json").is_file()), None)
+    if model is None:
+        folds = sorted(str(found.parent.parent) for found in given.glob("*/model/config.json"))
+        there = f"it holds several folds; choose one of {', '.join(folds)}" if folds else "there is no config.json"
+        raise ValueError(f"{path} is no checkpoint: {there}")
+    if json.loads((model / "config.json").read_text(encoding="utf-8")).get("model_type") is None:
+        raise ValueError(f"{model / 'config.json'} names no model_type: it is no model of this package")
+    fold = model.parent if model.name == "model" else model
+    sources = list(results) or [fold / _RESULTS] * (fold / _RESULTS).is_file()
+    return Checkpoint(model, read_results(*sources), sorted((fold / "figures").glob("*.png")))
