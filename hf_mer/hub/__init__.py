@@ -4,7 +4,7 @@ from hf_mer.hub.card_facts import CORPORA, SYSTEMS
 from hf_mer.hub.card_results import card_results, machine_paths, read_results
 from hf_mer.hub.checkpoints import Checkpoint, find_checkpoint
 from hf_mer.hub.model_card import CardSpec, model_card
-from hf_mer.hub.push import HubError, push_checkpoint
+from hf_mer.hub.push import HubError, check_access, push_checkpoint
 
 __all__ = [
     "CORPORA",
@@ -13,6 +13,7 @@ __all__ = [
     "Checkpoint",
     "HubError",
     "card_results",
+    "check_access",
     "find_checkpoint",
     "machine_paths",
     "model_card",

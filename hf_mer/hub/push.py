@@ -16,6 +16,7 @@ from huggingface_hub.errors import (
     RepositoryNotFoundError,
     RevisionNotFoundError,
 )
+from huggingface_hub.utils import validate_repo_id
 
 from hf_mer.hub.checkpoints import Checkpoint, find_checkpoint
 
@@ -74,6 +75,19 @@ def push_checkpoint(
         return name not in files and (name.startswith(_OURS) or ("/" not in name and Path(name).suffix in kinds))
 
     return _push(files, repo_id, "model", is_stale, private, revision, token, message or f"{Path(made.model).name}")
+
+
+def check_access(repo_id: str, token: str | None = None) -> None:
+    """Asks the Hub who we are, so that a name or token that cannot do is known before hours of training.
+
+    Raises:
+        HubError: If the name is none, or the Hub cannot be reached or does not know the token.
+    """
+    with hub_errors(repo_id):
+        if (token or get_token()) is None:
+            raise LocalTokenNotFoundError
+        validate_repo_id(repo_id)
+        HfApi(token=token).whoami()
 
 
 def _push(

@@ -269,6 +269,7 @@ class Experiment(CrossValidation):
     def _trainer(self, folder: Path, model: Any, processor: MerProcessor, parts: dict[str, Dataset]) -> MerTrainer:
         args = copy.copy(self.args)
         args.output_dir = str(folder / "checkpoints")
+        args.push_to_hub = False  # not these; the finished fold is sent, with what was measured
         callbacks = []
         if "validation" in parts and args.do_train:
             if args.eval_strategy == "no":

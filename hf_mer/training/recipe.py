@@ -114,8 +114,33 @@ def _run(experiment: CrossValidation) -> None:
     """Runs the folds; one line for what cannot be used."""
     training = experiment.args
     set_verbosity(training)
+    pushes = bool(training.push_to_hub) and isinstance(experiment, Experiment)
     try:
-        experiment.run()
+        if pushes:
+            _check_hub(training)
+        report = experiment.run()
+        if pushes and training.process_index == 0:
+            _push(experiment, [fold["fold"] for fold in report["folds"]])
     except (ValueError, OSError) as error:  # corpora, recordings, checkpoints; `--log_level debug` shows where
         logging.getLogger(__name__).debug("traceback", exc_info=True)
         sys.exit(f"error: {error}" if training.process_index == 0 else 1)
+
+
+def _check_hub(training: TrainingArguments) -> None:
+    from hf_mer.hub import check_access
+
+    if not training.hub_model_id:
+        raise ValueError("push_to_hub: hub_model_id is missing, the repository as owner/name")
+    if training.process_index == 0:
+        check_access(training.hub_model_id, training.hub_token)
+
+
+def _push(experiment: CrossValidation, folds: Sequence[str]) -> None:
+    """The folds' checkpoints to the Hub; of several, each in a repository with the fold's name behind a hyphen."""
+    from hf_mer.hub import push_checkpoint
+
+    training = experiment.args
+    for fold in folds:
+        name = training.hub_model_id if len(folds) == 1 else f"{training.hub_model_id}-{fold}"
+        settings = {"private": bool(training.hub_private_repo), "token": training.hub_token}
+        print(push_checkpoint(experiment.output_dir / fold, str(name), revision=training.hub_revision, **settings))

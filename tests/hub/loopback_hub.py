@@ -7,6 +7,7 @@ what has arrived once is not sent again. Users are told by their tokens: `writer
 import base64
 import hashlib
 import json
+import os
 import re
 import threading
 from contextlib import contextmanager
@@ -86,6 +87,19 @@ class LoopbackHub:
             "HF_HUB_DISABLE_TELEMETRY": "1",
         }
         return {**made, **({"HF_TOKEN": token} if token else {})}
+
+    def answer_here(self, monkeypatch: Any, token: str | None = "hf_writer", url: str | None = None) -> None:
+        """Makes this process talk to this hub, or to another address; the variables were read when it began."""
+        from huggingface_hub import constants
+
+        monkeypatch.setattr(constants, "ENDPOINT", url or self.url)
+        monkeypatch.setattr(constants, "HF_HUB_OFFLINE", False)
+        monkeypatch.setattr(constants, "HF_HUB_DISABLE_XET", True)
+        monkeypatch.setattr(constants, "HF_TOKEN_PATH", os.devnull)
+        if token:
+            monkeypatch.setenv("HF_TOKEN", token)
+        else:
+            monkeypatch.delenv("HF_TOKEN", raising=False)
 
     def files(self, name: str, kind: str = "models", revision: str = "main") -> dict[str, bytes]:
         """What a repository holds."""

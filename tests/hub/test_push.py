@@ -7,8 +7,6 @@ import sys
 from pathlib import Path
 
 import pytest
-from huggingface_hub import constants
-from loopback_hub import LoopbackHub
 from media_files import save_film_checkpoint
 from model_tester import make_batch, tiny_settings, tiny_tokenizer, wave_feature_extractor
 from safetensors.torch import save_file
@@ -46,12 +44,15 @@ model = getattr(models, kind).from_pretrained(folder)
 model.push_to_hub(name)
 MerProcessor.from_pretrained(folder).push_to_hub(name)
 """
-
-
-@pytest.fixture
-def hub():
-    with LoopbackHub().running() as made:
-        yield made
+TRAINER = """
+import sys
+from hf_mer import MerTrainer, MerTrainingArguments
+from hf_mer.models import LeMerForEmotionClassification, MerProcessor
+folder, out = sys.argv[1:3]
+model, processor = LeMerForEmotionClassification.from_pretrained(folder), MerProcessor.from_pretrained(folder)
+args = MerTrainingArguments(output_dir=out, push_to_hub=True, hub_model_id="writer/trained", use_cpu=True, report_to=[])
+MerTrainer(model=model, args=args, processing_class=processor).push_to_hub()
+"""
 
 
 @pytest.fixture
@@ -76,11 +77,8 @@ def command(hub, monkeypatch, capsys):
     """`command("push", ...)`: `hf-mer` in this process, which knows this hub alone; gives status, output, last error."""
 
     def call(*arguments, token="hf_writer", url=None):
-        monkeypatch.setattr(constants, "ENDPOINT", url or hub.url)  # both are read from the environment once
-        monkeypatch.setattr(constants, "HF_HUB_OFFLINE", False)
-        monkeypatch.setattr(constants, "HF_HUB_DISABLE_XET", True)
-        monkeypatch.setattr(constants, "HF_TOKEN_PATH", os.devnull)
-        monkeypatch.setenv("HF_TOKEN", token) if token else monkeypatch.delenv("HF_TOKEN", raising=False)
+        monkeypatch.undo()
+        hub.answer_here(monkeypatch, token, url)
         status = main([str(argument) for argument in arguments])
         told = capsys.readouterr()
         assert "Traceback" not in told.err
@@ -148,6 +146,18 @@ def test_round_trip_of_every_model_without_the_package(hub, run, tiny_checkpoint
             assert row == pytest.approx(wanted_row, abs=1e-5)
         assert processor == "MerProcessor"
         assert len(labels) > 1
+
+
+def test_trainer_pushes_what_loads_by_name(hub, run, tiny_checkpoint, tmp_path):
+    """`trainer.push_to_hub` of an ordinary trainer: model, code, processor and label store in one repository."""
+    folder = tiny_checkpoint()[0]
+    batch, logits = batch_of(folder, tmp_path / "batch.safetensors")
+    good(run(TRAINER, folder, tmp_path / "out"))
+    assert {"label_store.json", "modeling_le_mer.py", "README.md"} <= set(hub.files("writer/trained"))
+    found = json.loads(
+        good(run(LOAD, json.dumps([("writer/trained", "main", batch)]), with_package=False)).stdout.split("RESULT")[-1]
+    )
+    assert found["writer/trained@main"][0][0] == pytest.approx(logits[0], abs=1e-5)
 
 
 class TestPush:
