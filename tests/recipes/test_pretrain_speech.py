@@ -14,6 +14,8 @@ import torch
 import yaml
 from safetensors.torch import load_file
 
+from hf_mer.training.files import last_complete_checkpoint
+
 ROOT = Path(__file__).parents[2]
 SCRIPT = ROOT / "recipes/pretrain_speech.py"
 MEL = {
@@ -106,7 +108,7 @@ def test_killed_and_started_again(launch, pretrain, settings, tmp_path, caplog, 
     process = launch("--config", path)
     checkpoints = tmp_path / "second_stage/Ses03/checkpoints"
     deadline = time.monotonic() + 600
-    while not list(checkpoints.glob("*/checkpoint-*/trainer_state.json")):
+    while not any(map(last_complete_checkpoint, checkpoints.glob("*"))):
         assert process.poll() is None, process.communicate()[0]
         assert time.monotonic() < deadline
         time.sleep(0.02)

@@ -9,6 +9,8 @@ import time
 import numpy as np
 import pytest
 
+from hf_mer.training.files import last_complete_checkpoint
+
 
 def results(folder):
     return json.loads((folder / "results.json").read_text(encoding="utf-8"))
@@ -44,7 +46,7 @@ def test_killed_in_the_middle_of_a_fold_and_started_again(start, main, config, t
     process = start("--config", settings)
     checkpoints = tmp_path / "run" / "Ses03" / "checkpoints"
     deadline = time.monotonic() + 200
-    while not list(checkpoints.glob("checkpoint-*/trainer_state.json")):
+    while last_complete_checkpoint(checkpoints) is None:
         assert process.poll() is None, process.communicate()[0]
         assert time.monotonic() < deadline
         time.sleep(0.02)
