@@ -1,5 +1,6 @@
 """What the configurations of the package's models share: encoders, modalities, losses and frozen parts."""
 
+from collections.abc import Iterable
 from typing import Any, ClassVar
 
 from transformers import AutoConfig, PreTrainedConfig
@@ -24,6 +25,9 @@ class MerConfig(PreTrainedConfig):
         loss_weights: Weights that differ from `known_losses`, by the names of the losses.
         freeze: Parts that are not trained.
         initializer_range: Standard deviation of the initial values of new layers.
+        temperatures: What logits are divided by before the softmax that gives scores, fitted on validation, by the
+            modalities that an utterance has, joined with `+` in the order text, speech, video (`text+speech`); 1 for
+            what is not there.
     """
 
     sub_configs = {  # noqa: RUF012 - as transformers reads it
@@ -45,6 +49,7 @@ class MerConfig(PreTrainedConfig):
         loss_weights: dict[str, float] | None = None,
         freeze: list[str] | None = None,
         initializer_range: float = 0.02,
+        temperatures: dict[str, float] | None = None,
         **kwargs: Any,
     ):
         self.modalities = list(modalities) if modalities is not None else list(self.known_modalities)
@@ -55,6 +60,8 @@ class MerConfig(PreTrainedConfig):
         self.loss_weights = {**self.known_losses, **(loss_weights or {})}
         self.freeze = list(freeze or [])
         self.initializer_range = initializer_range
+        self.temperatures = dict(temperatures or {})
+        self._check_temperatures()
         for name in self.loss_weights:
             one_of("loss_weights", name, tuple(self.known_losses))
         self._check_freeze()
@@ -66,6 +73,10 @@ class MerConfig(PreTrainedConfig):
     def is_multimodal(self) -> bool:
         """Whether the model has more than one modality."""
         return len(self.modalities) > 1
+
+    def temperature_of(self, modalities: Iterable[str]) -> float:
+        """What the logits of an utterance with these modalities are divided by; 1 where nothing was fitted."""
+        return self.temperatures.get(modality_key(modalities), 1.0)
 
     def encoder_config(self, modality: str) -> Any:
         """Configuration of a modality's encoder, None if the model lacks it."""
@@ -87,6 +98,13 @@ class MerConfig(PreTrainedConfig):
                 f"modalities={self.modalities} must name one or more of {', '.join(self.known_modalities)}, each once"
             )
 
+    def _check_temperatures(self) -> None:
+        for key, value in self.temperatures.items():
+            for modality in key.split("+"):
+                one_of("temperatures", modality, tuple(self.modalities))
+            if not value > 0:
+                raise ValueError(f"temperatures: {key}={value} must be above 0")
+
     def _check_freeze(self) -> None:
         parts = [part for part in FREEZABLE_PARTS if part.split("_")[0] in self.known_modalities]
         valid = (*parts, *self.known_parts)
@@ -94,6 +112,12 @@ class MerConfig(PreTrainedConfig):
             name, _, count = part.partition(":")
             if not (name in FREEZABLE_LAYERS and count.isdecimal()):
                 one_of("freeze", part, (*valid, *(f"{layers}:N" for layers in FREEZABLE_LAYERS)))
+
+
+def modality_key(modalities: Iterable[str]) -> str:
+    """`text+speech` of any order of the two."""
+    given = set(modalities)
+    return "+".join(modality for modality in MODALITIES if modality in given)
 
 
 def one_of(field: str, value: Any, valid: tuple[str, ...]) -> None:
