@@ -1,7 +1,7 @@
 """Pipeline-style inference: from a recording, a film, a sentence, or all of them, to emotions with scores."""
 
-import logging
 import os
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import numpy as np
@@ -11,24 +11,32 @@ from transformers import AutoModelForAudioClassification, Pipeline
 from transformers.pipelines import PIPELINE_REGISTRY
 from transformers.pipelines.pt_utils import PipelineDataset, PipelineIterator
 
-from .video_mer import media_kinds
-
-logger = logging.getLogger(__name__)
+from .batching_mer import LOOK_AHEAD, Results, in_batches, progress_bar
+from .dialogue_mer import DialogueHistory, as_dialogues, is_dialogue, turns_of
+from .long_recordings_mer import Windows, window_utterances
+from .results_mer import ResultForm
+from .speech_recognition_mer import load_recogniser, recognise_words
+from .utterances_mer import Utterance, UtteranceLoader, as_item, merge_columns
 
 PIPELINE_TASK = "multimodal-emotion-recognition"
+_MASKS = {"text": "attention_mask", "speech": "audio_attention_mask", "video": "video_attention_mask"}
 
 
 class MultimodalEmotionRecognitionPipeline(Pipeline):
-    """Emotion of utterances.
+    """Emotion of utterances, dialogues and long recordings.
 
     ```python
     recognise = pipeline("multimodal-emotion-recognition", model=folder, trust_remote_code=True)
     recognise("hello.wav", text="I am so glad you came", history=["Who is it?"])
     recognise(["a.wav", "b.wav"], text=["Fine.", None], batch_size=2)
-    recognise({"text": "I am so glad you came"})
+    recognise({"text": "I am so glad you came"}, threshold=0.5)  # abstains: {"label": None, "scores": [...]}
     recognise("hello.mp4")  # its sound, and its picture where the model uses video
     recognise({"video": {"path": "scene.mp4", "start": 3.2, "end": 5.0, "side": "left"}, "text": "I am so glad"})
-    recognise(dataset)  # rows with audio, video and/or text, and history
+    recognise(dataset, batch_size=8, progress=True)  # rows with audio, video and/or text, and history
+    recognise([{"text": "Who is it?"}, {"audio": "b.wav", "text": "It is me."}], dialogue=True)  # a result per turn
+    recognise("call.wav", window_seconds=8.0, hop_seconds=4.0)  # a time line
+
+    recognise = pipeline(..., asr="openai/whisper-tiny")  # words for whatever has sound and no text
     ```
 
     An utterance is a path, bytes, an array of samples, or a dictionary with any of `audio`, `video`, `text`, `history`
@@ -36,6 +44,14 @@ class MultimodalEmotionRecognitionPipeline(Pipeline):
     `load_video` takes. One film is enough for both: of `audio` and `video` the key that is not there at all is filled
     from the other one's file (None means without). A modality that is missing leaves the decision to the others, and
     so does, with a warning, a file that lacks its stream: a film without sound, a recording without picture.
+
+    Scores are `softmax(logits / temperature)` with the temperature that the configuration has for the modalities that
+    the utterance really has; 1 where none was fitted.
+
+    Args:
+        asr: Speech recogniser for utterances that have sound and no `text` (an empty `text` says that there are no
+            words): a pipeline of transformers, the name of its checkpoint, or a function of samples and their rate
+            that gives the words. It hears what the model hears, at the processor's rate, and is not saved.
     """
 
     _load_processor = True
@@ -43,79 +59,93 @@ class MultimodalEmotionRecognitionPipeline(Pipeline):
     _load_feature_extractor = False
     _load_image_processor = False
 
-    def __init__(self, *args: Any, **kwargs: Any):
+    def __init__(self, *args: Any, asr: Any = None, **kwargs: Any):
         super().__init__(*args, **kwargs)
+        self.asr = load_recogniser(asr, self.device)
         store = getattr(self.processor, "label_store", None)
-        labels = [self.model.config.id2label[i] for i in range(self.model.config.num_labels)]
-        if store is not None and list(store.labels) != labels:
+        if store is not None and list(store.labels) != self.labels:
             raise ValueError(
                 f"the label store is for classes {list(store.labels)}, "
-                f"the model for {labels}: they do not belong together"
+                f"the model for {self.labels}: they do not belong together"
             )
 
-    def __call__(self, inputs: Any = None, text: Any = None, history: Any = None, **kwargs: Any) -> Any:
-        """Classifies one utterance, a list, a generator or a dataset.
+    @property
+    def labels(self) -> list[str]:
+        """Class names, in the order of the logits."""
+        return [self.model.config.id2label[i] for i in range(self.model.config.num_labels)]
+
+    def __call__(
+        self, inputs: Any = None, text: Any = None, history: Any = None, dialogue: bool = False, **kwargs: Any
+    ) -> Any:
+        """Classifies one utterance, dialogue or recording, a list, a generator or a dataset.
 
         Args:
-            inputs: See the class; None for text alone.
+            inputs: See the class; None for text alone. `{"dialogue": [turn, ...]}` is a dialogue, wherever it stands;
+                with `history` beside it for what was said before.
             text: Transcript of a single input, or one per input of a list.
             history: Earlier utterances, oldest first; one list per input of a list.
-            **kwargs: `top_k` (labels to return, all by default), `return_attention` (words and seconds that the label
-            attention finds),
-                `sampling_rate` (Hz of arrays), `batch_size`, `num_workers`.
+            dialogue: The inputs are the turns of one dialogue, or several lists of turns. The history of a turn is
+                what the turns before it said, recognised words included, unless it has a `history` of its own.
+            **kwargs: Of results:
+                `top_k`: labels to return, all by default;
+                `threshold`: calibrated score from 0 to 1 below which the label is None;
+                `return_attention`: also what the label attention finds.
+                Of long recordings: `window_seconds` and `hop_seconds` (half a window by default) cut every input into
+                windows, `merge_overlaps` makes a time line in which nothing overlaps; `text` is then a list of
+                `{"text", "timestamp": (start, end)}`, seconds of the file.
+                Of running: `batch_size`, of utterances of like length (some batches' worth of a list, dataset or
+                generator is loaded and sorted; results come in the order of the inputs), `num_workers` that load lists
+                and datasets of utterances, `progress` for a bar, `sampling_rate` (Hz) of arrays.
 
         Returns:
-            Per utterance, a list of `{"label", "score"}`, best first. With `return_attention`, a dictionary with that
-            list under `scores`, `words` (`word`, `current`, and per label the mean cosine of its tokens) and `frames`
-            (`seconds`, centres, and per label the cosines).
+            Per utterance, a list of `{"label", "score"}`, best first; per dialogue, a list with one result per turn.
+            With `threshold` or `return_attention` a dictionary with that list under `scores`, and with
+
+            - `label` (`threshold`): the best label, or None;
+            - `text` (`asr`): what was recognised, where it was;
+            - `words` (`return_attention`): `word`, `current`, and per label the mean cosine of its tokens;
+            - `frames`: `seconds`, the frames' centres, and per label the cosines;
+            - `stretches` and `salient_words`: where the predicted label's cosines stand out, see `salient_stretches`;
+            - `keywords`: the predicted label's first keywords in the label store, `word` and `score`.
+
+            Per long recording `scores`, the mean of the windows weighted by their lengths, and `timeline`, one
+            dictionary per window with `start`, `end` and the above (times are those of the recording). Windows about
+            which nothing can be said, such as those without words for a model of text alone, are left out.
         """
         if text is not None or history is not None:
-            inputs = _merge(inputs, text, history)
+            inputs = merge_columns(inputs, text, history)
+        if dialogue:
+            inputs = as_dialogues(inputs)
         if isinstance(inputs, (list, tuple)):
-            inputs = list(inputs)
-            if not inputs:
-                return []
-        elif hasattr(inputs, "column_names"):  # of `datasets`, which are not datasets to PyTorch
+            return super().__call__(list(inputs), **kwargs) if len(inputs) else []
+        if hasattr(inputs, "column_names"):  # of `datasets`, which are not datasets to PyTorch
             inputs = _Rows(inputs) if hasattr(inputs, "__len__") else (row for row in inputs)
-        return super().__call__(inputs, **kwargs)
+        if isinstance(inputs, (Dataset, Iterator)):
+            inputs = inputs if isinstance(inputs, Dataset) else (item for item in inputs)
+            return super().__call__(inputs, **kwargs)
+        return super().__call__([inputs], **kwargs)[0]
 
     def save_pretrained(self, save_directory: str | os.PathLike, **kwargs: Any) -> None:
         """Saves model and processor, and with them the pipeline."""
         self.model.save_pretrained(save_directory, **kwargs)
         self.processor.save_pretrained(save_directory, **kwargs)
 
-    def _sanitize_parameters(
-        self,
-        top_k: int | None = None,
-        return_attention: bool | None = None,
-        sampling_rate: int | None = None,
-        **kwargs: Any,
-    ) -> tuple[dict, dict, dict]:
-        if kwargs:
+    def _sanitize_parameters(self, **kwargs: Any) -> tuple[dict, dict, dict]:
+        preprocess = ("sampling_rate", "window_seconds", "hop_seconds", "progress")
+        postprocess = ("top_k", "threshold", "return_attention", "merge_overlaps")
+        if unknown := sorted(set(kwargs) - {*preprocess, *postprocess}):
+            known = ", ".join((*postprocess, *preprocess))
             raise TypeError(
-                f"unknown argument {sorted(kwargs)}; known are top_k, return_attention, sampling_rate, text, history"
+                f"unknown argument {unknown}; known are {known}, batch_size, num_workers, text, history, dialogue"
             )
-        preprocess = {} if sampling_rate is None else {"sampling_rate": sampling_rate}
-        forward = {} if return_attention is None else {"return_attention": return_attention}
-        postprocess: dict[str, Any] = dict(forward)
-        if top_k is not None:
-            if top_k < 1:
-                raise ValueError(f"top_k={top_k} must be at least 1")
-            postprocess["top_k"] = top_k
-        return preprocess, forward, postprocess
-
-    def preprocess(self, inputs: Any, sampling_rate: int | None = None) -> dict[str, Any]:
-        """Loads one utterance and computes its features; padding waits for the batch."""
-        given = inputs if _is_utterance(inputs) else {"audio": inputs}
-        wanted = self.model.config.modalities
-        text, history = (given.get("text"), given.get("history")) if "text" in wanted else (None, None)
-        audio, video = _sound_and_picture(given, wanted, bool(text or history))
-        if audio is None and video is None and not text and not history:
-            raise ValueError(f"an input has nothing that this model can use; it wants {' or '.join(wanted)}")
-        rate = given.get("sampling_rate", sampling_rate)
-        features = None if audio is None else self.processor.extract_audio(audio, rate)
-        pixels = None if video is None else self.processor.extract_video(video)
-        return {"features": [features], "texts": [text], "histories": [history], "videos": [pixels]}
+        given = {name: value for name, value in kwargs.items() if value is not None}
+        if given.get("top_k", 1) < 1:
+            raise ValueError(f"top_k={given['top_k']} must be at least 1")
+        if not 0 <= given.get("threshold", 0) <= 1:
+            raise ValueError(f"threshold={given['threshold']} must be from 0 to 1")
+        before = {name: given[name] for name in preprocess if name in given}
+        after = {name: given[name] for name in postprocess if name in given}
+        return before, {name: after[name] for name in ("return_attention",) if name in after}, after
 
     def get_iterator(
         self,
@@ -125,65 +155,160 @@ class MultimodalEmotionRecognitionPipeline(Pipeline):
         preprocess_params: dict,
         forward_params: dict,
         postprocess_params: dict,
-    ) -> PipelineIterator:
-        """As the base class', but utterances are joined before padding, by the processor."""
-        sized = hasattr(inputs, "__len__")
-        dataset = (PipelineDataset if sized else PipelineIterator)(inputs, self.preprocess, preprocess_params)
-        loader = DataLoader(dataset, num_workers=num_workers if sized else 0, batch_size=batch_size, collate_fn=_join)
-        model_iterator = PipelineIterator(loader, self.forward, forward_params, loader_batch_size=batch_size)
-        return _Results(model_iterator, self.postprocess, postprocess_params, len(inputs) if sized else None)
+    ) -> Results:
+        """Results of the inputs, in their order."""
+        size = len(inputs) if hasattr(inputs, "__len__") else None
+        settings = {**preprocess_params, "num_workers": num_workers, "batch_size": batch_size}
+        return Results(lambda: self._results(inputs, settings, forward_params, postprocess_params), size)
 
-    def _forward(self, model_inputs: dict[str, Any], return_attention: bool = False) -> dict[str, Any]:
-        batch = self.processor.collate(**model_inputs, return_words=return_attention)
+    def run_single(self, inputs: Any, preprocess_params: dict, forward_params: dict, postprocess_params: dict) -> Any:
+        """The result of one input."""
+        return next(iter(self.get_iterator([inputs], 0, 1, preprocess_params, forward_params, postprocess_params)))
+
+    def _results(self, inputs: Any, settings: dict, forward_params: dict, postprocess_params: dict) -> Iterator[Any]:
+        """Loads, completes, batches and puts together: one result per input."""
+        windows = self._windows(settings)
+        utterances = self._load(inputs, settings) if windows is None else self._cut(inputs, windows, settings)
+        form = self._form(**postprocess_params)
+        bar = progress_bar(inputs, "windows" if windows else "utterances") if settings.get("progress") else None
+        done: list[Any] = []
+        scores: list[np.ndarray] = []
+        try:
+            for utterance, output in in_batches(
+                utterances,
+                self.complete,
+                lambda batch: self.forward(batch, **forward_params),
+                settings["batch_size"],
+                LOOK_AHEAD if windows is None else 1,
+                bar,
+            ):
+                if output is not None and utterance.kind == "window":
+                    done.append(form.of_window(output, utterance.heard, utterance.start, utterance.end))
+                    scores.append(output["scores"])
+                elif output is not None:
+                    done.append(form.of_utterance(output, utterance.heard))
+                if utterance.is_last:
+                    if utterance.kind == "window":
+                        yield form.of_recording(done, scores)
+                    else:
+                        yield done if utterance.kind == "turn" else done[0]
+                    done, scores = [], []
+        finally:
+            if bar is not None:
+                bar.close()
+
+    def _windows(self, settings: dict) -> Windows | None:
+        seconds, hop = settings.get("window_seconds"), settings.get("hop_seconds")
+        if seconds is None and hop is not None:
+            raise ValueError(f"hop_seconds={hop} is of windows: give window_seconds too")
+        return None if seconds is None else Windows.of(self.processor, seconds, hop)
+
+    def _load(self, inputs: Any, settings: dict) -> Iterator[Utterance]:
+        """Utterances of all inputs, loaded by workers where there are any."""
+        sized, workers = hasattr(inputs, "__len__"), settings["num_workers"]
+        params = {"sampling_rate": settings.get("sampling_rate")}
+        dataset = (PipelineDataset if sized else PipelineIterator)(inputs, self.preprocess, params)
+        ahead = (
+            {"num_workers": workers, "prefetch_factor": max(2, settings["batch_size"])} if workers and sized else {}
+        )
+        for utterances in DataLoader(dataset, batch_size=None, collate_fn=_same, **ahead):
+            yield from utterances
+
+    def _cut(self, inputs: Any, windows: Windows, settings: dict) -> Iterator[Utterance]:
+        """Windows of all inputs, one recording after the other, none loaded before it is needed."""
+        loader = self._loader()
+        for inputs_item in inputs:
+            item = as_item(inputs_item)
+            if is_dialogue(item):
+                raise ValueError("the turns of a dialogue are not cut into windows: leave window_seconds out")
+            yield from window_utterances(item, loader, windows, settings.get("sampling_rate"))
+
+    def _loader(self) -> UtteranceLoader:
+        return UtteranceLoader(self.processor, self.model.config.modalities, self.asr is not None)
+
+    def preprocess(self, inputs: Any, sampling_rate: int | None = None) -> list[Utterance]:
+        """Loads one input, an utterance or a dialogue, and computes features; padding waits for the batch."""
+        loader, item = self._loader(), as_item(inputs)
+        if not is_dialogue(item):
+            return [loader(item, sampling_rate)]
+        turns = turns_of(item)
+        history = DialogueHistory(self.processor.max_history, item.get("history"))
+        utterances = []
+        for number, turn in enumerate(turns, start=1):
+            try:
+                utterance = loader(as_item(turn), item.get("sampling_rate") or sampling_rate)
+            except ValueError as error:
+                raise ValueError(f"turn {number} of a dialogue: {error}") from error
+            utterance.dialogue, utterance.kind, utterance.is_last = history, "turn", number == len(turns)
+            utterances.append(utterance)
+        return utterances or [Utterance(kind="turn", is_empty=True)]
+
+    def complete(self, utterances: list[Utterance]) -> None:
+        """Recognises words where they are missing, and fills in the histories of turns.
+
+        Raises:
+            ValueError: If an utterance that is no window is left with nothing to decide by.
+        """
+        waiting = [utterance for utterance in utterances if utterance.samples is not None]
+        if waiting and self.asr is not None:
+            samples = [utterance.samples for utterance in waiting if utterance.samples is not None]
+            words = recognise_words(self.asr, samples, self.processor.sampling_rate)
+            for utterance, heard in zip(waiting, words, strict=True):
+                utterance.text = utterance.heard = heard
+        for utterance in utterances:
+            utterance.samples = None
+            if utterance.dialogue is not None:
+                before = utterance.dialogue.next_turn(utterance.text)
+                utterance.history = before if utterance.history is None else utterance.history
+            if not utterance.is_usable and utterance.kind != "window":
+                raise ValueError("no words were recognised in an utterance, and this model wants text")
+
+    def _forward(self, model_inputs: list[Utterance], return_attention: bool = False) -> list[dict[str, Any]]:
+        """Calibrated scores `(C,)` of every utterance of a batch, and its label attention if asked for."""
+        batch = self.processor.collate(
+            [utterance.features for utterance in model_inputs],
+            [utterance.text for utterance in model_inputs],
+            [utterance.history for utterance in model_inputs],
+            videos=[utterance.pixels for utterance in model_inputs],
+            return_words=return_attention,
+        )
         words = batch.pop("words", None)
+        temperatures = self._temperatures(batch, len(model_inputs))
         batch = batch.to(self.device)
         if self.dtype is not None:
             batch = batch.to(self.dtype)
-        output = self.model(**batch, output_attentions=return_attention)
-        result: dict[str, Any] = {"logits": output.logits.float()}
+        output = self.model(**batch, **({"output_attentions": True} if return_attention else {}))
+        scores = (output.logits.float().cpu() / temperatures[:, None]).softmax(-1).numpy()
+        results: list[dict[str, Any]] = [{"scores": row} for row in scores]
         if return_attention:
-            size = len(output.logits)
-            result["words"] = words
-            result["tokens"] = _rows(output.text_label_attention, output.text_mask, size, trim=False)
-            result["frames"] = _rows(output.speech_label_attention, output.speech_mask, size, trim=True)
-        return result
+            tokens = _rows(output.text_label_attention, output.text_mask, len(results), trim=False)
+            frames = _rows(output.speech_label_attention, output.speech_mask, len(results), trim=True)
+            for result, *found in zip(results, words or [], tokens, frames, strict=True):
+                result.update(zip(("words", "tokens", "frames"), found, strict=True))
+        return results
 
-    def postprocess(
-        self, model_outputs: dict[str, Any], top_k: int | None = None, return_attention: bool = False
-    ) -> Any:
-        """Scores of one utterance, best first, with the attention if asked for."""
-        names = [self.model.config.id2label[i] for i in range(self.model.config.num_labels)]
-        scores = model_outputs["logits"][0].softmax(-1)
-        best = scores.topk(min(top_k or len(names), len(names)))
-        ranked = [
-            {"label": names[i], "score": score}
-            for score, i in zip(best.values.tolist(), best.indices.tolist(), strict=True)
-        ]
-        if not return_attention:
-            return ranked
-        return {
-            "scores": ranked,
-            "words": self._word_attention(_single(model_outputs["words"]), _single(model_outputs["tokens"]), names),
-            "frames": self._frame_attention(_single(model_outputs["frames"]), names),
+    def _temperatures(self, batch: Mapping[str, torch.Tensor], size: int) -> torch.Tensor:
+        """What the logits of every utterance are divided by, by the modalities that it has. Shape `(B,)`."""
+        config = self.model.config
+        present = {
+            modality: batch[name].bool().any(dim=1).tolist()
+            for modality, name in _MASKS.items()
+            if name in batch and modality in config.modalities
         }
+        having = [[modality for modality, rows in present.items() if rows[row]] for row in range(size)]
+        return torch.tensor([config.temperature_of(modalities) for modalities in having])
 
-    def _word_attention(self, words: list, tokens: np.ndarray | None, names: list[str]) -> list[dict[str, Any]]:
-        if tokens is None:
-            return []
-        return [
-            {
-                "word": word,
-                "current": current,
-                **dict(zip(names, tokens[positions].mean(axis=0).tolist(), strict=True)),
-            }
-            for word, positions, current in words
-        ]
+    def postprocess(self, model_outputs: dict[str, Any], heard: str | None = None, **postprocess_params: Any) -> Any:
+        """The result of one utterance: its scores, best first, and what else was asked for."""
+        return self._form(**postprocess_params).of_utterance(model_outputs, heard)
 
-    def _frame_attention(self, frames: np.ndarray | None, names: list[str]) -> dict[str, list[float]]:
-        if frames is None or len(frames) == 0:
-            return {}
-        seconds = self.processor.frame_times(len(frames), self.model.config.speech_config)
-        return {"seconds": seconds.tolist(), **{name: frames[:, i].tolist() for i, name in enumerate(names)}}
+    def _form(self, **postprocess_params: Any) -> ResultForm:
+        return ResultForm(
+            self.labels,
+            lambda frames: self.processor.frame_times(frames, self.model.config.speech_config),
+            getattr(self.processor, "label_store", None),
+            **postprocess_params,
+        )
 
 
 def register_pipeline() -> None:
@@ -195,17 +320,6 @@ def register_pipeline() -> None:
             pt_model=AutoModelForAudioClassification,
             type="multimodal",
         )
-
-
-class _Results(PipelineIterator):
-    """Knows the number of utterances, where the base class gives the number of batches."""
-
-    def __init__(self, loader: Any, infer: Any, params: dict, size: int | None):
-        super().__init__(loader, infer, params)
-        self.size = size
-
-    def __len__(self) -> int:
-        return len(self.loader) if self.size is None else self.size
 
 
 class _Rows(Dataset):
@@ -220,59 +334,12 @@ class _Rows(Dataset):
     def __getitem__(self, index: int) -> dict[str, Any]:
         return self.rows[index]
 
-
-def _is_utterance(item: Any) -> bool:
-    """A dictionary of modalities, not the dictionary of one recording."""
-    return isinstance(item, dict) and bool({"audio", "video", "text", "history"} & set(item))
+    def __iter__(self) -> Iterator[dict[str, Any]]:
+        return iter(self.rows)
 
 
-def _sound_and_picture(given: dict[str, Any], wanted: list[str], has_text: bool) -> tuple[Any, Any]:
-    """What to listen to and what to look at; None where there is nothing, or the model has no use for it."""
-    audio, video = given.get("audio"), given.get("video")
-    if "audio" not in given and media_kinds(video):
-        audio = video
-    elif "video" not in given and "video" in wanted and "video" in (media_kinds(audio) or ()):
-        video = audio
-    sources = {"speech": audio if "speech" in wanted else None, "video": video if "video" in wanted else None}
-    lacking = {
-        name for name, source in sources.items() if source is not None and name not in (media_kinds(source) or {name})
-    }
-    if (
-        lacking
-        and not has_text
-        and not any(source is not None for name, source in sources.items() if name not in lacking)
-    ):
-        return sources["speech"], sources["video"]  # nothing is left: what is wrong with the file is for others to say
-    for name in lacking:
-        source = sources[name]
-        source = source.get("path") if isinstance(source, dict) else source
-        source = source if isinstance(source, (str, os.PathLike)) else "input"
-        logger.warning("%s: has no %s; the rest decides", source, "sound" if name == "speech" else "picture")
-        sources[name] = None
-    return sources["speech"], sources["video"]
-
-
-def _merge(inputs: Any, text: Any, history: Any) -> Any:
-    """One dictionary per utterance out of inputs and the keywords beside them."""
-    if not isinstance(inputs, (list, tuple)) and not (inputs is None and isinstance(text, (list, tuple))):
-        given = dict(inputs) if _is_utterance(inputs) else {"audio": inputs}
-        return {
-            **given,
-            **{name: value for name, value in (("text", text), ("history", history)) if value is not None},
-        }
-    size = len(inputs) if inputs is not None else len(text)
-    for name, column in (("text", text), ("history", history)):
-        if isinstance(column, str):
-            raise ValueError(f"{name} must be a list of {size}, one for each input, got a str")
-    columns = [list(column) if column is not None else [None] * size for column in (inputs, text, history)]
-    for name, column in zip(("text", "history"), columns[1:], strict=True):
-        if len(column) != size:
-            raise ValueError(f"{name} has {len(column)} items, the inputs {size}")
-    return [_merge(*row) for row in zip(*columns, strict=True)]
-
-
-def _join(items: list[dict[str, list]]) -> dict[str, list]:
-    return {name: [value for item in items for value in item[name]] for name in items[0]}
+def _same(utterances: list[Utterance]) -> list[Utterance]:
+    return utterances
 
 
 def _rows(attention: torch.Tensor | None, mask: torch.Tensor | None, size: int, trim: bool) -> list[np.ndarray | None]:
@@ -284,12 +351,3 @@ def _rows(attention: torch.Tensor | None, mask: torch.Tensor | None, size: int, 
         None if not row_mask.any() else (array[row_mask] if trim else array)
         for array, row_mask in zip(arrays, mask.cpu().numpy(), strict=True)
     ]
-
-
-def _single(value: Any) -> Any:
-    """A batch of one comes as a list of one, an item of an unrolled batch as itself or with a leading axis of one."""
-    if isinstance(value, list) and len(value) == 1 and (value[0] is None or isinstance(value[0], (list, np.ndarray))):
-        return value[0]
-    if isinstance(value, np.ndarray) and value.ndim == 3:
-        return value[0]
-    return value

@@ -1,0 +1,254 @@
+"""Long recordings: overlapping windows that are read as a stream, and the time line of emotions made of them."""
+
+import itertools
+import logging
+import math
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from .audio_blocks_mer import audio_blocks
+from .utterances_mer import Utterance, UtteranceLoader, name_of
+from .video_mer import media_kinds, probe_video
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Windows:
+    """How a recording is cut.
+
+    Window `k` begins at `k * hop` and is `seconds` long; the last one ends with the recording and may be shorter.
+    There is no window whose sound the one before has heard already. Only where windows do not overlap can little be
+    left for the last one: it is then begun earlier, so that it has `shortest`.
+
+    Attributes:
+        seconds: Length of a window.
+        hop: From the beginning of one to that of the next; at most `seconds`.
+        shortest: What a window must have, seconds.
+    """
+
+    seconds: float
+    hop: float
+    shortest: float
+
+    @classmethod
+    def of(cls, processor: Any, seconds: float, hop: float | None) -> "Windows":
+        """Checks what was asked for; half a window is the hop by default.
+
+        Raises:
+            ValueError: If it is not possible with this processor.
+        """
+        hop = seconds / 2 if hop is None else hop
+        shortest = processor.min_audio_seconds
+        if not seconds >= shortest:
+            raise ValueError(
+                f"window_seconds={seconds} must be at least {shortest}, the processor's min_audio_seconds"
+            )
+        for name in ("max_audio_seconds", "max_video_seconds"):
+            longest = getattr(processor, name)
+            if longest is not None and seconds > longest:
+                raise ValueError(f"window_seconds={seconds} must be at most {longest}, the processor's {name}")
+        if not 1 / processor.sampling_rate <= hop <= seconds:
+            raise ValueError(f"hop_seconds={hop} must be above 0 and at most window_seconds={seconds}")
+        return cls(seconds, hop, shortest)
+
+    def spans(self, seconds: float) -> Iterator[tuple[float, float, bool]]:
+        """Begin, end, and whether it is the last, of all windows over so many seconds."""
+        index = 0
+        while index * self.hop + self.seconds < seconds:
+            yield index * self.hop, index * self.hop + self.seconds, False
+            index += 1
+        start = index * self.hop
+        yield (max(0.0, seconds - self.shortest) if seconds - start < self.shortest else start), seconds, True
+
+    def cut(self, blocks: Iterable[np.ndarray], rate: int) -> Iterator[tuple[int, np.ndarray, bool]]:
+        """First sample, samples, and whether it is the last, of all windows over a stream of samples."""
+        size, shortest = round(self.seconds * rate), math.ceil(self.shortest * rate)
+        stream = iter(blocks)
+        held, base, start, index = np.zeros(0, np.float32), 0, 0, 0
+        while True:
+            while base + len(held) <= start + size and (block := next(stream, None)) is not None:
+                held = np.concatenate([held, block])
+            finish = base + len(held)
+            if finish <= start + size:
+                start = max(0, finish - shortest) if finish - start < shortest else start
+                yield start, held[start - base :], True
+                return
+            yield start, held[start - base : start - base + size], False
+            index += 1
+            start = round(index * self.hop * rate)
+            kept = max(base, start - shortest)
+            held, base = held[kept - base :].copy(), kept
+
+
+def window_utterances(
+    item: Mapping[str, Any], loader: UtteranceLoader, windows: Windows, sampling_rate: int | None = None
+) -> Iterator[Utterance]:
+    """The windows of one recording, loaded as they are asked for.
+
+    Sound is decoded block by block and pictures are looked up by time. `text` with times, the chunks that a
+    speech-recognition pipeline of transformers gives (`{"text", "timestamp": (start, end)}`), is cut by
+    `words_within`; without it words are recognised per window if a recogniser is there. `history` belongs to every
+    window.
+
+    Raises:
+        ValueError: If the recording cannot be used, or `text` has no times.
+    """
+    wants_text = "text" in loader.modalities
+    chunks = _timed(item["text"]) if wants_text and item.get("text") is not None else None
+    listens = loader.recognises and chunks is None
+    audio, video = loader.sources(item, listens)
+    history = item.get("history") if wants_text else None
+    offset = _start_of(audio if audio is not None else video)
+    for start, end, samples, is_last in _spans(audio, video, chunks, loader, windows, item, sampling_rate):
+        utterance = Utterance(history=history, start=offset + start, end=offset + end, kind="window", is_last=is_last)
+        if chunks is not None:
+            utterance.text = utterance.heard = words_within(chunks, utterance.start, utterance.end)
+        if samples is not None:
+            utterance.features = loader.features_of(samples, name_of(audio))
+            utterance.samples = samples if listens else None
+        if video is not None:
+            utterance.pixels = _pictures(video, utterance, loader.processor)
+        yield utterance
+
+
+def words_within(chunks: list[tuple[str, float, float]], start: float, end: float) -> str:
+    """Words of a span of time.
+
+    A chunk belongs to a span that has at least half of it; one that is longer than the span, if it fills at least half
+    of the span. So a word belongs to one of two neighbouring windows, at most by a tie to both, and a sentence longer
+    than a window to all that lie mostly inside it. A chunk without an end belongs where it begins.
+
+    Args:
+        chunks: Words, begin and end in seconds.
+        start: Seconds.
+        end: Seconds.
+    """
+    chosen = []
+    for text, first, last in chunks:
+        shared = min(last, end) - max(first, start)
+        shorter = min(last - first, end - start)
+        begins = start <= first < end
+        if begins if last == math.inf else shared >= 0.5 * shorter and (shared > 0 or begins):
+            chosen.append(text.strip())
+    return " ".join(text for text in chosen if text)
+
+
+def overall(spans: list[tuple[float, float]], probabilities: list[np.ndarray]) -> np.ndarray:
+    """Mean of the windows' probabilities, weighted by their lengths. Shape `(C,)`."""
+    weights = np.array([end - start for start, end in spans])
+    return np.average(np.stack(probabilities), axis=0, weights=weights)
+
+
+def without_overlap(
+    spans: list[tuple[float, float]], probabilities: list[np.ndarray]
+) -> tuple[list[tuple[float, float]], list[np.ndarray]]:
+    """A time line in which nothing overlaps.
+
+    Between two neighbouring borders of windows the probabilities are the mean of the windows that lie over both. Then
+    neighbours with the same best label become one, with the mean weighted by length.
+    """
+    borders = sorted({border for span in spans for border in span})
+    cells: list[tuple[float, float]] = []
+    means: list[np.ndarray] = []
+    first = 0
+    for start, end in itertools.pairwise(borders):
+        while first < len(spans) and spans[first][1] <= start:
+            first += 1
+        over = []
+        for index in range(first, len(spans)):
+            if spans[index][0] > start:
+                break
+            if spans[index][1] >= end:
+                over.append(probabilities[index])
+        if not over:
+            continue  # a window about which nothing could be said
+        mean = np.mean(over, axis=0)
+        if cells and cells[-1][1] == start and means[-1].argmax() == mean.argmax():
+            means[-1] = overall([cells[-1], (start, end)], [means[-1], mean])
+            cells[-1] = (cells[-1][0], end)
+        else:
+            cells.append((start, end))
+            means.append(mean)
+    return cells, means
+
+
+def _spans(
+    audio: Any,
+    video: Any,
+    chunks: list[tuple[str, float, float]] | None,
+    loader: UtteranceLoader,
+    windows: Windows,
+    item: Mapping[str, Any],
+    sampling_rate: int | None,
+) -> Iterator[tuple[float, float, np.ndarray | None, bool]]:
+    """Begin, end, samples and whether it is the last: windows over the sound, else the picture, else the words."""
+    silent = audio is not None and media_kinds(audio) == {"video"} and (video is not None or chunks)
+    if silent:
+        logger.warning("%s: has no sound; the rest decides", name_of(audio))
+    if audio is not None and not silent:
+        rate = loader.processor.sampling_rate
+        blocks = audio_blocks(audio, rate, item.get("sampling_rate") or sampling_rate)
+        for first, samples, is_last in windows.cut(blocks, rate):
+            yield first / rate, (first + len(samples)) / rate, samples, is_last
+        return
+    if video is not None:
+        seconds = probe_video(video).seconds
+    elif chunks:
+        seconds = max(windows.shortest, *(start if end == math.inf else end for _, start, end in chunks))
+    else:
+        raise ValueError(f"a recording has nothing that this model can use; it wants {' or '.join(loader.modalities)}")
+    for start, end, is_last in windows.spans(seconds):
+        yield start, end, None, is_last
+
+
+def _pictures(video: Any, utterance: Utterance, processor: Any) -> np.ndarray | None:
+    """Pixels of a window; None, with a warning, where the picture has ended before the sound."""
+    span = {"start": utterance.start, "end": utterance.end}
+    source = {**video, **span} if isinstance(video, Mapping) else {_kind_of(video): video, **span}
+    try:
+        return processor.extract_video(source)
+    except ValueError:
+        if utterance.features is None and utterance.samples is None and not utterance.text:
+            raise
+        logger.warning(
+            "%s: no picture from %.2f to %.2f s; the rest decides", name_of(video), utterance.start, utterance.end
+        )
+        return None
+
+
+def _kind_of(video: Any) -> str:
+    if isinstance(video, (bytes, bytearray)):
+        return "bytes"
+    if hasattr(video, "shape"):
+        raise ValueError("an array of frames has no times, which windows need; give a film as a path or bytes")
+    return "path"
+
+
+def _start_of(source: Any) -> float:
+    return max(0.0, source.get("start") or 0.0) if isinstance(source, Mapping) else 0.0
+
+
+def _timed(chunks: Any) -> list[tuple[str, float, float]]:
+    """Words with their times, out of the chunks of a speech recogniser; an open end is that of the recording."""
+    if isinstance(chunks, Mapping) and "chunks" in chunks:
+        chunks = chunks["chunks"]
+    advice = "[{'text': ..., 'timestamp': (start, end)}, ...], as speech recognition with return_timestamps gives them"
+    if isinstance(chunks, str) or not isinstance(chunks, (list, tuple)):
+        raise ValueError(f"text of a long recording needs times, to be cut with it: {advice}")
+    timed = []
+    for index, chunk in enumerate(chunks):
+        try:
+            text, (start, end) = chunk["text"], chunk["timestamp"]
+            timed.append((str(text), float(start or 0.0), math.inf if end is None else float(end)))
+        except (TypeError, KeyError, ValueError) as error:
+            raise ValueError(f"text: item {index} is {chunk!r}; it must be like {advice}") from error
+    # an end that was left open is where the next chunk begins
+    starts = [*(start for _, start, _ in timed[1:]), math.inf]
+    return [
+        (text, start, after if end == math.inf and after >= start else end)
+        for (text, start, end), after in zip(timed, starts, strict=True)
+    ]

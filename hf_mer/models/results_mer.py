@@ -1,0 +1,95 @@
+"""What the pipeline gives: scores, decisions and explanations of utterances, time lines of long recordings."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from .explanations_mer import frame_attention, keywords_of, salient_stretches, salient_words, word_attention
+from .long_recordings_mer import overall, without_overlap
+
+
+@dataclass(frozen=True)
+class ResultForm:
+    """Puts results into the form that was asked for.
+
+    Attributes:
+        labels: Class names, in the order of the scores.
+        frame_times: Centres, in seconds, of so many frames of the speech encoder.
+        label_store: For keywords; None without.
+        top_k: Labels that are given; all if None.
+        threshold: Score below which there is no label; None where no label is wanted.
+        return_attention: Whether to explain.
+        merge_overlaps: Whether windows make a time line without overlap.
+    """
+
+    labels: Sequence[str]
+    frame_times: Callable[[int], np.ndarray]
+    label_store: Any = None
+    top_k: int | None = None
+    threshold: float | None = None
+    return_attention: bool = False
+    merge_overlaps: bool = False
+
+    def of_utterance(self, output: dict[str, Any], heard: str | None = None) -> Any:
+        """The result of one utterance.
+
+        Args:
+            output: Of the pipeline's `_forward`.
+            heard: Words that were recognised.
+        """
+        if not self.return_attention and self.threshold is None:
+            return self._ranked(output["scores"])
+        return self._dictionary(output, heard, start=0.0)
+
+    def of_window(self, output: dict[str, Any], heard: str | None, start: float, end: float) -> dict[str, Any]:
+        """One entry of a time line; times are those of the recording, in seconds."""
+        return {"start": start, "end": end, **self._dictionary(output, heard, start)}
+
+    def of_recording(self, entries: list[dict[str, Any]], probabilities: list[np.ndarray]) -> dict[str, Any]:
+        """The result of a long recording.
+
+        Args:
+            entries: What `of_window` gave, in order.
+            probabilities: Of every window. Each of shape `(C,)`.
+
+        Raises:
+            ValueError: If nothing could be said about any window.
+        """
+        if not entries:
+            raise ValueError("a recording has no window with anything that this model can use")
+        spans = [(entry["start"], entry["end"]) for entry in entries]
+        result = self._decision(overall(spans, probabilities))
+        if self.merge_overlaps:
+            cells = zip(*without_overlap(spans, probabilities), strict=True)
+            entries = [{"start": start, "end": end, **self._decision(mean)} for (start, end), mean in cells]
+        return {**result, "timeline": entries}
+
+    def _ranked(self, probabilities: np.ndarray) -> list[dict[str, Any]]:
+        order = np.argsort(-probabilities, kind="stable")[: self.top_k]
+        return [{"label": self.labels[i], "score": float(probabilities[i])} for i in order]
+
+    def _decision(self, probabilities: np.ndarray) -> dict[str, Any]:
+        """Scores, and the label where abstention was asked for."""
+        decision: dict[str, Any] = {}
+        if self.threshold is not None:
+            best = int(probabilities.argmax())
+            decision["label"] = self.labels[best] if probabilities[best] >= self.threshold else None
+        return {**decision, "scores": self._ranked(probabilities)}
+
+    def _dictionary(self, output: dict[str, Any], heard: str | None, start: float) -> dict[str, Any]:
+        result = self._decision(output["scores"])
+        if heard is not None:
+            result["text"] = heard
+        if self.return_attention:
+            predicted = self.labels[int(output["scores"].argmax())]
+            words = word_attention(output["words"], output["tokens"], self.labels)
+            frames: dict[str, list[float]] = {}
+            if output["frames"] is not None:
+                seconds = start + self.frame_times(len(output["frames"]))
+                frames = frame_attention(output["frames"], seconds, self.labels)
+            result.update(words=words, frames=frames, stretches=salient_stretches(frames, predicted))
+            result.update(salient_words=salient_words(words, predicted))
+            result.update(keywords=keywords_of(self.label_store, predicted))
+        return result
