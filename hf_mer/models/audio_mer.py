@@ -7,6 +7,7 @@ torchaudio resamples; each is asked for only when it is needed.
 import contextlib
 import io
 import logging
+import math
 import os
 from dataclasses import dataclass
 from typing import Any
@@ -81,7 +82,8 @@ def load_audio(
     Raises:
         AudioError: If the source is missing, unreadable, empty, or has samples that are not finite.
     """
-    samples, rate, name = _open(source, source_rate if source_rate is not None else sampling_rate)
+    until = _until(source, max_seconds)
+    samples, rate, name = _open(source, source_rate if source_rate is not None else sampling_rate, until)
     if rate <= 0:
         raise AudioError(f"{name}: a sampling rate of {rate} Hz is not possible")
     if isinstance(source, dict):
@@ -96,6 +98,15 @@ def load_audio(
     if rate != sampling_rate:
         samples = _resample(samples, rate, sampling_rate)
     return np.ascontiguousarray(samples, dtype=np.float32)
+
+
+def _until(source: Any, max_seconds: float | None) -> float | None:
+    """Seconds of a file beyond which nothing is needed, so that it is not decoded; None for all of it."""
+    start, end = (source.get("start"), source.get("end")) if isinstance(source, dict) else (None, None)
+    limits = [end] if end is not None else []
+    if max_seconds is not None:
+        limits.append(max(0.0, start or 0.0) + max_seconds)
+    return min(limits) if limits else None
 
 
 def _span(samples: np.ndarray, rate: int, start: float | None, end: float | None, name: str) -> np.ndarray:
@@ -114,8 +125,8 @@ def _require_file(path: Any) -> None:
         raise AudioError(f"{os.fspath(path)}: the file is empty (0 bytes)")
 
 
-def _open(source: Any, array_rate: int) -> tuple[np.ndarray, int, str]:
-    """Gives samples, rate and a name for messages."""
+def _open(source: Any, array_rate: int, until: float | None = None) -> tuple[np.ndarray, int, str]:
+    """Gives samples (of a file at least those before `until`, seconds), rate and a name for messages."""
     if isinstance(source, dict):
         name = str(source.get("path") or "audio")
         if source.get("array") is not None:
@@ -123,16 +134,16 @@ def _open(source: Any, array_rate: int) -> tuple[np.ndarray, int, str]:
         if source.get("raw") is not None:
             return _array(source["raw"], name), int(source.get("sampling_rate") or array_rate), name
         if source.get("bytes") is not None:
-            return *_decoded_mono(source["bytes"], name), name
+            return *_decoded_mono(source["bytes"], name, until), name
         if source.get("path") is not None:
-            return _open(source["path"], array_rate)
+            return _open(source["path"], array_rate, until)
         raise AudioError(f"audio dictionary needs 'array', 'raw', 'bytes' or 'path'; it has {sorted(source)}")
     if isinstance(source, (bytes, bytearray)):
-        return *_decoded_mono(bytes(source), "audio bytes"), "audio bytes"
+        return *_decoded_mono(bytes(source), "audio bytes", until), "audio bytes"
     if isinstance(source, (str, os.PathLike)):
         path = os.fspath(source)
         _require_file(path)
-        return *_decoded_mono(path, path), path
+        return *_decoded_mono(path, path, until), path
     if source is None:
         raise AudioError("no audio was given")
     if hasattr(source, "get_all_samples"):  # a decoder object of `datasets` (torchcodec)
@@ -141,27 +152,26 @@ def _open(source: Any, array_rate: int) -> tuple[np.ndarray, int, str]:
     return _array(source, "audio array"), array_rate, "audio array"
 
 
-def _decoded_mono(file: str | bytes, name: str) -> tuple[np.ndarray, int]:
+def _decoded_mono(file: str | bytes, name: str, until: float | None) -> tuple[np.ndarray, int]:
     if len(file) == 0:
         raise AudioError(f"{name}: the audio is empty (0 bytes)")
-    samples, rate = _decode(file, name)
+    samples, rate = _decode(file, name, until)
     return _downmix(samples), rate
 
 
-def _decode(file: str | bytes, name: str) -> tuple[np.ndarray, int]:
+def _decode(file: str | bytes, name: str, until: float | None = None) -> tuple[np.ndarray, int]:
     """Decodes a file or its bytes: soundfile first, PyAV for what it does not know. Shape `(N, channels)`."""
     reasons = []
     if soundfile is not None:
         try:
-            samples, rate = soundfile.read(
-                io.BytesIO(file) if isinstance(file, bytes) else file, dtype="float32", always_2d=True
-            )
-            return samples, rate
+            with soundfile.SoundFile(io.BytesIO(file) if isinstance(file, bytes) else file) as sound:
+                frames = -1 if until is None else _frames(until, sound.samplerate)
+                return sound.read(frames, dtype="float32", always_2d=True), sound.samplerate
         except soundfile.LibsndfileError as error:
             reasons.append(str(error.error_string if hasattr(error, "error_string") else error))
     if av is not None:
         try:
-            return _decode_av(io.BytesIO(file) if isinstance(file, bytes) else file, name)
+            return _decode_av(io.BytesIO(file) if isinstance(file, bytes) else file, name, until)
         except AudioError:
             raise
         except (av.FFmpegError, IndexError, ValueError) as error:
@@ -171,7 +181,12 @@ def _decode(file: str | bytes, name: str) -> tuple[np.ndarray, int]:
     raise AudioError(f"{name}: cannot be read as audio ({'; '.join(reasons)})")
 
 
-def _decode_av(file: Any, name: str) -> tuple[np.ndarray, int]:
+def _frames(seconds: float, rate: int) -> int:
+    """Samples that hold so many seconds, whichever way their borders are rounded."""
+    return max(1, math.ceil(seconds * rate) + 1)
+
+
+def _decode_av(file: Any, name: str, until: float | None) -> tuple[np.ndarray, int]:
     """The first audio stream; of a file that is damaged or cut off what comes before, with a warning."""
     with av.open(file) as container:
         if not container.streams.audio:
@@ -179,9 +194,13 @@ def _decode_av(file: Any, name: str) -> tuple[np.ndarray, int]:
         stream = container.streams.audio[0]
         resampler = av.AudioResampler(format="fltp", layout=stream.layout.name)
         blocks: list[np.ndarray] = []
+        needed, count = math.inf if until is None else _frames(until, stream.rate), 0
         try:
             for frame in container.decode(stream):
                 blocks += [out.to_ndarray() for out in resampler.resample(frame)]
+                count += frame.samples
+                if count >= needed:
+                    break
         except av.FFmpegError as error:
             if not blocks:
                 raise

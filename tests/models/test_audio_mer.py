@@ -228,3 +228,24 @@ class TestRefusals:
 def test_probe(tmp_path):
     soundfile.write(tmp_path / "a.wav", np.zeros((4000, 2)), 8000)
     assert probe_audio(tmp_path / "a.wav") == AudioInfo(0.5, 8000, 2)
+
+
+class TestOnlyWhatIsNeeded:
+    @pytest.mark.parametrize("max_seconds", [None, 0.1, 0.33, 5.0])
+    @pytest.mark.parametrize("span", [{}, {"start": 0.21}, {"end": 0.7}, {"start": 0.21, "end": 0.437}])
+    def test_the_same_samples(self, write_wav, write_video, max_seconds, span):
+        for path in (write_wav(seconds=1.0, rate=22050), write_video(seconds=1.0)):
+            whole = load_audio(path, sampling_rate=22050 if path.endswith("wav") else 16000)
+            rate = 22050 if path.endswith("wav") else 16000
+            part = whole[round(span.get("start", 0.0) * rate) : round(span.get("end", 9.0) * rate)]
+            part = part if max_seconds is None else part[: int(max_seconds * rate)]
+            np.testing.assert_array_equal(load_audio({"path": path, **span}, rate, max_seconds=max_seconds), part)
+
+    def test_the_rest_of_a_long_file_is_not_decoded(self, write_wav, monkeypatch):
+        read = []
+        plain = soundfile.SoundFile.read
+        monkeypatch.setattr(
+            soundfile.SoundFile, "read", lambda self, frames=-1, **k: read.append(frames) or plain(self, frames, **k)
+        )
+        load_audio(write_wav(seconds=2.0), max_seconds=0.5)
+        assert read == [8001]

@@ -138,8 +138,10 @@ class TestWordsOfARecogniser:
         import soundfile
 
         opened = []
-        read = soundfile.read
-        monkeypatch.setattr(soundfile, "read", lambda *args, **kwargs: opened.append(args) or read(*args, **kwargs))
+        read = soundfile.SoundFile.read
+        monkeypatch.setattr(
+            soundfile.SoundFile, "read", lambda *args, **kwargs: opened.append(args) or read(*args, **kwargs)
+        )
         recognise(write_wav())
         assert len(opened) == 1
 
