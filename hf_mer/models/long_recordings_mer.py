@@ -102,6 +102,7 @@ def window_utterances(
     listens = loader.recognises and chunks is None
     audio, video = loader.sources(item, listens)
     history = item.get("history") if wants_text else None
+    lacking = False
     offset = _start_of(audio if audio is not None else video)
     for start, end, samples, is_last in _spans(audio, video, chunks, loader, windows, item, sampling_rate):
         utterance = Utterance(history=history, start=offset + start, end=offset + end, kind="window", is_last=is_last)
@@ -111,7 +112,8 @@ def window_utterances(
             utterance.features = loader.features_of(samples, name_of(audio))
             utterance.samples = samples if listens else None
         if video is not None:
-            utterance.pixels = _pictures(video, utterance, loader.processor)
+            utterance.pixels = _pictures(video, utterance, loader.processor, quiet=lacking)
+            lacking = lacking or utterance.pixels is None
         yield utterance
 
 
@@ -205,18 +207,18 @@ def _spans(
         yield start, end, None, is_last
 
 
-def _pictures(video: Any, utterance: Utterance, processor: Any) -> np.ndarray | None:
-    """Pixels of a window; None, with a warning, where the picture has ended before the sound."""
-    span = {"start": utterance.start, "end": utterance.end}
-    source = {**video, **span} if isinstance(video, Mapping) else {_kind_of(video): video, **span}
+def _pictures(video: Any, utterance: Utterance, processor: Any, quiet: bool) -> np.ndarray | None:
+    """Pixels of a window; None, with a warning unless `quiet`, where the picture has ended before the sound."""
+    within = {"start": utterance.start, "end": utterance.end}
+    source = {**video, **within} if isinstance(video, Mapping) else {_kind_of(video): video, **within}
     try:
         return processor.extract_video(source)
     except ValueError:
         if utterance.features is None and utterance.samples is None and not utterance.text:
             raise
-        logger.warning(
-            "%s: no picture from %.2f to %.2f s; the rest decides", name_of(video), utterance.start, utterance.end
-        )
+        if not quiet:
+            span = f"{utterance.start:.2f} to {utterance.end:.2f} s"
+            logger.warning("%s: no picture from %s, and maybe later; the rest decides", name_of(video), span)
         return None
 
 

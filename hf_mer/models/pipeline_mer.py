@@ -217,8 +217,9 @@ class MultimodalEmotionRecognitionPipeline(Pipeline):
     def _cut(self, inputs: Any, windows: Windows, settings: dict) -> Iterator[Utterance]:
         """Windows of all inputs, one recording after the other, none loaded before it is needed."""
         loader = self._loader()
-        for inputs_item in inputs:
-            item = as_item(inputs_item)
+        sized = isinstance(inputs, Dataset) and hasattr(inputs, "__len__")  # which need not know where they end
+        for given in (inputs[index] for index in range(len(inputs))) if sized else inputs:
+            item = as_item(given)
             if is_dialogue(item):
                 raise ValueError("the turns of a dialogue are not cut into windows: leave window_seconds out")
             yield from window_utterances(item, loader, windows, settings.get("sampling_rate"))
@@ -333,9 +334,6 @@ class _Rows(Dataset):
 
     def __getitem__(self, index: int) -> dict[str, Any]:
         return self.rows[index]
-
-    def __iter__(self) -> Iterator[dict[str, Any]]:
-        return iter(self.rows)
 
 
 def _same(utterances: list[Utterance]) -> list[Utterance]:

@@ -53,8 +53,7 @@ class Utterance:
     @property
     def is_usable(self) -> bool:
         """Whether there is anything to decide by."""
-        spoken = [self.text, *(self.history or [])]
-        return self.features is not None or self.pixels is not None or any(text and text.strip() for text in spoken)
+        return self.features is not None or self.pixels is not None or has_words(self.text, self.history)
 
     @property
     def length(self) -> tuple[int, int, int]:
@@ -70,6 +69,11 @@ class Utterance:
     def num_bytes(self) -> int:
         """Memory of the arrays."""
         return sum(array.nbytes for array in (self.features, self.pixels, self.samples) if array is not None)
+
+
+def has_words(text: str | None, history: list[str] | None) -> bool:
+    """Whether text or history say anything."""
+    return any(spoken and spoken.strip() for spoken in (text, *(history or [])))
 
 
 def as_item(inputs: Any) -> Mapping[str, Any]:
@@ -128,20 +132,20 @@ class UtteranceLoader:
             )
         listens = self.recognises and text is None
         audio, video = self.sources(item, listens)
-        if audio is None and video is None and not text and not history:
+        spoken = has_words(text, history)
+        if audio is None and video is None and not spoken:
             raise ValueError(
                 f"an input has nothing that this model can use; it wants {' or '.join(self.modalities)}, "
                 f"and was given {_given(item)}"
             )
         rate = item.get("sampling_rate") or sampling_rate
         utterance = Utterance(text=text, history=history)
-        has_words = bool(text or history)
         if audio is not None:
-            alone = not has_words and (video is None or not _may_have(video, "video"))
+            alone = not spoken and (video is None or not _may_have(video, "video"))
             sound = _read(audio, "speech", lambda: self._hear(audio, rate, listens), alone)
             utterance.features, utterance.samples = sound or (None, None)
         if video is not None:
-            alone = not has_words and utterance.features is None and utterance.samples is None
+            alone = not spoken and utterance.features is None and utterance.samples is None
             utterance.pixels = _read(video, "video", lambda: self.processor.extract_video(video), alone)
         return utterance
 

@@ -260,7 +260,7 @@ class TestBadInput:
             recognise(np.zeros(100, dtype=np.float32))
 
     def test_nothing_to_use(self, recognise):
-        for item in ({"text": ""}, {"audio": None, "text": None}, None):
+        for item in ({"text": ""}, {"text": " "}, {"history": [""]}, {"audio": None, "text": None}, None):
             with pytest.raises(ValueError, match="nothing that this model can use"):
                 recognise(item)
 

@@ -145,6 +145,39 @@ def test_peak_memory_of_a_call(benchmark, monkeypatch):
     assert importlib.import_module("measuring").peak_allocated_mib(call) == pytest.approx(3, abs=0.01)
 
 
+def test_pipeline(benchmark):
+    flags = "--size tiny --rows 4 --batch 2 --longest 1 --repeats 1 --overhead"
+    result, saved, printed = benchmark("pipeline", flags)
+    assert set(saved["ratios"]) == {
+        "LE-MER on speech, one by one", "LE-MER on speech, batches", "LE-MER on speech, files, batches",
+        "LE-MER on text and speech, files, batches",
+    }  # fmt: skip
+    assert all(0.2 < ratio < 20 for ratio in saved["ratios"].values())
+    assert all(
+        seconds[0] < 0.5 * saved["seconds"]["speech encoder alone"][0]
+        for seconds in saved["overhead_seconds"].values()
+    )
+    assert len(saved["seconds"]) == 8
+    assert result["audio_seconds"] <= 4
+    assert "| both encoders alone |" in printed
+
+
+def test_the_pipelines_of_the_benchmark_share_their_encoders(benchmark, monkeypatch, tmp_path):
+    """The batches of the encoders alone are those that the pipeline makes, and both run the same parameters."""
+    monkeypatch.syspath_prepend(str(FOLDER))
+    module = importlib.import_module("pipeline")
+    settings = module.parse(["--size", "tiny", "--rows", "5", "--batch", "2", "--longest", "1"])
+    corpus, systems = module.Corpus(settings, str(tmp_path)), module.Systems(settings)
+    batches = systems.prepared("both", corpus.rows)
+    assert [len(batch["input_ids"]) for batch in batches] == [2, 2, 1]
+    lengths = [batch["audio_attention_mask"].sum(dim=1).max() for batch in batches]
+    assert lengths == sorted(lengths, reverse=True)
+    weight = systems.speech.encoder.layers[0].attention.q_proj.weight
+    models = [recognise.model for recognise in systems.ours.values()]
+    assert all(model.speech_encoder.encoder.layers[0].attention.q_proj.weight is weight for model in models)
+    assert systems.theirs.model.wav2vec2 is systems.speech
+
+
 def test_import_time(benchmark):
     _, saved, printed = benchmark("import_time", "--repeats 1 --warmup 0", ("--statements", "import hf_mer"))
     assert 0 < saved["seconds"]["import hf_mer"][0] < 2
