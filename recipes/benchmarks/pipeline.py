@@ -5,14 +5,14 @@
 
 Recordings of IEMOCAP's lengths (noise, seeded) go through, in every round:
 
-- `audio-classification`, the pipeline of transformers, with `Wav2Vec2ForSequenceClassification`, one by one and in
-  batches; it is handed samples, since it opens files with the program ffmpeg only;
+- `audio-classification`, the pipeline of transformers, with `Wav2Vec2ForSequenceClassification`; it is handed samples,
+  since it opens files with the program ffmpeg only;
 - this package's pipeline with LE-MER on speech alone, around the same encoder, handed the same samples, and files;
 - the encoder alone, on the very batches that this pipeline prepared;
 - this package's pipeline with LE-MER on text and speech, from files, and its two encoders alone on its batches.
 
-All share their encoders' parameters; weights are random: time does not depend on them. With `--overhead`, also what
-the pipeline costs by itself, with models that answer at once.
+All share their encoders' parameters; weights are random: time does not depend on them. With `--one-by-one`, also both
+pipelines without batches; with `--overhead`, what this one costs by itself, with models that answer at once.
 """
 
 import argparse
@@ -57,6 +57,7 @@ def parse(argv: list[str] | None) -> argparse.Namespace:
     parser.add_argument("--workers", type=int, default=0, help="processes that load for both pipelines")
     parser.add_argument("--device", default="cpu")
     parser.add_argument("--dtype", default="float32", choices=("float32", "bfloat16", "float16"))
+    parser.add_argument("--one-by-one", action="store_true", help="also both pipelines without batches")
     parser.add_argument("--overhead", action="store_true", help="also the pipeline without its model")
     measuring.add_output_argument(parser)
     return parser.parse_args(argv)
@@ -151,10 +152,13 @@ def make_cases(settings: argparse.Namespace, systems: Systems, corpus: Corpus) -
         "both": systems.prepared("both", corpus.rows),
     }
     size = {"batch_size": settings.batch}
-    return {
+    single = {
         "audio-classification, one by one": lambda: systems.theirs(corpus.raw()),
-        "audio-classification, batches": lambda: systems.theirs(corpus.raw(), **size),
         "LE-MER on speech, one by one": lambda: speech(corpus.raw()),
+    }
+    return {
+        **(single if settings.one_by_one else {}),
+        "audio-classification, batches": lambda: systems.theirs(corpus.raw(), **size),
         "LE-MER on speech, batches": lambda: speech(corpus.raw(), **size),
         "LE-MER on speech, files, batches": lambda: speech(corpus.files, **size),
         "speech encoder alone": lambda: systems.encode(batches["speech"], with_text=False),

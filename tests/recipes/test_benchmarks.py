@@ -146,7 +146,7 @@ def test_peak_memory_of_a_call(benchmark, monkeypatch):
 
 
 def test_pipeline(benchmark):
-    flags = "--size tiny --rows 4 --batch 2 --longest 1 --repeats 1 --overhead"
+    flags = "--size tiny --rows 4 --batch 2 --longest 1 --repeats 1 --one-by-one --overhead"
     result, saved, printed = benchmark("pipeline", flags)
     assert set(saved["ratios"]) == {
         "LE-MER on speech, one by one", "LE-MER on speech, batches", "LE-MER on speech, files, batches",
