@@ -141,12 +141,15 @@ class UtteranceLoader:
         rate = item.get("sampling_rate") or sampling_rate
         utterance = Utterance(text=text, history=history)
         if audio is not None:
-            alone = not spoken and (video is None or not _may_have(video, "video"))
-            sound = _read(audio, "speech", lambda: self._hear(audio, rate, listens), alone)
+
+            def others() -> bool:
+                return spoken or (video is not None and _may_have(video, "video"))
+
+            sound = _read(audio, "speech", lambda: self._hear(audio, rate, listens), others)
             utterance.features, utterance.samples = sound or (None, None)
         if video is not None:
-            alone = not spoken and utterance.features is None and utterance.samples is None
-            utterance.pixels = _read(video, "video", lambda: self.processor.extract_video(video), alone)
+            heard = spoken or utterance.features is not None or utterance.samples is not None
+            utterance.pixels = _read(video, "video", lambda: self.processor.extract_video(video), lambda: heard)
         return utterance
 
     def sources(self, item: Mapping[str, Any], listens: bool) -> tuple[Any, Any]:
@@ -188,12 +191,12 @@ def name_of(source: Any) -> str:
     return os.fspath(source) if isinstance(source, (str, os.PathLike)) else "input"
 
 
-def _read(source: Any, kind: str, load: Callable[[], Any], alone: bool) -> Any:
-    """What `load` gives; None, with a warning, for a file without that stream if the rest can decide."""
+def _read(source: Any, kind: str, load: Callable[[], Any], others: Callable[[], bool]) -> Any:
+    """What `load` gives; None, with a warning, for a file without that stream if there are others to decide."""
     try:
         return load()
     except ValueError:
-        if alone or _may_have(source, kind):
+        if not others() or _may_have(source, kind):
             raise
     logger.warning("%s: has no %s; the rest decides", name_of(source), "sound" if kind == "speech" else "picture")
     return None
