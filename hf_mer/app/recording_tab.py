@@ -1,0 +1,81 @@
+"""The tab of long recordings: a time line of emotions as a figure, a table and a CSV file."""
+
+import tempfile
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import gradio as gr
+
+from hf_mer.app.controls import LIGHT, ONE_AT_A_TIME, STATE_SECONDS, Site, attempt
+from hf_mer.app.examples import example_recording
+from hf_mer.app.recording import Timeline, recognise_recording, timeline_rows, write_csv
+from hf_mer.app.timeline import table_html, timeline_html
+
+
+def build_recording_tab(site: Site) -> None:
+    """Lays out the tab and connects its parts."""
+    gr.Markdown(
+        "A recording of any length is recognised in windows that overlap. Without words the voice decides alone."
+        if site.model.uses("text") and not site.model.listens
+        else "A recording of any length is recognised in windows that overlap."
+    )
+    with gr.Row():
+        with gr.Column(min_width=280):
+            file = gr.File(
+                label="Recording or film",
+                type="filepath",
+                file_types=["audio", "video"],
+                elem_id="long-file",
+                height=140,
+            )
+            words: Any = gr.State("")
+            if site.model.uses("text"):
+                words = gr.Textbox(
+                    label="Words with their times",
+                    info="One stretch a line: start, end (seconds or minutes:seconds), what was said.",
+                    placeholder="0.0 2.4 I am so glad you came",
+                    lines=3,
+                    max_lines=6,
+                    elem_id="long-words",
+                )
+        with gr.Column(min_width=280):
+            window = gr.Slider(1, 30, 8, step=0.5, label="Length of a window, seconds", elem_id="long-window")
+            hop = gr.Slider(0.5, 30, 4, step=0.5, label="Step to the next window, seconds", elem_id="long-hop")
+            go = gr.Button("Draw the time line", variant="primary", elem_id="long-go")
+            example = gr.Button("An example of half a minute", size="sm", elem_id="long-example")
+            example.visible = bool(site.examples)
+    alert = gr.HTML(elem_id="long-alert")
+    figure = gr.HTML(elem_id="long-figure")
+    table = gr.HTML(elem_id="long-table")
+    download = gr.DownloadButton("Download as CSV", visible=False, elem_id="long-download")
+    kept = gr.State(None, time_to_live=STATE_SECONDS)
+
+    given = [file, words, window, hop, site.threshold]
+    shown = [alert, figure, table, download, kept]
+    go.click(partial(_recognise, site), given, shown, **ONE_AT_A_TIME)
+    filled = example.click(partial(_example, site), None, [file, words, window, hop], api_visibility="private")
+    filled.then(partial(_recognise, site), given, shown, **ONE_AT_A_TIME)
+    site.threshold.change(partial(_show, site), [kept, site.threshold], [figure, table, download], **LIGHT)
+
+
+def _recognise(site: Site, path: str | None, words: str, window: float, hop: float, threshold: float) -> tuple:
+    timeline, alert = attempt(recognise_recording, site.model, path, window, hop, words or "", files=(path,))
+    if timeline is None:
+        return alert, "", "", gr.DownloadButton(visible=False), None
+    return "", *_show(site, timeline, threshold), timeline
+
+
+def _example(site: Site) -> tuple[str, str, float, float]:
+    path, lines = example_recording(site.examples, site.folder)
+    return path, lines if site.model.uses("text") else "", 4.0, 2.0
+
+
+def _show(site: Site, timeline: Timeline | None, threshold: float) -> tuple[Any, Any, Any]:
+    if timeline is None:
+        return gr.skip(), gr.skip(), gr.skip()
+    labels = site.model.labels
+    with tempfile.TemporaryDirectory(dir=site.folder) as folder:
+        path = write_csv(timeline_rows(timeline, labels, threshold), Path(folder), "time_line")
+        button = gr.DownloadButton(value=path, visible=True)
+        return timeline_html(timeline, labels, threshold), table_html(timeline, labels, threshold), button
