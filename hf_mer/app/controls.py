@@ -66,7 +66,6 @@ def make_inputs(model: PageModel, part: str) -> Inputs:
             film = gr.Video(
                 sources=["upload", "webcam"] if pictures else ["upload"],
                 label="Film (a file, or your camera)" if pictures else "Film (a file)",
-                height=240,
                 webcam_options=gr.WebcamOptions(mirror=False),
                 buttons=[],
                 elem_id=f"{part}-film",

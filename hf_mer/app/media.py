@@ -79,6 +79,8 @@ def message_of(error: Exception, files: Iterable[str | None] = ()) -> str:
             text = text.replace(file, Path(file).name)
     if isinstance(error, PageError):
         return text
+    if "[Errno" in text:  # of a decoder: the number tells nobody anything
+        return f"{text.partition(' (')[0]}. Is the file whole, and of a kind that is known?"
     if "no such" in text and "file" in text:
         return "The upload was deleted in the meantime, as uploads are after ten minutes: give it again."
     return text[0].upper() + text[1:] if " " in text.split(":")[0] else text

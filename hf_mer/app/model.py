@@ -2,11 +2,18 @@
 
 import os
 import threading
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 MODALITY_NAMES = {"speech": "speech", "text": "words", "video": "picture"}
+
+
+def modality_names(modalities: Sequence[str]) -> str:
+    """`speech, words and picture`, in the order given."""
+    *names, last = [MODALITY_NAMES[modality] for modality in modalities]
+    return f"{', '.join(names)} and {last}" if names else last
 
 
 @dataclass(frozen=True)

@@ -62,6 +62,7 @@ def look() -> dict[str, Any]:
     ).set(
         # the defaults are too faint to read: 2.5 to 1 for grey text, 3.7 to 1 for white on blue
         body_text_color_subdued="*neutral_600",
+        input_placeholder_color="*neutral_500",
         block_label_text_color="*neutral_700",
         block_title_text_color="*neutral_700",
         button_primary_background_fill="*primary_700",

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from hf_mer.app.media import PageError, Recording, read_recording
-from hf_mer.app.model import MODALITY_NAMES, PageModel
+from hf_mer.app.model import MODALITY_NAMES, PageModel, modality_names
 from hf_mer.app.waveform import Envelope, envelope_of
 
 Scores = list[dict[str, Any]]
@@ -96,7 +96,7 @@ def compare(model: PageModel, utterance: Utterance) -> dict[str, Scores]:
     together = _predict(model, row, recording, notices)
     given = [name for name in ("speech", "text", "video") if name in together.modalities]
     if len(given) < 2:
-        names = " and ".join(MODALITY_NAMES[name] for name in model.modalities)
+        names = modality_names(model.modalities)
         if len(model.modalities) < 2:
             raise PageError(f"There is nothing to compare: this model uses {names} alone.")
         raise PageError(f"To compare, give two of what this model uses: {names}.")
@@ -107,11 +107,9 @@ def compare(model: PageModel, utterance: Utterance) -> dict[str, Scores]:
         "video": {"audio": None, "video": row["video"], "text": ""},
     }
     alone = model([parts[name] for name in given])
-    shown = [MODALITY_NAMES[name] for name in given]
-    every = f"{', '.join(shown[:-1])} and {shown[-1]}"
     return {
-        **{f"{name} alone": scores for name, scores in zip(shown, alone, strict=True)},
-        every: together.scores,
+        **{f"{MODALITY_NAMES[name]} alone": scores for name, scores in zip(given, alone, strict=True)},
+        modality_names(given): together.scores,
     }
 
 

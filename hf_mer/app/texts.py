@@ -1,6 +1,6 @@
 """What the page says."""
 
-from hf_mer.app.model import MODALITY_NAMES, PageModel
+from hf_mer.app.model import PageModel, modality_names
 
 NOT_FOR = (
     "**What this is not for.** It tells how an utterance would be *labelled* by the raters of the corpus the model "
@@ -28,7 +28,7 @@ PRIVACY = (
 
 def heading(model: PageModel) -> str:
     """Title and what the model is, in a line."""
-    uses = " and ".join(MODALITY_NAMES[name] for name in ("text", "speech", "video") if model.uses(name))
+    uses = modality_names([name for name in ("text", "speech", "video") if model.uses(name)])
     return (
         f"# Emotion of an utterance\n`{model.name}` goes by {uses} and tells apart {len(model.labels)} classes: "
         f"{', '.join(model.labels)}."
@@ -38,7 +38,7 @@ def heading(model: PageModel) -> str:
 def calibration(model: PageModel, modalities: tuple[str, ...]) -> str:
     """What the scores of an utterance with these modalities are worth."""
     temperature = model.temperature(modalities)
-    names = " and ".join(MODALITY_NAMES[name] for name in modalities)
+    names = modality_names(modalities)
     if temperature is None:
         return f"Scores from {names}; not calibrated for that, so that their order counts more than their size."
     return f"Scores from {names}, calibrated on validation (temperature {temperature:.2f})."

@@ -55,8 +55,8 @@ def build_utterance_tab(site: Site) -> None:
 def _example_buttons(site: Site) -> list[tuple[gr.Button, Example]]:
     if not site.examples:
         return []
-    gr.Markdown("Examples by a program: babble whose words and voice carry the emotion.", elem_classes="hm-examples")
-    with gr.Row():
+    gr.Markdown("Examples by a program: babble whose words and voice carry the emotion.")
+    with gr.Row(elem_classes="hm-example-row"):
         return [
             (gr.Button(example.label, size="sm", min_width=60, elem_id=f"example-{example.label}"), example)
             for example in site.examples
