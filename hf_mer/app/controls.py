@@ -13,9 +13,20 @@ from hf_mer.app.media import message_of
 from hf_mer.app.model import PageModel
 
 # Predictions wait for one another: the model uses all cores for one.
-ONE_AT_A_TIME: dict[str, Any] = {"concurrency_limit": 1, "concurrency_id": "model", "api_visibility": "private"}
+_ONE_AT_A_TIME: dict[str, Any] = {"concurrency_limit": 1, "concurrency_id": "model", "api_visibility": "private"}
 LIGHT: dict[str, Any] = {"api_visibility": "private", "show_progress": "hidden", "queue": False}
 STATE_SECONDS = 600
+_PROGRESS_HEIGHT = 60  # pixels, for the sign that something is being computed
+
+
+def place_for_results(name: str) -> gr.HTML:
+    """A place on the page where something is shown later."""
+    return gr.HTML(elem_id=name, min_height=_PROGRESS_HEIGHT)
+
+
+def by_model(progress_on: Any) -> dict[str, Any]:
+    """Settings of an event that asks the model, and shows in one place that it does."""
+    return {**_ONE_AT_A_TIME, "show_progress_on": progress_on}
 
 
 @dataclass(frozen=True)

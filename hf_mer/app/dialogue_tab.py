@@ -5,7 +5,7 @@ from typing import Any
 
 import gradio as gr
 
-from hf_mer.app.controls import LIGHT, ONE_AT_A_TIME, STATE_SECONDS, Site, attempt, make_inputs
+from hf_mer.app.controls import LIGHT, STATE_SECONDS, Site, attempt, by_model, make_inputs
 from hf_mer.app.dialogue import Turn, add_turn, dialogue_html
 from hf_mer.app.examples import example_dialogue
 from hf_mer.app.prediction import Utterance
@@ -31,11 +31,11 @@ def build_dialogue_tab(site: Site) -> None:
 
     outputs = [alert, shown, turns, *inputs.all]
     given = [turns, *inputs.all, site.threshold]
-    add.click(partial(_add, site), given, outputs, **ONE_AT_A_TIME)
+    add.click(partial(_add, site), given, outputs, **by_model(shown))
     if model.uses("text"):
-        inputs.words.submit(partial(_add, site), given, outputs, **ONE_AT_A_TIME)
+        inputs.words.submit(partial(_add, site), given, outputs, **by_model(shown))
     clear.click(partial(_clear, site), None, outputs, **LIGHT)
-    example.click(partial(_example, site), site.threshold, outputs, **ONE_AT_A_TIME)
+    example.click(partial(_example, site), site.threshold, outputs, **by_model(shown))
     site.threshold.change(partial(_show, site), [turns, site.threshold], shown, **LIGHT)
 
 

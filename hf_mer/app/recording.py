@@ -7,7 +7,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from hf_mer.app.media import PageError
+import numpy as np
+
+from hf_mer.app.media import SILENCE, PageError
 from hf_mer.app.model import PageModel
 from hf_mer.app.prediction import Scores, decide
 
@@ -59,9 +61,18 @@ def recognise_recording(
         raise PageError(
             f"A step of {hop_seconds:g} s leaves gaps between windows of {window_seconds:g} s: make it shorter."
         )
+    if not _is_heard(path, model.sampling_rate):
+        raise PageError(f"{Path(path).name} is silent: nothing can be heard.")
     words = {"text": read_timed_words(timed_words)} if timed_words.strip() and model.uses("text") else {}
     answer = model(path, window_seconds=window_seconds, hop_seconds=hop_seconds, **words)
     return Timeline(answer["timeline"], answer["scores"])
+
+
+def _is_heard(path: str, sampling_rate: int) -> bool:
+    """Whether any part of a recording is more than silence; it is read block by block, up to that part."""
+    from hf_mer.models.audio_blocks_mer import audio_blocks
+
+    return any(float(np.abs(block).max()) >= SILENCE for block in audio_blocks(path, sampling_rate) if block.size)
 
 
 def read_timed_words(text: str) -> list[dict[str, Any]]:

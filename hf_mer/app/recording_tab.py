@@ -7,7 +7,7 @@ from typing import Any
 
 import gradio as gr
 
-from hf_mer.app.controls import LIGHT, ONE_AT_A_TIME, STATE_SECONDS, Site, attempt
+from hf_mer.app.controls import LIGHT, STATE_SECONDS, Site, attempt, by_model, place_for_results
 from hf_mer.app.examples import example_recording
 from hf_mer.app.recording import Timeline, recognise_recording, timeline_rows, write_csv
 from hf_mer.app.timeline import table_html, timeline_html
@@ -46,16 +46,16 @@ def build_recording_tab(site: Site) -> None:
             example = gr.Button("An example of half a minute", size="sm", elem_id="long-example")
             example.visible = bool(site.examples)
     alert = gr.HTML(elem_id="long-alert")
-    figure = gr.HTML(elem_id="long-figure")
+    figure = place_for_results("long-figure")
     table = gr.HTML(elem_id="long-table")
     download = gr.DownloadButton("Download as CSV", visible=False, elem_id="long-download")
     kept = gr.State(None, time_to_live=STATE_SECONDS)
 
     given = [file, words, window, hop, site.threshold]
     shown = [alert, figure, table, download, kept]
-    go.click(partial(_recognise, site), given, shown, **ONE_AT_A_TIME)
+    go.click(partial(_recognise, site), given, shown, **by_model(figure))
     filled = example.click(partial(_example, site), None, [file, words, window, hop], api_visibility="private")
-    filled.then(partial(_recognise, site), given, shown, **ONE_AT_A_TIME)
+    filled.then(partial(_recognise, site), given, shown, **by_model(figure))
     site.threshold.change(partial(_show, site), [kept, site.threshold], [figure, table, download], **LIGHT)
 
 

@@ -5,7 +5,7 @@ from typing import Any
 
 import gradio as gr
 
-from hf_mer.app.controls import LIGHT, ONE_AT_A_TIME, STATE_SECONDS, Inputs, Site, attempt, make_inputs
+from hf_mer.app.controls import LIGHT, STATE_SECONDS, Inputs, Site, attempt, by_model, make_inputs, place_for_results
 from hf_mer.app.examples import Example, make_example
 from hf_mer.app.html import attention_html, comparison_html, result_html
 from hf_mer.app.prediction import Prediction, Utterance, compare, predict
@@ -29,27 +29,29 @@ def build_utterance_tab(site: Site) -> None:
             buttons = _example_buttons(site)
         with gr.Column(min_width=280):
             alert = gr.HTML(elem_id="utterance-alert")
-            result = gr.HTML(elem_id="utterance-result")
+            result = place_for_results("utterance-result")
             label = gr.Radio(
                 model.labels, label="Show the attention of the class", visible=False, elem_id="utterance-label"
             )
             attention = gr.HTML(elem_id="utterance-attention")
-    comparison = gr.HTML(elem_id="utterance-comparison")
+    comparison = place_for_results("utterance-comparison")
     kept, kept_comparison = (gr.State(None, time_to_live=STATE_SECONDS) for _ in range(2))
 
     given = [*inputs.all, history, site.threshold]
     shown = [alert, result, label, attention, comparison, kept]
     recognise = partial(_recognise, site)
-    go.click(recognise, given, shown, **ONE_AT_A_TIME)
+    go.click(recognise, given, shown, **by_model(result))
     if model.uses("text"):
-        inputs.words.submit(recognise, given, shown, **ONE_AT_A_TIME)
+        inputs.words.submit(recognise, given, shown, **by_model(result))
     if len(model.modalities) > 1:
-        side_by_side.click(partial(_compare, site), given, [alert, comparison, kept_comparison], **ONE_AT_A_TIME)
+        side_by_side.click(
+            partial(_compare, site), given, [alert, comparison, kept_comparison], **by_model(comparison)
+        )
     label.input(partial(_show_attention, site), [kept, label], attention, **LIGHT)
     site.threshold.change(partial(_show_result, site), [kept, site.threshold], result, **LIGHT)
     site.threshold.change(partial(_show_comparison, site), [kept_comparison, site.threshold], comparison, **LIGHT)
     for button, example in buttons:
-        _connect_example(site, button, example, inputs, history).then(recognise, given, shown, **ONE_AT_A_TIME)
+        _connect_example(site, button, example, inputs, history).then(recognise, given, shown, **by_model(result))
 
 
 def _example_buttons(site: Site) -> list[tuple[gr.Button, Example]]:
