@@ -1,6 +1,7 @@
 """A long recording: emotions over time, by windows that overlap."""
 
 import csv
+import io
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -117,15 +118,13 @@ def timeline_rows(timeline: Timeline, labels: Sequence[str], threshold: float) -
     return rows
 
 
-def write_csv(rows: Sequence[dict[str, Any]], folder: Path, name: str) -> str:
-    """Writes the rows into a file of that name in a folder, and gives its path."""
-    folder.mkdir(parents=True, exist_ok=True)
-    path = folder / f"{name}.csv"
-    with path.open("w", encoding="utf-8", newline="") as stream:
-        writer = csv.DictWriter(stream, fieldnames=list(rows[0]))
-        writer.writeheader()
-        writer.writerows(rows)
-    return str(path)
+def csv_of(rows: Sequence[dict[str, Any]]) -> str:
+    """The rows as a CSV file's text, the names of the columns first."""
+    text = io.StringIO()
+    writer = csv.DictWriter(text, fieldnames=list(rows[0]))
+    writer.writeheader()
+    writer.writerows(rows)
+    return text.getvalue()
 
 
 def _seconds(text: str) -> float | None:

@@ -1,15 +1,13 @@
 """The tab of long recordings: a time line of emotions as a figure, a table and a CSV file."""
 
-import tempfile
 from functools import partial
-from pathlib import Path
 from typing import Any
 
 import gradio as gr
 
 from hf_mer.app.controls import LIGHT, STATE_SECONDS, Site, attempt, by_model, place_for_results
 from hf_mer.app.examples import example_recording
-from hf_mer.app.recording import Timeline, recognise_recording, timeline_rows, write_csv
+from hf_mer.app.recording import Timeline, recognise_recording
 from hf_mer.app.timeline import table_html, timeline_html
 
 
@@ -48,21 +46,20 @@ def build_recording_tab(site: Site) -> None:
     alert = gr.HTML(elem_id="long-alert")
     figure = place_for_results("long-figure")
     table = gr.HTML(elem_id="long-table")
-    download = gr.DownloadButton("Download as CSV", visible=False, elem_id="long-download")
     kept = gr.State(None, time_to_live=STATE_SECONDS)
 
     given = [file, words, window, hop, site.threshold]
-    shown = [alert, figure, table, download, kept]
+    shown = [alert, figure, table, kept]
     go.click(partial(_recognise, site), given, shown, **by_model(figure))
     filled = example.click(partial(_example, site), None, [file, words, window, hop], api_visibility="private")
     filled.then(partial(_recognise, site), given, shown, **by_model(figure))
-    site.threshold.change(partial(_show, site), [kept, site.threshold], [figure, table, download], **LIGHT)
+    site.threshold.change(partial(_show, site), [kept, site.threshold], [figure, table], **LIGHT)
 
 
 def _recognise(site: Site, path: str | None, words: str, window: float, hop: float, threshold: float) -> tuple:
     timeline, alert = attempt(recognise_recording, site.model, path, window, hop, words or "", files=(path,))
     if timeline is None:
-        return alert, "", "", gr.DownloadButton(visible=False), None
+        return alert, "", "", None
     return "", *_show(site, timeline, threshold), timeline
 
 
@@ -71,11 +68,8 @@ def _example(site: Site) -> tuple[str, str, float, float]:
     return path, lines if site.model.uses("text") else "", 4.0, 2.0
 
 
-def _show(site: Site, timeline: Timeline | None, threshold: float) -> tuple[Any, Any, Any]:
+def _show(site: Site, timeline: Timeline | None, threshold: float) -> tuple[Any, Any]:
     if timeline is None:
-        return gr.skip(), gr.skip(), gr.skip()
+        return gr.skip(), gr.skip()
     labels = site.model.labels
-    with tempfile.TemporaryDirectory(dir=site.folder) as folder:
-        path = write_csv(timeline_rows(timeline, labels, threshold), Path(folder), "time_line")
-        button = gr.DownloadButton(value=path, visible=True)
-        return timeline_html(timeline, labels, threshold), table_html(timeline, labels, threshold), button
+    return timeline_html(timeline, labels, threshold), table_html(timeline, labels, threshold)

@@ -3,9 +3,10 @@
 from collections.abc import Sequence
 from html import escape
 from itertools import pairwise
+from urllib.parse import quote
 
 from hf_mer.app.colors import page_colors
-from hf_mer.app.recording import Timeline, timeline_rows
+from hf_mer.app.recording import Timeline, csv_of, timeline_rows
 from hf_mer.app.waveform import axis_html
 
 _WIDTH, _HEIGHT = 1000, 100  # units of the drawing; the page's style gives its size
@@ -50,7 +51,10 @@ def timeline_html(timeline: Timeline, labels: Sequence[str], threshold: float) -
 
 
 def table_html(timeline: Timeline, labels: Sequence[str], threshold: float) -> str:
-    """The windows as a table, which scrolls by itself where the page is narrow."""
+    """The windows as a table, which scrolls by itself where the page is narrow, and as a CSV file to download.
+
+    The file is in the page itself, so that the server has nothing to keep.
+    """
     rows = timeline_rows(timeline, labels, threshold)
     heads = "".join(f'<th scope="col">{escape(name)}</th>' for name in rows[0])
     body = []
@@ -59,7 +63,9 @@ def table_html(timeline: Timeline, labels: Sequence[str], threshold: float) -> s
         body.append(f"<tr>{cells}</tr>")
     return (
         '<div class="hm"><div class="hm-scroll" tabindex="0" role="region" aria-label="Emotions by window">'
-        f'<table class="hm-table"><thead><tr>{heads}</tr></thead><tbody>{"".join(body)}</tbody></table></div></div>'
+        f'<table class="hm-table"><thead><tr>{heads}</tr></thead><tbody>{"".join(body)}</tbody></table></div>'
+        f'<p><a class="hm-download" download="time_line.csv" href="data:text/csv;charset=utf-8,{quote(csv_of(rows))}">'
+        "Download as CSV</a></p></div>"
     )
 
 

@@ -145,7 +145,7 @@ def test_a_long_recording_has_a_time_line_and_a_file(visit, model, write_wav, tm
     assert page.locator("#long-table tbody tr").count() == len(expected) >= 4
     assert page.locator("#long-figure polyline").count() == len(model.labels)
     with page.expect_download() as download:
-        page.click("#long-download")
+        page.click("a.hm-download")
     saved = tmp_path / "saved.csv"
     download.value.save_as(saved)
     with saved.open(newline="", encoding="utf-8") as stream:
@@ -180,7 +180,7 @@ def test_on_a_dark_phone_nothing_is_wider_than_the_page(visit):
     assert fits(page)
 
 
-def test_the_keyboard_alone_is_enough(visit, write_wav):
+def test_the_keyboard_alone_is_enough(visit, model, write_wav):
     page = visit().page
 
     def tab_to(wanted, most=40):
@@ -202,10 +202,11 @@ def test_the_keyboard_alone_is_enough(visit, write_wav):
     page.keyboard.press("Enter")
     page.wait_for_selector("#utterance-result table")
     page.wait_for_selector("#utterance-label input:checked")
-    tab_to("#utterance-label")
-    chosen = page.get_by_role("radio", checked=True).get_attribute("value")
-    page.keyboard.press("ArrowDown")
-    page.wait_for_selector(f"#utterance-attention :not(:text('Keywords of {chosen}')):text('Keywords of')")
+    chosen = page.locator("#utterance-label input:checked").get_attribute("value")
+    other = next(label for label in reversed(model.labels) if label != chosen)
+    tab_to(f"#utterance-label [value={other}]")
+    page.keyboard.press("Space")
+    page.wait_for_selector(f"#utterance-attention h3:has-text('Keywords of {other}')")
     tab_to("#threshold")
 
 

@@ -1,11 +1,14 @@
 """Long recordings: windows, words with times, table and file."""
 
 import csv
+import io
 
+import numpy as np
 import pytest
+import soundfile
 
 from hf_mer.app.media import PageError
-from hf_mer.app.recording import Timeline, read_timed_words, recognise_recording, timeline_rows, write_csv
+from hf_mer.app.recording import Timeline, csv_of, read_timed_words, recognise_recording, timeline_rows
 from hf_mer.app.timeline import table_html, timeline_html
 
 LABELS = ["angry", "happy", "neutral", "sad"]
@@ -50,14 +53,19 @@ def test_words_without_times_are_refused_by_line(line):
         read_timed_words(f"0 1 fine\n{line}")
 
 
-def test_rows_have_every_class_and_no_emotion_below_the_threshold(timeline, tmp_path):
+def test_rows_have_every_class_and_no_emotion_below_the_threshold(timeline):
     rows = timeline_rows(timeline, LABELS, 0.5)
     assert [row["emotion"] for row in rows] == ["sad", "", "angry"]
     assert list(rows[0]) == ["start", "end", "emotion", *LABELS, "text"]
-    with open(write_csv(rows, tmp_path / "made", "line"), newline="", encoding="utf-8") as stream:
-        read = list(csv.DictReader(stream))
+    read = list(csv.DictReader(io.StringIO(csv_of(rows))))
     assert [row["angry"] for row in read] == ["0.1", "0.2", "0.9"]
     assert read[0]["text"] == "so <sad>"
+
+
+def test_a_silent_recording_is_refused(model, tmp_path):
+    soundfile.write(tmp_path / "silent.wav", np.zeros(32000), 16000)
+    with pytest.raises(PageError, match=r"silent.wav is silent"):
+        recognise_recording(model, str(tmp_path / "silent.wav"), 1, 1)
 
 
 def test_the_figure_has_a_curve_for_each_class_and_a_gap_without_a_decision(timeline):
