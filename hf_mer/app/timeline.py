@@ -12,6 +12,8 @@ from hf_mer.app.waveform import axis_html
 _WIDTH, _HEIGHT = 1000, 100  # units of the drawing; the page's style gives its size
 _DASHES = ("none", "7 3", "2 3", "9 3 2 3", "1 2", "12 4", "5 5", "3 1", "8 2 1 2")
 
+_SAID = ' class="hm-said"'
+
 
 def timeline_html(timeline: Timeline, labels: Sequence[str], threshold: float) -> str:
     """Ribbon and curves.
@@ -59,7 +61,10 @@ def table_html(timeline: Timeline, labels: Sequence[str], threshold: float) -> s
     heads = "".join(f'<th scope="col">{escape(name)}</th>' for name in rows[0])
     body = []
     for row in rows:
-        cells = "".join(f"<td>{escape(_shown(name, value, labels))}</td>" for name, value in row.items())
+        cells = "".join(
+            f"<td{_SAID if name == 'text' else ''}>{escape(_shown(name, value, labels))}</td>"
+            for name, value in row.items()
+        )
         body.append(f"<tr>{cells}</tr>")
     return (
         '<div class="hm"><div class="hm-scroll" tabindex="0" role="region" aria-label="Emotions by window">'

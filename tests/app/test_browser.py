@@ -190,6 +190,7 @@ def test_the_keyboard_alone_is_enough(visit, model, write_wav):
                 return
         raise AssertionError(f"{wanted} is not reached by the Tab key")
 
+    page.wait_for_selector("#utterance-sound input[type=file]", state="attached")
     tab_to("#utterance-sound")
     with page.expect_file_chooser() as chooser:
         page.keyboard.press("Enter")
