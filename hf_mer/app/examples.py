@@ -89,7 +89,7 @@ def example_dialogue(examples: Sequence[Example], folder: Path, film: bool = Fal
 
 
 def example_recording(examples: Sequence[Example], folder: Path) -> tuple[str, str]:
-    """Half a minute of two people, who are calm at first, and its words with their times.
+    """Some twenty seconds of two people, who are calm at first, and its words with their times.
 
     Returns:
         The path of a wav file, and lines for `read_timed_words`.

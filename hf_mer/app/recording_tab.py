@@ -41,7 +41,7 @@ def build_recording_tab(site: Site) -> None:
             window = gr.Slider(1, 30, 8, step=0.5, label="Length of a window, seconds", elem_id="long-window")
             hop = gr.Slider(0.5, 30, 4, step=0.5, label="Step to the next window, seconds", elem_id="long-hop")
             go = gr.Button("Draw the time line", variant="primary", elem_id="long-go")
-            example = gr.Button("An example of half a minute", size="sm", elem_id="long-example")
+            example = gr.Button("An example of two people", size="sm", elem_id="long-example")
             example.visible = bool(site.examples)
     alert = gr.HTML(elem_id="long-alert")
     figure = place_for_results("long-figure")

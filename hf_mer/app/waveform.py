@@ -43,7 +43,8 @@ def attention_of_bins(seconds: Sequence[float], attention: Sequence[float], enve
         envelope: Of the same recording.
 
     Returns:
-        0 for the least attention of the utterance, 1 for the greatest. One value per stretch.
+        0 for the least attention of the utterance, 1 for the greatest, a twentieth at either end cut off. One value
+        per stretch.
     """
     centres, values = np.asarray(seconds, dtype=float), np.asarray(attention, dtype=float)
     edges = np.linspace(0, envelope.seconds, len(envelope.low) + 1)
@@ -53,14 +54,19 @@ def attention_of_bins(seconds: Sequence[float], attention: Sequence[float], enve
         means = np.diff(np.interp(edges, middles, area)) / np.diff(edges)
     else:
         means = np.full(len(envelope.low), values[0])
-    return scaled(means)
+    return scaled(means, tails=5.0)
 
 
-def scaled(values: np.ndarray) -> np.ndarray:
-    """Values in their own range, 0 to 1; zeros where they are all the same."""
+def scaled(values: np.ndarray, tails: float = 0.0) -> np.ndarray:
+    """Values in their own range, 0 to 1; zeros where they are all the same.
+
+    Args:
+        values: Shape `(N,)`.
+        tails: Percent at either end that count as the end: a short dip must not make all the rest alike.
+    """
     values = np.asarray(values, dtype=float)
-    span = float(np.ptp(values)) if values.size else 0.0
-    return (values - values.min()) / span if span > 1e-9 else np.zeros_like(values)
+    low, high = np.percentile(values, [tails, 100 - tails]) if values.size else (0.0, 0.0)
+    return np.clip((values - low) / (high - low), 0, 1) if high - low > 1e-9 else np.zeros_like(values)
 
 
 def waveform_html(envelope: Envelope, attention: np.ndarray | None, description: str) -> str:
