@@ -1,0 +1,101 @@
+"""What the tabs share: inputs for what the model uses, and how their functions are called."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import gradio as gr
+
+from hf_mer.app.examples import Example
+from hf_mer.app.html import alert_html
+from hf_mer.app.media import message_of
+from hf_mer.app.model import PageModel
+
+# Predictions wait for one another: the model uses all cores for one.
+_ONE_AT_A_TIME: dict[str, Any] = {"concurrency_limit": 1, "concurrency_id": "model", "api_visibility": "private"}
+LIGHT: dict[str, Any] = {"api_visibility": "private", "show_progress": "hidden", "queue": False}
+STATE_SECONDS = 600
+_PROGRESS_HEIGHT = 60  # pixels, for the sign that something is being computed
+
+
+def place_for_results(name: str) -> gr.HTML:
+    """A place on the page where something is shown later."""
+    return gr.HTML(elem_id=name, min_height=_PROGRESS_HEIGHT)
+
+
+def by_model(progress_on: Any) -> dict[str, Any]:
+    """Settings of an event that asks the model, and shows in one place that it does."""
+    return {**_ONE_AT_A_TIME, "show_progress_on": progress_on}
+
+
+@dataclass(frozen=True)
+class Site:
+    """What every tab is built from: the model, its examples, a folder for files that are made, the threshold."""
+
+    model: PageModel
+    examples: list[Example]
+    folder: Path
+    threshold: gr.Slider
+
+
+@dataclass(frozen=True)
+class Inputs:
+    """Recording, film and words; a `gr.State` that stays empty where the model has no use for one."""
+
+    sound: Any
+    film: Any
+    words: Any
+
+    @property
+    def all(self) -> list[Any]:
+        """In the order of the functions' arguments."""
+        return [self.sound, self.film, self.words]
+
+
+def make_inputs(model: PageModel, part: str) -> Inputs:
+    """Inputs of a tab.
+
+    Args:
+        model: The model.
+        part: Of the tab; begins the elements' names on the page.
+    """
+    sound: Any = gr.State(None)
+    film: Any = gr.State(None)
+    words: Any = gr.State("")
+    if model.uses("speech"):
+        sound = gr.Audio(
+            sources=["upload", "microphone"],
+            type="filepath",
+            label="Recording (a file, or your microphone)",
+            buttons=[],
+            elem_id=f"{part}-sound",
+        )
+    if model.uses("speech") or model.uses("video"):
+        pictures = model.uses("video")
+        with gr.Accordion("Film" if pictures else "A film instead, of which the sound is used", open=pictures):
+            film = gr.Video(
+                sources=["upload", "webcam"] if pictures else ["upload"],
+                label="Film (a file, or your camera)" if pictures else "Film (a file)",
+                webcam_options=gr.WebcamOptions(mirror=False),
+                buttons=[],
+                elem_id=f"{part}-film",
+            )
+    if model.uses("text"):
+        words = gr.Textbox(
+            label="Words (what was said)",
+            info="Left empty, they are recognised from the recording." if model.listens else None,
+            placeholder="I am so glad you came",
+            lines=1,
+            max_lines=4,
+            elem_id=f"{part}-words",
+        )
+    return Inputs(sound, film, words)
+
+
+def attempt(function: Callable[..., Any], *arguments: Any, files: Sequence[str | None] = ()) -> tuple[Any, str]:
+    """Calls a function: what it gives and no alert, or None and an alert for the page."""
+    try:
+        return function(*arguments), ""
+    except Exception as error:  # the page says what is wrong, and the server goes on
+        return None, alert_html(message_of(error, files))

@@ -1,0 +1,77 @@
+"""A dialogue, turn by turn: every turn is recognised with the words of the turns before it."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from html import escape
+
+from hf_mer.app.colors import page_colors
+from hf_mer.app.html import notices_html
+from hf_mer.app.model import PageModel
+from hf_mer.app.prediction import Scores, Utterance, decide, predict
+
+
+@dataclass(frozen=True)
+class Turn:
+    """A turn that was recognised.
+
+    Attributes:
+        text: Its words, typed or recognised; empty if only the voice is known.
+        scores: Best first.
+        history: Words of the earlier turns that it was recognised with.
+        notices: What a visitor should know.
+    """
+
+    text: str
+    scores: Scores
+    history: tuple[str, ...]
+    notices: tuple[str, ...] = ()
+
+
+def add_turn(model: PageModel, turns: Sequence[Turn], utterance: Utterance) -> list[Turn]:
+    """The dialogue with one more turn; what the pipeline gives for the whole dialogue, without doing it again.
+
+    Raises:
+        PageError: If the turn has nothing that this model can use.
+        AudioError: If its recording is unusable.
+        VideoError: If its film is unusable.
+    """
+    history = tuple(turn.text for turn in turns if turn.text) if model.uses("text") else ()
+    if not (utterance.words.strip() or utterance.sound or utterance.film):
+        history = ()  # a turn of nothing but history is no turn
+    prediction = predict(model, replace(utterance, history=history))
+    return [*turns, Turn(prediction.text, prediction.scores, history, prediction.notices)]
+
+
+def dialogue_html(turns: Sequence[Turn], labels: Sequence[str], threshold: float) -> str:
+    """The turns in order, each with its emotion, its scores and what it was recognised with."""
+    if not turns:
+        return '<div class="hm"><p class="hm-small">No turns yet.</p></div>'
+    colors = page_colors(labels)
+    items = []
+    for turn in turns:
+        label = decide(turn.scores, threshold)
+        best = turn.scores[0]
+        verdict = (
+            f'<span class="hm-chip" style="{colors[best["label"]]}"><span class="hm-dot"></span>'
+            f"{escape(label)} {best['score']:.2f}</span>"
+            if label
+            else f'<span class="hm-chip hm-none">no decision ({escape(best["label"])} {best["score"]:.2f})</span>'
+        )
+        said = f"<q>{escape(turn.text)}</q>" if turn.text else "<em>voice without words</em>"
+        others = ", ".join(f"{escape(item['label'])} {item['score']:.2f}" for item in turn.scores[1:])
+        items.append(
+            f'<li>{verdict}<p>{said}</p><p class="hm-small">{others}</p>'
+            f"<details><summary>{_told(len(turn.history))}</summary>{_history(turn.history)}</details>"
+            f"{notices_html(turn.notices)}</li>"
+        )
+    return f'<div class="hm"><ol class="hm-turns">{"".join(items)}</ol></div>'
+
+
+def _told(earlier: int) -> str:
+    return {0: "without history", 1: "with 1 earlier turn"}.get(earlier, f"with {earlier} earlier turns")
+
+
+def _history(history: Sequence[str]) -> str:
+    if not history:
+        return '<p class="hm-small">Nothing was said before, as far as is known.</p>'
+    return f'<ol class="hm-small">{"".join(f"<li>{escape(text)}</li>" for text in history)}</ol>'

@@ -1,0 +1,68 @@
+"""The tab of a dialogue: turns are added one by one and the words of the earlier ones are kept."""
+
+from functools import partial
+from typing import Any
+
+import gradio as gr
+
+from hf_mer.app.controls import LIGHT, STATE_SECONDS, Site, attempt, by_model, make_inputs
+from hf_mer.app.dialogue import Turn, add_turn, dialogue_html
+from hf_mer.app.examples import example_dialogue
+from hf_mer.app.prediction import Utterance
+
+
+def build_dialogue_tab(site: Site) -> None:
+    """Lays out the tab and connects its parts."""
+    model = site.model
+    if not model.uses("text"):
+        gr.Markdown("This model does not read words, so that earlier turns tell it nothing: every turn stands alone.")
+    with gr.Row():
+        with gr.Column(min_width=280):
+            inputs = make_inputs(model, "dialogue")
+            with gr.Row():
+                add = gr.Button("Add turn", variant="primary", elem_id="dialogue-add", min_width=120)
+                clear = gr.Button("Clear", elem_id="dialogue-clear", min_width=120)
+            example = gr.Button("An example of three turns", size="sm", elem_id="dialogue-example")
+            example.visible = bool(site.examples)
+        with gr.Column(min_width=280):
+            alert = gr.HTML(elem_id="dialogue-alert")
+            shown = gr.HTML(dialogue_html([], model.labels, 0.0), elem_id="dialogue-turns")
+    turns = gr.State([], time_to_live=STATE_SECONDS)
+
+    outputs = [alert, shown, turns, *inputs.all]
+    given = [turns, *inputs.all, site.threshold]
+    add.click(partial(_add, site), given, outputs, **by_model(shown))
+    if model.uses("text"):
+        inputs.words.submit(partial(_add, site), given, outputs, **by_model(shown))
+    clear.click(partial(_clear, site), None, outputs, **LIGHT)
+    example.click(partial(_example, site), site.threshold, outputs, **by_model(shown))
+    site.threshold.change(partial(_show, site), [turns, site.threshold], shown, **LIGHT)
+
+
+def _add(
+    site: Site, turns: list[Turn], sound: str | None, film: str | None, words: str, threshold: float
+) -> tuple[Any, ...]:
+    utterance = Utterance(sound, film, words or "")
+    longer, alert = attempt(add_turn, site.model, turns, utterance, files=utterance.files)
+    if longer is None:
+        return alert, gr.skip(), turns, gr.skip(), gr.skip(), gr.skip()
+    return "", _show(site, longer, threshold), longer, None, None, ""
+
+
+def _clear(site: Site) -> tuple[Any, ...]:
+    return "", _show(site, [], 0.0), [], None, None, ""
+
+
+def _example(site: Site, threshold: float) -> tuple[Any, ...]:
+    def recognise() -> list[Turn]:
+        turns: list[Turn] = []
+        for utterance in example_dialogue(site.examples, site.folder / "dialogue", site.model.uses("video")):
+            turns = add_turn(site.model, turns, utterance)
+        return turns
+
+    turns, alert = attempt(recognise)
+    return alert, _show(site, turns or [], threshold), turns or [], None, None, ""
+
+
+def _show(site: Site, turns: list[Turn], threshold: float) -> str:
+    return dialogue_html(turns, site.model.labels, threshold)

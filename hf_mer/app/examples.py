@@ -1,0 +1,144 @@
+"""Examples by the generated corpus: babble with drawn faces, made when they are asked for."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from hf_mer.app.prediction import Utterance
+
+_SAME = {
+    "anger": ("angry", "anger", "ang"),
+    "joy": ("happy", "happiness", "hap", "joy", "joyful"),
+    "sadness": ("sad", "sadness"),
+    "neutral": ("neutral", "neu"),
+    "surprise": ("surprise", "surprised", "sur"),
+    "fear": ("fear", "fearful", "fea"),
+    "disgust": ("disgust", "disgusted", "dis"),
+}
+_NAMES = {name: emotion for emotion, names in _SAME.items() for name in names}
+_CORE = ("anger", "joy", "neutral", "sadness")
+_PAUSE = 0.4  # seconds between the utterances of a long recording
+_NUM_WORDS, _NUM_SALIENT = 8, 2
+
+
+@dataclass(frozen=True)
+class Example:
+    """An example's emotion, as the model names it, and its cues, each 1 or -1."""
+
+    label: str
+    valence: int
+    arousal: int
+    dominance: int
+
+
+def examples_for(labels: Sequence[str], video: bool) -> list[Example]:
+    """What the generated corpus can show of a model's classes.
+
+    Args:
+        labels: The model's.
+        video: Whether there is a picture: only then do the four classes become seven.
+
+    Returns:
+        One for each class that is known, in the model's order; none if one of anger, joy, neutral and sadness is not.
+    """
+    from hf_mer.data.generated_meld_plan import LABELS
+
+    cells: dict[str, tuple[int, int, int]] = {}
+    for cell, emotion in LABELS.items():
+        if video or emotion in _CORE:
+            cells.setdefault(emotion, cell)
+    known = {_NAMES[label.casefold()]: label for label in labels if label.casefold() in _NAMES}
+    if not set(_CORE) <= set(known):
+        return []
+    return [Example(label, *cells[emotion]) for emotion, label in known.items() if emotion in cells]
+
+
+def make_example(
+    example: Example, folder: Path, *, film: bool = False, own_words: bool = True, seed: int = 0
+) -> Utterance:
+    """Writes an example's recording, unless it is there, and gives the utterance.
+
+    Args:
+        example: Its emotion and cues.
+        folder: For the file.
+        film: Whether it has a picture: an mp4 file instead of wav.
+        own_words: Whether the words tell the valence; if not, they are neutral.
+        seed: Of the words, the speaker and the voice.
+    """
+    text, speech = _speak(example, own_words, seed)
+    folder.mkdir(parents=True, exist_ok=True)
+    path = folder / f"{example.label}_{seed}.{'mp4' if film else 'wav'}"
+    if not path.exists():
+        part = path.with_name(f"part_{path.name}")
+        (_write_film if film else _write_sound)(part, speech, example, seed)
+        part.replace(path)  # two visitors may ask at once
+    return Utterance(film=str(path), words=text) if film else Utterance(sound=str(path), words=text)
+
+
+def example_dialogue(examples: Sequence[Example], folder: Path, film: bool = False) -> list[Utterance]:
+    """Three turns; the words of the second tell nothing, so that only the first one's tell its valence."""
+    by_cues = {(example.valence, example.arousal): example for example in examples}
+    plan = [((-1, -1), True), ((-1, 1), False), ((1, 1), True)]
+    return [
+        make_example(by_cues[cues], folder, film=film, own_words=own, seed=30 + turn)
+        for turn, (cues, own) in enumerate(plan)
+    ]
+
+
+def example_recording(examples: Sequence[Example], folder: Path) -> tuple[str, str]:
+    """Some twenty seconds of two people, who are calm at first, and its words with their times.
+
+    Returns:
+        The path of a wav file, and lines for `read_timed_words`.
+    """
+    import soundfile
+
+    from hf_mer.data.synthesis import SAMPLING_RATE
+
+    by_cues = {(example.valence, example.arousal): example for example in examples}
+    parts, lines, clock = [], [], 0.0
+    for place, cues in enumerate([(1, -1), (1, -1), (1, 1), (1, 1), (-1, 1), (-1, 1), (-1, -1), (-1, -1)]):
+        text, speech = _speak(by_cues[cues], True, seed=50 + place % 2, words_seed=60 + place)
+        lines.append(f"{clock:.1f} {clock + speech.duration:.1f} {text}")
+        parts += [speech.waveform, np.zeros(int(_PAUSE * SAMPLING_RATE), dtype=np.float32)]
+        clock += speech.duration + _PAUSE
+    folder.mkdir(parents=True, exist_ok=True)
+    path = folder / "two_people.wav"
+    soundfile.write(path, np.concatenate(parts), SAMPLING_RATE, subtype="PCM_16")
+    return str(path), "\n".join(lines)
+
+
+def _speak(example: Example, own_words: bool, seed: int, words_seed: int | None = None) -> tuple[str, Any]:
+    """Words and voice, whose speaker is that of the seed."""
+    from hf_mer.data.generated_text import write_sentence
+    from hf_mer.data.synthesis import draw_speaker, synthesize
+
+    words_rng, voice_rng = (
+        np.random.default_rng([seed if words_seed is None else words_seed, stream]) for stream in (21, 22)
+    )
+    valence = example.valence if own_words else 0
+    sentence = write_sentence(_NUM_WORDS, _NUM_SALIENT, valence, words_rng, tag_share=0.0)
+    speaker = draw_speaker(np.random.default_rng([seed, 23]), female=seed % 2 == 0)
+    return sentence.text, synthesize(_NUM_WORDS, speaker, example.arousal, voice_rng)
+
+
+def _write_sound(path: Path, speech: Any, example: Example, seed: int) -> None:
+    import soundfile
+
+    from hf_mer.data.synthesis import SAMPLING_RATE
+
+    soundfile.write(path, speech.waveform, SAMPLING_RATE, subtype="PCM_16", format="WAV")
+
+
+def _write_film(path: Path, speech: Any, example: Example, seed: int) -> None:
+    from hf_mer.data.clips import write_clip
+    from hf_mer.data.faces import draw_face, film
+    from hf_mer.data.synthesis import SAMPLING_RATE
+
+    rng = np.random.default_rng([seed, 24])
+    face = draw_face(rng, female=seed % 2 == 0)
+    picture = film(face, speech.duration, example.dominance, speech.word_spans, rng)
+    write_clip(path, picture.frames, picture.fps, speech.waveform[None], SAMPLING_RATE)

@@ -1,0 +1,86 @@
+"""What a visitor gave: recordings are read once, and whatever is wrong with them is said in a sentence."""
+
+import logging
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+logger = logging.getLogger(__name__)
+
+SILENCE = 3e-4  # highest sample of a muted microphone; -70 decibels of full scale
+
+
+class PageError(ValueError):
+    """Something that the visitor can mend; the message is for the page."""
+
+
+@dataclass(frozen=True)
+class Recording:
+    """Sound as the model hears it.
+
+    Attributes:
+        samples: Mono. Shape `(N,)`.
+        sampling_rate: Hz.
+        name: Of the file, without its folder.
+        cut: Whether the file went on after the model's longest utterance.
+    """
+
+    samples: np.ndarray
+    sampling_rate: int
+    name: str
+    cut: bool = False
+
+    @property
+    def seconds(self) -> float:
+        """Length."""
+        return len(self.samples) / self.sampling_rate
+
+    @property
+    def silent(self) -> bool:
+        """Whether there is nothing to be heard."""
+        return float(np.abs(self.samples).max()) < SILENCE
+
+
+def read_recording(path: str, sampling_rate: int, max_seconds: float | None = None) -> Recording:
+    """Reads the sound of a recording or a film.
+
+    Args:
+        path: Of the file.
+        sampling_rate: Wanted rate, Hz.
+        max_seconds: What comes after is left out; everything is kept if None.
+
+    Raises:
+        AudioError: If the file cannot be used.
+    """
+    from hf_mer.models.audio_mer import load_audio
+
+    longest = None if max_seconds is None else max_seconds + 1.0
+    samples = load_audio(path, sampling_rate, max_seconds=longest)
+    kept = len(samples) if max_seconds is None else round(max_seconds * sampling_rate)
+    return Recording(samples[:kept], sampling_rate, Path(path).name, cut=len(samples) > kept)
+
+
+def message_of(error: Exception, files: Iterable[str | None] = ()) -> str:
+    """A sentence about an error for the page; what nobody expected is logged with its traceback.
+
+    Args:
+        error: What was raised.
+        files: Paths that are shown by their names alone: folders of the server are nobody's business.
+    """
+    expected = isinstance(error, (ValueError, OSError, ImportError))
+    if not expected:
+        logger.error("the page could not answer", exc_info=error)
+        return "Something went wrong on the server, and its log says what. Other recordings may still work."
+    text = " ".join(str(error).split()) or type(error).__name__
+    for file in files:
+        if file:
+            text = text.replace(file, Path(file).name)
+    if isinstance(error, PageError):
+        return text
+    if "[Errno" in text:  # of a decoder: the number tells nobody anything
+        return f"{text.partition(' (')[0]}. Is the file whole, and of a kind that is known?"
+    if "no such" in text and "file" in text:
+        return "The upload was deleted in the meantime, as uploads are after ten minutes: give it again."
+    return text[0].upper() + text[1:] if " " in text.split(":")[0] else text

@@ -1,0 +1,99 @@
+"""A checkpoint as the page needs it: its pipeline and what there is to say about it."""
+
+import os
+import threading
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+MODALITY_NAMES = {"speech": "speech", "text": "words", "video": "picture"}
+
+
+def modality_names(modalities: Sequence[str]) -> str:
+    """`speech, words and picture`, in the order given."""
+    *names, last = [MODALITY_NAMES[modality] for modality in modalities]
+    return f"{', '.join(names)} and {last}" if names else last
+
+
+@dataclass(frozen=True)
+class PageModel:
+    """A loaded checkpoint.
+
+    Attributes:
+        recognise: The pipeline.
+        name: To show: the repository, or the last parts of the folder.
+        labels: Classes, in the order of the logits.
+        modalities: What the model uses, of `text`, `speech`, `video`.
+        keywords: Per class its words, best first; empty without a label store.
+        listens: Whether words that are not given are recognised.
+        lock: One prediction at a time: the tokenizer's settings are switched during a call.
+    """
+
+    recognise: Any
+    name: str
+    labels: list[str]
+    modalities: tuple[str, ...]
+    keywords: dict[str, list[str]]
+    listens: bool = False
+    lock: threading.Lock = field(default_factory=threading.Lock)
+
+    def __call__(self, inputs: Any, **settings: Any) -> Any:
+        """The pipeline's answer."""
+        with self.lock:
+            return self.recognise(inputs, **settings)
+
+    def uses(self, modality: str) -> bool:
+        """Whether the model uses a modality."""
+        return modality in self.modalities
+
+    @property
+    def sampling_rate(self) -> int:
+        """Hz."""
+        return int(self.recognise.processor.sampling_rate)
+
+    @property
+    def max_seconds(self) -> float | None:
+        """Longer recordings are cut by the processor; None if they are not."""
+        return self.recognise.processor.max_audio_seconds
+
+    def temperature(self, modalities: tuple[str, ...]) -> float | None:
+        """The temperature that was fitted for these modalities; None where none was."""
+        from hf_mer.models.configuration_mer import modality_key
+
+        return getattr(self.recognise.model.config, "temperatures", {}).get(modality_key(modalities))
+
+
+def load_page_model(checkpoint: str | os.PathLike, *, revision: str | None = None, asr: Any = None) -> PageModel:
+    """Loads a checkpoint for the page.
+
+    Args:
+        checkpoint: Folder, or repository on the Hub.
+        revision: Branch, tag or commit of the repository.
+        asr: Name of a speech-recognition checkpoint, or its pipeline, for recordings without words.
+
+    Raises:
+        ValueError: If the folder is no checkpoint.
+        OSError: If the Hub cannot be reached, or has no such repository or revision.
+    """
+    from hf_mer.inference import load_recognizer
+
+    recognise = load_recognizer(checkpoint, revision=revision, asr=asr)
+    config = recognise.model.config
+    store = getattr(recognise.processor, "label_store", None)
+    return PageModel(
+        recognise=recognise,
+        name=_shown_name(checkpoint),
+        labels=[config.id2label[index] for index in range(config.num_labels)],
+        modalities=tuple(config.modalities),
+        keywords={}
+        if store is None
+        else {name: [word for word, _ in pairs] for name, pairs in store.keywords.items()},
+        listens=asr is not None,
+    )
+
+
+def _shown_name(checkpoint: str | os.PathLike) -> str:
+    """A repository's name, or the last three parts of a folder's."""
+    path = Path(checkpoint)
+    return "/".join(path.resolve().parts[-3:]) if path.is_dir() else str(checkpoint)

@@ -1,0 +1,73 @@
+"""The page: what it is not for, three tabs, one threshold."""
+
+from pathlib import Path
+from typing import Any
+
+import gradio as gr
+
+from hf_mer.app.controls import Site
+from hf_mer.app.dialogue_tab import build_dialogue_tab
+from hf_mer.app.examples import examples_for
+from hf_mer.app.model import PageModel
+from hf_mer.app.recording_tab import build_recording_tab
+from hf_mer.app.texts import LIMITS, NOT_FOR, PRIVACY, heading
+from hf_mer.app.utterance_tab import build_utterance_tab
+
+THRESHOLD = 0.5
+KEPT_SECONDS = 600  # uploads and what is made of them
+STYLE = Path(__file__).with_name("style.css")
+
+
+def build_page(model: PageModel, folder: Path) -> gr.Blocks:
+    """Lays out the page of a checkpoint.
+
+    Args:
+        model: The checkpoint.
+        folder: For the files of the examples.
+    """
+    with gr.Blocks(
+        title=f"Emotion recognition: {model.name}", analytics_enabled=False, delete_cache=(60, KEPT_SECONDS)
+    ) as page:
+        gr.Markdown(heading(model), elem_id="heading")
+        gr.Markdown(NOT_FOR, elem_id="not-for")
+        threshold = gr.Slider(
+            0,
+            1,
+            THRESHOLD,
+            step=0.01,
+            label="Threshold: no decision where the best score is below it",
+            elem_id="threshold",
+            render=False,
+        )
+        site = Site(model, examples_for(model.labels, model.uses("video")), folder, threshold)
+        with gr.Tabs(overflow_behavior="wrap"):
+            with gr.Tab("Utterance", id="utterance"):
+                build_utterance_tab(site)
+            with gr.Tab("Dialogue", id="dialogue"):
+                build_dialogue_tab(site)
+            if model.uses("speech"):
+                with gr.Tab("Long recording", id="long"):
+                    build_recording_tab(site)
+        threshold.render()
+        with gr.Accordion("Limits, and what happens to recordings", open=False):
+            gr.Markdown(LIMITS + "\n" + PRIVACY)
+    return page
+
+
+def look() -> dict[str, Any]:
+    """Theme and style for `launch`: fonts of the visitor's own system, nothing from elsewhere."""
+    fonts = ("system-ui", "-apple-system", "Segoe UI", "Roboto", "sans-serif")
+    theme = gr.themes.Default(
+        primary_hue="blue", font=fonts, font_mono=("ui-monospace", "Consolas", "monospace"), text_size="md"
+    ).set(
+        # the defaults are too faint to read: 2.5 to 1 for grey text, 3.7 to 1 for white on blue
+        body_text_color_subdued="*neutral_600",
+        input_placeholder_color="*neutral_500",
+        block_label_text_color="*neutral_700",
+        block_title_text_color="*neutral_700",
+        button_primary_background_fill="*primary_700",
+        button_primary_background_fill_dark="*primary_700",
+        button_primary_background_fill_hover="*primary_800",
+        button_primary_background_fill_hover_dark="*primary_600",
+    )
+    return {"theme": theme, "css_paths": STYLE}

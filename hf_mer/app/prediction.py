@@ -1,0 +1,188 @@
+"""One utterance: what the model makes of it, and of each of its modalities alone."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from hf_mer.app.media import PageError, Recording, read_recording
+from hf_mer.app.model import MODALITY_NAMES, PageModel, modality_names
+from hf_mer.app.waveform import Envelope, envelope_of
+
+Scores = list[dict[str, Any]]
+"""`{"label", "score"}`, best first."""
+
+
+@dataclass(frozen=True)
+class Utterance:
+    """What a visitor gave.
+
+    Attributes:
+        sound: Path of a recording.
+        film: Path of a film; its sound is used where there is no recording.
+        words: What was said.
+        history: Earlier utterances, oldest first.
+    """
+
+    sound: str | None = None
+    film: str | None = None
+    words: str = ""
+    history: tuple[str, ...] = ()
+
+    @property
+    def files(self) -> tuple[str | None, ...]:
+        """Paths of what was uploaded."""
+        return self.sound, self.film
+
+
+@dataclass(frozen=True)
+class Prediction:
+    """What the model made of an utterance; small, and without the recording itself.
+
+    Attributes:
+        scores: Of all classes, best first.
+        words: As the pipeline gives them: `word`, `current`, and the label attention of every class.
+        frames: `seconds` and the label attention of every class; empty without speech or label attention.
+        text: The words that were used, typed or recognised.
+        recognised: Whether speech recognition gave them.
+        modalities: What the utterance had of what the model uses.
+        envelope: Of the waveform; None without sound.
+        notices: What a visitor should know, one sentence each.
+    """
+
+    scores: Scores
+    words: list[dict[str, Any]] = field(default_factory=list)
+    frames: dict[str, list[float]] = field(default_factory=dict)
+    text: str = ""
+    recognised: bool = False
+    modalities: tuple[str, ...] = ()
+    envelope: Envelope | None = None
+    notices: tuple[str, ...] = ()
+
+    @property
+    def explained(self) -> bool:
+        """Whether there is label attention."""
+        return bool(self.words or self.frames)
+
+
+def decide(scores: Scores, threshold: float) -> str | None:
+    """The best label, or None where its score is below the threshold."""
+    return scores[0]["label"] if scores[0]["score"] >= threshold else None
+
+
+def predict(model: PageModel, utterance: Utterance) -> Prediction:
+    """What the model makes of an utterance.
+
+    Raises:
+        PageError: If there is nothing that this model can use.
+        AudioError: If the recording is unusable.
+        VideoError: If the film is unusable.
+    """
+    row, recording, notices = _row(model, utterance)
+    return _predict(model, row, recording, notices)
+
+
+def compare(model: PageModel, utterance: Utterance) -> dict[str, Scores]:
+    """Scores by what is used: each modality alone, and all together.
+
+    Returns:
+        Scores by name, such as `speech alone` and `speech and words`.
+
+    Raises:
+        PageError: If there are not two modalities to compare.
+        AudioError: If the recording is unusable.
+        VideoError: If the film is unusable.
+    """
+    row, recording, notices = _row(model, utterance)
+    together = _predict(model, row, recording, notices)
+    given = [name for name in ("speech", "text", "video") if name in together.modalities]
+    if len(given) < 2:
+        names = modality_names(model.modalities)
+        if len(model.modalities) < 2:
+            raise PageError(f"There is nothing to compare: this model uses {names} alone.")
+        raise PageError(f"To compare, give two of what this model uses: {names}.")
+    history = row["history"]
+    parts: dict[str, dict[str, Any]] = {
+        "speech": {"audio": row["audio"], "video": None, "text": ""},
+        "text": {"audio": None, "video": None, "text": together.text, "history": history},
+        "video": {"audio": None, "video": row["video"], "text": ""},
+    }
+    alone = model([parts[name] for name in given])
+    return {
+        **{f"{MODALITY_NAMES[name]} alone": scores for name, scores in zip(given, alone, strict=True)},
+        modality_names(given): together.scores,
+    }
+
+
+def warm_up(model: PageModel) -> None:
+    """One prediction for nobody, so that the first visitor does not wait for what is loaded on demand."""
+    import numpy as np
+
+    noise = np.random.default_rng(0).normal(scale=0.01, size=model.sampling_rate).astype(np.float32)
+    recording = Recording(noise, model.sampling_rate, "noise")
+    heard = recording if model.uses("speech") else None
+    if heard is not None or model.uses("text"):
+        text = "words" if model.uses("text") else ""
+        _predict(model, {"audio": _audio(heard), "video": None, "text": text, "history": None}, heard, [])
+
+
+def _row(model: PageModel, utterance: Utterance) -> tuple[dict[str, Any], Recording | None, list[str]]:
+    """The pipeline's input with every key set, the sound if there is any, and notices."""
+    from hf_mer.models.audio_mer import AudioError
+
+    words = " ".join(utterance.words.split()) if model.uses("text") else ""
+    history = list(utterance.history) if model.uses("text") else []
+    film = utterance.film if model.uses("video") else None
+    heard = utterance.sound or utterance.film
+    recording, notices = None, []
+    if model.uses("speech") and heard:
+        try:
+            recording = read_recording(heard, model.sampling_rate, model.max_seconds)
+        except AudioError:
+            if utterance.sound or not film:
+                raise
+            notices.append("The film has no sound that could be read; its picture decides.")
+    if recording is not None and recording.silent:
+        if not (words or film):
+            raise PageError(f"{recording.name} is silent: nothing can be heard. Is the microphone on?")
+        notices.append("The recording is silent and was left out.")
+        recording = None
+    if recording is not None and recording.cut:
+        notices.append(f"Only the first {recording.seconds:g} seconds count here; there is a tab for long recordings.")
+    if recording is None and film is None and not words and not history:
+        raise PageError(f"There is nothing to recognise: {_wanted(model)}.")
+    row = {"audio": _audio(recording), "video": film, "text": words, "history": history or None}
+    return row, recording, notices
+
+
+def _predict(model: PageModel, row: dict[str, Any], recording: Recording | None, notices: Sequence[str]) -> Prediction:
+    recognises = model.listens and recording is not None and model.uses("text") and not row["text"]
+    answer = model({**row, "text": None} if recognises else row, return_attention=True)
+    text = str(answer.get("text") or "") if recognises else row["text"]
+    if recognises and not text:
+        notices = [*notices, "No words were recognised; the voice decides."]
+    has = {
+        "text": bool(text or row["history"]),
+        "speech": recording is not None,
+        "video": row["video"] is not None,
+    }
+    return Prediction(
+        scores=answer["scores"],
+        words=answer.get("words") or [],
+        frames=answer.get("frames") or {},
+        text=text,
+        recognised=recognises and bool(text),
+        modalities=tuple(name for name in ("text", "speech", "video") if model.uses(name) and has[name]),
+        envelope=None if recording is None else envelope_of(recording.samples, recording.sampling_rate),
+        notices=tuple(notices),
+    )
+
+
+def _audio(recording: Recording | None) -> dict[str, Any] | None:
+    if recording is None:
+        return None
+    return {"array": recording.samples, "sampling_rate": recording.sampling_rate, "path": recording.name}
+
+
+def _wanted(model: PageModel) -> str:
+    wanted = {"speech": "record or upload something", "text": "type the words", "video": "give a film"}
+    return " or ".join(wanted[name] for name in ("speech", "text", "video") if model.uses(name))

@@ -1,0 +1,136 @@
+"""A long recording: emotions over time, by windows that overlap."""
+
+import csv
+import io
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from hf_mer.app.media import SILENCE, PageError
+from hf_mer.app.model import PageModel
+from hf_mer.app.prediction import Scores, decide
+
+_TIMED_LINE = re.compile(r"\s*([\d.:]+)\s*(?:-|to|\s)\s*([\d.:]+)\s+(\S.*)")
+
+
+@dataclass(frozen=True)
+class Timeline:
+    """Emotions of a long recording.
+
+    Attributes:
+        windows: As the pipeline gives them: `start` and `end` in seconds, `scores`, and `text` where words are known.
+        scores: Of the whole recording, best first.
+    """
+
+    windows: list[dict[str, Any]]
+    scores: Scores
+
+    @property
+    def seconds(self) -> float:
+        """End of the last window."""
+        return max(window["end"] for window in self.windows)
+
+    @property
+    def has_words(self) -> bool:
+        """Whether any window has words."""
+        return any(window.get("text") for window in self.windows)
+
+
+def recognise_recording(
+    model: PageModel, path: str | None, window_seconds: float, hop_seconds: float, timed_words: str = ""
+) -> Timeline:
+    """Emotions over the time of a recording, of any length.
+
+    Args:
+        model: The model.
+        path: Of a recording or a film.
+        window_seconds: Length of a window.
+        hop_seconds: From the beginning of a window to that of the next one.
+        timed_words: Lines such as `12.5 15 what was said`; empty without words.
+
+    Raises:
+        PageError: If there is no recording, the windows make no sense, or a line of words cannot be read.
+        AudioError: If the recording is unusable.
+    """
+    if not path:
+        raise PageError("Give a recording first.")
+    if not 0 < hop_seconds <= window_seconds:
+        raise PageError(
+            f"A step of {hop_seconds:g} s leaves gaps between windows of {window_seconds:g} s: make it shorter."
+        )
+    if not _is_heard(path, model.sampling_rate):
+        raise PageError(f"{Path(path).name} is silent: nothing can be heard.")
+    words = {"text": read_timed_words(timed_words)} if timed_words.strip() and model.uses("text") else {}
+    answer = model(path, window_seconds=window_seconds, hop_seconds=hop_seconds, **words)
+    return Timeline(answer["timeline"], answer["scores"])
+
+
+def _is_heard(path: str, sampling_rate: int) -> bool:
+    """Whether any part of a recording is more than silence; it is read block by block, up to that part."""
+    from hf_mer.models.audio_blocks_mer import audio_blocks
+
+    return any(float(np.abs(block).max()) >= SILENCE for block in audio_blocks(path, sampling_rate) if block.size)
+
+
+def read_timed_words(text: str) -> list[dict[str, Any]]:
+    """Lines of start, end and words, as speech recognition gives them.
+
+    Args:
+        text: One line for each stretch, such as `0.0 2.4 I am so glad` or `1:05 - 1:07 you came`.
+
+    Returns:
+        `{"text", "timestamp": (start, end)}` for each line, seconds.
+
+    Raises:
+        PageError: If a line is not of that form; it is named.
+    """
+    chunks = []
+    for number, line in enumerate(text.splitlines(), start=1):
+        if not line.strip():
+            continue
+        match = _TIMED_LINE.fullmatch(line)
+        times = [_seconds(part) for part in match.groups()[:2]] if match else []
+        if match is None or None in times or not times[0] < times[1]:  # type: ignore[operator]
+            raise PageError(
+                f"Line {number} of the words, '{line.strip()}', is not start, end (seconds, or minutes:seconds) and "
+                "words, such as '12.5 15.0 what was said'."
+            )
+        chunks.append({"text": match.group(3).strip(), "timestamp": tuple(times)})
+    return chunks
+
+
+def timeline_rows(timeline: Timeline, labels: Sequence[str], threshold: float) -> list[dict[str, Any]]:
+    """One row per window: start, end, emotion (empty without a decision), the score of every class, words."""
+    rows = []
+    for window in timeline.windows:
+        scores = {item["label"]: item["score"] for item in window["scores"]}
+        row: dict[str, Any] = {
+            "start": round(window["start"], 3),
+            "end": round(window["end"], 3),
+            "emotion": decide(window["scores"], threshold) or "",
+            **{label: round(scores[label], 4) for label in labels},
+        }
+        rows.append({**row, "text": window.get("text") or ""} if timeline.has_words else row)
+    return rows
+
+
+def csv_of(rows: Sequence[dict[str, Any]]) -> str:
+    """The rows as a CSV file's text, the names of the columns first."""
+    text = io.StringIO()
+    writer = csv.DictWriter(text, fieldnames=list(rows[0]))
+    writer.writeheader()
+    writer.writerows(rows)
+    return text.getvalue()
+
+
+def _seconds(text: str) -> float | None:
+    """`75.5` and `1:15.5` in seconds; None if it is neither."""
+    try:
+        minutes, _, seconds = text.rpartition(":")
+        return 60 * float(minutes or 0) + float(seconds)
+    except ValueError:
+        return None

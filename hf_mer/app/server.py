@@ -1,0 +1,127 @@
+"""Serving the page: to this machine by default, with nothing kept and nothing fetched from elsewhere."""
+
+import contextlib
+import os
+import signal
+import tempfile
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from hf_mer.app.model import PageModel
+
+MAX_UPLOAD = "500mb"
+# The page and what it loads come from this server alone; the browser refuses anything else.
+_POLICY = (
+    "default-src 'self' blob: data:; script-src 'self' 'unsafe-inline' 'unsafe-eval' blob:; "
+    "style-src 'self' 'unsafe-inline'; connect-src 'self' blob: data:; media-src 'self' blob: data:; "
+    "img-src 'self' blob: data:; font-src 'self' data:; worker-src 'self' blob:"
+)
+
+
+@contextlib.contextmanager
+def running_page(
+    model: PageModel, *, host: str | None = "127.0.0.1", port: int | None = None, share: bool = False
+) -> Iterator[Any]:
+    """The page, served until the context ends; then uploads and everything made of them are deleted.
+
+    Args:
+        model: The checkpoint.
+        host: Address to listen at; None for Gradio's own variable `GRADIO_SERVER_NAME`.
+        port: The first free one from 7860 if not given.
+        share: Whether Gradio makes a public address for three days, through a server of its makers.
+
+    Yields:
+        The page; `local_url` and `share_url` are its addresses.
+
+    Raises:
+        ImportError: If Gradio is not installed.
+        OSError: If the port is taken.
+    """
+    with tempfile.TemporaryDirectory(prefix="hf_mer_page_") as folder, _own_folder(folder):
+        _import_gradio()
+        from hf_mer.app.page import build_page, look
+        from hf_mer.app.prediction import warm_up
+
+        warm_up(model)
+        page = build_page(model, Path(folder, "examples"))
+        Path(folder, "examples").mkdir()
+        try:
+            page.launch(
+                server_name=host,
+                server_port=port,
+                share=share,
+                quiet=True,
+                prevent_thread_lock=True,
+                ssr_mode=False,
+                footer_links=[],
+                max_file_size=MAX_UPLOAD,
+                app_kwargs={"middleware": [_policy_middleware()]},
+                **look(),
+            )
+            yield page
+        finally:
+            page.close(verbose=False)
+
+
+def serve(model: PageModel, *, host: str | None = "127.0.0.1", port: int | None = None, share: bool = False) -> None:
+    """Serves the page until it is interrupted or told to stop (Ctrl-C, SIGTERM); arguments as `running_page`."""
+
+    def stop(*_: Any) -> None:
+        raise KeyboardInterrupt
+
+    signal.signal(signal.SIGTERM, stop)
+    with contextlib.suppress(KeyboardInterrupt), running_page(model, host=host, port=port, share=share) as page:
+        print(f"{model.name}: {page.local_url}  (Ctrl-C stops)", flush=True)
+        if page.share_url:
+            print(f"public for three days: {page.share_url}", flush=True)
+        threading.Event().wait()
+
+
+def _import_gradio() -> None:
+    os.environ.setdefault("GRADIO_ANALYTICS_ENABLED", "False")  # read on import
+    try:
+        import gradio  # noqa: F401
+    except ImportError as error:
+        raise ImportError("the page needs Gradio: pip install 'hf_mer[app]'") from error
+
+
+@contextlib.contextmanager
+def _own_folder(folder: str) -> Iterator[None]:
+    """Gradio keeps uploads in this folder."""
+    before = os.environ.get("GRADIO_TEMP_DIR")
+    os.environ["GRADIO_TEMP_DIR"] = folder
+    try:
+        yield
+    finally:
+        if before is None:
+            del os.environ["GRADIO_TEMP_DIR"]
+        else:
+            os.environ["GRADIO_TEMP_DIR"] = before
+
+
+def _policy_middleware() -> Any:
+    from starlette.middleware import Middleware
+
+    return Middleware(ContentPolicy)
+
+
+class ContentPolicy:
+    """Adds the content security policy to every page; streams pass untouched."""
+
+    def __init__(self, app: Any):
+        self.app = app
+
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        """One request."""
+
+        async def send_with_policy(message: Any) -> None:
+            if message["type"] == "http.response.start":
+                message = {
+                    **message,
+                    "headers": [*message["headers"], (b"content-security-policy", _POLICY.encode())],
+                }
+            await send(message)
+
+        await self.app(scope, receive, send_with_policy if scope["type"] == "http" else send)

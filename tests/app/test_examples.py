@@ -1,0 +1,59 @@
+"""Examples of the generated corpus."""
+
+from itertools import pairwise
+
+import soundfile
+
+from hf_mer.app.examples import example_dialogue, example_recording, examples_for, make_example
+from hf_mer.app.recording import read_timed_words
+from hf_mer.models.video_mer import media_kinds
+
+FOUR = ["angry", "happy", "neutral", "sad"]
+SEVEN = ["neutral", "surprise", "fear", "sadness", "joy", "disgust", "anger"]
+
+
+def test_examples_need_classes_that_fit():
+    assert [example.label for example in examples_for(FOUR, video=False)] == FOUR
+    assert {example.label for example in examples_for(SEVEN, video=True)} == set(SEVEN)
+    assert {example.label for example in examples_for(SEVEN, video=False)} == {"anger", "joy", "neutral", "sadness"}
+    assert examples_for(["positive", "negative", "neutral"], video=False) == []
+
+
+def test_an_example_is_made_once(tmp_path):
+    example = examples_for(FOUR, video=False)[0]
+    utterance = make_example(example, tmp_path)
+    before = utterance.sound and soundfile.info(utterance.sound)
+    assert 1 < before.duration < 6
+    assert len(utterance.words.split()) == 8
+    stamp = (tmp_path / "angry_0.wav").stat().st_mtime_ns
+    assert make_example(example, tmp_path) == utterance
+    assert (tmp_path / "angry_0.wav").stat().st_mtime_ns == stamp
+    assert [path.name for path in tmp_path.iterdir()] == ["angry_0.wav"]
+
+
+def test_a_film_has_sound_and_picture(tmp_path):
+    film = make_example(examples_for(SEVEN, video=True)[0], tmp_path, film=True).film
+    assert media_kinds(film) == {"speech", "video"}
+
+
+def test_the_words_of_the_second_turn_tell_nothing(tmp_path):
+    from hf_mer.data.generated_text import VALENCE_WORDS
+
+    first, second, third = example_dialogue(examples_for(FOUR, video=False), tmp_path)
+
+    def telling(words, valence):
+        known = {word for kind in VALENCE_WORDS[valence].values() for word in kind}
+        return [word for word in words.lower().replace(".", "").replace(",", "").split() if word in known]
+
+    assert telling(first.words, -1)
+    assert not telling(second.words, -1)
+    assert not telling(second.words, 1)
+    assert telling(third.words, 1)
+
+
+def test_the_long_example_comes_with_its_words(tmp_path):
+    path, lines = example_recording(examples_for(FOUR, video=False), tmp_path)
+    chunks = read_timed_words(lines)
+    assert len(chunks) == 8
+    assert chunks[-1]["timestamp"][1] <= soundfile.info(path).duration
+    assert all(first["timestamp"][1] <= second["timestamp"][0] for first, second in pairwise(chunks))

@@ -1,0 +1,88 @@
+"""The page served by a program of its own: the command, the Space, and what is left afterwards."""
+
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+import urllib.request
+from pathlib import Path
+
+import pytest
+import yaml
+
+from hf_mer.cli import main
+
+ROOT = Path(__file__).parents[2]
+SPACE = ROOT / "recipes" / "space"
+WAIT = 240  # seconds; a busy machine takes its time to import everything
+
+
+def start(command, tmp_path, **environment):
+    log = (tmp_path / "log.txt").open("w+")
+    settings = {**os.environ, "TMPDIR": str(tmp_path), "PYTHONPATH": str(ROOT), **environment}
+    process = subprocess.Popen(command, stdout=log, stderr=subprocess.STDOUT, env=settings, cwd=tmp_path)
+    return process, Path(log.name)
+
+
+def address(process, log):
+    until = time.monotonic() + WAIT
+    while time.monotonic() < until and process.poll() is None:
+        found = re.search(r"http://\S+:\d+/", log.read_text())
+        if found:
+            return found.group()
+        time.sleep(0.2)
+    raise AssertionError(log.read_text())
+
+
+def test_the_command_serves_and_leaves_nothing_behind(checkpoint, tmp_path):
+    pytest.importorskip("gradio", reason="Gradio is not installed: pip install 'hf_mer[app]'")
+    process, log = start([sys.executable, "-m", "hf_mer.cli", "app", checkpoint], tmp_path)
+    try:
+        with urllib.request.urlopen(address(process, log), timeout=60) as answer:
+            policy = answer.headers["content-security-policy"]
+            text = answer.read().decode()
+        assert "connect-src 'self'" in policy
+        assert "checkpoint goes by words and speech" in text.replace("`", "")
+        assert not re.search(r'<(?:script|link)[^>]+(?:src|href)="https?://', text)
+        assert list(tmp_path.glob("hf_mer_page_*"))
+    finally:
+        process.send_signal(signal.SIGTERM)
+    assert process.wait(timeout=60) == 0, log.read_text()
+    assert "Traceback" not in log.read_text()
+    assert not list(tmp_path.glob("hf_mer_page_*"))
+
+
+def test_the_space_has_what_spaces_want_and_asks_for_its_checkpoint(tmp_path):
+    _, front, _ = (SPACE / "README.md").read_text(encoding="utf-8").split("---\n", 2)
+    settings = yaml.safe_load(front)
+    assert settings["sdk"] == "gradio"
+    assert (SPACE / settings["app_file"]).exists()
+    assert len(settings["short_description"]) <= 60
+    assert "hf_mer[app]" in (SPACE / "requirements.txt").read_text()
+    process, log = start([sys.executable, str(SPACE / "app.py")], tmp_path, MER_CHECKPOINT="")
+    assert process.wait(timeout=WAIT) == 1
+    assert "MER_CHECKPOINT" in log.read_text()
+
+
+def test_the_space_serves_the_checkpoint_of_its_variable(checkpoint, monkeypatch):
+    import runpy
+
+    served = []
+    monkeypatch.setattr("hf_mer.app.server.serve", lambda model, host: served.append((model.labels, host)))
+    monkeypatch.setenv("MER_CHECKPOINT", checkpoint)
+    space = runpy.run_path(str(SPACE / "app.py"))
+    assert space["main"]() == 0
+    assert served == [(["angry", "happy", "neutral", "sad"], None)]
+
+
+def test_without_gradio_the_command_says_what_to_install(checkpoint, monkeypatch, capsys):
+    monkeypatch.setitem(sys.modules, "gradio", None)
+    assert main(["app", checkpoint]) == 1
+    assert "pip install 'hf_mer[app]'" in capsys.readouterr().err
+
+
+def test_a_checkpoint_that_is_not_there_is_one_line(tmp_path, capsys):
+    assert main(["app", str(tmp_path)]) == 1
+    assert capsys.readouterr().err.strip().splitlines()[-1].startswith("error: ")
