@@ -24,11 +24,13 @@ def add_commands(commands: Any) -> None:
     predict.add_argument("--end", type=float, help="seconds at which it ends")
     predict.add_argument("--side", choices=("left", "right"), help="half of a split screen that shows the speaker")
     predict.add_argument("--plot", type=Path, help="draw scores and label attention into this PNG, PDF or SVG")
+    predict.add_argument("--revision", help="branch, tag or commit of the repository")
     predict.add_argument("--json", action="store_true", help="print JSON, with the attention per word and frame")
     predict.set_defaults(run=_predict)
 
     labels = commands.add_parser("labels", help="keywords and tonal codes of every class of a checkpoint")
     labels.add_argument("checkpoint", help="folder, or repository on the Hub")
+    labels.add_argument("--revision", help="branch, tag or commit of the repository")
     labels.add_argument("--top", type=int, default=9, help="words per class (default: 9)")
     labels.add_argument("--json", action="store_true", help="print everything as JSON")
     labels.set_defaults(run=_labels)
@@ -40,13 +42,9 @@ def _predict(arguments: argparse.Namespace) -> None:
     part = {name: getattr(arguments, name) for name in ("start", "end", "side")}
     if arguments.file is None and any(value is not None for value in part.values()):
         raise ValueError("--start, --end and --side are about a file: give one")
-    from transformers import pipeline
-    from transformers.utils import logging
+    from hf_mer.inference import load_recognizer
 
-    from hf_mer.models import PIPELINE_TASK
-
-    logging.disable_progress_bar()
-    recognise = pipeline(PIPELINE_TASK, model=arguments.checkpoint)
+    recognise = load_recognizer(arguments.checkpoint, revision=arguments.revision)
     source = {"path": arguments.file, **part} if any(value is not None for value in part.values()) else arguments.file
     row = {"audio": source, "text": arguments.text, "history": arguments.history}
     prediction = recognise(row, return_attention=True)
@@ -85,7 +83,12 @@ def _plot_prediction(recognise: Any, row: dict[str, Any], prediction: dict[str, 
 
 
 def _labels(arguments: argparse.Namespace) -> None:
+    from hf_mer.hub.errors import hub_errors
+    from hf_mer.hub.loading import locate_checkpoint
+
+    source = locate_checkpoint(arguments.checkpoint, arguments.revision, "label_store.json")
     from hf_mer.models.label_store import LabelEmbeddingStore
 
-    store = LabelEmbeddingStore.from_pretrained(arguments.checkpoint)
+    with hub_errors(source, arguments.revision, writing=False):
+        store = LabelEmbeddingStore.from_pretrained(source, revision=arguments.revision)
     print(store.to_json_string() if arguments.json else store.to_table(arguments.top))

@@ -3,8 +3,9 @@
 from hf_mer.hub.card_facts import CORPORA, SYSTEMS
 from hf_mer.hub.card_results import card_results, machine_paths, read_results
 from hf_mer.hub.checkpoints import Checkpoint, find_checkpoint
+from hf_mer.hub.errors import HubError
 from hf_mer.hub.model_card import CardSpec, model_card
-from hf_mer.hub.push import HubError, check_access, push_checkpoint
+from hf_mer.hub.push import check_access, push_checkpoint
 
 __all__ = [
     "CORPORA",

@@ -2,34 +2,20 @@
 
 import json
 import logging
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from huggingface_hub import CommitOperationAdd, CommitOperationDelete, HfApi, constants, get_token
-from huggingface_hub.errors import (
-    HfHubHTTPError,
-    HFValidationError,
-    LocalTokenNotFoundError,
-    OfflineModeIsEnabled,
-    RepositoryNotFoundError,
-    RevisionNotFoundError,
-)
+from huggingface_hub import CommitOperationAdd, CommitOperationDelete, HfApi, get_token
+from huggingface_hub.errors import LocalTokenNotFoundError
 from huggingface_hub.utils import validate_repo_id
 
 from hf_mer.hub.checkpoints import Checkpoint, find_checkpoint
+from hf_mer.hub.errors import hub_errors
 
 logger = logging.getLogger(__name__)
 
-_TransportError: type[Exception] = HfHubHTTPError.__bases__[
-    0
-]  # of httpx or httpx2, whichever huggingface_hub is built on
 _OURS = ("figures/", "README.md", "results.json")
-
-
-class HubError(OSError):
-    """The Hub cannot or will not do it; the message says why, and what helps."""
 
 
 def push_checkpoint(
@@ -115,40 +101,3 @@ def _push(
             repo_id, operations, commit_message=message, repo_type=kind, revision=revision, num_threads=2
         )
     return commit.commit_url or str(repository)
-
-
-@contextmanager
-def hub_errors(repo_id: str, revision: str | None = None) -> Iterator[None]:
-    """Turns what may go wrong between here and the Hub into one clear message, a `HubError`."""
-    try:
-        yield
-    except LocalTokenNotFoundError as error:
-        raise HubError(
-            f"{repo_id}: no token of the Hub is known here; `hf auth login`, or set HF_TOKEN to one that may write"
-        ) from error
-    except HFValidationError as error:
-        raise HubError(f"'{repo_id}' is no name of a repository; it must be like owner/name") from error
-    except RevisionNotFoundError as error:
-        raise HubError(f"{repo_id} has no revision '{revision}'") from error
-    except OfflineModeIsEnabled as error:
-        raise HubError(f"{repo_id}: HF_HUB_OFFLINE is set; without it the Hub can be reached") from error
-    except HfHubHTTPError as error:
-        raise HubError(_refusal(repo_id, error)) from error
-    except (_TransportError, ConnectionError, RuntimeError) as error:
-        if isinstance(error, RuntimeError) and not isinstance(error.__cause__, (_TransportError, ConnectionError)):
-            raise  # an upload that breaks off comes as this
-        told = f"cannot be reached or broke off ({type(error).__name__}: {error})"
-        raise HubError(
-            f"{repo_id}: the Hub at {constants.ENDPOINT} {told}; the same again goes on with what is missing"
-        ) from error
-
-
-def _refusal(repo_id: str, error: HfHubHTTPError) -> str:
-    status = error.response.status_code if error.response is not None else None
-    if status == 403:
-        return f"{repo_id}: the token may not write there; it needs the role write, and you the right to that name"
-    if status == 401 and not isinstance(error, RepositoryNotFoundError):
-        return f"{repo_id}: the Hub does not know this token; `hf auth login`, or set HF_TOKEN anew"
-    if isinstance(error, RepositoryNotFoundError):
-        return f"{repo_id} is not on the Hub, or private and your token does not open it"
-    return f"{repo_id}: the Hub refused ({str(error).splitlines()[0]})"
