@@ -16,6 +16,9 @@ def add_commands(commands: Any) -> None:
     prepare.add_argument("--columns", type=json.loads, default=None, help="names of a manifest's columns, as JSON")
     prepare.add_argument("--check-video", action="store_true", help="look at the picture of every clip too")
     prepare.add_argument("--skip-bad", action="store_true", help="leave unusable recordings out instead of stopping")
+    prepare.add_argument(
+        "--embed-audio", action="store_true", help="copy the recordings into the folder, which can then be moved"
+    )
     prepare.add_argument("--overwrite", action="store_true", help="replace an earlier prepared folder")
     prepare.set_defaults(run=_prepare)
 
@@ -67,10 +70,33 @@ def _prepare(arguments: argparse.Namespace) -> None:
         rows = check_video(rows, on_bad="skip" if arguments.skip_bad else "raise")
     check_text(rows)
     parts = _official_splits(rows) if arguments.kind == "meld" else rows
-    path = prepare(parts, arguments.out, overwrite=arguments.overwrite)
+    path = prepare(
+        parts, arguments.out, arguments.embed_audio, arguments.overwrite, about=_about(arguments, parts is not rows)
+    )
     counts = {name: column(rows, "label").count(index) for index, name in enumerate(rows.features["label"].names)}
     print(f"{len(rows)} utterances in {path}: {', '.join(f'{name} {count}' for name, count in counts.items())}")
     print(f'read it with load_dataset("{path}")')
+
+
+def _about(arguments: argparse.Namespace, official_splits: bool) -> dict[str, Any]:
+    """What identifies the corpus, without the names of this machine's folders."""
+    from hf_mer.data.generated_folder import read_mark
+    from hf_mer.data.loading import is_generated
+
+    source = Path(arguments.source)
+    mark = read_mark(source) if source.is_dir() and is_generated(source) else None
+    flags = [f"--task {arguments.task}"] * bool(arguments.task)
+    flags += [f"--{name.replace('_', '-')}" for name in ("check_video", "skip_bad", "embed_audio") if
+              getattr(arguments, name)]  # fmt: skip
+    if arguments.columns:
+        flags.append(f"--columns '{json.dumps(arguments.columns)}'")
+    return {
+        "corpus": arguments.kind,
+        "task": arguments.task,
+        "generated": mark and {name: mark[name] for name in ("version", "settings")},
+        "splits": "official" if official_splits else None,
+        "command": " ".join(["hf-mer prepare", arguments.kind, "SOURCE prepared", *flags]),
+    }
 
 
 def _official_splits(rows: Any) -> dict[str, Any]:

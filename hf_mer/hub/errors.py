@@ -31,7 +31,8 @@ class HubError(OSError):
 def hub_errors(repo_id: str, revision: str | None = None, writing: bool = True) -> Iterator[None]:
     """Turns what may go wrong into one clear message, a `HubError`.
 
-    The libraries wrap what the Hub said into errors of their own with long texts; what counts is the one that began it.
+    The libraries wrap what the Hub said into errors of their own with long texts; what counts is the one that began
+    it.
 
     Args:
         repo_id: `owner/name`, for the message.
@@ -60,7 +61,7 @@ def _beginning(error: BaseException) -> Exception | None:
             if found is None or specific or isinstance(found, LocalEntryNotFoundError):
                 found = link
         link = link.__cause__ or (None if link.__suppress_context__ else link.__context__)  # type: ignore[assignment]
-    return found  # type: ignore[return-value]
+    return found
 
 
 def _message(repo_id: str, revision: str | None, error: Exception, writing: bool) -> str:
@@ -91,16 +92,14 @@ def _not_here(writing: bool) -> str:
 def _refusal(repo_id: str, error: HfHubHTTPError, writing: bool) -> str:
     status = error.response.status_code if error.response is not None else None
     if isinstance(error, GatedRepoError):
-        return f"{repo_id}: its owner asks for consent first; accept the terms on its page, with the account of your token"
+        return f"{repo_id}: its terms must be accepted first, on its page, by the account that your token is of"
     if isinstance(error, RepositoryNotFoundError):
         where = "" if writing else "no folder here, and "
         return f"{repo_id} is {where}not on the Hub, or private and your token does not open it"
     if status == 403 and writing:
         return f"{repo_id}: the token may not write there; it needs the role write, and you the right to that name"
     if status == 403:
-        return (
-            f"{repo_id}: your token may not read there; it needs the role read, and you the right to that repository"
-        )
+        return f"{repo_id}: your token may not read there; it needs the role read, and you the right to it"
     if status == 401:
         return f"{repo_id}: the Hub does not know this token; `hf auth login`, or set HF_TOKEN anew"
     return f"{repo_id}: the Hub refused ({str(error).splitlines()[0]})"

@@ -33,7 +33,7 @@ def locate_checkpoint(checkpoint: str | os.PathLike, revision: str | None = None
     if Path(checkpoint).exists():
         if revision is not None:
             raise ValueError(f"{checkpoint} is a folder of this machine, which has no revision '{revision}'")
-        folder = model_folder(checkpoint)
+        folder = model_folder(Path(checkpoint))
         if not (folder / needed).is_file():
             raise ValueError(f"{folder} has no {needed}: {_WHAT_LACKS.get(needed, 'it cannot be used')}")
         return str(folder)

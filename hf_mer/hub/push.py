@@ -1,5 +1,6 @@
 """To the Hub, in one commit: checkpoints with card, results and figures; prepared corpora with theirs."""
 
+import hashlib
 import json
 import logging
 from collections.abc import Mapping
@@ -11,7 +12,10 @@ from huggingface_hub.errors import LocalTokenNotFoundError
 from huggingface_hub.utils import validate_repo_id
 
 from hf_mer.hub.checkpoints import Checkpoint, find_checkpoint
+from hf_mer.hub.dataset_card import dataset_card
 from hf_mer.hub.errors import hub_errors
+from hf_mer.hub.prepared import PreparedCorpus, find_prepared, without_columns
+from hf_mer.hub.sharing import check_sharing
 
 logger = logging.getLogger(__name__)
 
@@ -61,6 +65,66 @@ def push_checkpoint(
         return name not in files and (name.startswith(_OURS) or ("/" not in name and Path(name).suffix in kinds))
 
     return _push(files, repo_id, "model", is_stale, private, revision, token, message or f"{Path(made.model).name}")
+
+
+def push_corpus(
+    corpus: PreparedCorpus | str | Path,
+    repo_id: str,
+    *,
+    without_audio: bool = False,
+    without_video: bool = False,
+    title: str | None = None,
+    notes: str = "",
+    private: bool = False,
+    revision: str | None = None,
+    token: str | None = None,
+    message: str | None = None,
+) -> str:
+    """Sends a prepared corpus to a repository for datasets in one commit: Parquet files and card.
+
+    The same again updates the repository, as for checkpoints; files of rows that are no longer there are removed.
+
+    Args:
+        corpus: The corpus or its folder, see `find_prepared`.
+        repo_id: `owner/name`; made if it is not there.
+        without_audio: Leave the recordings out.
+        without_video: Leave the films out, which are never but named by their paths.
+        title: Of the card.
+        notes: What a reader should know. Markdown.
+        private: Whether a new repository is private.
+        revision: Branch, made if it is not there; `main` if not given.
+        token: Of the Hub; that of `hf auth login` or `HF_TOKEN` if not given.
+        message: Of the commit.
+
+    Returns:
+        Address of the commit; of the repository where there was nothing to change.
+
+    Raises:
+        ValueError: If the folder is no prepared corpus.
+        SharingError: If it must not be handed on; the message says why.
+        HubError: If the Hub cannot be reached or refuses.
+    """
+    found = corpus if isinstance(corpus, PreparedCorpus) else find_prepared(corpus)
+    if found is None:
+        raise ValueError(f"{corpus} is no prepared corpus: it has no README.md and data/*.parquet by `hf-mer prepare`")
+    check_sharing(found, without_audio, without_video)
+    names = [name for name, out in (("audio", without_audio), ("video", without_video)) if out]
+    files: dict[str, Path | bytes] = {}
+    by_split = {}
+    for split, path in found.files.items():
+        content = without_columns(path, names)
+        by_split[split] = (
+            path.name if content is None else f"{split}-{hashlib.sha256(content).hexdigest()[:16]}.parquet"
+        )
+        files[f"data/{by_split[split]}"] = path if content is None else content
+    card = dataset_card(found, repo_id, by_split, title=title, notes=notes,
+                        without_audio=without_audio, without_video=without_video)  # fmt: skip
+    files["README.md"] = card.encode()
+
+    def is_stale(name: str) -> bool:
+        return name.startswith("data/") and name not in files
+
+    return _push(files, repo_id, "dataset", is_stale, private, revision, token, message or "Prepared corpus")
 
 
 def check_access(repo_id: str, token: str | None = None) -> None:

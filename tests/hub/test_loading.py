@@ -78,12 +78,16 @@ def test_one_clear_message(command, published, kind):
 
 def test_what_the_libraries_wrapped_is_unwrapped():
     """transformers raises OSError with long advice; what counts is what the Hub said."""
-    with pytest.raises(HubError, match=r"^me/emotions: it is neither .* the Hub at .* \(ConnectionError: refused\)"):  # noqa: SIM117
-        with hub_errors("me/emotions", writing=False):
-            try:
-                raise ConnectionError("refused")
-            except ConnectionError as error:
-                raise OSError("We couldn't connect to the Hub.\nCheckout your internet connection") from error
+
+    def load():
+        try:
+            raise ConnectionError("refused")
+        except ConnectionError as error:
+            raise OSError("We couldn't connect to the Hub.\nCheckout your internet connection") from error
+
+    told = r"^me/emotions: it is neither .* the Hub at .* \(ConnectionError: refused\)"
+    with pytest.raises(HubError, match=told), hub_errors("me/emotions", writing=False):
+        load()
     with pytest.raises(OSError, match="no space"), hub_errors("me/emotions"):
         raise OSError("no space left on device")
 
