@@ -29,14 +29,14 @@ def check_sharing(corpus: PreparedCorpus, without_audio: bool = False, without_v
     if corpus.corpus == "meld" and media["embedded"] and not without_audio:
         raise SharingError(
             f"{corpus.folder} holds {media['embedded']} recordings of MELD, whose clips are of a television series "
-            "and belong to others: they must not be handed on. --without-audio pushes the annotations, which are under "
-            "GPL-3.0"
+            "and belong to others: they must not be handed on. --without-audio pushes the annotations, which "
+            "are under GPL-3.0"
         )
     if media["referenced"] and not without_audio:
         raise SharingError(
             f"{corpus.folder} names {media['referenced']} recordings by their paths on this machine, which nobody "
-            "else has. `hf-mer prepare ... --embed-audio` puts them in, where their licence allows that; --without-audio "
-            "pushes the rows without them"
+            "else has. `hf-mer prepare ... --embed-audio` puts them in, where their licence allows that; "
+            "--without-audio pushes the rows without them"
         )
     if media["video"] and not without_video:
         raise SharingError(
