@@ -5,10 +5,26 @@ import json
 from pathlib import Path
 from typing import Any
 
+from hf_mer.cli.help import add_command
+
+PREPARE_EXAMPLES = """examples:
+  hf-mer prepare iemocap /data/IEMOCAP_full_release prepared --task 4class
+  hf-mer prepare meld /data/MELD.Raw prepared --task sentiment
+  hf-mer prepare manifest calls.csv prepared --columns '{"audio": "file", "label": "emotion"}'
+  hf-mer prepare manifest recordings/ prepared --embed-audio     # a folder per emotion; the recordings are copied in
+"""
+GENERATE_EXAMPLES = """examples:
+  hf-mer generate corpus --num-utterances 1500
+  hf-mer generate corpus --language pl
+  hf-mer generate corpus --layout meld --num-proc 2
+"""
+
 
 def add_commands(commands: Any) -> None:
     """Adds the commands to the parser's."""
-    prepare = commands.add_parser("prepare", help="check a corpus and write a folder that load_dataset reads")
+    prepare = add_command(
+        commands, "prepare", _prepare, "check a corpus and write a folder that load_dataset reads", PREPARE_EXAMPLES
+    )
     prepare.add_argument("kind", choices=("iemocap", "meld", "manifest"), help="what the source is")
     prepare.add_argument("source", help="root of the release, or a CSV, JSON-lines file or audio folder")
     prepare.add_argument("out", type=Path, help="folder to write")
@@ -20,9 +36,10 @@ def add_commands(commands: Any) -> None:
         "--embed-audio", action="store_true", help="copy the recordings into the folder, which can then be moved"
     )
     prepare.add_argument("--overwrite", action="store_true", help="replace an earlier prepared folder")
-    prepare.set_defaults(run=_prepare)
 
-    generate = commands.add_parser("generate", help="write the generated corpus, whose right answer is known")
+    generate = add_command(
+        commands, "generate", _generate, "write the generated corpus, whose right answer is known", GENERATE_EXAMPLES
+    )
     generate.add_argument("out", type=Path, help="folder to write")
     generate.add_argument(
         "--layout",
@@ -44,7 +61,6 @@ def add_commands(commands: Any) -> None:
     )
     generate.add_argument("--seed", type=int, default=0)
     generate.add_argument("--num-proc", type=int, default=1, help="processes (default: 1)")
-    generate.set_defaults(run=_generate)
 
 
 def _prepare(arguments: argparse.Namespace) -> None:

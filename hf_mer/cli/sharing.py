@@ -4,17 +4,37 @@ import argparse
 from pathlib import Path
 from typing import Any
 
+from hf_mer.cli.help import add_command
+
+CARD_EXAMPLES = """examples:
+  hf-mer card runs/le_mer/Ses05 --out README.md
+  hf-mer card runs/le_mer/Ses05 --results runs/le_mer --corpus own --title "LE-MER on our calls"
+  hf-mer card prepared --corpus ravdess
+"""
+PUSH_EXAMPLES = """examples:
+  hf-mer push runs/le_mer/Ses05 my-name/le-mer-own --private     # HF_TOKEN, or `hf auth login` before
+  hf-mer push runs/le_mer/Ses05 my-name/le-mer-own --revision v2 --message "Trained on more calls"
+  hf-mer push prepared my-name/our-calls --without-audio         # of prepared rows, words and labels alone
+
+The same again sends what has changed, and goes on after an upload that broke off. A prepared IEMOCAP is not pushed.
+"""
+
 
 def add_commands(commands: Any) -> None:
     """Adds the commands to the parser's."""
-    card = commands.add_parser("card", help="the card of a checkpoint, out of its results, or of a prepared corpus")
+    card = add_command(
+        commands, "card", _card, "the card of a checkpoint, out of its results, or of a prepared corpus", CARD_EXAMPLES
+    )
     _add_checkpoint(card)
     card.add_argument("--name", help="of the repository, where it is known (default: the folder's name)")
     card.add_argument("--out", type=Path, help="file to write; printed if not given")
-    card.set_defaults(run=_card)
 
-    push = commands.add_parser(
-        "push", help="a checkpoint, or a prepared corpus, with its card to the Hub, in one commit"
+    push = add_command(
+        commands,
+        "push",
+        _push,
+        "a checkpoint or a prepared corpus with its card to the Hub, in one commit",
+        PUSH_EXAMPLES,
     )
     _add_checkpoint(push)
     push.add_argument("repository", help="owner/name; made if it is not there")
@@ -23,7 +43,6 @@ def add_commands(commands: Any) -> None:
     push.add_argument("--message", help="of the commit")
     push.add_argument("--without-audio", action="store_true", help="of a prepared corpus: leave the recordings out")
     push.add_argument("--without-video", action="store_true", help="of a prepared corpus: leave the films out")
-    push.set_defaults(run=_push)
 
 
 def _add_checkpoint(parser: argparse.ArgumentParser) -> None:
