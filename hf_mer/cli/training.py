@@ -12,6 +12,7 @@ SYSTEMS = ("le_mer", "mgcma", "wavfusion", "baseline")
 _EXAMPLES = """examples:
   hf-mer train le_mer calls.csv --out runs/calls                       # your own recordings
   hf-mer train le_mer calls.csv --text-encoder roberta-base --speech-encoder facebook/wav2vec2-large
+  hf-mer train le_mer calls.csv --from-scratch                         # LE-MER without pretrained encoders: minutes
   hf-mer train le_mer /data/IEMOCAP_full_release --folds Ses05         # the corpus is told by its tree
   hf-mer train wavfusion /data/MELD.Raw --out runs/wavfusion
   hf-mer train mgcma my_settings.yaml --data-dir /data/IEMOCAP_full_release
@@ -34,6 +35,9 @@ def add_commands(commands: Any) -> None:
     train.add_argument("system", choices=SYSTEMS, help="which")
     train.add_argument("source", nargs="?", metavar="SOURCE", help="settings file, table, or corpus")
     train.add_argument("--out", type=Path, help="folder for checkpoints, results and figures (default: the settings')")
+    train.add_argument(
+        "--from-scratch", action="store_true", help="own recordings: a small model, without pretrained encoders"
+    )
     train.add_argument("--processes", type=int, default=1, help="processes, one per GPU (default: 1)")
     train.add_argument(
         "--accelerate-config", type=Path, help="settings of `accelerate launch`, for FSDP or more machines"
@@ -53,7 +57,10 @@ def _train(arguments: argparse.Namespace) -> int:
         raise ValueError("what to train on is missing: a settings file, a table, or the folder of a corpus")
     from hf_mer.training.own_corpus import settings_for
 
-    flags = [*settings_for(arguments.system, arguments.source, arguments.further), *arguments.further]
+    flags = [
+        *settings_for(arguments.system, arguments.source, arguments.further, arguments.from_scratch),
+        *arguments.further,
+    ]
     if arguments.out is not None:
         flags += ["--output_dir", str(arguments.out)]
     command = ["hf_mer.training.run", arguments.system, *flags]

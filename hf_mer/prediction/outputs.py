@@ -98,9 +98,9 @@ class PredictionFile:
                 f"{self.path} is there, and no {self._settings_path.name} beside it tells how it was made; name "
                 "another file, or --overwrite"
             ) from error
-        differing = [name for name in self.settings if before.get(name) != self.settings[name]]
+        differing = [name for name in {**self.settings, **before} if before.get(name) != self.settings.get(name)]
         if differing:
-            told = ", ".join(f"{name} {before.get(name)!r} (now {self.settings[name]!r})" for name in differing)
+            told = ", ".join(f"{name} {before.get(name)!r} (now {self.settings.get(name)!r})" for name in differing)
             raise ValueError(f"{self.path} was made with {told}; name another file, or --overwrite")
 
     def _what_is_there(self, inputs: Sequence[Sequence[Mapping[str, Any]]]) -> tuple[int, bytes]:

@@ -20,13 +20,14 @@ _OTHER_NAMES = {"le_mer_meld": "le_mer_meld_text"}
 _GENERATED_LAYOUTS = {"wavfusion": "meld"}  # of the settings `<system>_generated`; else IEMOCAP's
 
 
-def settings_for(system: str, source: str, flags: Sequence[str] = ()) -> list[str]:
+def settings_for(system: str, source: str, flags: Sequence[str] = (), from_scratch: bool = False) -> list[str]:
     """Flags of the recipes for a source.
 
     Args:
         system: `le_mer`, `mgcma`, `wavfusion` or `baseline`.
         source: A settings file, a table or folder of recordings, or the root of a corpus.
         flags: What the user says; it wins, and so it is not guessed.
+        from_scratch: Begin with settings for a small model without pretrained encoders; of people's own recordings.
 
     Raises:
         ValueError: If there is no such source, or no settings for this system on it.
@@ -41,7 +42,7 @@ def settings_for(system: str, source: str, flags: Sequence[str] = ()) -> list[st
     if name == "generated" and (layout := _layout(path)) != _GENERATED_LAYOUTS.get(first, "iemocap"):
         raise ValueError(f"{source} is generated in the layout of {layout}, for which {system} has no settings; give "
                          "a settings file")  # fmt: skip
-    config = configuration(f"{first}_{name}")
+    config = configuration(f"{first}_{name}{'_scratch' * (from_scratch and name == 'corpus')}")
     guessed = _settings_of_table(path, flags) if name == "corpus" else []
     given = _names(flags)
     kept = [part for pair in guessed if pair[0] not in given for part in (f"--{pair[0]}", *pair[1:])]
