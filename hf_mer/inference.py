@@ -15,21 +15,32 @@ def load_recognizer(
     """The pipeline of a checkpoint.
 
     Args:
-        checkpoint: Folder, or repository on the Hub.
+        checkpoint: Folder of a model or of a fold, or repository on the Hub.
         revision: Branch, tag or commit of the repository.
         device: As for `transformers.pipeline`, such as `cuda` or `cpu`.
         dtype: Of the model's weights, such as `bfloat16`; as saved if not given.
         asr: Name of a speech-recognition checkpoint, or its pipeline, for inputs without words.
 
     Raises:
-        ValueError: If the folder is no checkpoint.
+        ValueError: If the folder is no checkpoint; of a folder of folds the message names them.
         HubError: If the Hub cannot be reached, or has no such repository or revision.
     """
+    from hf_mer.hub.errors import hub_errors
+    from hf_mer.hub.loading import locate_checkpoint
+
+    source = locate_checkpoint(checkpoint, revision)
+    from safetensors import SafetensorError
     from transformers import pipeline
 
     from hf_mer.models import PIPELINE_TASK
 
+    if isinstance(asr, (str, os.PathLike)):
+        with hub_errors(str(asr), writing=False):
+            asr = pipeline("automatic-speech-recognition", model=str(asr), device=device)
     settings: dict[str, Any] = {"revision": revision, "device": device, "dtype": dtype, "asr": asr}
-    return pipeline(
-        PIPELINE_TASK, model=str(checkpoint), **{name: value for name, value in settings.items() if value is not None}
-    )
+    given = {name: value for name, value in settings.items() if value is not None}
+    try:
+        with hub_errors(source, revision, writing=False):
+            return pipeline(PIPELINE_TASK, model=source, **given)
+    except SafetensorError as error:
+        raise ValueError(f"the weights of {source} are damaged or half-written: {error}") from error

@@ -1,46 +1,68 @@
 """`hf-mer`: thin commands over the package. Heavy imports wait until a command runs."""
 
 import argparse
+import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from hf_mer.cli import app, corpora, inference, sharing
+from hf_mer.cli import app, completion, corpora, inference, plotting, sharing, training
+from hf_mer.cli.help import add_command
 from hf_mer.version import __version__
 
-EXAMPLES = """examples:
+EXAMPLES = """examples (more with hf-mer COMMAND --help):
   hf-mer demo --out demo
-  hf-mer predict runs/le_mer/Ses05/model hello.wav --text "I am so glad you came" --plot attention.png
-  hf-mer predict runs/le_mer/Ses05/model --text "Leave me alone" --history "What happened?"
-  hf-mer predict runs/wavfusion/model scene.mp4 --start 3.2 --end 5.0
-  hf-mer labels runs/le_mer/Ses05/model
-  hf-mer app runs/le_mer/Ses05/model
+  hf-mer prepare manifest calls.csv prepared
+  hf-mer train le_mer calls.csv --out runs/calls
+  hf-mer predict runs/le_mer/Ses05 hello.wav --text "I am so glad you came" --plot attention.png
+  hf-mer predict runs/le_mer/Ses05 recordings/ --out predictions.csv
+  hf-mer labels runs/le_mer/Ses05
+  hf-mer plot runs/le_mer/Ses05 --out figures
+  hf-mer app runs/le_mer/Ses05
   hf-mer card runs/le_mer/Ses05 --out README.md
   hf-mer push runs/le_mer/Ses05 my-name/le-mer-own --private
   hf-mer prepare iemocap /data/IEMOCAP_full_release prepared --task 4class
-  hf-mer prepare meld /data/MELD.Raw prepared --task sentiment
-  hf-mer prepare manifest corpus.csv prepared --columns '{"audio": "file", "label": "emotion"}'
   hf-mer generate corpus --num-utterances 1500
-  hf-mer generate corpus --num-utterances 1500 --language pl
-  hf-mer generate corpus --layout meld --num-proc 2
+
+exit status: 0 done, 1 error (one line; --debug shows the traceback), 2 wrong usage, 130 interrupted (Ctrl-C)
 """
+DEMO_EXAMPLES = """examples:
+  hf-mer demo
+  hf-mer demo --out /tmp/demo
+"""
+OK, ERROR, INTERRUPTED, BROKEN_PIPE = 0, 1, 130, 141
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Runs a command.
 
     Returns:
-        The exit status: 0, or 1 with one line on standard error.
+        The exit status: 0, 1 with one line on standard error, 130 after Ctrl-C, 141 where nobody reads the output any
+        more; wrong usage leaves the program with 2.
     """
-    arguments = _parser().parse_args(argv)
+    parser = _parser()
+    arguments, further = parser.parse_known_args(argv)
+    if further and not getattr(arguments, "passes_on", False):
+        parser.error(f"unrecognized arguments: {' '.join(further)}")
+    arguments.further = further
     try:
-        arguments.run(arguments)
+        status = arguments.run(arguments)
+        sys.stdout.flush()
+    except KeyboardInterrupt:
+        if arguments.debug:
+            raise
+        print("interrupted", file=sys.stderr)
+        return INTERRUPTED
+    except BrokenPipeError:
+        # what is still buffered would complain at exit
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return BROKEN_PIPE
     except (ValueError, OSError, ImportError) as error:
         if arguments.debug:
             raise
         print(f"error: {error}", file=sys.stderr)
-        return 1
-    return 0
+        return ERROR
+    return status if isinstance(status, int) else OK
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -52,14 +74,17 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--version", action="version", version=f"hf-mer {__version__}")
     parser.add_argument("--debug", action="store_true", help="show the traceback of an error")
-    commands = parser.add_subparsers(title="commands", required=True, metavar="COMMAND")
+    commands = parser.add_subparsers(title="commands", required=True, metavar="COMMAND", dest="command")
 
-    demo = commands.add_parser("demo", help="generate a corpus, train, score, predict and draw, in a few minutes")
+    help_of_demo = "generate a corpus, train, score, predict and draw, in a few minutes"
+    demo = add_command(commands, "demo", _demo, help_of_demo, DEMO_EXAMPLES)
     demo.add_argument("--out", type=Path, default=Path("demo"), help="folder for everything (default: demo)")
-    demo.set_defaults(run=_demo)
 
-    for module in (inference, app, corpora, sharing):
+    for module in (corpora, training, inference, plotting, app, sharing, completion):
         module.add_commands(commands)
+    for command in commands.choices.values():
+        # also behind the command; without a default, so that one before it is not taken back
+        command.add_argument("--debug", action="store_true", default=argparse.SUPPRESS, help=argparse.SUPPRESS)
     return parser
 
 

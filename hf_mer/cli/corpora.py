@@ -5,10 +5,26 @@ import json
 from pathlib import Path
 from typing import Any
 
+from hf_mer.cli.help import add_command
+
+PREPARE_EXAMPLES = """examples:
+  hf-mer prepare iemocap /data/IEMOCAP_full_release prepared --task 4class
+  hf-mer prepare meld /data/MELD.Raw prepared --task sentiment
+  hf-mer prepare manifest calls.csv prepared --columns '{"audio": "file", "label": "emotion"}'
+  hf-mer prepare manifest recordings/ prepared --embed-audio     # a folder per emotion; the recordings are copied in
+"""
+GENERATE_EXAMPLES = """examples:
+  hf-mer generate corpus --num-utterances 1500
+  hf-mer generate corpus --language pl
+  hf-mer generate corpus --layout meld --num-proc 2
+"""
+
 
 def add_commands(commands: Any) -> None:
     """Adds the commands to the parser's."""
-    prepare = commands.add_parser("prepare", help="check a corpus and write a folder that load_dataset reads")
+    prepare = add_command(
+        commands, "prepare", _prepare, "check a corpus and write a folder that load_dataset reads", PREPARE_EXAMPLES
+    )
     prepare.add_argument("kind", choices=("iemocap", "meld", "manifest"), help="what the source is")
     prepare.add_argument("source", help="root of the release, or a CSV, JSON-lines file or audio folder")
     prepare.add_argument("out", type=Path, help="folder to write")
@@ -16,10 +32,14 @@ def add_commands(commands: Any) -> None:
     prepare.add_argument("--columns", type=json.loads, default=None, help="names of a manifest's columns, as JSON")
     prepare.add_argument("--check-video", action="store_true", help="look at the picture of every clip too")
     prepare.add_argument("--skip-bad", action="store_true", help="leave unusable recordings out instead of stopping")
+    prepare.add_argument(
+        "--embed-audio", action="store_true", help="copy the recordings into the folder, which can then be moved"
+    )
     prepare.add_argument("--overwrite", action="store_true", help="replace an earlier prepared folder")
-    prepare.set_defaults(run=_prepare)
 
-    generate = commands.add_parser("generate", help="write the generated corpus, whose right answer is known")
+    generate = add_command(
+        commands, "generate", _generate, "write the generated corpus, whose right answer is known", GENERATE_EXAMPLES
+    )
     generate.add_argument("out", type=Path, help="folder to write")
     generate.add_argument(
         "--layout",
@@ -41,7 +61,6 @@ def add_commands(commands: Any) -> None:
     )
     generate.add_argument("--seed", type=int, default=0)
     generate.add_argument("--num-proc", type=int, default=1, help="processes (default: 1)")
-    generate.set_defaults(run=_generate)
 
 
 def _prepare(arguments: argparse.Namespace) -> None:
@@ -67,10 +86,33 @@ def _prepare(arguments: argparse.Namespace) -> None:
         rows = check_video(rows, on_bad="skip" if arguments.skip_bad else "raise")
     check_text(rows)
     parts = _official_splits(rows) if arguments.kind == "meld" else rows
-    path = prepare(parts, arguments.out, overwrite=arguments.overwrite)
+    path = prepare(
+        parts, arguments.out, arguments.embed_audio, arguments.overwrite, about=_about(arguments, parts is not rows)
+    )
     counts = {name: column(rows, "label").count(index) for index, name in enumerate(rows.features["label"].names)}
     print(f"{len(rows)} utterances in {path}: {', '.join(f'{name} {count}' for name, count in counts.items())}")
     print(f'read it with load_dataset("{path}")')
+
+
+def _about(arguments: argparse.Namespace, official_splits: bool) -> dict[str, Any]:
+    """What identifies the corpus, without the names of this machine's folders."""
+    from hf_mer.data.generated_folder import read_mark
+    from hf_mer.data.loading import is_generated
+
+    source = Path(arguments.source)
+    mark = read_mark(source) if source.is_dir() and is_generated(source) else None
+    flags = [f"--task {arguments.task}"] * bool(arguments.task)
+    flags += [f"--{name.replace('_', '-')}" for name in ("check_video", "skip_bad", "embed_audio") if
+              getattr(arguments, name)]  # fmt: skip
+    if arguments.columns:
+        flags.append(f"--columns '{json.dumps(arguments.columns)}'")
+    return {
+        "corpus": arguments.kind,
+        "task": arguments.task,
+        "generated": mark and {name: mark[name] for name in ("version", "settings")},
+        "splits": "official" if official_splits else None,
+        "command": " ".join(["hf-mer prepare", arguments.kind, "SOURCE prepared", *flags]),
+    }
 
 
 def _official_splits(rows: Any) -> dict[str, Any]:

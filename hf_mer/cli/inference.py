@@ -7,85 +7,207 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from hf_mer.cli.help import add_command
+
+PREDICT_EXAMPLES = """examples:
+  hf-mer predict runs/le_mer/Ses05 hello.wav --text "I am so glad you came" --plot attention.png
+  hf-mer predict runs/le_mer/Ses05 --text "Leave me alone" --history "What happened?"
+  hf-mer predict my-name/le-mer-own hello.wav --revision v1.0          # from the Hub
+  hf-mer predict runs/wavfusion/official scene.mp4 --start 3.2 --end 5.0
+  hf-mer predict runs/le_mer/Ses05 call.wav --asr openai/whisper-tiny  # the words are recognised first
+  hf-mer predict runs/le_mer/Ses05 call.wav --window 8 --hop 4         # a time line of a long recording
+  hf-mer predict runs/le_mer/Ses05 recordings/ --out predictions.csv --batch-size 16
+  hf-mer predict runs/le_mer/Ses05 calls.csv --out predictions.jsonl --on-bad skip
+
+tables (CSV, TSV, JSON lines): a column audio or video with files relative to the table, text, and history or dialogue
+and turn; other names with --columns. Output is written every few batches: the same call again goes on after a kill.
+"""
+LABELS_EXAMPLES = """examples:
+  hf-mer labels runs/le_mer/Ses05
+  hf-mer labels my-name/le-mer-own --revision v1.0 --json
+"""
+_ONE = ("text", "history", "start", "end", "side", "plot")
+
 
 def add_commands(commands: Any) -> None:
     """Adds the commands to the parser's."""
-    predict = commands.add_parser("predict", help="emotion of a recording or film, a sentence, or both")
-    predict.add_argument("checkpoint", help="folder, or repository on the Hub")
-    predict.add_argument(
-        "file",
-        nargs="?",
-        help="sound, or a film, whose sound is heard and whose picture is seen by models that use video; leave out "
-        "for text alone",
+    predict = add_command(
+        commands, "predict", _predict, "emotion of recordings, films, sentences, or whole tables", PREDICT_EXAMPLES
     )
-    predict.add_argument("--text", help="what is said")
-    predict.add_argument("--history", nargs="+", default=None, help="earlier utterances of the dialogue, oldest first")
-    predict.add_argument("--start", type=float, help="seconds at which the utterance begins in the file")
-    predict.add_argument("--end", type=float, help="seconds at which it ends")
-    predict.add_argument("--side", choices=("left", "right"), help="half of a split screen that shows the speaker")
-    predict.add_argument("--plot", type=Path, help="draw scores and label attention into this PNG, PDF or SVG")
-    predict.add_argument("--json", action="store_true", help="print JSON, with the attention per word and frame")
-    predict.set_defaults(run=_predict)
+    predict.add_argument("checkpoint", help="folder of a fold or of its model, or repository on the Hub")
+    predict.add_argument(
+        "inputs",
+        nargs="*",
+        metavar="INPUT",
+        help="sound or film (its sound is heard, its picture seen by models that use video), a folder of them, or a "
+        "table; leave out for text alone",
+    )
+    one = predict.add_argument_group("one utterance")
+    one.add_argument("--text", help="what is said")
+    one.add_argument("--history", nargs="+", default=None, help="earlier utterances of the dialogue, oldest first")
+    one.add_argument("--start", type=float, help="seconds at which the utterance begins in the file")
+    one.add_argument("--end", type=float, help="seconds at which it ends")
+    one.add_argument("--side", choices=("left", "right"), help="half of a split screen that shows the speaker")
+    one.add_argument("--plot", type=Path, help="draw scores and label attention into this PNG, PDF or SVG")
+    many = predict.add_argument_group("many")
+    many.add_argument("--out", type=Path, help="CSV or JSON-lines file; standard output if not given")
+    many.add_argument("--overwrite", action="store_true", help="start --out anew instead of going on with it")
+    many.add_argument("--on-bad", choices=("raise", "skip"), default="raise", help="inputs that cannot be used: stop "
+                      "(default), or go on and say in the column error what is wrong")  # fmt: skip
+    many.add_argument("--columns", type=json.loads, help='names of a table\'s columns: \'{"audio": "clip"}\'')
+    many.add_argument("--batch-size", type=int, default=8, help="utterances at once (default: 8)")
+    scores = predict.add_argument_group("scores")
+    scores.add_argument("--top-k", type=int, help="classes to tell, best first (default: all)")
+    scores.add_argument("--threshold", type=float, help="no label below this score")
+    scores.add_argument("--window", type=float, metavar="SECONDS", help="cut long recordings into windows")
+    scores.add_argument("--hop", type=float, metavar="SECONDS", help="from window to window (default: half a window)")
+    scores.add_argument("--asr", metavar="NAME", help="speech recogniser (folder or repository) for missing words")
+    scores.add_argument("--json", action="store_true", help="JSON; of one utterance with its attention")
+    machine = predict.add_argument_group("model")
+    machine.add_argument("--revision", help="branch, tag or commit of the repository")
+    machine.add_argument("--device", help="such as cpu, cuda or cuda:1")
+    machine.add_argument("--dtype", help="such as float32 or bfloat16 (default: as saved)")
 
-    labels = commands.add_parser("labels", help="keywords and tonal codes of every class of a checkpoint")
-    labels.add_argument("checkpoint", help="folder, or repository on the Hub")
+    labels = add_command(
+        commands, "labels", _labels, "keywords and tonal codes of every class of a checkpoint", LABELS_EXAMPLES
+    )
+    labels.add_argument("checkpoint", help="folder of a fold or of its model, or repository on the Hub")
+    labels.add_argument("--revision", help="branch, tag or commit of the repository")
     labels.add_argument("--top", type=int, default=9, help="words per class (default: 9)")
     labels.add_argument("--json", action="store_true", help="print everything as JSON")
-    labels.set_defaults(run=_labels)
 
 
 def _predict(arguments: argparse.Namespace) -> None:
-    if arguments.file is None and not arguments.text:
+    _check(arguments)
+    from hf_mer.prediction.sources import is_single
+
+    if arguments.out is None and len(arguments.inputs) < 2 and (not arguments.inputs or is_single(arguments.inputs)):
+        _predict_one(arguments)
+    else:
+        _predict_many(arguments)
+
+
+def _check(arguments: argparse.Namespace) -> None:
+    if not arguments.inputs and not arguments.text:
         raise ValueError("nothing to recognise: give a sound or video file, --text, or both")
-    part = {name: getattr(arguments, name) for name in ("start", "end", "side")}
-    if arguments.file is None and any(value is not None for value in part.values()):
+    part = any(getattr(arguments, name) is not None for name in ("start", "end", "side"))
+    if not arguments.inputs and part:
         raise ValueError("--start, --end and --side are about a file: give one")
-    from transformers import pipeline
+    if arguments.hop is not None and arguments.window is None:
+        raise ValueError("--hop is of windows: give --window too")
+    if arguments.batch_size < 1:
+        raise ValueError(f"--batch-size {arguments.batch_size} must be at least 1")
+
+
+def _load(arguments: argparse.Namespace) -> Any:
     from transformers.utils import logging
 
-    from hf_mer.models import PIPELINE_TASK
+    from hf_mer.inference import load_recognizer
 
     logging.disable_progress_bar()
-    recognise = pipeline(PIPELINE_TASK, model=arguments.checkpoint)
-    source = {"path": arguments.file, **part} if any(value is not None for value in part.values()) else arguments.file
-    row = {"audio": source, "text": arguments.text, "history": arguments.history}
-    prediction = recognise(row, return_attention=True)
+    settings = {name: getattr(arguments, name) for name in ("revision", "device", "dtype", "asr")}
+    return load_recognizer(arguments.checkpoint, **settings)
+
+
+def _settings(arguments: argparse.Namespace) -> dict[str, Any]:
+    """Of the pipeline's call; what is not given is left to it."""
+    names = {"top_k": "top_k", "threshold": "threshold", "window": "window_seconds", "hop": "hop_seconds"}
+    given = {own: getattr(arguments, name) for name, own in names.items()}
+    return {name: value for name, value in given.items() if value is not None}
+
+
+def _predict_one(arguments: argparse.Namespace) -> None:
+    recognise = _load(arguments)
+    file = arguments.inputs[0] if arguments.inputs else None
+    part = {name: getattr(arguments, name) for name in ("start", "end", "side")}
+    source = {"path": file, **part} if any(value is not None for value in part.values()) else file
+    row = {name: value for name, value in (("audio", source), ("text", arguments.text), ("history", arguments.history))
+           if value is not None}  # fmt: skip
+    explained = {"return_attention": True} if (arguments.json or arguments.plot) and not arguments.window else {}
+    prediction = recognise(row, **{"threshold": 0.0, **_settings(arguments), **explained})
     if arguments.json:
         print(json.dumps(prediction, indent=2, ensure_ascii=False))
     else:
-        _print_scores(prediction["scores"])
+        _print_prediction(prediction, arguments.threshold)
     if arguments.plot:
-        _plot_prediction(recognise, row, prediction, arguments.plot)
+        if arguments.window:
+            raise ValueError("--plot draws one utterance, not the time line of windows; leave one of the two out")
+        plot_prediction(recognise, row, prediction, arguments.plot)
         print(f"figure: {arguments.plot}", file=sys.stderr if arguments.json else sys.stdout)
 
 
-def _print_scores(scores: list[dict[str, Any]]) -> None:
+def _predict_many(arguments: argparse.Namespace) -> None:
+    from hf_mer.prediction import PredictionFile, collect_units, predict_all
+    from hf_mer.prediction.runner import output_columns
+
+    if foreign := [f"--{name}" for name in _ONE if getattr(arguments, name) is not None]:
+        raise ValueError(f"{', '.join(foreign)}: of one recording; for many, a table has columns for these")
+    units = collect_units(arguments.inputs, arguments.columns, recognises_words=arguments.asr is not None)
+    recognise = _load(arguments)
+    options = _settings(arguments)
+    columns = output_columns(
+        units, recognise.labels, arguments.window is not None, arguments.asr is not None, arguments.on_bad == "skip"
+    )
+    here = Path(arguments.checkpoint).exists()
+    name = str(Path(arguments.checkpoint).resolve()) if here else arguments.checkpoint
+    depends = {"checkpoint": name, "columns": columns, **options}
+    depends.update({key: getattr(arguments, key) for key in ("revision", "asr", "dtype")})
+    output = PredictionFile(arguments.out, columns, depends, "jsonl" if arguments.json else None)
+    settings = {"batch_size": arguments.batch_size, "on_bad": arguments.on_bad, "overwrite": arguments.overwrite}
+    progress = sys.stderr.isatty()
+    number, failed = predict_all(recognise, units, output, progress=progress, **settings, **options)
+    bad = f", {failed} of them could not be used (column error)" if failed else ""
+    print(f"{number} predictions in {arguments.out or 'standard output'}{bad}", file=sys.stderr)
+
+
+def _print_prediction(prediction: dict[str, Any], threshold: float | None) -> None:
+    if prediction.get("text"):
+        print(f"recognised: {prediction['text']}")
+    scores = prediction["scores"]
     width = max(len(item["label"]) for item in scores)
     for item in scores:
         print(f"{item['label']:<{width}}  {item['score']:.3f}  {'█' * round(30 * item['score'])}")
+    if prediction["label"] is None:
+        print(f"no label: no score is {threshold:g} or more")
+    for window in prediction.get("timeline", ()):
+        best, label = window["scores"][0], window["label"] or "-"
+        words = f"  {window['text']}" if window.get("text") else ""
+        told = f"{window['start']:8.1f} - {window['end']:6.1f} s  {label:<{width}}  {best['score']:.3f}"
+        print(f"{told}  {'█' * round(30 * best['score']):<30}{words}".rstrip())
 
 
-def _plot_prediction(recognise: Any, row: dict[str, Any], prediction: dict[str, Any], path: Path) -> None:
+def plot_prediction(recognise: Any, row: dict[str, Any], prediction: dict[str, Any], path: Path) -> None:
+    """Draws one prediction, with the label attention if there is any.
+
+    Args:
+        recognise: The pipeline.
+        row: What it was given.
+        prediction: What it gave with `return_attention=True`.
+        path: PNG, PDF or SVG.
+    """
     from hf_mer.models.audio_mer import AudioError, load_audio
     from hf_mer.plots.prediction import prediction_figure
     from hf_mer.training.figures import save_figure
 
     processor, config = recognise.processor, recognise.model.config
-    waveform = None
-    if row["audio"] is not None and "speech" in config.modalities:
+    audio, waveform = row.get("audio"), None
+    if audio is not None and "speech" in config.modalities:
         with contextlib.suppress(AudioError):  # a film without sound
-            waveform = load_audio(row["audio"], processor.sampling_rate, max_seconds=processor.max_audio_seconds)
-    labels = [config.id2label[index] for index in range(config.num_labels)]
-    path_of = row["audio"]["path"] if isinstance(row["audio"], dict) else row["audio"]
+            waveform = load_audio(audio, processor.sampling_rate, max_seconds=processor.max_audio_seconds)
+    path_of = audio["path"] if isinstance(audio, dict) else audio
     title = Path(path_of).name if path_of else None
-    save_figure(
-        prediction_figure(prediction, labels, waveform=waveform, sampling_rate=processor.sampling_rate, title=title),
-        path,
-    )
+    rate = processor.sampling_rate
+    figure = prediction_figure(prediction, recognise.labels, waveform=waveform, sampling_rate=rate, title=title)
+    save_figure(figure, path)
 
 
 def _labels(arguments: argparse.Namespace) -> None:
+    from hf_mer.hub.errors import hub_errors
+    from hf_mer.hub.loading import locate_checkpoint
+
+    source = locate_checkpoint(arguments.checkpoint, arguments.revision, "label_store.json")
     from hf_mer.models.label_store import LabelEmbeddingStore
 
-    store = LabelEmbeddingStore.from_pretrained(arguments.checkpoint)
+    with hub_errors(source, arguments.revision, writing=False):
+        store = LabelEmbeddingStore.from_pretrained(source, revision=arguments.revision)
     print(store.to_json_string() if arguments.json else store.to_table(arguments.top))

@@ -4,18 +4,21 @@ Length, structure and the position of the salient words are drawn before the val
 the salient words themselves tells it. Nothing here depends on arousal. The words are in `generated_languages`.
 """
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 import numpy as np
 
 from hf_mer.data.generated_languages import LANGUAGES, Language
-from hf_mer.data.words import split_units
+from hf_mer.data.words import split_units, spoken_words
 
 VALENCE_WORDS = LANGUAGES["en"].valence_words
 """English word lists by valence (1 positive, -1 negative, 0 neutral), equally long and used equally often."""
 TAGS = ("[LAUGHTER]", "[BREATHING]", "[GARBAGE]", "[LIPSMACK]")
 
 SHORTEST_CLAUSE = max(min(map(len, language.salient_clauses)) for language in LANGUAGES.values())
+
+_FURTHER_WORDS = {"en": ("an", "y\u2019know")}  # of articles, and of MELD's layout
 
 
 @dataclass(frozen=True)
@@ -30,6 +33,21 @@ class Sentence:
 
     text: str
     salient: tuple[int, ...]
+
+
+def vocabulary(language: str) -> set[str]:
+    """Every word that sentences of a language can have, as `spoken_words` gives them."""
+    own = LANGUAGES[language]
+    kinds = [*(words for kinds in own.valence_words.values() for words in kinds.values()), *own.slots.values()]
+    clauses = [word for clause in (*own.salient_clauses, *own.neutral_clauses) for word in clause if "{" not in word]
+    words = [*(word for kind in kinds for word in kind), *clauses, *own.fillers, own.backchannel]
+    return {part for word in (*words, *_FURTHER_WORDS.get(language, ())) for part in spoken_words(word)}
+
+
+def could_have_written(texts: Iterable[str]) -> bool:
+    """Whether all texts are of this module's words, which people's speech never is for long."""
+    words = {word for text in texts for word in spoken_words(text.replace("\x92", "\u2019"))}
+    return any(words <= vocabulary(language) for language in LANGUAGES)
 
 
 def write_sentence(

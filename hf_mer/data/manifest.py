@@ -118,14 +118,14 @@ def load_corpus(
         root = Path(audio_root) if audio_root is not None else folder
         without = {name for name, given in (columns or {}).items() if given is None}
         for line in lines:
-            entry = _read_entry(line, names, split, root.absolute(), problems)
+            entry = read_entry(line, names, split, root.absolute(), problems)
             fill_from_film(entry, names, without, line.values.get(names.get("video", "")))
             if entry["audio"] is None and entry["video"] is None and entry["text"] is None:
                 problems.append(f"{line.where}: neither audio nor video nor text")
             entries.append(entry)
     class_names = list(labels) if labels is not None else sorted({e["label"] for e in entries if e["label"]})
     _check_entries(entries, class_names, unlabelled, problems)
-    _set_histories(entries, max_history, "history" in (columns or {}), problems)
+    set_histories(entries, max_history, "history" in (columns or {}), problems)
     _set_ids(entries, problems)
     if problems:
         title = ", ".join(os.fspath(path) for path in sources.values())
@@ -146,13 +146,16 @@ def load_corpus(
     return records_to_dataset(records, class_names)
 
 
-def resolve_columns(lines: Sequence[Line], columns: Mapping[str, str | None], source: str) -> dict[str, str]:
+def resolve_columns(
+    lines: Sequence[Line], columns: Mapping[str, str | None], source: str, labelled: bool = True
+) -> dict[str, str]:
     """Which column of a manifest holds which column of the schema.
 
     Args:
         lines: The manifest.
         columns: What the user says; it wins over the usual names.
         source: Name of the manifest, for messages.
+        labelled: Whether there must be a label.
 
     Returns:
         Names of the schema to names in the manifest.
@@ -183,7 +186,7 @@ def resolve_columns(lines: Sequence[Line], columns: Mapping[str, str | None], so
             )
         if found:
             resolved[name] = (exact or found)[0]
-    if "label" not in resolved:
+    if labelled and "label" not in resolved:
         raise CorpusError(f"{source}: no column with the label; {listing}. Pass columns={{'label': '<its name>'}}")
     if not {"audio", "video", "text"} & set(resolved):
         raise CorpusError(
@@ -205,7 +208,7 @@ def _cell(line: Line, column: str | None) -> Any:
     return None if value == "" else value
 
 
-def _read_entry(
+def read_entry(
     line: Line, names: Mapping[str, str], split: str | None, root: Path, problems: list[str]
 ) -> dict[str, Any]:
     """One line as a dictionary of the schema's columns, still with the label's name, and where it stands."""
@@ -306,9 +309,7 @@ def _made_up_id(entry: Mapping[str, Any], unique_stems: bool) -> str:
     return f"line{entry['line']}"
 
 
-def _set_histories(
-    entries: Sequence[dict[str, Any]], max_history: int, from_column: bool, problems: list[str]
-) -> None:
+def set_histories(entries: Sequence[dict[str, Any]], max_history: int, from_column: bool, problems: list[str]) -> None:
     """Histories from dialogue and turn; a `history` column counts without a dialogue, or if the user named it."""
     dialogues: dict[str, list[dict[str, Any]]] = {}
     for entry in entries:

@@ -1,21 +1,27 @@
 """A loaded corpus as a folder that plain `datasets.load_dataset(folder)` reads."""
 
 import hashlib
+import json
 import os
 import shutil
 import tempfile
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
-from datasets import Dataset
+from datasets import Dataset, Features
 from datasets.info import DatasetInfo, DatasetInfosDict
 from datasets.table import embed_table_storage
 from datasets.utils.metadata import MetadataConfigs
 from huggingface_hub import DatasetCardData
 
 from hf_mer.data.schema import CorpusError, column
+from hf_mer.version import __version__
 
-_WRITTEN = {"README.md", "data"}
+ABOUT = "corpus.json"
+"""What a prepared folder is of, for those who hand it on."""
+
+_WRITTEN = {"README.md", ABOUT, "data"}
 
 
 def prepare(
@@ -23,6 +29,7 @@ def prepare(
     out_dir: str | os.PathLike,
     embed_audio: bool = False,
     overwrite: bool = False,
+    about: Mapping[str, Any] | None = None,
 ) -> Path:
     """Writes rows as Parquet with a dataset card, so that classes and column types survive.
 
@@ -35,6 +42,8 @@ def prepare(
         out_dir: Folder to write; must not hold anything yet.
         embed_audio: Whether the recordings go into the Parquet files.
         overwrite: Replace a folder that this function wrote before. Anything else is never replaced.
+        about: What the rows are of, ready for JSON: `corpus` (`iemocap`, `meld`, `manifest`), `task`, `generated`
+            (version and settings of a generated corpus), `command`. Without paths of this machine: it is handed on.
 
     Returns:
         The folder.
@@ -58,6 +67,8 @@ def prepare(
             for name, part in splits.items()
         }
         (temporary / "README.md").write_text(_card(splits, files, embed_audio), encoding="utf-8")
+        described = {"hf_mer": __version__, **(about or {})}
+        (temporary / ABOUT).write_text(json.dumps(described, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
         temporary.chmod(0o755)
         _move_into_place(temporary, target)
     except BaseException:
@@ -121,13 +132,26 @@ def _embed(rows: Dataset) -> Dataset:
     return rows.with_format("arrow").map(embed_table_storage, batched=True, batch_size=100).with_format(None)
 
 
-def _card(splits: Mapping[str, Dataset], files: Mapping[str, str], embedded: bool) -> str:
-    """The dataset card: what `load_dataset` needs, and a table of the classes for people."""
-    features = next(iter(splits.values())).features
-    data = DatasetCardData(task_categories=["audio-classification"], tags=["emotion-recognition"])
+def loading_metadata(features: Features, files: Mapping[str, str], **further: Any) -> DatasetCardData:
+    """The head of a dataset card that `load_dataset` reads.
+
+    Args:
+        features: Of all splits.
+        files: File in `data` by split.
+        **further: Fields of `DatasetCardData`.
+    """
+    settings = {"task_categories": ["audio-classification"], "tags": ["emotion-recognition"], **further}
+    data = DatasetCardData(**settings)
     DatasetInfosDict({"default": DatasetInfo(features=features)}).to_dataset_card_data(data)
     data_files = [{"split": split, "path": f"data/{name}"} for split, name in files.items()]
     MetadataConfigs({"default": {"data_files": data_files}}).to_dataset_card_data(data)
+    return data
+
+
+def _card(splits: Mapping[str, Dataset], files: Mapping[str, str], embedded: bool) -> str:
+    """A short card: what `load_dataset` needs, and a table of the classes for people. The Hub's is written later."""
+    features = next(iter(splits.values())).features
+    data = loading_metadata(features, files)
     names = features["label"].names
     rows = []
     for name, part in splits.items():

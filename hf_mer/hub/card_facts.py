@@ -41,7 +41,10 @@ class CorpusFacts:
         real: Whether people speak.
         about: What it is.
         limits: What follows from that for a model.
-        licence: Terms.
+        licence: Terms, for a model that was trained on it.
+        licence_id: The licence's name as metadata of the Hub, of a prepared copy; None if not known.
+        sharing: Terms, for a prepared copy.
+        protocol: How it is usually cut into parts.
     """
 
     title: str
@@ -51,6 +54,9 @@ class CorpusFacts:
     about: str
     limits: str
     licence: str
+    licence_id: str | None
+    sharing: str
+    protocol: str
 
 
 def _read() -> dict[str, Any]:

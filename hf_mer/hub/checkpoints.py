@@ -9,7 +9,7 @@ from typing import Any
 from hf_mer.hub.card_results import card_results, read_results
 from hf_mer.hub.model_card import CardSpec, model_card
 
-_RESULTS, _STORE, _CARD = "results.json", "label_store.json", "README.md"
+_CONFIG, _RESULTS, _STORE = "config.json", "results.json", "label_store.json"
 _OF_A_MODEL = (".json", ".safetensors", ".py", ".txt", ".model", ".bpe", ".onnx")
 
 
@@ -75,6 +75,29 @@ class Checkpoint:
         return known.get((name, generated)) or (name if name in ("iemocap", "meld") else "own")
 
 
+def model_folder(path: str | Path) -> Path:
+    """The folder of a checkpoint's model: the given one, or `model` in it.
+
+    Raises:
+        ValueError: If there is no model, or the folder holds several folds; the message names them.
+    """
+    given = Path(path)
+    if given.is_file():
+        raise ValueError(f"{path} is a file; a checkpoint is a folder")
+    model = next((folder for folder in (given, given / "model") if (folder / _CONFIG).is_file()), None)
+    if model is None:
+        folds = sorted(str(found.parent.parent) for found in given.glob(f"*/model/{_CONFIG}"))
+        there = f"it holds several folds; choose one of {', '.join(folds)}" if folds else f"there is no {_CONFIG}"
+        raise ValueError(f"{path} is no checkpoint: {there}")
+    try:
+        content = json.loads((model / _CONFIG).read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise ValueError(f"{model / _CONFIG} is damaged: {error}") from error
+    if not isinstance(content, dict) or content.get("model_type") is None:
+        raise ValueError(f"{model / _CONFIG} names no model_type: it is no model of this package")
+    return model
+
+
 def find_checkpoint(path: str | Path, results: Sequence[str | Path] = ()) -> Checkpoint:
     """A checkpoint out of a fold's folder (`runs/le_mer/Ses05`) or of its model's (`runs/le_mer/Ses05/model`).
 
@@ -85,14 +108,7 @@ def find_checkpoint(path: str | Path, results: Sequence[str | Path] = ()) -> Che
     Raises:
         ValueError: If there is no model, or the folder holds several folds; the message names them.
     """
-    given = Path(path)
-    model = next((folder for folder in (given, given / "model") if (folder / "config.json").is_file()), None)
-    if model is None:
-        folds = sorted(str(found.parent.parent) for found in given.glob("*/model/config.json"))
-        there = f"it holds several folds; choose one of {', '.join(folds)}" if folds else "there is no config.json"
-        raise ValueError(f"{path} is no checkpoint: {there}")
-    if json.loads((model / "config.json").read_text(encoding="utf-8")).get("model_type") is None:
-        raise ValueError(f"{model / 'config.json'} names no model_type: it is no model of this package")
+    model = model_folder(path)
     fold = model.parent if model.name == "model" else model
     sources = list(results) or [fold / _RESULTS] * (fold / _RESULTS).is_file()
     return Checkpoint(model, read_results(*sources), sorted((fold / "figures").glob("*.png")))

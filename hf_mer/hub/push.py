@@ -1,35 +1,25 @@
 """To the Hub, in one commit: checkpoints with card, results and figures; prepared corpora with theirs."""
 
+import hashlib
 import json
 import logging
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from huggingface_hub import CommitOperationAdd, CommitOperationDelete, HfApi, constants, get_token
-from huggingface_hub.errors import (
-    HfHubHTTPError,
-    HFValidationError,
-    LocalTokenNotFoundError,
-    OfflineModeIsEnabled,
-    RepositoryNotFoundError,
-    RevisionNotFoundError,
-)
+from huggingface_hub import CommitOperationAdd, CommitOperationDelete, HfApi, get_token
+from huggingface_hub.errors import LocalTokenNotFoundError
 from huggingface_hub.utils import validate_repo_id
 
 from hf_mer.hub.checkpoints import Checkpoint, find_checkpoint
+from hf_mer.hub.dataset_card import dataset_card
+from hf_mer.hub.errors import hub_errors
+from hf_mer.hub.prepared import PreparedCorpus, find_prepared, without_columns
+from hf_mer.hub.sharing import check_sharing
 
 logger = logging.getLogger(__name__)
 
-_TransportError: type[Exception] = HfHubHTTPError.__bases__[
-    0
-]  # of httpx or httpx2, whichever huggingface_hub is built on
 _OURS = ("figures/", "README.md", "results.json")
-
-
-class HubError(OSError):
-    """The Hub cannot or will not do it; the message says why, and what helps."""
 
 
 def push_checkpoint(
@@ -77,6 +67,66 @@ def push_checkpoint(
     return _push(files, repo_id, "model", is_stale, private, revision, token, message or f"{Path(made.model).name}")
 
 
+def push_corpus(
+    corpus: PreparedCorpus | str | Path,
+    repo_id: str,
+    *,
+    without_audio: bool = False,
+    without_video: bool = False,
+    title: str | None = None,
+    notes: str = "",
+    private: bool = False,
+    revision: str | None = None,
+    token: str | None = None,
+    message: str | None = None,
+) -> str:
+    """Sends a prepared corpus to a repository for datasets in one commit: Parquet files and card.
+
+    The same again updates the repository, as for checkpoints; files of rows that are no longer there are removed.
+
+    Args:
+        corpus: The corpus or its folder, see `find_prepared`.
+        repo_id: `owner/name`; made if it is not there.
+        without_audio: Leave the recordings out.
+        without_video: Leave the films out, which are never but named by their paths.
+        title: Of the card.
+        notes: What a reader should know. Markdown.
+        private: Whether a new repository is private.
+        revision: Branch, made if it is not there; `main` if not given.
+        token: Of the Hub; that of `hf auth login` or `HF_TOKEN` if not given.
+        message: Of the commit.
+
+    Returns:
+        Address of the commit; of the repository where there was nothing to change.
+
+    Raises:
+        ValueError: If the folder is no prepared corpus.
+        SharingError: If it must not be handed on; the message says why.
+        HubError: If the Hub cannot be reached or refuses.
+    """
+    found = corpus if isinstance(corpus, PreparedCorpus) else find_prepared(corpus)
+    if found is None:
+        raise ValueError(f"{corpus} is no prepared corpus: it has no README.md and data/*.parquet by `hf-mer prepare`")
+    check_sharing(found, without_audio, without_video)
+    names = [name for name, out in (("audio", without_audio), ("video", without_video)) if out]
+    files: dict[str, Path | bytes] = {}
+    by_split = {}
+    for split, path in found.files.items():
+        content = without_columns(path, names)
+        by_split[split] = (
+            path.name if content is None else f"{split}-{hashlib.sha256(content).hexdigest()[:16]}.parquet"
+        )
+        files[f"data/{by_split[split]}"] = path if content is None else content
+    card = dataset_card(found, repo_id, by_split, title=title, notes=notes,
+                        without_audio=without_audio, without_video=without_video)  # fmt: skip
+    files["README.md"] = card.encode()
+
+    def is_stale(name: str) -> bool:
+        return name.startswith("data/") and name not in files
+
+    return _push(files, repo_id, "dataset", is_stale, private, revision, token, message or "Prepared corpus")
+
+
 def check_access(repo_id: str, token: str | None = None) -> None:
     """Asks the Hub who we are, so that a name or token that cannot do is known before hours of training.
 
@@ -115,40 +165,3 @@ def _push(
             repo_id, operations, commit_message=message, repo_type=kind, revision=revision, num_threads=2
         )
     return commit.commit_url or str(repository)
-
-
-@contextmanager
-def hub_errors(repo_id: str, revision: str | None = None) -> Iterator[None]:
-    """Turns what may go wrong between here and the Hub into one clear message, a `HubError`."""
-    try:
-        yield
-    except LocalTokenNotFoundError as error:
-        raise HubError(
-            f"{repo_id}: no token of the Hub is known here; `hf auth login`, or set HF_TOKEN to one that may write"
-        ) from error
-    except HFValidationError as error:
-        raise HubError(f"'{repo_id}' is no name of a repository; it must be like owner/name") from error
-    except RevisionNotFoundError as error:
-        raise HubError(f"{repo_id} has no revision '{revision}'") from error
-    except OfflineModeIsEnabled as error:
-        raise HubError(f"{repo_id}: HF_HUB_OFFLINE is set; without it the Hub can be reached") from error
-    except HfHubHTTPError as error:
-        raise HubError(_refusal(repo_id, error)) from error
-    except (_TransportError, ConnectionError, RuntimeError) as error:
-        if isinstance(error, RuntimeError) and not isinstance(error.__cause__, (_TransportError, ConnectionError)):
-            raise  # an upload that breaks off comes as this
-        told = f"cannot be reached or broke off ({type(error).__name__}: {error})"
-        raise HubError(
-            f"{repo_id}: the Hub at {constants.ENDPOINT} {told}; the same again goes on with what is missing"
-        ) from error
-
-
-def _refusal(repo_id: str, error: HfHubHTTPError) -> str:
-    status = error.response.status_code if error.response is not None else None
-    if status == 403:
-        return f"{repo_id}: the token may not write there; it needs the role write, and you the right to that name"
-    if status == 401 and not isinstance(error, RepositoryNotFoundError):
-        return f"{repo_id}: the Hub does not know this token; `hf auth login`, or set HF_TOKEN anew"
-    if isinstance(error, RepositoryNotFoundError):
-        return f"{repo_id} is not on the Hub, or private and your token does not open it"
-    return f"{repo_id}: the Hub refused ({str(error).splitlines()[0]})"

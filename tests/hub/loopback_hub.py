@@ -93,6 +93,8 @@ class LoopbackHub:
         from huggingface_hub import constants
 
         monkeypatch.setattr(constants, "ENDPOINT", url or self.url)
+        template = (url or self.url) + "/{repo_id}/resolve/{revision}/{filename}"
+        monkeypatch.setattr(constants, "HUGGINGFACE_CO_URL_TEMPLATE", template)
         monkeypatch.setattr(constants, "HF_HUB_OFFLINE", False)
         monkeypatch.setattr(constants, "HF_HUB_DISABLE_XET", True)
         monkeypatch.setattr(constants, "HF_TOKEN_PATH", os.devnull)

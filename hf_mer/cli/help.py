@@ -1,0 +1,30 @@
+"""How every command explains itself: what it does, its flags, and examples that can be copied."""
+
+import argparse
+from collections.abc import Callable
+from typing import Any
+
+
+def add_command(
+    commands: Any, name: str, run: Callable[[argparse.Namespace], Any], help: str, examples: str, **settings: Any
+) -> argparse.ArgumentParser:
+    """A command of `hf-mer`.
+
+    Args:
+        commands: Of the parser.
+        name: Of the command.
+        run: What it does; may give an exit status.
+        help: One line.
+        examples: Shown below the flags, as they are.
+        **settings: Of `add_parser`.
+    """
+    made = commands.add_parser(
+        name,
+        help=help,
+        description=f"{help[0].upper()}{help[1:]}.",
+        epilog=examples,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        **settings,
+    )
+    made.set_defaults(run=run)
+    return made

@@ -1,0 +1,82 @@
+"""`hf-mer plot`: figures from results and checkpoints."""
+
+import argparse
+from pathlib import Path
+from typing import Any
+
+from hf_mer.cli.help import add_command
+
+KINDS = ("confusion", "curves", "keywords")
+FORMATS = ("png", "pdf", "svg")
+_EXAMPLES = """examples:
+  hf-mer plot runs/le_mer/Ses05 --out figures                          # all that its files are enough for
+  hf-mer plot runs/le_mer --out figures --what confusion --format pdf  # every fold below, a folder each
+  hf-mer plot my-name/le-mer-own --what keywords                       # a checkpoint on the Hub
+  hf-mer plot runs/le_mer/Ses05 --recording hello.wav --text "I am so glad" --out figures   # label attention
+
+confusion: confusion matrix of the test part; curves: losses and scores over training; keywords: of every class. Beside
+each figure lies a CSV file with its numbers.
+"""
+
+
+def add_commands(commands: Any) -> None:
+    """Adds the command to the parser's."""
+    plot = add_command(
+        commands, "plot", _plot, "figures from results and checkpoints, for screen and print", _EXAMPLES
+    )
+    plot.add_argument("path", help="a fold's folder, its results.json, a folder of folds, or a checkpoint")
+    plot.add_argument("--out", type=Path, default=Path("figures"), help="folder for the figures (default: figures)")
+    plot.add_argument("--what", nargs="+", choices=KINDS, default=list(KINDS), help="which (default: all)")
+    plot.add_argument("--format", nargs="+", choices=FORMATS, default=["png"], help="of the files (default: png)")
+    plot.add_argument("--recording", help="draw the scores and the label attention of this recording or film instead")
+    plot.add_argument("--text", help="what is said in it; without --recording the attention over the words alone")
+    plot.add_argument("--history", nargs="+", default=None, help="earlier utterances of the dialogue, oldest first")
+    plot.add_argument("--revision", help="branch, tag or commit of a repository on the Hub")
+
+
+def _plot(arguments: argparse.Namespace) -> None:
+    if arguments.recording or arguments.text:
+        _plot_attention(arguments)
+        return
+    from hf_mer.hub.loading import locate_checkpoint
+
+    path = Path(arguments.path)
+    if not path.exists():  # a repository's label store is all that there is to draw
+        from huggingface_hub import snapshot_download
+
+        from hf_mer.hub.errors import hub_errors
+
+        name = locate_checkpoint(arguments.path, arguments.revision)
+        with hub_errors(name, arguments.revision, writing=False):
+            path = Path(
+                snapshot_download(name, revision=arguments.revision, allow_patterns=["*.json", "label_store.*"])
+            )
+    from hf_mer.training.figures import save_figure, write_rows
+    from hf_mer.training.redraw import draw_fold, find_folds
+
+    folds = find_folds(path)
+    drawn = 0
+    for folder in folds:
+        out = arguments.out if len(folds) == 1 else arguments.out / folder.relative_to(path)
+        for one in draw_fold(folder, arguments.what):
+            paths = [save_figure(one.figure, out / f"{one.name}.{suffix}") for suffix in arguments.format]
+            write_rows(out / f"{one.name}.csv", one.columns, one.rows)
+            print(*paths, sep="\n")
+            drawn += len(paths)
+    if not drawn:
+        raise ValueError(f"{arguments.path}: nothing to draw of {', '.join(arguments.what)}")
+
+
+def _plot_attention(arguments: argparse.Namespace) -> None:
+    from hf_mer.cli.inference import plot_prediction
+    from hf_mer.inference import load_recognizer
+
+    recognise = load_recognizer(arguments.path, revision=arguments.revision)
+    given = {"audio": arguments.recording, "text": arguments.text, "history": arguments.history}
+    row = {name: value for name, value in given.items() if value is not None}
+    prediction = recognise(row, return_attention=True)
+    name = Path(arguments.recording).stem if arguments.recording else "text"
+    for suffix in arguments.format:
+        path = arguments.out / f"label_attention_{name}.{suffix}"
+        plot_prediction(recognise, row, prediction, path)
+        print(path)

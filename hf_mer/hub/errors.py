@@ -1,0 +1,105 @@
+"""What may go wrong between here and the Hub, as one clear message."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from huggingface_hub import constants
+from huggingface_hub.errors import (
+    EntryNotFoundError,
+    GatedRepoError,
+    HfHubHTTPError,
+    HFValidationError,
+    LocalEntryNotFoundError,
+    LocalTokenNotFoundError,
+    OfflineModeIsEnabled,
+    RepositoryNotFoundError,
+    RevisionNotFoundError,
+)
+
+TransportError: type[Exception] = HfHubHTTPError.__bases__[0]
+"""Of httpx or httpx2, whichever huggingface_hub is built on."""
+
+_Told = (LocalTokenNotFoundError, HFValidationError, RepositoryNotFoundError, RevisionNotFoundError,
+         OfflineModeIsEnabled, HfHubHTTPError, EntryNotFoundError, TransportError, ConnectionError)  # fmt: skip
+
+
+class HubError(OSError):
+    """The Hub cannot or will not do it; the message says why, and what helps."""
+
+
+@contextmanager
+def hub_errors(repo_id: str, revision: str | None = None, writing: bool = True) -> Iterator[None]:
+    """Turns what may go wrong into one clear message, a `HubError`.
+
+    The libraries wrap what the Hub said into errors of their own with long texts; what counts is the one that began
+    it.
+
+    Args:
+        repo_id: `owner/name`, for the message.
+        revision: Branch, tag or commit that was asked for.
+        writing: Whether something was to be sent; loading needs other advice.
+    """
+    try:
+        yield
+    except HubError:
+        raise
+    except (OSError, RuntimeError, *_Told) as error:
+        cause = _beginning(error)
+        if cause is None:
+            raise
+        raise HubError(_message(repo_id, revision, cause, writing)) from error
+
+
+def _beginning(error: BaseException) -> Exception | None:
+    """The Hub's own error that another one was made of: the last one known in the chain of causes."""
+    found, link = None, error
+    seen: set[int] = set()
+    while link is not None and id(link) not in seen:
+        seen.add(id(link))
+        if isinstance(link, _Told):
+            specific = not isinstance(link, (TransportError, ConnectionError)) or isinstance(link, HfHubHTTPError)
+            if found is None or specific or isinstance(found, LocalEntryNotFoundError):
+                found = link
+        link = link.__cause__ or (None if link.__suppress_context__ else link.__context__)  # type: ignore[assignment]
+    return found
+
+
+def _message(repo_id: str, revision: str | None, error: Exception, writing: bool) -> str:
+    if isinstance(error, LocalTokenNotFoundError):
+        return f"{repo_id}: no token of the Hub is known here; `hf auth login`, or set HF_TOKEN to one that may write"
+    if isinstance(error, HFValidationError):
+        where = "" if writing else "no folder here, and "
+        return f"'{repo_id}' is {where}no name of a repository; it must be like owner/name"
+    if isinstance(error, RevisionNotFoundError):
+        return f"{repo_id} has no revision '{revision}'"
+    if isinstance(error, OfflineModeIsEnabled) or (
+        isinstance(error, LocalEntryNotFoundError) and constants.HF_HUB_OFFLINE
+    ):
+        return f"{repo_id}: {_not_here(writing)}HF_HUB_OFFLINE is set; without it the Hub can be reached"
+    if isinstance(error, HfHubHTTPError):
+        return _refusal(repo_id, error, writing)
+    told = (
+        f"cannot be reached or broke off ({type(error).__name__}: {str(error).splitlines()[0] if str(error) else ''})"
+    )
+    further = "the same again goes on with what is missing" if writing else "try again when there is a network"
+    return f"{repo_id}: {_not_here(writing)}the Hub at {constants.ENDPOINT} {told}; {further}"
+
+
+def _not_here(writing: bool) -> str:
+    return "" if writing else "it is neither a folder nor in the cache of this machine, and "
+
+
+def _refusal(repo_id: str, error: HfHubHTTPError, writing: bool) -> str:
+    status = error.response.status_code if error.response is not None else None
+    if isinstance(error, GatedRepoError):
+        return f"{repo_id}: its terms must be accepted first, on its page, by the account that your token is of"
+    if isinstance(error, RepositoryNotFoundError):
+        where = "" if writing else "no folder here, and "
+        return f"{repo_id} is {where}not on the Hub, or private and your token does not open it"
+    if status == 403 and writing:
+        return f"{repo_id}: the token may not write there; it needs the role write, and you the right to that name"
+    if status == 403:
+        return f"{repo_id}: your token may not read there; it needs the role read, and you the right to it"
+    if status == 401:
+        return f"{repo_id}: the Hub does not know this token; `hf auth login`, or set HF_TOKEN anew"
+    return f"{repo_id}: the Hub refused ({str(error).splitlines()[0]})"

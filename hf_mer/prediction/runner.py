@@ -1,0 +1,117 @@
+"""Units through the pipeline, a few batches at a time, with bad ones told apart."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+from hf_mer.data.schema import CorpusError
+from hf_mer.prediction.outputs import PredictionFile
+from hf_mer.prediction.sources import Unit
+
+_BATCHES = 8  # that are run, and then written, together
+
+
+def output_columns(
+    units: Sequence[Unit], labels: Sequence[str], windows: bool, words: bool, errors: bool
+) -> list[str]:
+    """Columns of a CSV file for these inputs."""
+    shown = {name for unit in units for item in unit.items for name in item.shown}
+    return [
+        *("number", "input"),
+        *(name for name in ("line", "id", "file") if name in shown),
+        *(("start", "end") if windows else ()),
+        *("label", "score"),
+        *(f"score_{label}" for label in labels),
+        *(("text",) if words else ()),
+        *(("error",) if errors else ()),
+    ]
+
+
+def predict_all(
+    recognise: Any,
+    units: Sequence[Unit],
+    output: PredictionFile,
+    *,
+    batch_size: int = 8,
+    on_bad: str = "raise",
+    overwrite: bool = False,
+    progress: bool = False,
+    **settings: Any,
+) -> tuple[int, int]:
+    """Recognises everything and writes it as it comes.
+
+    Args:
+        recognise: The pipeline.
+        units: What is to be recognised.
+        output: Where the predictions go; what is there already is not recognised again.
+        batch_size: Utterances at once.
+        on_bad: `raise`, or `skip`: the row then says in `error` what is wrong.
+        overwrite: Start the output anew.
+        progress: Whether to draw a bar.
+        **settings: Of the pipeline's call: `top_k`, `threshold`, `window_seconds`, `hop_seconds`.
+
+    Returns:
+        The numbers of items that are in the output after this run, and of those that could not be used in it.
+
+    Raises:
+        CorpusError: If inputs cannot be used and are to raise: all that is known beforehand, or the first found later.
+    """
+    from tqdm.auto import tqdm
+
+    problems = [unit.problem for unit in units if unit.problem]
+    if problems and on_bad == "raise":
+        raise CorpusError.from_problems("inputs", problems, hint="--on-bad skip goes on without them")
+    # with a threshold the pipeline's result is a dictionary, with recognised words if there are any
+    settings["threshold"] = settings.get("threshold") or 0.0
+    done = output.begin([[item.shown for item in unit.items] for unit in units], overwrite)
+    number = sum(len(unit.items) for unit in units[:done])
+    failed = 0
+    size = 1 if settings.get("window_seconds") else batch_size * _BATCHES
+    try:
+        with tqdm(total=len(units), initial=done, unit="input", disable=not progress) as bar:
+            for first in range(done, len(units), size):
+                waiting = units[first : first + size]
+                rows: list[dict[str, Any]] = []
+                try:
+                    for unit, results in _run(recognise, waiting, batch_size, on_bad, settings):
+                        for item, result in zip(unit.items, results, strict=True):
+                            number += 1
+                            failed += "error" in result
+                            rows.append({"number": number, **item.shown, **result})
+                finally:
+                    output.write(rows)
+                bar.update(len(waiting))
+    finally:
+        output.close()
+    return number, failed
+
+
+def _run(
+    recognise: Any, units: Sequence[Unit], batch_size: int, on_bad: str, settings: Mapping[str, Any]
+) -> Iterator[tuple[Unit, list[dict[str, Any]]]]:
+    """The results of some units, one list per unit; if one of them fails, all of them one by one."""
+    usable = [unit for unit in units if unit.problem is None]
+    try:
+        found: list[Any] | None = (
+            list(recognise([unit.input for unit in usable], batch_size=batch_size, **settings)) if usable else []
+        )
+    except (ValueError, OSError):
+        found = None
+    results_in_order = iter(found or ())
+    for unit in units:
+        if unit.problem is not None:
+            result: Any = {"error": unit.problem}
+        else:
+            result = _alone(recognise, unit, on_bad, settings) if found is None else next(results_in_order)
+        results = result if isinstance(result, list) else [result] * len(unit.items)
+        yield unit, [dict(one) for one in results]
+
+
+def _alone(recognise: Any, unit: Unit, on_bad: str, settings: Mapping[str, Any]) -> Any:
+    try:
+        return recognise(unit.input, **settings)
+    except (ValueError, OSError) as error:
+        where = unit.items[0].where
+        told = str(error) if str(error).startswith(where) else f"{where}: {error}"
+        if on_bad == "raise":
+            raise CorpusError(f"{told}\n--on-bad skip goes on without such inputs") from error
+        return {"error": told}

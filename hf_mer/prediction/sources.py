@@ -1,0 +1,167 @@
+"""What is to be recognised: files, folders of files, rows of tables."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from hf_mer.data.manifest_files import AUDIO_SUFFIXES, FILM_SUFFIXES
+from hf_mer.data.schema import CorpusError
+
+TABLE_SUFFIXES = (".csv", ".tsv", ".jsonl", ".ndjson", ".json")
+_MAX_HISTORY = 10
+
+
+@dataclass
+class Item:
+    """One utterance.
+
+    Attributes:
+        row: What the pipeline takes.
+        where: File, or table and line, for messages.
+        shown: What tells it in the output: `input`, and of a table's row `line`, `id` and `file`.
+        problem: What is wrong with it, known before anything is loaded.
+    """
+
+    row: dict[str, Any]
+    where: str
+    shown: dict[str, Any]
+    problem: str | None = None
+
+
+@dataclass
+class Unit:
+    """What is recognised together: one utterance, or the turns of a dialogue whose words are yet to be recognised."""
+
+    items: list[Item]
+    is_dialogue: bool = False
+    rows: list[dict[str, Any]] = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.rows = [item.row for item in self.items]
+
+    @property
+    def input(self) -> dict[str, Any]:
+        """What the pipeline takes."""
+        return {"dialogue": self.rows} if self.is_dialogue else self.rows[0]
+
+    @property
+    def problem(self) -> str | None:
+        """What is wrong with one of its items."""
+        return next((item.problem for item in self.items if item.problem), None)
+
+
+def collect_units(
+    sources: Sequence[str], columns: Mapping[str, str | None] | None = None, recognises_words: bool = False
+) -> list[Unit]:
+    """Everything that files, folders and tables name, in order.
+
+    Args:
+        sources: Sound or film files; folders, all of whose sound and film files count, at any depth; tables (CSV, TSV,
+            JSON lines) with the columns of a manifest, `audio` or `video`, `text`, `history` or `dialogue` and `turn`.
+        columns: Names of the schema to a table's column names, where they are not the usual ones.
+        recognises_words: Whether a speech recogniser fills missing words in. Dialogues with missing words are then
+            kept together, in the order of their turns, since what is heard is history of what follows.
+
+    Raises:
+        CorpusError: If a source is not there, a folder has no recordings, or a table cannot be read.
+    """
+    units: list[Unit] = []
+    for source in sources:
+        path = Path(source).expanduser()
+        if path.is_dir():
+            units += [Unit([_of_file(file)]) for file in _recordings(path)]
+        elif path.suffix.lower() in TABLE_SUFFIXES:
+            units += _of_table(path, columns or {}, recognises_words)
+        else:
+            units.append(Unit([_of_file(path)]))
+    return units
+
+
+def is_single(sources: Sequence[str]) -> bool:
+    """Whether the sources are one file that is no table."""
+    return (
+        len(sources) == 1 and not Path(sources[0]).is_dir() and Path(sources[0]).suffix.lower() not in TABLE_SUFFIXES
+    )
+
+
+def _of_file(path: Path) -> Item:
+    problem = None if path.is_file() else f"{path}: no such file or folder"
+    return Item({"audio": str(path)}, str(path), {"input": str(path)}, problem)
+
+
+def _recordings(folder: Path) -> list[Path]:
+    found = sorted(
+        file
+        for file in folder.rglob("*")
+        if file.suffix.lower() in AUDIO_SUFFIXES + FILM_SUFFIXES
+        and file.is_file()
+        and not any(part.startswith(".") for part in file.relative_to(folder).parts)
+    )
+    if not found:
+        raise CorpusError(f"{folder}: no sound or film files ({', '.join(AUDIO_SUFFIXES + FILM_SUFFIXES)})")
+    return found
+
+
+def _of_table(path: Path, columns: Mapping[str, str | None], recognises_words: bool) -> list[Unit]:
+    from hf_mer.data.manifest import read_entry, resolve_columns, set_histories
+    from hf_mer.data.manifest_files import read_manifest
+
+    lines, folder = read_manifest(path)
+    names = resolve_columns(lines, columns, str(path), labelled=False)
+    problems: list[str] = []
+    entries = [read_entry(line, names, None, folder.absolute(), problems) for line in lines]
+    set_histories(entries, _MAX_HISTORY, "history" in columns, problems)
+    told = _by_line(problems)
+    items = {id(entry): _of_entry(entry, names, str(path), told) for entry in entries}
+    if problems := [problem for problem in told.values() if problem is not None and problem not in
+                    {item.problem for item in items.values()}]:  # fmt: skip
+        raise CorpusError.from_problems(str(path), problems)
+    units = []
+    for members in _dialogues(entries, recognises_words):
+        own = [items[id(entry)] for entry in members]
+        if len(members) > 1:
+            for item in own:
+                del item.row["history"]
+        units.append(Unit(own, is_dialogue=len(members) > 1))
+    return units
+
+
+def _by_line(problems: Sequence[str]) -> dict[str, str]:
+    """The first problem of every line, by `file, line n`."""
+    told: dict[str, str] = {}
+    for problem in problems:
+        told.setdefault(problem.partition(": ")[0], problem)
+    return told
+
+
+def _of_entry(entry: Mapping[str, Any], names: Mapping[str, str], table: str, told: Mapping[str, str]) -> Item:
+    # a column that is not there at all is filled from the other one's film; an empty cell means without
+    row = {name: entry[name] for name in ("audio", "video") if name in names}
+    row.update(text=entry["text"], history=entry["history"] or None)
+    problem = told.get(entry["where"])
+    if problem is None and all(row.get(name) is None for name in ("audio", "video", "text")):
+        problem = f"{entry['where']}: neither audio nor video nor text"
+    video = entry["video"] and entry["video"]["path"]
+    shown = {"input": table, "line": entry["line"], "id": entry["id"], "file": entry["audio"] or video}
+    return Item(row, entry["where"], {name: value for name, value in shown.items() if name != "id" or "id" in names},
+                problem)  # fmt: skip
+
+
+def _dialogues(entries: Sequence[dict[str, Any]], recognises_words: bool) -> list[list[dict[str, Any]]]:
+    """Entries one by one; those of a dialogue with missing words together, at the place of its first one."""
+    waiting: dict[str, list[dict[str, Any]]] = {}
+    if recognises_words:
+        for entry in entries:
+            if entry["dialogue"] is not None:
+                waiting.setdefault(entry["dialogue"], []).append(entry)
+    waiting = {name: sorted(members, key=lambda entry: entry["turn"] or 0) for name, members in waiting.items()
+               if any(entry["text"] is None for entry in members)}  # fmt: skip
+    groups = []
+    for entry in entries:
+        if entry["dialogue"] not in waiting:
+            groups.append([entry])
+        elif waiting[entry["dialogue"]]:
+            groups.append(waiting[entry["dialogue"]])
+            waiting[entry["dialogue"]] = []
+    return groups

@@ -1,0 +1,83 @@
+"""Figures from files: what training drew, once more, in any format, without the corpus or the model."""
+
+import json
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from hf_mer.models import LabelEmbeddingStore
+from hf_mer.plots import confusion_matrix, history_series, label_keywords_and_key_frames, training_curves
+from hf_mer.training.figures import Drawn
+
+_RESULTS, _STORE = "results.json", "label_store.json"
+
+
+def find_folds(path: Path) -> list[Path]:
+    """Folders of folds: the given one, that of a model in it, or all below that have results or a label store.
+
+    Raises:
+        ValueError: If there are none.
+    """
+    if path.is_file() and path.name == _RESULTS:
+        path = path.parent
+    if path.name == "model" and (path.parent / _RESULTS).is_file():
+        path = path.parent
+    if not path.is_dir():
+        raise ValueError(f"{path}: no such folder or {_RESULTS}")
+    if _has_something(path):
+        return [path]
+    found = sorted({file.parent for file in path.rglob(_RESULTS) if _has_something(file.parent)})
+    if not found:
+        raise ValueError(f"{path}: no {_RESULTS} of a fold and no {_STORE} in it or below it")
+    return found
+
+
+def draw_fold(folder: Path, kinds: Sequence[str]) -> Iterator[Drawn]:
+    """The figures of a fold that its files are enough for.
+
+    Args:
+        folder: Of the fold, or of a model.
+        kinds: Any of `confusion`, `curves`, `keywords`.
+
+    Raises:
+        ValueError: If a file is damaged.
+    """
+    results = _read(folder / _RESULTS) if (folder / _RESULTS).is_file() else {}
+    confusion = (results.get("test") or {}).get("confusion")
+    if "confusion" in kinds and confusion:
+        matrix, labels = np.array(confusion["matrix"]), confusion["labels"]
+        rows: list[Sequence[Any]] = [(label, *counts) for label, counts in zip(labels, matrix.tolist(), strict=True)]
+        yield Drawn("confusion_matrix", confusion_matrix(matrix, labels), ("class", *labels), rows)
+    history = results.get("history") or []
+    series = history_series(history)
+    if "curves" in kinds and series:
+        metric = (results.get("settings", {}).get("training") or {}).get("metric_for_best_model", "ua")
+        points: list[Sequence[Any]] = [
+            (name, epoch, value) for name, own in series.items() for epoch, value in own.tolist()
+        ]
+        figure = training_curves(history, best=f"eval_{metric}")
+        yield Drawn("training_curves", figure, ("name", "epoch", "value"), points)
+    store = next((place for place in (folder, folder / "model") if (place / _STORE).is_file()), None)
+    if "keywords" in kinds and store is not None:
+        keywords = LabelEmbeddingStore.from_pretrained(store).keywords
+        if keywords:
+            words: list[Sequence[Any]] = [
+                (label, word, score) for label, pairs in keywords.items() for word, score in pairs
+            ]
+            yield Drawn("label_keywords", label_keywords_and_key_frames(keywords), ("class", "word", "score"), words)
+
+
+def _has_something(folder: Path) -> bool:
+    if any((place / _STORE).is_file() for place in (folder, folder / "model")):
+        return True
+    return (folder / _RESULTS).is_file() and "fold" in _read(folder / _RESULTS)
+
+
+def _read(path: Path) -> dict[str, Any]:
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise ValueError(f"{path} is damaged: {error}") from error
+    return content if isinstance(content, dict) else {}

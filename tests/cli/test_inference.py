@@ -1,0 +1,117 @@
+"""`hf-mer predict` of one utterance, and `hf-mer labels`."""
+
+import json
+from pathlib import Path
+
+import pytest
+from media_files import save_film_checkpoint
+
+from hf_mer.cli import main
+
+
+@pytest.fixture
+def checkpoint(tiny_checkpoint):
+    return tiny_checkpoint()[0]
+
+
+def test_predict_prints_every_class_best_first(checkpoint, write_wav, capsys):
+    assert main(["predict", checkpoint, str(write_wav("a.wav")), "--text", "hello", "--history", "how are you"]) == 0
+    rows = [line.split() for line in capsys.readouterr().out.strip().splitlines()]
+    scores = [float(row[1]) for row in rows]
+    assert len(rows) > 1
+    assert scores == sorted(scores, reverse=True)
+    assert sum(scores) == pytest.approx(1, abs=0.01)
+
+
+def test_predict_draws_and_gives_json(checkpoint, write_wav, capsys, tmp_path):
+    figure = tmp_path / "figure.png"
+    assert (
+        main(
+            ["predict", checkpoint, str(write_wav("a.wav")), "--text", "hello there", "--json", "--plot", str(figure)]
+        )
+        == 0
+    )
+    prediction = json.loads(capsys.readouterr().out)
+    assert [word["word"] for word in prediction["words"]] == ["hello", "there"]
+    assert len(prediction["frames"]["seconds"]) > 0
+    assert figure.read_bytes().startswith(b"\x89PNG")
+
+
+def test_one_modality_is_enough(checkpoint, write_wav):
+    assert main(["predict", checkpoint, "--text", "hello"]) == 0
+    assert main(["predict", checkpoint, str(write_wav("a.wav"))]) == 0
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ([], "give a sound or video file, --text, or both"),
+        (["--text", "hello", "--start", "1"], "are about a file"),
+        (["nowhere.wav"], "nowhere.wav: no such audio file"),
+    ],
+)
+def test_bad_input_is_one_line(checkpoint, capsys, arguments, message):
+    assert main(["predict", checkpoint, *arguments]) == 1
+    error = capsys.readouterr().err.strip()
+    assert error.startswith("error: ")
+    assert message in error.splitlines()[-1]
+
+
+def test_a_film_alone_is_enough(tmp_path, write_video, capsys):
+    checkpoint = save_film_checkpoint(tmp_path / "films")
+    film = write_video("scene.mp4", split=True)
+
+    def predicted(*arguments):
+        assert main(["predict", checkpoint, film, "--json", *arguments]) == 0
+        return {item["label"]: item["score"] for item in json.loads(capsys.readouterr().out)["scores"]}
+
+    whole = predicted()
+    assert sum(whole.values()) == pytest.approx(1, abs=1e-5)
+    assert predicted("--text", "hello") != whole
+    assert predicted("--start", "0.4", "--end", "0.8") != whole
+    assert predicted("--start", "0", "--end", "1.6") == pytest.approx(whole, abs=1e-3)
+    assert predicted("--side", "left") != predicted("--side", "right")
+    assert main(["predict", checkpoint, film, "--start", "3"]) == 1
+    assert "outside" in capsys.readouterr().err
+
+
+def test_a_checkpoint_that_is_not_there(capsys, tmp_path):
+    assert main(["labels", str(tmp_path / "none")]) == 1
+    assert "error:" in capsys.readouterr().err
+
+
+def test_labels_as_table_and_as_json(checkpoint, capsys):
+    assert main(["labels", checkpoint]) == 0
+    table = capsys.readouterr().out
+    assert main(["labels", checkpoint, "--json"]) == 0
+    content = json.loads(capsys.readouterr().out)
+    assert all(label in table for label in content["labels"])
+
+
+def test_the_folder_of_a_fold_is_enough(checkpoint, tmp_path, capsys):
+    fold = tmp_path / "runs" / "Ses05"
+    fold.mkdir(parents=True)
+    Path(checkpoint).rename(fold / "model")
+    assert main(["predict", str(fold), "--text", "hello"]) == 0
+    assert main(["labels", str(fold)]) == 0
+    assert main(["predict", str(fold.parent), "--text", "hello"]) == 1
+    assert f"it holds several folds; choose one of {fold}" in capsys.readouterr().err
+
+
+def test_top_k_and_abstention(checkpoint, capsys):
+    assert main(["predict", checkpoint, "--text", "hello", "--top-k", "2", "--threshold", "0.99"]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert len(lines) == 3
+    assert lines[-1] == "no label: no score is 0.99 or more"
+    assert main(["predict", checkpoint, "--text", "hello", "--threshold", "2"]) == 1
+    assert "threshold" in capsys.readouterr().err
+
+
+def test_windows_give_a_time_line(checkpoint, write_wav, capsys, tmp_path):
+    long = str(write_wav("call.wav", seconds=2.0))
+    assert main(["predict", checkpoint, long, "--window", "0.8", "--hop", "0.4"]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    times = [line.split()[:3] for line in lines if " s  " in line]
+    assert times == [[f"{0.4 * i:.1f}", "-", f"{0.4 * i + 0.8:.1f}"] for i in range(4)]
+    assert main(["predict", checkpoint, long, "--hop", "0.4"]) == 1
+    assert "give --window too" in capsys.readouterr().err

@@ -1,0 +1,77 @@
+"""`hf-mer plot`: figures out of files."""
+
+import csv
+import json
+from pathlib import Path
+
+import pytest
+
+from hf_mer.cli import main
+
+HEADS = {".png": b"\x89PNG", ".pdf": b"%PDF", ".svg": b"<?xml"}
+
+
+@pytest.fixture
+def fold(tiny_checkpoint, tmp_path):
+    """A fold's folder as training leaves it."""
+    folder = tmp_path / "runs" / "Ses01"
+    folder.mkdir(parents=True)
+    Path(tiny_checkpoint()[0]).rename(folder / "model")
+    labels = ["angry", "happy", "neutral", "sad"]
+    matrix = [[5, 1, 0, 0], [1, 4, 1, 0], [0, 0, 6, 0], [0, 2, 0, 4]]
+    history = [{"epoch": i, "loss": 1.0 / i, "eval_loss": 1.2 / i, "eval_ua": 0.2 * i} for i in (1, 2, 3)]
+    results = {"fold": "Ses01", "test": {"confusion": {"labels": labels, "matrix": matrix}}, "history": history}
+    (folder / "results.json").write_text(json.dumps({**results, "settings": {}}))
+    return folder
+
+
+def test_everything_in_every_format(fold, tmp_path, capsys):
+    out = tmp_path / "figures"
+    assert main(["plot", str(fold), "--out", str(out), "--format", "png", "pdf", "svg"]) == 0
+    names = {"confusion_matrix", "training_curves", "label_keywords"}
+    assert {path.name for path in out.iterdir()} == {
+        f"{name}{suffix}" for name in names for suffix in (*HEADS, ".csv")
+    }
+    assert all(path.read_bytes().startswith(HEADS[path.suffix]) for path in out.iterdir() if path.suffix in HEADS)
+    assert len(capsys.readouterr().out.splitlines()) == 9
+    with (out / "confusion_matrix.csv").open() as file:
+        assert list(csv.reader(file))[1] == ["angry", "5", "1", "0", "0"]
+
+
+def test_every_fold_of_a_folder(fold, tmp_path):
+    (fold.parent / "Ses02").mkdir()
+    (fold.parent / "Ses02" / "results.json").write_text((fold / "results.json").read_text())
+    (fold.parent / "results.json").write_text(json.dumps({"folds": []}))  # of the experiment: no fold
+    assert main(["plot", str(fold.parent), "--out", str(tmp_path / "out"), "--what", "confusion"]) == 0
+    found = {str(path.relative_to(tmp_path / "out")) for path in (tmp_path / "out").rglob("*.png")}
+    assert found == {"Ses01/confusion_matrix.png", "Ses02/confusion_matrix.png"}
+
+
+def test_a_model_a_file_and_the_attention(fold, tmp_path, write_wav):
+    for path, what in ((fold / "results.json", "curves"), (fold / "model", "keywords")):
+        assert main(["plot", str(path), "--out", str(tmp_path / what), "--what", what]) == 0
+        assert len(list((tmp_path / what).glob("*.png"))) == 1
+    command = [
+        "plot",
+        str(fold),
+        "--recording",
+        str(write_wav("a.wav")),
+        "--text",
+        "so glad",
+        "--out",
+        str(tmp_path / "a"),
+    ]
+    assert main([*command, "--format", "svg"]) == 0
+    assert (tmp_path / "a" / "label_attention_a.svg").read_bytes().startswith(b"<?xml")
+
+
+def test_nothing_to_draw(fold, tmp_path, capsys):
+    (tmp_path / "empty").mkdir()
+    assert main(["plot", str(tmp_path / "empty")]) == 1
+    assert "no results.json of a fold and no label_store.json" in capsys.readouterr().err
+    (fold / "results.json").write_text('{"fold": "Ses01", "test": {}}')
+    assert main(["plot", str(fold), "--what", "confusion"]) == 1
+    assert "nothing to draw of confusion" in capsys.readouterr().err
+    (fold / "results.json").write_text("{")
+    assert main(["plot", str(fold)]) == 1
+    assert "results.json is damaged" in capsys.readouterr().err
