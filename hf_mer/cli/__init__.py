@@ -5,7 +5,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from hf_mer.cli import corpora, inference, sharing
+from hf_mer.cli import corpora, evaluating, inference, sharing
 from hf_mer.version import __version__
 
 EXAMPLES = """examples:
@@ -14,6 +14,7 @@ EXAMPLES = """examples:
   hf-mer predict runs/le_mer/Ses05/model --text "Leave me alone" --history "What happened?"
   hf-mer predict runs/wavfusion/model scene.mp4 --start 3.2 --end 5.0
   hf-mer labels runs/le_mer/Ses05/model
+  hf-mer evaluate runs/le_mer/Ses05/model --corpus iemocap --data_dir /data/IEMOCAP_full_release --out conditions
   hf-mer card runs/le_mer/Ses05 --out README.md
   hf-mer push runs/le_mer/Ses05 my-name/le-mer-own --private
   hf-mer prepare iemocap /data/IEMOCAP_full_release prepared --task 4class
@@ -57,7 +58,7 @@ def _parser() -> argparse.ArgumentParser:
     demo.add_argument("--out", type=Path, default=Path("demo"), help="folder for everything (default: demo)")
     demo.set_defaults(run=_demo)
 
-    for module in (inference, corpora, sharing):
+    for module in (inference, evaluating, corpora, sharing):
         module.add_commands(commands)
     return parser
 
