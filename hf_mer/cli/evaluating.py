@@ -24,7 +24,7 @@ def add_commands(commands: Any) -> None:
         epilog=EXAMPLES,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    evaluate.add_argument("checkpoint", help="folder, or repository on the Hub")
+    evaluate.add_argument("checkpoint", help="folder of a model or of its fold, or repository on the Hub")
     evaluate.add_argument("--revision", help="branch, tag or commit of the repository")
     evaluate.add_argument("--device", help="such as cuda or cpu (default: a GPU if there is one)")
     evaluate.add_argument("--out", type=Path, default=Path("conditions"), help="folder (default: conditions)")
@@ -112,7 +112,9 @@ def _evaluate(arguments: argparse.Namespace) -> None:
         use_history=False if arguments.no_history else None,
         on_bad_audio="skip" if arguments.skip_bad else None,
     )
-    recognizer = load_recognizer(arguments.checkpoint, revision=arguments.revision, device=arguments.device)
+    folder = Path(arguments.checkpoint) / "model"
+    checkpoint = str(folder) if (folder / "config.json").is_file() else arguments.checkpoint
+    recognizer = load_recognizer(checkpoint, revision=arguments.revision, device=arguments.device)
     report = evaluate_conditions(
         recognizer,
         data,

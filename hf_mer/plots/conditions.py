@@ -70,7 +70,7 @@ def condition_bars(
     axes.set_xlabel(xlabel)
     light_grid(axes, "x")
     if len(systems) > 1:
-        fig.legend(loc="outside upper center", ncols=len(systems))
+        fig.legend(loc="outside lower center", ncols=len(systems))
     return fig
 
 
@@ -169,7 +169,9 @@ def _places(strengths: Sequence[float]) -> dict[float, float]:
 
 
 def _ticks(strengths: Sequence[float], places: Mapping[float, float]) -> tuple[list[float], list[str]]:
-    names = {places[value]: f"{value:.3g}" for value in reversed(strengths)}
+    names: dict[float, str] = {}
+    for value in strengths:
+        names.setdefault(places[value], f"{value:.3g}")
     return list(names), list(names.values())
 
 

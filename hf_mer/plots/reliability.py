@@ -37,15 +37,13 @@ def reliability_diagram(panels: Mapping[str, tuple[Mapping[str, Any], float]], *
     for name, (bins, _) in panels.items():
         if not sum(bins["counts"]):
             raise ValueError(f"{name}: the bins hold no utterances")
-    fig = figure(1.0 + 2.9 * len(panels), 3.9)
+    fig = figure(1.0 + 2.9 * len(panels), 4.1)
     if title:
         fig.suptitle(title)
     axes = fig.subplots(2, len(panels), sharex=True, sharey="row", squeeze=False, height_ratios=[3, 1])
     for column, (name, (bins, error)) in enumerate(panels.items()):
         _draw_accuracy(axes[0, column], bins)
-        axes[0, column].set_title(name)
-        note = f"calibration error {error:.3f}"
-        axes[0, column].text(0.04, 0.94, note, transform=axes[0, column].transAxes, va="top")
+        axes[0, column].set_title(f"{name}\ncalibration error {error:.3f}")
         _draw_counts(axes[1, column], bins)
     axes[0, 0].set_ylabel("accuracy")
     axes[1, 0].set_ylabel("utterances")

@@ -44,11 +44,12 @@ def calibrate(
         `source` (`validation`, `checkpoint`, or None where nothing was fitted), `temperatures`, and, of each set of
         modalities on validation, the scores of `calibration_scores`.
     """
-    kept = dict(config.temperatures) if keep else {}
-    found: dict[str, Any] = {"source": "checkpoint" if kept else None, "temperatures": kept}
-    config.temperatures = found["temperatures"]
+    keep = keep and bool(config.temperatures)
+    temperatures = dict(config.temperatures) if keep else {}
+    found: dict[str, Any] = {"source": "checkpoint" if keep else None, "temperatures": temperatures}
+    config.temperatures = temperatures
     if validation is None:
-        if not kept:
+        if not keep:
             logger.info("no validation part: no temperature is fitted, probabilities are not calibrated")
         return found
     truth = np.array(column(validation, "label"))
@@ -59,8 +60,8 @@ def calibrate(
             continue
         key, labels = modality_key(chosen), truth[having]
         logits = predict(validation if len(having) == len(validation) else validation.select(having), chosen)
-        if not kept:
-            found["temperatures"][key] = fit_temperature(labels, logits)
+        if not keep:
+            temperatures[key] = fit_temperature(labels, logits)
         scores = calibration_scores(labels, logits, config.temperature_of(chosen))
         found["validation"][key] = scores
         logger.info(

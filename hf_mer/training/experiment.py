@@ -36,7 +36,7 @@ from hf_mer.training.nested import earlier_choice, select_candidate
 from hf_mer.training.settings import check_settings, fold_settings
 from hf_mer.training.stages import Stage, Stages
 from hf_mer.training.stores import StoreRecipe, find_or_build
-from hf_mer.training.trainer import MerTrainer
+from hf_mer.training.trainer import MerTrainer, own_process_state
 
 logger = logging.getLogger(__name__)
 
@@ -156,7 +156,7 @@ class Experiment(CrossValidation):
         return Settings(self.model_arguments, self.data_arguments, self.store_arguments, self.args)
 
     def _run_fold(self, rows: Dataset, fold: Fold, folder: Path, settings: dict[str, Any]) -> dict[str, Any]:
-        _own_process_state(self.args)
+        own_process_state(self.args)
         try:
             return self._train_and_test(rows, fold, folder, settings)
         finally:  # a trainer is full of cycles, and would keep its model until memory is short
@@ -321,12 +321,9 @@ class Experiment(CrossValidation):
 
     def _predict(self, trainer: MerTrainer, rows: Dataset, modalities: Sequence[str], purpose: str) -> np.ndarray:
         """Logits of rows that are given with some of their modalities. Shape `(N, C)`."""
-        whole = trainer.data_collator
-        trainer.data_collator = self._collator(whole.processor, modalities=list(modalities))
-        try:
-            return _logits(trainer.predict(rows, metric_key_prefix=purpose))
-        finally:
-            trainer.data_collator = whole
+        return trainer.logits(
+            rows, self._collator(trainer.data_collator.processor, modalities=list(modalities)), purpose
+        )
 
     def _test(
         self, trainer: MerTrainer, rows: Dataset, fold: Fold, test: Dataset, folder: Path, model: Any
@@ -392,23 +389,7 @@ class Experiment(CrossValidation):
             logger.exception("the figures of fold %s could not be drawn", results["fold"])
 
 
-def _own_process_state(args: MerTrainingArguments) -> None:
-    """Sets up the process as these arguments say.
-
-    Device and mixed precision are kept once per process by Accelerate, and belong to the arguments that were made
-    last: a fold whose own are others would be refused, or run on the wrong device. Arguments set all of it up anew
-    when they first look for their device.
-    """
-    args.__dict__.pop("_setup_devices", None)
-    _ = args.device
-
-
 def _by_length(rows: Dataset) -> Dataset:
     """Rows from short to long, so that a batch has little padding."""
     order = sorted(range(len(rows)), key=column(rows, "length").__getitem__)
     return rows.select(order)
-
-
-def _logits(output: Any) -> np.ndarray:
-    predictions = output.predictions
-    return np.asarray(predictions[0] if isinstance(predictions, tuple) else predictions, dtype=np.float64)

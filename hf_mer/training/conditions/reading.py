@@ -64,8 +64,8 @@ class BatchReader:
 
     def _make(self, modality: str, condition: Condition | None) -> tuple[dict[str, Any], np.ndarray]:
         items = getattr(self, f"_{modality}")(condition)
-        nothing = [None] * len(items)
-        spoken = [item or (None, []) for item in items] if modality == "text" else [(None, [])] * len(items)
+        nothing: list[Any] = [None] * len(items)
+        spoken: list[Any] = [item or (None, []) for item in (items if modality == "text" else nothing)]
         batch = self.processor.collate(
             items if modality == "speech" else nothing,
             [text for text, _ in spoken],

@@ -37,8 +37,8 @@ def markdown(report: Mapping[str, Any]) -> str:
 LEGEND = """\
 In brackets 95 % bootstrap intervals over utterances. Difference: UA less that of everything, on the same utterances
 (paired bootstrap). ECE: expected calibration error of the checkpoint's probabilities, 15 bins. Wrong words are in the
-history too, their rate is measured on the texts. Decibels: mean power of the clip over that of the noise. Shorter clips
-are cut at their end, and the words with them, in proportion."""
+history too, their rate is measured on the texts. Decibels: mean power of the clip over that of the noise. Clips end
+early together with their words, in proportion."""
 
 
 def conditions_table(conditions: Sequence[Mapping[str, Any]]) -> str:

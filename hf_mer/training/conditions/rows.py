@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from datasets import Dataset
+from datasets import ClassLabel, Dataset
 
 from hf_mer.data.check_clips import check_video
 from hf_mer.data.checks import check_audio
@@ -107,24 +107,22 @@ def _tested_rows(rows: Dataset, predictions: Path) -> Dataset:
 
 
 def check_classes(rows: Dataset, config: Any) -> Dataset:
-    """The rows with the model's class ids.
+    """The rows with the model's classes, of which the corpus may lack some, and their ids.
 
     Raises:
-        ValueError: If corpus and model have other classes; both are named.
+        ValueError: If the corpus has a class that the model does not know; all are named.
     """
     theirs = [config.id2label[index] for index in range(config.num_labels)]
     ours = list(rows.features["label"].names)
     by_name = {canonical_label(name): index for index, name in enumerate(theirs)}
-    if {canonical_label(name) for name in ours} != set(by_name):
+    if not {canonical_label(name) for name in ours} <= set(by_name):
         raise ValueError(
             f"the checkpoint is for the classes {', '.join(theirs)}, the corpus has {', '.join(ours)}; "
             "another --task, or --labels, may fit"
         )
-    if [by_name[canonical_label(name)] for name in ours] == list(range(len(ours))):
+    if [canonical_label(name) for name in ours] == list(by_name):
         return rows
     ids = [by_name[canonical_label(ours[label])] for label in column(rows, "label")]
-    from datasets import ClassLabel
-
     return rows.remove_columns("label").add_column("label", ids, feature=ClassLabel(names=theirs))
 
 

@@ -59,15 +59,17 @@ def score_conditions(
         if not one.seen.any():
             continue
         truth, logits = labels[one.seen], one.logits[one.seen]
-        said, resampling = logits.argmax(axis=1), {"num_resamples": num_resamples, "seed": seed}
-        intervals = bootstrap_intervals(truth, said, num_labels, **resampling)
+        said = logits.argmax(axis=1)
+        intervals = bootstrap_intervals(truth, said, num_labels, num_resamples=num_resamples, seed=seed)
         entry["scores"] = emotion_scores(truth, said, num_labels)
         entry["intervals_95"] = {name: list(interval) for name, interval in intervals.items()}
         entry["ece"] = expected_calibration_error(truth, logits / one.temperatures[one.seen, None])
         both = one.seen & whole.seen
         if index and both.any():
             first, second = (each.logits[both].argmax(axis=1) for each in (one, whole))
-            differences = paired_bootstrap(labels[both], first, second, num_labels, **resampling)
+            differences = paired_bootstrap(
+                labels[both], first, second, num_labels, num_resamples=num_resamples, seed=seed
+            )
             entry["difference"] = {
                 name: {"value": gap.difference, "interval_95": [gap.low, gap.high], "p": gap.p_value}
                 for name, gap in differences.items()
