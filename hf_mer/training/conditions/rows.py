@@ -84,11 +84,10 @@ def choose_rows(
         names = {fold.name for fold in folds}
         fold = find_fold(folds, wanted if wanted in names or not wanted.isdigit() else int(wanted))
         return rows.select(fold.test), f"test part of fold {fold.name} ({settings.protocol})"
-    predictions = trained["folder"] / "predictions.csv" if trained else None
-    same_corpus = trained and trained["settings"].get("data", {}).get("corpus") == data.corpus
-    if settings.split is None and same_corpus and predictions.is_file():
-        return _tested_rows(rows, predictions), f"test part of fold {trained['fold']}, as in training"
     if settings.split is None:
+        same_corpus = trained and trained["settings"].get("data", {}).get("corpus") == data.corpus
+        if same_corpus and (predictions := trained["folder"] / "predictions.csv").is_file():
+            return _tested_rows(rows, predictions), f"test part of fold {trained['fold']}, as in training"
         logger.warning("all %d rows of the corpus are used; whether any were trained on is not known", len(rows))
     return rows, "all rows"
 
