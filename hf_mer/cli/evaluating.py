@@ -32,7 +32,7 @@ def add_commands(commands: Any) -> None:
     _add_conditions(evaluate.add_argument_group("conditions"))
     figures = evaluate.add_argument_group("figures")
     figures.add_argument("--score", choices=("wa", "ua", "wf1"), default="ua", help="that is drawn (default: ua)")
-    figures.add_argument("--name", help="of the checkpoint in figures (default: its folder's)")
+    figures.add_argument("--name", help="of the checkpoint in figures (default: its system)")
     figures.add_argument(
         "--beside",
         nargs="+",
@@ -124,8 +124,8 @@ def _evaluate(arguments: argparse.Namespace) -> None:
         batch_size=arguments.batch_size,
         num_resamples=arguments.resamples,
     )
-    name = arguments.name or Path(arguments.checkpoint).resolve().name
-    reports = {name: report, **beside}
+    name = arguments.name or report["model"]["type"]
+    reports = {**beside, name: report}
     written = [*write_report(arguments.out, report), *draw_conditions(arguments.out, reports, arguments.score)]
     print(conditions_table(report["conditions"]))
     if beside:

@@ -92,7 +92,7 @@ def test_everything_that_the_command_leaves(tiny_checkpoint, evaluate, tmp_path)
     assert float(lines[1]["difference_ua"]) == found["text alone"]["difference"]["ua"]["value"]
     figures = {"modalities", "word_errors", "white_noise", "babble", "seconds"}
     assert {name for name in os.listdir(out) if name.endswith(".pdf")} == {f"{name}.pdf" for name in figures}
-    assert (out / "seconds.csv").read_text().startswith("checkpoint,value,score,low,high\ncheckpoint,everything,")
+    assert (out / "seconds.csv").read_text().startswith("checkpoint,value,score,low,high\nle_mer,everything,")
 
 
 def test_the_same_as_the_pipeline_says(tiny_checkpoint, evaluate, manifest, tmp_path):
@@ -223,7 +223,7 @@ def test_evaluations_side_by_side(tiny_checkpoint, evaluate, tmp_path):
     evaluate(checkpoint, out="first")
     status, _, printed = evaluate(checkpoint, "--name", "again", "--beside", f"before={tmp_path / 'first'}")
     assert status == 0, printed.err
-    assert "| condition (UA) | again | before |" in printed.out
+    assert "| condition (UA) | before | again |" in printed.out
     assert "before,20.0" not in (tmp_path / "out" / "babble.csv").read_text()
     assert "before,5.0" in (tmp_path / "out" / "babble.csv").read_text()
 
