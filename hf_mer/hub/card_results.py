@@ -69,8 +69,8 @@ def card_results(
 
     Returns:
         `settings` (by name, without the seed), `local` (settings that named a folder), `labels`, `runs`
-        (`fold`, `seed`, `rows`, `split_hash`, `data_hash`, `parameters`, `test`, `minutes`, `peak_memory_mib`,
-        `environment`), `summary` and `keywords` (words with TF-IDF scores by class).
+        (`fold`, `seed`, `rows`, `split_hash`, `data_hash`, `parameters`, `test`, `calibration`, `minutes`,
+        `peak_memory_mib`, `environment`), `summary` and `keywords` (words with TF-IDF scores by class).
 
     Raises:
         ValueError: If runs differ in more than seed and fold, one is there twice, or there are runs and a summary.
@@ -178,6 +178,9 @@ def _clean_run(run: Mapping[str, Any], seed: int | None, names: Mapping[str, str
     cleaned["seed"] = seed
     cleaned.update({key: run["settings"][key] for key in ("split_hash", "data_hash") if key in run["settings"]})
     cleaned["test"] = {key: run["test"][key] for key in KEPT_OF_TEST if key in run["test"]}
+    if calibration := run.get("calibration"):
+        tested = {key: value for key, value in calibration["test"].items() if key != "reliability"}
+        cleaned["calibration"] = {**calibration, "test": tested}
     cleaned["environment"] = {key: environment[key] for key in KEPT_OF_ENVIRONMENT if key in environment}
     if "command" in environment:
         cleaned["environment"]["command"] = clean_command(environment["command"], names)

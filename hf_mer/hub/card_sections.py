@@ -9,7 +9,9 @@ import yaml
 from hf_mer.hub.card_tables import (
     NOT_MEASURED,
     NOT_RECORDED,
+    calibration_table,
     confusion_table,
+    is_calibrated,
     markdown_table,
     part_tables,
     per_class_table,
@@ -79,7 +81,36 @@ def results(
     else:
         missing = NOT_RECORDED if "summary" in content else NOT_MEASURED
         blocks.append(f"Single classes, parts of the corpus, texts that also occur in training: {missing}.")
+    blocks += ["### Calibration", _calibration(content)]
     return "\n\n".join(block for block in blocks if block)
+
+
+def _calibration(content: Mapping[str, Any]) -> str:
+    """How far probabilities can be believed."""
+    table = calibration_table(content["runs"])
+    if not table:
+        return f"{(NOT_RECORDED if 'summary' in content else NOT_MEASURED).capitalize()}."
+    temperatures = (
+        "Logits are divided by a temperature, fitted on validation by its likelihood, before the softmax; utterances "
+        "that lack a modality have one of their own."
+        if is_calibrated(content["runs"])
+        else "Logits are as they are: there was no validation part to fit a temperature on."
+    )
+    error = "Expected calibration error: how far confidence and accuracy lie apart, in 15 bins, 0 at best."
+    return f"{temperatures} {error}\n\n{table}"
+
+
+def probabilities(content: Mapping[str, Any]) -> str:
+    """What probabilities are worth, for the list of limits."""
+    if is_calibrated(content["runs"]):
+        return (
+            "Probabilities are calibrated on the validation part, see Calibration; on other recordings, and where "
+            "words or voice are worse than there, they promise too much."
+        )
+    return (
+        "Probabilities are not calibrated, and without one modality they are flatter still: the ranking is what "
+        "counts."
+    )
 
 
 def protocol(content: Mapping[str, Any]) -> str:

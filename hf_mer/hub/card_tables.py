@@ -117,6 +117,48 @@ def part_tables(runs: Runs) -> list[str]:
     return tables
 
 
+def calibration_table(runs: Runs) -> str:
+    """Temperatures and calibration errors by what an utterance has, the mean over runs; empty if nobody measured."""
+    measured = [run for run in runs if "calibration" in run]
+    rows = []
+    for key in list(dict.fromkeys(key for run in measured for key in _calibrated_inputs(run))):
+        entries = [(run, _calibrated_inputs(run)[key]) for run in measured if key in _calibrated_inputs(run)]
+        cells = []
+        for name in ("temperature", "validation_before", "validation_after", "test_before", "test_after"):
+            having = [(run, entry[name]) for run, entry in entries if name in entry]
+            cells.append(_mean_cell(*map(list, zip(*having, strict=True))) if having else "-")
+        rows.append([key, *cells])
+    header = ["given", "temperature", "validation", "validation, calibrated", "test", "test, calibrated"]
+    return markdown_table(header, rows) if rows else ""
+
+
+def is_calibrated(runs: Runs) -> bool:
+    """Whether temperatures were fitted in every run."""
+    return bool(runs) and all(run.get("calibration", {}).get("temperatures") for run in runs)
+
+
+def _calibrated_inputs(run: Mapping[str, Any]) -> dict[str, dict[str, float]]:
+    """Temperature and calibration errors of a run, by modalities; the test part as it is counts as all of them."""
+    calibration = run["calibration"]
+    found: dict[str, dict[str, float]] = {}
+
+    def add(key: str, part: str, scores: Mapping[str, float]) -> None:
+        entry = found.setdefault(key, {})
+        entry[f"{part}_before"] = scores["ece"]
+        if calibration["temperatures"]:
+            entry[f"{part}_after"] = scores["ece_calibrated"]
+
+    alone = calibration.get("test_with_one_modality", {})
+    everything = max([*calibration["temperatures"], *calibration.get("validation", {})], key=len, default="all inputs")
+    add(everything, "test", calibration["test"])
+    for part, several in (("validation", calibration.get("validation", {})), ("test", alone)):
+        for key, scores in several.items():
+            add(key, part, scores)
+    for key, temperature in calibration["temperatures"].items():
+        found.setdefault(key, {})["temperature"] = temperature
+    return found
+
+
 def _scores(runs: Runs, name: str) -> list[float]:
     return [run["test"]["scores"][name] for run in runs]
 

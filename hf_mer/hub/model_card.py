@@ -125,6 +125,7 @@ def model_card(spec: CardSpec, content: Mapping[str, Any], source: str = "result
         figures=sections.figures(spec.figures),
         emissions=sections.emissions(spec.emissions),
         limits=f"- {corpus.limits}",
+        probabilities=sections.probabilities(content),
         licence=corpus.licence,
         citation=system.citation,
     )

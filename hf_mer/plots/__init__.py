@@ -4,9 +4,11 @@ Save one with `figure.savefig("name.png")`, or `.pdf` or `.svg` for print.
 """
 
 from hf_mer.plots.attention import label_attention, mean_attention
+from hf_mer.plots.conditions import condition_bars, condition_curves
 from hf_mer.plots.confusion import confusion_matrix, confusion_panels, row_shares
 from hf_mer.plots.gates import gate_distributions, gate_means
 from hf_mer.plots.labels import label_keywords_and_key_frames
+from hf_mer.plots.reliability import reliability_diagram
 from hf_mer.plots.scores import systems_with_ceilings
 from hf_mer.plots.style import class_colors, class_markers
 from hf_mer.plots.sweep import score_sweep
@@ -17,6 +19,8 @@ from hf_mer.plots.tsne import representation_panels
 __all__ = [
     "class_colors",
     "class_markers",
+    "condition_bars",
+    "condition_curves",
     "confusion_matrix",
     "confusion_panels",
     "gate_distributions",
@@ -25,6 +29,7 @@ __all__ = [
     "label_attention",
     "label_keywords_and_key_frames",
     "mean_attention",
+    "reliability_diagram",
     "representation_panels",
     "row_shares",
     "score_sweep",

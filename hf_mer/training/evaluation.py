@@ -62,7 +62,15 @@ def test_results(
 
 
 def write_predictions(path: str | Path, test: Dataset, logits: np.ndarray, labels: list[str]) -> None:
-    """One line per test utterance: id, true and predicted class, and every class' probability."""
+    """One line per test utterance: id, true and predicted class, and every class' probability.
+
+    Args:
+        path: The file.
+        test: Test rows in the order of the logits.
+        logits: Divided by their temperatures where the system has any, so that probabilities are the calibrated ones.
+            Shape `(N, C)`.
+        labels: Class names.
+    """
     shifted = np.exp(logits - logits.max(axis=1, keepdims=True))
     probabilities = shifted / shifted.sum(axis=1, keepdims=True)
 
@@ -71,7 +79,7 @@ def write_predictions(path: str | Path, test: Dataset, logits: np.ndarray, label
             writer = csv.writer(file)
             writer.writerow(["id", "label", "prediction", *labels])
             for row_id, label, row in zip(column(test, "id"), column(test, "label"), probabilities, strict=True):
-                writer.writerow([row_id, labels[label], labels[int(row.argmax())], *(f"{value:.6f}" for value in row)])
+                writer.writerow([row_id, labels[label], labels[int(row.argmax())], *(f"{value:.8f}" for value in row)])
 
     write_atomically(path, write)
 

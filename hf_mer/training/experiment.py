@@ -5,6 +5,7 @@ import gc
 import logging
 import shutil
 import time
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,7 @@ import torch
 from datasets import Dataset
 from transformers import EarlyStoppingCallback, set_seed
 
+from hf_mer.calibration import calibration_scores
 from hf_mer.data.collator import MerDataCollator
 from hf_mer.data.folds import Fold, select_fold
 from hf_mer.data.nested import nested_folds
@@ -22,6 +24,7 @@ from hf_mer.metrics import compute_metrics_for_trainer, emotion_scores
 from hf_mer.models import LabelEmbeddingStore, MerProcessor
 from hf_mer.training import building, evaluation
 from hf_mer.training.arguments import DataArguments, MerTrainingArguments
+from hf_mer.training.calibrating import calibrate, row_temperatures, test_calibration
 from hf_mer.training.corpus import has_modality
 from hf_mer.training.cross_validation import CrossValidation
 from hf_mer.training.features import add_lengths, cache_features, cache_frames, cache_states
@@ -33,7 +36,7 @@ from hf_mer.training.nested import earlier_choice, select_candidate
 from hf_mer.training.settings import check_settings, fold_settings
 from hf_mer.training.stages import Stage, Stages
 from hf_mer.training.stores import StoreRecipe, find_or_build
-from hf_mer.training.trainer import MerTrainer
+from hf_mer.training.trainer import MerTrainer, own_process_state
 
 logger = logging.getLogger(__name__)
 
@@ -43,6 +46,9 @@ class Experiment(CrossValidation):
 
     Everything lies in `output_dir`: `<fold>/model` (model, processor, label store), `<fold>/results.json`,
     `<fold>/predictions.csv`, `<fold>/figures`, and `results.json` with means over folds.
+
+    Probabilities are calibrated where there is a validation part, see `calibrate`; the temperatures are in the
+    checkpoint's configuration, in `calibration` of the fold's results, and in the probabilities of `predictions.csv`.
 
     Args:
         model_arguments: The system.
@@ -150,7 +156,7 @@ class Experiment(CrossValidation):
         return Settings(self.model_arguments, self.data_arguments, self.store_arguments, self.args)
 
     def _run_fold(self, rows: Dataset, fold: Fold, folder: Path, settings: dict[str, Any]) -> dict[str, Any]:
-        _own_process_state(self.args)
+        own_process_state(self.args)
         try:
             return self._train_and_test(rows, fold, folder, settings)
         finally:  # a trainer is full of cycles, and would keep its model until memory is short
@@ -185,9 +191,11 @@ class Experiment(CrossValidation):
         trainer = self._trainer(folder, model, processor, parts)
         with stages.measure("training") as stage:
             history = self._train(trainer, folder, stage) if self.args.do_train else []
+            calibration = self._calibrate(trainer, parts.get("validation"), model)
         with stages.measure("test"):
-            test = self._test(trainer, rows, fold, parts["test"], folder, model)
+            test, measured = self._test(trainer, rows, fold, parts["test"], folder, model)
         results = self._report(fold, settings, evaluation.parameter_counts(model), test, history, started, stages)
+        results["calibration"] = {**calibration, **measured}
         if self.nested is not None:
             results["nested"] = self.nested
         weights = trainer.accelerator.get_state_dict(trainer.model)  # by all processes: FSDP puts the shards together
@@ -300,28 +308,52 @@ class Experiment(CrossValidation):
         trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
         return trainer.state.log_history
 
+    def _calibrate(self, trainer: MerTrainer, validation: Dataset | None, model: Any) -> dict[str, Any]:
+        """Temperatures from validation, into the model's configuration; none for what is only compared."""
+        if not self.keep_model:
+            return {"source": None, "temperatures": {}}
+
+        def predict(rows: Dataset, modalities: Sequence[str]) -> np.ndarray:
+            return self._predict(trainer, rows, modalities, "calibration")
+
+        keep = not self.args.do_train
+        return calibrate(model.config, validation, predict, self.data_arguments.use_history, keep)
+
+    def _predict(self, trainer: MerTrainer, rows: Dataset, modalities: Sequence[str], purpose: str) -> np.ndarray:
+        """Logits of rows that are given with some of their modalities. Shape `(N, C)`."""
+        return trainer.logits(
+            rows, self._collator(trainer.data_collator.processor, modalities=list(modalities)), purpose
+        )
+
     def _test(
         self, trainer: MerTrainer, rows: Dataset, fold: Fold, test: Dataset, folder: Path, model: Any
-    ) -> dict[str, Any]:
-        """The one look at the test part; for two modalities also with each alone, by the same checkpoint."""
-        logits = _logits(trainer.predict(test, metric_key_prefix="test"))
+    ) -> tuple[dict[str, Any], dict[str, Any]]:
+        """The one look at the test part; for several modalities also with each alone, by the same checkpoint.
+
+        Returns:
+            The results, and how well calibrated they are.
+        """
+        use_history, modalities = self.data_arguments.use_history, model.config.modalities
+        logits = self._predict(trainer, test, modalities, "test")
+        temperatures = row_temperatures(test, model.config, use_history)
         results = evaluation.test_results(
             rows, fold, test, logits, self.labels, self.args.bootstrap_resamples, self.args.seed
         )
         if self.is_main:
-            evaluation.write_predictions(folder / "predictions.csv", test, logits, self.labels)
-        if model.config.is_multimodal:
-            whole, truth = trainer.data_collator, np.array(column(test, "label"))
-            for name in model.config.modalities:
-                having = np.flatnonzero(has_modality(test, name, self.data_arguments.use_history))
-                if not len(having):
-                    continue
-                trainer.data_collator = self._collator(whole.processor, modalities=[name])
-                alone = _logits(trainer.predict(test.select(having), metric_key_prefix="test")).argmax(axis=1)
-                scores = emotion_scores(truth[having], alone, len(self.labels))
-                results.setdefault("scores_with_one_modality", {})[name] = {**scores, "n": len(having)}
-            trainer.data_collator = whole
-        return results
+            scaled = logits / temperatures[:, None]
+            evaluation.write_predictions(folder / "predictions.csv", test, scaled, self.labels)
+        truth = np.array(column(test, "label"))
+        calibration: dict[str, Any] = {"test": test_calibration(truth, logits, temperatures)}
+        for name in modalities if model.config.is_multimodal else []:
+            having = np.flatnonzero(has_modality(test, name, use_history))
+            if not len(having):
+                continue
+            alone, labels = self._predict(trainer, test.select(having), [name], "test"), truth[having]
+            scores = emotion_scores(labels, alone.argmax(axis=1), len(self.labels))
+            results.setdefault("scores_with_one_modality", {})[name] = {**scores, "n": len(having)}
+            calibrated = calibration_scores(labels, alone, model.config.temperature_of([name]))
+            calibration.setdefault("test_with_one_modality", {})[name] = calibrated
+        return results, calibration
 
     def _save(
         self,
@@ -357,23 +389,7 @@ class Experiment(CrossValidation):
             logger.exception("the figures of fold %s could not be drawn", results["fold"])
 
 
-def _own_process_state(args: MerTrainingArguments) -> None:
-    """Sets up the process as these arguments say.
-
-    Device and mixed precision are kept once per process by Accelerate, and belong to the arguments that were made
-    last: a fold whose own are others would be refused, or run on the wrong device. Arguments set all of it up anew
-    when they first look for their device.
-    """
-    args.__dict__.pop("_setup_devices", None)
-    _ = args.device
-
-
 def _by_length(rows: Dataset) -> Dataset:
     """Rows from short to long, so that a batch has little padding."""
     order = sorted(range(len(rows)), key=column(rows, "length").__getitem__)
     return rows.select(order)
-
-
-def _logits(output: Any) -> np.ndarray:
-    predictions = output.predictions
-    return np.asarray(predictions[0] if isinstance(predictions, tuple) else predictions, dtype=np.float64)

@@ -16,6 +16,7 @@ from hf_mer.models import LabelEmbeddingStore, MultimodalEmotionRecognitionPipel
 from hf_mer.models.audio_mer import load_audio
 from hf_mer.plots import confusion_matrix, history_series, label_keywords_and_key_frames, training_curves
 from hf_mer.plots.prediction import prediction_figure
+from hf_mer.plots.reliability import reliability_diagram
 from hf_mer.training.discretizer import CodebookDiscretizer, KMeansDiscretizer
 from hf_mer.training.files import write_atomically
 
@@ -78,10 +79,11 @@ def draw_fold_figures(
     collator: Any,
     pretraining: Any = None,
 ) -> None:
-    """Training curves, confusion matrix, figure 1, and figure 4 for one test utterance per class."""
+    """Training curves, confusion matrix, reliability, figure 1, and figure 4 for one test utterance per class."""
     model.eval()
     test, labels = results["test"], results["test"]["confusion"]["labels"]
     save_figure(confusion_matrix(np.array(test["confusion"]["matrix"]), labels), folder / "confusion_matrix.png")
+    _draw_reliability(folder, results.get("calibration", {}))
     series = history_series(results["history"])
     if series:
         best = f"eval_{results['settings']['training']['metric_for_best_model']}"
@@ -101,6 +103,25 @@ def draw_fold_figures(
     if model.config.has_text_labels or model.config.has_tonal_labels:
         use_history = results["settings"]["data"]["use_history"]
         draw_attention_examples(folder, model, processor, parts["test"], labels, use_history)
+
+
+def _draw_reliability(folder: Path, calibration: dict[str, Any]) -> None:
+    """Confidence against accuracy on the test part, and the numbers behind it."""
+    tested = calibration.get("test")
+    if not tested:
+        return
+    panels = {"before": ("Before scaling", tested["ece"])}
+    if calibration["temperatures"]:
+        panels["after"] = ("Calibrated", tested["ece_calibrated"])
+    bins = {title: (tested["reliability"][name], error) for name, (title, error) in panels.items()}
+    save_figure(reliability_diagram(bins), folder / "reliability.png")
+    rows = [
+        (title, index / len(one["counts"]), *(one[name][index] for name in ("counts", "confidence", "accuracy")))
+        for title, (one, _) in bins.items()
+        for index in range(len(one["counts"]))
+    ]
+    columns = ("panel", "from", "utterances", "confidence", "accuracy")
+    write_rows(folder / "reliability.csv", columns, rows)
 
 
 def draw_attention_examples(

@@ -4,12 +4,13 @@ from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator
 from typing import Any
 
+import numpy as np
 import torch
 from accelerate.utils import gather_object
 from datasets import Dataset
 from torch import nn
 from torch.utils.data import DataLoader, Sampler, SequentialSampler
-from transformers import Trainer
+from transformers import Trainer, TrainingArguments
 from transformers.trainer_pt_utils import LengthGroupedSampler
 
 from hf_mer.data.collator import MerDataCollator
@@ -81,6 +82,24 @@ class MerTrainer(Trainer):
         """In order, so that predictions belong to their rows; the rows are sorted by length beforehand."""
         return SequentialSampler(eval_dataset)
 
+    def logits(self, rows: Dataset, collator: MerDataCollator, purpose: str) -> np.ndarray:
+        """What the model says of rows, in their order, on all processes.
+
+        Args:
+            rows: Of evaluation.
+            collator: In the place of the trainer's own.
+            purpose: Before the names of metrics, `test` for one.
+
+        Returns:
+            Float64. Shape `(N, C)`.
+        """
+        own, self.data_collator = self.data_collator, collator
+        try:
+            predictions = self.predict(rows, metric_key_prefix=purpose).predictions
+        finally:
+            self.data_collator = own
+        return np.asarray(predictions[0] if isinstance(predictions, tuple) else predictions, dtype=np.float64)
+
     def create_optimizer(self, model: nn.Module | None = None) -> torch.optim.Optimizer:
         """One parameter group per rate of `args.learning_rates`, and one for the rest.
 
@@ -146,3 +165,14 @@ class MerTrainer(Trainer):
             self._loss_sums.clear()
             self._loss_counts.clear()
         super().log(logs, start_time)
+
+
+def own_process_state(args: TrainingArguments) -> None:
+    """Sets up the process as these arguments say.
+
+    Device and mixed precision are kept once per process by Accelerate, and belong to the arguments that were made
+    last: a fold whose own are others would be refused, or run on the wrong device. Arguments set all of it up anew
+    when they first look for their device.
+    """
+    args.__dict__.pop("_setup_devices", None)
+    _ = args.device

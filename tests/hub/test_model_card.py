@@ -54,6 +54,21 @@ def fold_results(fold, seed):
             "per_class": {},
             "scores_by_part": {"improvised": {"wa": 0.5, "ua": 0.5, "wf1": 0.5, "n": 12}},
         },
+        "calibration": {
+            "source": "validation",
+            "temperatures": {"text": 2.0 if seed == 1 else 3.0},
+            "validation": {
+                "text": {"utterances": 20, "ece": 0.2, "ece_calibrated": 0.05, "nll": 1, "nll_calibrated": 0.5}
+            },
+            "test": {
+                "utterances": 20,
+                "ece": 0.25,
+                "ece_calibrated": 0.125,
+                "nll": 1,
+                "nll_calibrated": 0.5,
+                "reliability": {"before": {"counts": [20]}},
+            },
+        },
         "history": [{"loss": 1.0}],
         "minutes": 2.5 if fold == "Ses01" else 3.5,
         "peak_memory_mib": {"host": 900.4},
@@ -117,6 +132,44 @@ def test_settings_of_a_recipe_give_a_card_without_a_number(spec):
     assert not re.search(r"\d\.\d", results)
     for name in ("parameters", "minutes a run", "largest memory", "hardware", "versions"):
         assert f"| {name} | not measured |" in text
+
+
+def test_results_from_before_there_was_calibration(runs, spec):
+    for run in runs:
+        del run["calibration"]
+    text = str(model_card(spec, card_results(runs)))
+    assert "### Calibration\n\nNot measured.\n\n## Protocol" in text
+    assert "- Probabilities are not calibrated, and without one modality" in text
+
+
+def test_calibration_of_every_modality(runs, spec):
+    scores = {"utterances": 20, "ece": 0.2, "ece_calibrated": 0.1, "nll": 1, "nll_calibrated": 0.5}
+    run = {
+        **runs[0],
+        "calibration": {
+            "source": "validation",
+            "temperatures": {"text+speech": 1.5, "text": 0.25},
+            "validation": {"text+speech": scores, "text": scores},
+            "test": {**scores, "ece": 0.3, "reliability": {}},
+            "test_with_one_modality": {"speech": {**scores, "ece": 0.4}},
+        },
+    }
+    content = card_results(run)
+    assert "reliability" not in content["runs"][0]["calibration"]["test"]
+    text = str(model_card(spec, content))
+    assert "| text+speech | 1.500 | 0.200 | 0.100 | 0.300 | 0.100 |" in text
+    assert "| text | 0.250 | 0.200 | 0.100 | - | - |" in text
+    assert "| speech | - | - | - | 0.400 | 0.100 |" in text
+    assert "- Probabilities are calibrated on the validation part" in text
+
+
+def test_a_run_without_a_validation_part_is_not_calibrated(runs, spec):
+    scores = {"utterances": 20, "ece": 0.2, "ece_calibrated": 0.2, "nll": 1, "nll_calibrated": 1}
+    run = {**runs[0], "calibration": {"source": None, "temperatures": {}, "test": scores}}
+    text = str(model_card(spec, card_results(run)))
+    assert "there was no validation part" in text
+    assert "| all inputs | - | - | - | 0.200 | - |" in text
+    assert "- Probabilities are not calibrated" in text
 
 
 def test_one_run_shows_its_own_interval(runs, spec):

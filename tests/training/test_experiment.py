@@ -10,6 +10,7 @@ import pytest
 import torch
 from datasets import Dataset
 
+from hf_mer.calibration import expected_calibration_error
 from hf_mer.data.schema import CorpusError
 from hf_mer.models import LeMerForEmotionClassification, MerProcessor
 from hf_mer.training import MerTrainer
@@ -71,8 +72,24 @@ def test_everything_that_a_run_leaves(make_experiment, tmp_path, trainings):
         assert sum(probabilities) == pytest.approx(1, abs=1e-4)
         assert labels[int(np.argmax(probabilities))] == line["prediction"]
 
+    calibration = results["calibration"]
+    assert calibration["source"] == "validation"
+    keys = {"text+speech", "text", "speech"}
+    temperatures = read(folder / "model" / "config.json")["temperatures"]
+    assert temperatures == calibration["temperatures"]
+    assert set(temperatures) == set(calibration["validation"]) == keys
+    for one in calibration["validation"].values():
+        assert one["utterances"] == 6
+        assert one["nll_calibrated"] <= one["nll"] + 1e-6
+    assert set(calibration["test_with_one_modality"]) == {"text", "speech"}
+    chances = np.array([[float(line[label]) for label in labels] for line in lines])  # calibrated ones
+    truth = [labels.index(line["label"]) for line in lines]
+    measured = expected_calibration_error(truth, np.log(chances.clip(1e-9)))
+    assert measured == pytest.approx(calibration["test"]["ece_calibrated"], abs=1e-4)
+
     figures = {path.name for path in (folder / "figures").glob("*.png")}
-    assert {"confusion_matrix.png", "training_curves.png", "label_keywords_and_key_frames.png"} <= figures
+    expected = {"confusion_matrix.png", "reliability.png", "training_curves.png", "label_keywords_and_key_frames.png"}
+    assert expected <= figures
     assert len([name for name in figures if name.startswith("label_attention_")]) == 4
     assert not (folder / "checkpoints").exists()  # optimizer states are of no use any more
     assert not list(folder.glob(".*"))
@@ -109,7 +126,8 @@ def test_the_same_seed_gives_the_same_results(make_experiment, tmp_path):
 
 
 def test_the_test_part_is_looked_at_once_after_training(make_experiment, monkeypatch, tmp_path):
-    """A spy on every row that is read, in order: label store and training see train, selection sees validation."""
+    """A spy on every row that is read, in order: label store and training see train, selection and temperatures
+    see validation."""
     experiment = make_experiment()
     rows = load_rows(experiment.data_arguments, ["text", "speech"])
     session, ids = rows["session"][:], rows["id"][:]
@@ -125,7 +143,7 @@ def test_the_test_part_is_looked_at_once_after_training(make_experiment, monkeyp
 
     def during(name, original):
         def call(self, *args, **kwargs):
-            before, stage[0] = stage[0], name
+            before, stage[0] = stage[0], kwargs.get("metric_key_prefix", name)
             try:
                 return original(self, *args, **kwargs)
             finally:
@@ -134,17 +152,20 @@ def test_the_test_part_is_looked_at_once_after_training(make_experiment, monkeyp
         return call
 
     monkeypatch.setattr(Dataset, "__getitems__", getitems)
-    monkeypatch.setattr(MerTrainer, "predict", during("test", original_predict))
-    monkeypatch.setattr(MerTrainer, "evaluate", during("selection", original_evaluate))
+    monkeypatch.setattr(MerTrainer, "predict", during("predict", original_predict))
+    monkeypatch.setattr(MerTrainer, "evaluate", during("eval", original_evaluate))
     experiment.run()
     by_stage = {
-        name: {row_id for where, row_id in seen if where == name} for name in ("training", "selection", "test")
+        name: {row_id for where, row_id in seen if where == name}
+        for name in ("training", "eval", "calibration", "test")
     }
+    assert {where for where, _ in seen} == set(by_stage)
     assert by_stage["test"] == test_ids
-    assert len(by_stage["selection"]) == 6
+    assert len(by_stage["eval"]) == 6
+    assert by_stage["calibration"] == by_stage["eval"]
     assert len(by_stage["training"]) == 42
-    assert not (by_stage["training"] | by_stage["selection"]) & test_ids
-    assert not by_stage["training"] & by_stage["selection"]
+    assert not (by_stage["training"] | by_stage["eval"]) & test_ids
+    assert not by_stage["training"] & by_stage["eval"]
     first_test = [where for where, _ in seen].index("test")
     assert {where for where, _ in seen[first_test:]} == {"test"}
 
@@ -190,6 +211,7 @@ def test_unimodal_systems_and_their_score_fusion(make_experiment, tmp_path, unim
     for name in ("text", "speech"):
         alone = read(unimodal / name / "Ses05" / "results.json")["test"]["scores"]
         assert test["scores_with_one_modality"][name] == {**alone, "n": 12}
+    assert fused["folds"][0]["calibration"]["source"] == "validation"  # the sum of two has temperatures of its own
     processor = MerProcessor.from_pretrained(tmp_path / "run" / "Ses05" / "model")
     assert processor.label_store.text_embeddings is not None
     assert processor.label_store.tonal_codes
@@ -217,6 +239,9 @@ def test_a_checkpoint_is_evaluated_with_its_own_processor(make_experiment, tmp_p
     settings = {"do_train": False, "checkpoint": str(tmp_path / "trained" / "{fold}" / "model")}
     evaluated = make_experiment(**settings, max_text_tokens=20).run()  # the checkpoint's 48 are used
     assert evaluated["folds"][0]["test"] == trained["folds"][0]["test"]
+    one, two = (report["folds"][0]["calibration"] for report in (evaluated, trained))
+    assert (one["source"], two["source"]) == ("checkpoint", "validation")
+    assert one["temperatures"] == two["temperatures"] != {}
     assert evaluated["folds"][0]["history"] == []
     for name in ("label_store.json", "label_store.safetensors"):
         (folder / name).unlink()  # a checkpoint without a store can be evaluated, too
@@ -237,6 +262,9 @@ def test_a_checkpoint_of_other_classes_or_modalities_is_refused(make_experiment,
 def test_without_validation_the_last_epoch_is_tested(make_experiment):
     results = make_experiment(validation="none", early_stopping_patience=None).run()["folds"][0]
     assert results["rows"] == {"train": 48, "validation": 0, "test": 12}
+    calibration = results["calibration"]
+    assert (calibration["source"], calibration["temperatures"]) == (None, {})
+    assert calibration["test"]["ece"] == calibration["test"]["ece_calibrated"]
     assert not [entry for entry in results["history"] if any(name.startswith("eval_") for name in entry)]
 
 

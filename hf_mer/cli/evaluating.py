@@ -1,0 +1,161 @@
+"""`hf-mer evaluate`."""
+
+import argparse
+import json
+from pathlib import Path
+from typing import Any
+
+from hf_mer.cli.help import add_command
+
+EXAMPLES = """examples:
+  hf-mer evaluate runs/le_mer/Ses05 --corpus iemocap --data-dir /data/IEMOCAP_full_release --out conditions
+  hf-mer evaluate runs/wavfusion/official --corpus meld --data-dir /data/MELD.Raw --split dev --out conditions
+  hf-mer evaluate my-name/le-mer-calls --corpus manifest --data-dir calls.csv --split all --noises white
+  hf-mer evaluate runs/dropout/Ses05 --corpus iemocap --data-dir /data/IEMOCAP_full_release --out dropout \\
+      --name "modality dropout" --beside "no dropout=conditions"
+"""
+
+
+def add_commands(commands: Any) -> None:
+    """Adds the command to the parser's."""
+    evaluate = add_command(
+        commands,
+        "evaluate",
+        _evaluate,
+        "scores of a checkpoint with missing modalities, wrong words, noise and short clips",
+        EXAMPLES,
+    )
+    evaluate.add_argument("checkpoint", help="folder of a model or of its fold, or repository on the Hub")
+    evaluate.add_argument("--revision", help="branch, tag or commit of the repository")
+    evaluate.add_argument("--device", help="such as cuda or cpu (default: a GPU if there is one)")
+    evaluate.add_argument("--out", type=Path, default=Path("conditions"), help="folder (default: conditions)")
+    _add_corpus(evaluate.add_argument_group("corpus"))
+    _add_conditions(evaluate.add_argument_group("conditions"))
+    figures = evaluate.add_argument_group("figures")
+    figures.add_argument("--score", choices=("wa", "ua", "wf1"), default="ua", help="that is drawn (default: ua)")
+    figures.add_argument("--name", help="of the checkpoint in figures (default: its system)")
+    figures.add_argument(
+        "--beside",
+        nargs="+",
+        default=[],
+        metavar="NAME=FOLDER",
+        help="what earlier evaluations wrote, to draw and list beside this one",
+    )
+
+
+def _add_corpus(group: Any) -> None:
+    group.add_argument("--corpus", required=True, choices=("iemocap", "meld", "manifest"))
+    group.add_argument(
+        "--data-dir", "--data_dir", required=True, help="root of the release, or a CSV or JSON-lines file or folder"
+    )
+    group.add_argument("--task", help="classes of IEMOCAP (4class, 6class) or MELD (emotion, sentiment)")
+    group.add_argument("--columns", type=json.loads, help="names of a manifest's columns, as JSON")
+    group.add_argument("--labels", nargs="+", help="classes of a manifest")
+    group.add_argument("--no-history", "--no_history", action="store_true", help="leave earlier utterances out")
+    group.add_argument(
+        "--skip-bad", "--skip_bad", action="store_true", help="leave unusable recordings out instead of stopping"
+    )
+    group.add_argument(
+        "--split",
+        help="an official split (dev, test), or all; by default the test part of the checkpoint's own fold, if "
+        "its training left predictions.csv beside it, else all rows",
+    )
+    group.add_argument("--protocol", help="of make_folds, such as leave_one_session_out: the test part of --fold")
+    group.add_argument("--fold", help="name or position of a fold of the protocol")
+    group.add_argument("--test-session", "--test_session", help="of the protocol fixed_session")
+    group.add_argument("--group-column", "--group_column", help="of the protocol groups")
+
+
+def _add_conditions(group: Any) -> None:
+    group.add_argument(
+        "--word-error-rates", "--word_error_rates", nargs="*", type=float, metavar="RATE", help="0.1 0.2 0.4 0.6"
+    )
+    group.add_argument(
+        "--word-error-shares",
+        "--word_error_shares",
+        nargs=3,
+        type=float,
+        metavar=("DEL", "SUB", "INS"),
+        help="of deletions, substitutions and insertions among the errors (0.2 0.6 0.2)",
+    )
+    group.add_argument("--noises", nargs="*", metavar="NOISE", help="white babble; none to leave noise out")
+    group.add_argument("--snrs", nargs="*", type=float, metavar="DB", help="20 10 5 0")
+    group.add_argument("--seconds", nargs="*", type=float, metavar="S", help="kept from the start; 4 2 1 0.5")
+    group.add_argument("--seed", type=int, default=0, help="of errors, noise and bootstrap (default: 0)")
+    group.add_argument("--batch-size", "--batch_size", type=int, default=16, help="utterances at once (default: 16)")
+    group.add_argument("--resamples", type=int, default=1000, help="of the bootstrap (default: 1000)")
+
+
+def _evaluate(arguments: argparse.Namespace) -> None:
+    beside = dict(_beside(item) for item in arguments.beside)
+    from transformers.utils import logging
+
+    from hf_mer.inference import load_recognizer
+    from hf_mer.training.conditions import evaluate_conditions
+    from hf_mer.training.conditions.evaluating import data_settings
+    from hf_mer.training.conditions.figures import draw_conditions
+    from hf_mer.training.conditions.report import comparison_table, conditions_table, write_report
+    from hf_mer.training.conditions.rows import RowSettings, training_results
+
+    logging.disable_progress_bar()
+    protocol = {name: getattr(arguments, name) for name in ("test_session", "group_column")}
+    settings, chosen = (
+        _settings(arguments),
+        RowSettings(
+            arguments.split,
+            arguments.protocol,
+            arguments.fold,
+            {name: value for name, value in protocol.items() if value is not None},
+        ),
+    )
+    trained = training_results(arguments.checkpoint)
+    data = data_settings(
+        trained,
+        arguments.data_dir,
+        arguments.corpus,
+        task=arguments.task,
+        columns=arguments.columns,
+        labels=arguments.labels,
+        use_history=False if arguments.no_history else None,
+        on_bad_audio="skip" if arguments.skip_bad else None,
+    )
+    folder = Path(arguments.checkpoint) / "model"
+    checkpoint = str(folder) if (folder / "config.json").is_file() else arguments.checkpoint
+    recognizer = load_recognizer(checkpoint, revision=arguments.revision, device=arguments.device)
+    report = evaluate_conditions(
+        recognizer,
+        data,
+        settings=settings,
+        chosen=chosen,
+        trained=trained,
+        batch_size=arguments.batch_size,
+        num_resamples=arguments.resamples,
+    )
+    name = arguments.name or report["model"]["type"]
+    reports = {**beside, name: report}
+    written = [*write_report(arguments.out, report), *draw_conditions(arguments.out, reports, arguments.score)]
+    print(conditions_table(report["conditions"]))
+    if beside:
+        print("\n" + comparison_table(reports, arguments.score))
+    print("\n" + "\n".join(str(path) for path in written if path.suffix in (".md", ".csv", ".json", ".png")))
+
+
+def _settings(arguments: argparse.Namespace) -> Any:
+    from hf_mer.training.conditions import ConditionSettings
+
+    names = ("word_error_rates", "word_error_shares", "noises", "snrs", "seconds")
+    given = {name: getattr(arguments, name) for name in names}
+    if arguments.batch_size < 1 or arguments.resamples < 1:
+        raise ValueError("--batch_size and --resamples must be at least 1")
+    return ConditionSettings(
+        **{name: tuple(value) for name, value in given.items() if value is not None}, seed=arguments.seed
+    )
+
+
+def _beside(item: str) -> tuple[str, dict[str, Any]]:
+    """Name and report of an earlier evaluation."""
+    name, equals, folder = item.partition("=")
+    path = Path(folder) / "conditions.json"
+    if not (name and equals and path.is_file()):
+        raise ValueError(f"--beside {item}: must be NAME=FOLDER, a folder with the conditions.json of an evaluation")
+    return name, json.loads(path.read_text(encoding="utf-8"))

@@ -1,0 +1,186 @@
+"""What missing and imperfect modalities cost: bars of the modalities, curves over errors, noise and length."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.ticker import NullLocator
+
+from hf_mer.plots.style import INK, OKABE_ITO, SMALL_FONT_SIZE, figure, light_grid, shade, styled
+
+Triple = tuple[float, float, float]
+"""A score and the ends of its interval."""
+
+_COLORS = ("blue", "vermilion", "green", "purple")
+_STYLES = (("o", "-"), ("s", "--"), ("^", "-."), ("D", ":"))
+
+
+@styled
+def condition_bars(
+    systems: Mapping[str, Mapping[str, Triple]], *, xlabel: str = "UA", title: str | None = None
+) -> Figure:
+    """A bar with its interval for every condition, systems side by side.
+
+    The mapping has the numbers behind the figure.
+
+    Args:
+        systems: By name of the system (at most four) and of the condition, score, low and high end, as fractions. A
+            system may lack a condition.
+        xlabel: Name of the score.
+        title: Title of the figure.
+
+    Returns:
+        The figure, which grows with the number of bars.
+
+    Raises:
+        ValueError: If there are no or too many systems, no conditions, or a score lies outside its interval.
+    """
+    _check(systems)
+    names = list(dict.fromkeys(name for bars in systems.values() for name in bars))
+    height = 0.8 / len(systems)
+    fig = figure(6.4, 1.1 + (0.16 + 0.26 * len(systems)) * len(names) + 0.3 * bool(title))
+    if title:
+        fig.suptitle(title)
+    axes = fig.add_subplot()
+    for index, (system, bars) in enumerate(systems.items()):
+        color = shade(OKABE_ITO[_COLORS[index]], 0.45)
+        places = [names.index(name) + (index - (len(systems) - 1) / 2) * height for name in bars]
+        scores = [triple[0] for triple in bars.values()]
+        axes.barh(places, scores, height=0.92 * height, color=color, label=system)
+        for place, (score, low, high) in zip(places, bars.values(), strict=True):
+            axes.errorbar(score, place, xerr=[[score - low], [high - score]], color=INK, capsize=2.5, elinewidth=1.0)
+            axes.annotate(
+                f"{score:.3f}  [{low:.3f}, {high:.3f}]",
+                (1, place),
+                xycoords=("axes fraction", "data"),
+                xytext=(6, 0),
+                textcoords="offset points",
+                va="center",
+                fontsize=SMALL_FONT_SIZE,
+                annotation_clip=False,
+            )
+    axes.set_yticks(range(len(names)), names)
+    axes.tick_params(axis="y", length=0)
+    axes.set_ylim(len(names) - 0.45, -0.55)
+    axes.set_xlim(0, 1)
+    axes.set_xlabel(xlabel)
+    light_grid(axes, "x")
+    if len(systems) > 1:
+        fig.legend(loc="outside lower center", ncols=len(systems))
+    return fig
+
+
+@styled
+def condition_curves(
+    systems: Mapping[str, Mapping[float, Triple]],
+    unchanged: Mapping[str, Triple] | None = None,
+    *,
+    xlabel: str,
+    ylabel: str = "UA",
+    worse_right: bool = True,
+    title: str | None = None,
+) -> Figure:
+    """A score over the strength of a condition, worse to the right, with what it is without as a line across.
+
+    The mappings have the numbers behind the figure.
+
+    Args:
+        systems: By name of the system (at most four) and strength, score, low and high end, as fractions.
+        unchanged: By name of the system, the same of utterances as they are.
+        xlabel: What the strength is, with its unit.
+        ylabel: Name of the score.
+        worse_right: Whether the axis runs from high to low, as for signal-to-noise ratios and seconds, of which less
+            is worse.
+        title: Title of the figure.
+
+    Returns:
+        The figure.
+
+    Raises:
+        ValueError: If there are no or too many systems, a system has no strengths, or a score lies outside its
+            interval.
+    """
+    unchanged = unchanged or {}
+    _check(systems)
+    if unchanged:
+        _check({name: {0.0: triple} for name, triple in unchanged.items()})
+    fig = figure(6.0, 3.2 + 0.3 * bool(title))
+    if title:
+        fig.suptitle(title)
+    axes = fig.add_subplot()
+    strengths = sorted({float(value) for points in systems.values() for value in points}, reverse=worse_right)
+    places = _places(strengths)
+    for index, (name, points) in enumerate(systems.items()):
+        _draw_curve(axes, name, index, points, places, unchanged.get(name))
+    axes.set_xticks(*_ticks(strengths, places))
+    axes.xaxis.set_minor_locator(NullLocator())
+    axes.set_xlim(min(places.values()) - 0.25, max(places.values()) + 0.25)
+    axes.set_xlabel(xlabel)
+    axes.set_ylabel(ylabel)
+    axes.margins(y=0.1)
+    light_grid(axes)
+    fig.legend(loc="outside right center", handlelength=2.6)
+    return fig
+
+
+def _draw_curve(
+    axes: Axes,
+    name: str,
+    index: int,
+    points: Mapping[float, Triple],
+    places: Mapping[float, float],
+    unchanged: Triple | None,
+) -> None:
+    color, (marker, dashes) = OKABE_ITO[_COLORS[index]], _STYLES[index]
+    ordered = sorted(points, key=lambda value: places[float(value)])
+    xs = [places[float(value)] for value in ordered]
+    mean, low, high = np.array([points[value] for value in ordered]).T
+    drawn: dict[str, Any] = {"color": color, "marker": marker, "linestyle": dashes}
+    if len(xs) == 1:  # a band would have no width
+        axes.errorbar(xs, mean, [mean - low, high - mean], color=color, capsize=4, elinewidth=1.2)
+    axes.fill_between(xs, low, high, color=color, alpha=0.13, linewidth=0)
+    for edge in (low, high):
+        axes.plot(xs, edge, color=shade(color, 0.4), linewidth=0.6, linestyle=dashes)
+    axes.plot(xs, mean, label=name, **drawn)
+    if unchanged is not None:
+        axes.axhline(
+            unchanged[0],
+            color=color,
+            linewidth=1.0,
+            linestyle=(0, (1, 2)),
+            label=f"{name},\nunchanged {unchanged[0]:.3f}",
+        )
+
+
+def _places(strengths: Sequence[float]) -> dict[float, float]:
+    """Every strength as far from the next, but those that two systems have nearly alike beside each other."""
+    spread = max(strengths) - min(strengths)
+    places: dict[float, float] = {}
+    place, before = -1.0, None
+    for value in strengths:
+        if before is None or abs(value - before) > 0.03 * spread:
+            place += 1.0
+        places[value], before = place, value
+    return places
+
+
+def _ticks(strengths: Sequence[float], places: Mapping[float, float]) -> tuple[list[float], list[str]]:
+    names: dict[float, str] = {}
+    for value in strengths:
+        names.setdefault(places[value], f"{value:.3g}")
+    return list(names), list(names.values())
+
+
+def _check(systems: Mapping[str, Mapping[Any, Triple]]) -> None:
+    if not 1 <= len(systems) <= len(_COLORS):
+        raise ValueError(f"give one to {len(_COLORS)} systems, got {len(systems)}: {list(systems)}")
+    for name, triples in systems.items():
+        if not triples:
+            raise ValueError(f"{name}: no scores to draw")
+        for key, (score, low, high) in triples.items():
+            if not 0 <= low <= score <= high <= 1:
+                raise ValueError(f"{name}, {key}: expected 0 <= low <= score <= high <= 1, got {low}, {score}, {high}")
