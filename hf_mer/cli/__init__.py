@@ -5,7 +5,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from hf_mer.cli import corpora, inference, sharing
+from hf_mer.cli import corpora, exporting, inference, sharing
 from hf_mer.version import __version__
 
 EXAMPLES = """examples:
@@ -16,6 +16,7 @@ EXAMPLES = """examples:
   hf-mer labels runs/le_mer/Ses05/model
   hf-mer card runs/le_mer/Ses05 --out README.md
   hf-mer push runs/le_mer/Ses05 my-name/le-mer-own --private
+  hf-mer export runs/le_mer/Ses05/model exported --int8
   hf-mer prepare iemocap /data/IEMOCAP_full_release prepared --task 4class
   hf-mer prepare meld /data/MELD.Raw prepared --task sentiment
   hf-mer prepare manifest corpus.csv prepared --columns '{"audio": "file", "label": "emotion"}'
@@ -57,7 +58,7 @@ def _parser() -> argparse.ArgumentParser:
     demo.add_argument("--out", type=Path, default=Path("demo"), help="folder for everything (default: demo)")
     demo.set_defaults(run=_demo)
 
-    for module in (inference, corpora, sharing):
+    for module in (inference, corpora, sharing, exporting):
         module.add_commands(commands)
     return parser
 

@@ -40,13 +40,12 @@ def _predict(arguments: argparse.Namespace) -> None:
     part = {name: getattr(arguments, name) for name in ("start", "end", "side")}
     if arguments.file is None and any(value is not None for value in part.values()):
         raise ValueError("--start, --end and --side are about a file: give one")
-    from transformers import pipeline
     from transformers.utils import logging
 
-    from hf_mer.models import PIPELINE_TASK
+    from hf_mer.inference import load_recognizer
 
     logging.disable_progress_bar()
-    recognise = pipeline(PIPELINE_TASK, model=arguments.checkpoint)
+    recognise = load_recognizer(arguments.checkpoint)
     source = {"path": arguments.file, **part} if any(value is not None for value in part.values()) else arguments.file
     row = {"audio": source, "text": arguments.text, "history": arguments.history}
     prediction = recognise(row, return_attention=True)

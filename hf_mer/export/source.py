@@ -1,0 +1,86 @@
+"""The checkpoint that is exported: loaded, and refused where its encoders have no graph."""
+
+import os
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from hf_mer.export.checks import ExportError
+from hf_mer.export.graph import GraphSpec
+
+# model types of speech encoders whose export was tried, in every length
+SPEECH_TYPES = ("wav2vec2", "wav2vec2-conformer", "wav2vec2-bert", "hubert", "wavlm", "data2vec-audio")
+
+
+@dataclass
+class Source:
+    """A checkpoint in evaluation mode, in float32, on the CPU.
+
+    Attributes:
+        model: The model.
+        processor: Its processor.
+        spec: What its graph takes and gives.
+    """
+
+    model: Any
+    processor: Any
+    spec: GraphSpec
+
+    @classmethod
+    def load(cls, checkpoint: str | os.PathLike, revision: str | None = None) -> "Source":
+        """Loads a folder, or a repository of the Hub.
+
+        Raises:
+            OSError: If there is no such checkpoint.
+            ExportError: If it is no model of this package, or has an encoder that cannot be exported.
+        """
+        from transformers import AutoConfig, AutoModelForAudioClassification
+
+        from hf_mer.models import MerProcessor
+        from hf_mer.models.configuration_mer import MerConfig
+
+        name = os.fspath(checkpoint)
+        config = AutoConfig.from_pretrained(name, revision=revision)
+        if not isinstance(config, MerConfig):
+            raise ExportError(f"{name}: '{config.model_type}' is not one of le_mer, mgcma, wavfusion")
+        check_exportable(config)
+        model = AutoModelForAudioClassification.from_pretrained(name, revision=revision, dtype=torch.float32)
+        processor = MerProcessor.from_pretrained(name, **({"revision": revision} if revision else {}))
+        return cls(model.eval().requires_grad_(False), processor, GraphSpec.of(config, processor))
+
+    def batches(self, rows: Iterable[dict[str, Any]], batch_size: int = 8) -> list[dict[str, Tensor]]:
+        """Inputs of real utterances: rows with `audio`, `text`, `history`, `video`, as corpora have them."""
+        from hf_mer.data.collator import MerDataCollator
+
+        collate = MerDataCollator(self.processor, self.model.config.modalities)
+        kept = [{name: value for name, value in row.items() if name != "label"} for row in rows]
+        batches = [collate(kept[start : start + batch_size]) for start in range(0, len(kept), batch_size)]
+        return [{name: batch[name] for name in self.spec.inputs if name in batch} for batch in batches]
+
+
+def check_exportable(config: Any) -> None:
+    """Refuses a configuration whose encoders have no graph.
+
+    Raises:
+        ExportError: Naming those that have one.
+    """
+    kind = config.speech_config.model_type if "speech" in config.modalities else SPEECH_TYPES[0]
+    if kind not in SPEECH_TYPES:
+        raise ExportError(f"speech encoder '{kind}' cannot be exported; these can: {', '.join(SPEECH_TYPES)}")
+
+
+def versions(*packages: str) -> dict[str, str]:
+    """Of this package and others, as installed."""
+    from importlib.metadata import version
+
+    from hf_mer.version import __version__
+
+    return {"hf_mer": __version__, **{name: version(name) for name in ("torch", "transformers", *packages)}}
+
+
+def pytorch_bytes(model: torch.nn.Module) -> int:
+    """Of all weights."""
+    return sum(tensor.numel() * tensor.element_size() for tensor in model.state_dict().values())
