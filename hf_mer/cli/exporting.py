@@ -27,7 +27,7 @@ def add_commands(commands: Any) -> None:
     export.add_argument("out", type=Path, help="folder to write; an earlier export there is replaced")
     export.add_argument("--format", choices=("onnx", "torch"), default="onnx", help="default: onnx")
     export.add_argument("--int8", action="store_true", help="also a graph whose matrix products are in eight bits")
-    export.add_argument("--opset", type=int, help="of ONNX, 18 or later (default: 20)")
+    export.add_argument("--opset", type=int, help="of ONNX, 18 to 23 (default: 20)")
     export.add_argument(
         "--utterances",
         metavar="CORPUS",

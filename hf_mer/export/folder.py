@@ -98,7 +98,7 @@ def write_export(
         (folder / DESCRIPTION).write_text(text, encoding="utf-8")
 
     write_atomically(out, write_folder)
-    return description
+    return json.loads((out / DESCRIPTION).read_text(encoding="utf-8"))
 
 
 def write_draft(folder: Path, spec: Any) -> None:

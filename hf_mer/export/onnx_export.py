@@ -13,6 +13,7 @@ from hf_mer.export.source import Source, pytorch_bytes, versions
 from hf_mer.export.tracing import quiet, reason, trace
 from hf_mer.export.utterances import RandomUtterances
 
+OPSETS = range(18, 24)  # that PyTorch writes
 OPSET = 20
 
 
@@ -37,7 +38,7 @@ def export_onnx(
     Args:
         checkpoint: Folder, or repository on the Hub.
         out: Folder; an earlier export there is replaced.
-        opset: Of ONNX.
+        opset: Of ONNX, 18 to 23.
         int8: Also write `model_int8.onnx`, with the weights of the matrix products in eight bits, and compare it.
         utterances: Real ones, rows with `audio`, `text`, `history`, `video`, to compare the int8 graph with.
         tolerance: Of the largest difference, as a share of the largest value where that is above 1.
@@ -51,6 +52,8 @@ def export_onnx(
         ExportError: If the model has no graph, or the graph does not compute what the model does.
         FileExistsError: If `out` holds something else.
     """
+    if opset not in OPSETS:
+        raise ExportError(f"opset {opset} is not one of {OPSETS[0]} to {OPSETS[-1]}")
     _require("onnx", "onnxscript", "onnxruntime")
     from hf_mer.export.onnx_model import OnnxMerModel
 
@@ -101,9 +104,21 @@ def _write_graph(source: Source, random: RandomUtterances, path: Path, opset: in
                 verbose=False,
             )
         except Exception as error:
-            raise ExportError(f"{type(source.model).__name__} has no ONNX graph: {reason(error)}") from error
+            raise ExportError(f"opset {opset}: the graph has no form in ONNX: {reason(error)}") from error
         assert converted is not None
+        _forget_sources(converted.model)
         converted.save(path)
+
+
+def _forget_sources(model: Any) -> None:
+    """Takes out where each node was written: lines of files of this machine, larger than a small model's weights."""
+    from onnx_ir.traversal import RecursiveGraphIterator
+
+    model.graph.metadata_props.clear()
+    for node in RecursiveGraphIterator(model.graph):
+        node.metadata_props.clear()
+        for value in node.outputs:
+            value.metadata_props.clear()
 
 
 def _opset_of(path: Path) -> int:

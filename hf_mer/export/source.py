@@ -1,4 +1,4 @@
-"""The checkpoint that is exported: loaded, and refused where its encoders have no graph."""
+"""The checkpoint that is exported, and inputs for it."""
 
 import os
 from collections.abc import Iterable
@@ -10,9 +10,6 @@ from torch import Tensor
 
 from hf_mer.export.checks import ExportError
 from hf_mer.export.graph import GraphSpec
-
-# model types of speech encoders whose export was tried, in every length
-SPEECH_TYPES = ("wav2vec2", "wav2vec2-conformer", "wav2vec2-bert", "hubert", "wavlm", "data2vec-audio")
 
 
 @dataclass
@@ -35,7 +32,7 @@ class Source:
 
         Raises:
             OSError: If there is no such checkpoint.
-            ExportError: If it is no model of this package, or has an encoder that cannot be exported.
+            ExportError: If it is no model of this package.
         """
         from transformers import AutoConfig, AutoModelForAudioClassification
 
@@ -46,7 +43,6 @@ class Source:
         config = AutoConfig.from_pretrained(name, revision=revision)
         if not isinstance(config, MerConfig):
             raise ExportError(f"{name}: '{config.model_type}' is not one of le_mer, mgcma, wavfusion")
-        check_exportable(config)
         model = AutoModelForAudioClassification.from_pretrained(name, revision=revision, dtype=torch.float32)
         processor = MerProcessor.from_pretrained(name, **({"revision": revision} if revision else {}))
         return cls(model.eval().requires_grad_(False), processor, GraphSpec.of(config, processor))
@@ -59,17 +55,6 @@ class Source:
         kept = [{name: value for name, value in row.items() if name != "label"} for row in rows]
         batches = [collate(kept[start : start + batch_size]) for start in range(0, len(kept), batch_size)]
         return [{name: batch[name] for name in self.spec.inputs if name in batch} for batch in batches]
-
-
-def check_exportable(config: Any) -> None:
-    """Refuses a configuration whose encoders have no graph.
-
-    Raises:
-        ExportError: Naming those that have one.
-    """
-    kind = config.speech_config.model_type if "speech" in config.modalities else SPEECH_TYPES[0]
-    if kind not in SPEECH_TYPES:
-        raise ExportError(f"speech encoder '{kind}' cannot be exported; these can: {', '.join(SPEECH_TYPES)}")
 
 
 def versions(*packages: str) -> dict[str, str]:

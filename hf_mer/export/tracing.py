@@ -4,6 +4,7 @@ import logging
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
 
 import torch
 
@@ -11,6 +12,13 @@ from hf_mer.export.checks import ExportError
 from hf_mer.export.graph import GraphModule
 from hf_mer.export.source import Source
 from hf_mer.export.utterances import RandomUtterances
+from hf_mer.models.mer_encoders import SPEECH_MODEL_TYPES
+
+# what exports were made of, in all lengths; another encoder may have a graph or not
+KNOWN = (
+    "Known to have one are the text encoders bert and roberta, the speech encoders "
+    f"{', '.join(SPEECH_MODEL_TYPES)}, and the video encoder efficientnet"
+)
 
 
 def trace(source: Source, random: RandomUtterances) -> torch.export.ExportedProgram:
@@ -23,23 +31,31 @@ def trace(source: Source, random: RandomUtterances) -> torch.export.ExportedProg
     axes = {name: dict.fromkeys(spec.dynamic_axes(name), torch.export.Dim.DYNAMIC) for name in spec.inputs}
     with quiet(), torch.no_grad():
         try:
-            return torch.export.export(
+            program = torch.export.export(
                 GraphModule(source.model, spec).eval(),
                 (),
                 {name: example[name] for name in spec.inputs},
                 dynamic_shapes=axes,
             )
         except Exception as error:
-            raise ExportError(f"{type(source.model).__name__} has no graph: {reason(error)}") from error
+            raise ExportError(f"{_encoders(source.model.config)}: no graph: {reason(error)}. {KNOWN}") from error
+    for module in program.graph_module.modules():
+        for node in getattr(getattr(module, "graph", None), "nodes", ()):
+            node.meta.pop("stack_trace", None)  # lines of files of this machine
+    return program
+
+
+def _encoders(config: Any) -> str:
+    return ", ".join(f"{name} encoder '{config.encoder_config(name).model_type}'" for name in config.modalities)
 
 
 def reason(error: Exception) -> str:
-    """The line that says why; the exporter wraps it into advice for its own authors."""
+    """The lines that say why; the exporter wraps them into advice for its own authors."""
     cause: BaseException = error
     while cause.__cause__ is not None:
         cause = cause.__cause__
-    lines = str(cause).strip().splitlines()
-    return f"{type(cause).__name__}: {lines[0] if lines else 'no message'}"
+    lines = [line.strip() for line in str(cause).splitlines() if line.strip()]
+    return f"{type(cause).__name__}: {' '.join(lines[:2]) or 'no message'}"
 
 
 @contextmanager

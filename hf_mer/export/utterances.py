@@ -11,7 +11,7 @@ from hf_mer.models.mer_encoders import RAW_INPUTS, receptive_field
 
 # of one utterance: tokens, frames of the speech encoder, pictures; 0 or none of what it lacks
 Lengths = dict[str, int]
-SHORT, LONG = {"text": 12, "speech": 20, "video": 3}, {"text": 48, "speech": 120, "video": 9}
+SHORT, LONG = {"text": 12, "speech": 20, "video": 5}, {"text": 48, "speech": 120, "video": 9}
 
 
 @dataclass

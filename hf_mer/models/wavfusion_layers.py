@@ -181,7 +181,9 @@ class LearnableVisualCentre(nn.Module):
         """
         real = mask.unsqueeze(-1).to(states.dtype)  # (B, F, 1)
         stem = (self.stem(states, real).relu() * real).transpose(1, 2)  # 0 at padding is below every real value
-        stem = functional.max_pool1d(stem, kernel_size=3, stride=1, padding=1).transpose(1, 2)  # (B, F, C)
+        # in two dimensions, since a graph of the one-dimensional form has one length only
+        stem = functional.max_pool2d(stem.unsqueeze(2), (1, 3), stride=1, padding=(0, 1)).squeeze(2)
+        stem = stem.transpose(1, 2)  # (B, F, C)
         mixed = self.mix(self.reduce(stem, real).relu(), real).relu()
         local = (self.expand(mixed, real) + self.shortcut(stem, real)).relu()  # (B, F, C)
         residuals = self.encode(self.project(local, real).relu(), mask)  # (B, K, C)

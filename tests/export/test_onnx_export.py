@@ -136,3 +136,5 @@ def test_what_is_no_checkpoint(tmp_path):
         export_onnx(tmp_path, tmp_path / "out")
     with pytest.raises(OSError, match="nowhere"):
         export_onnx(tmp_path / "nowhere", tmp_path / "out")
+    with pytest.raises(ExportError, match="opset 17 is not one of 18 to 23"):
+        export_onnx(tmp_path, tmp_path / "out", opset=17)
