@@ -24,7 +24,7 @@ def export_torch(
     """Writes `model.pt2`, with configuration and processor, and `export.json` about it.
 
     The program needs PyTorch and nothing else: `torch.export.load("model.pt2").module()(**inputs)`. Free lengths,
-    missing modalities and checks are those of `export_onnx`.
+    missing modalities and checks are those of `export_onnx`, but speech has two frames of its encoder at least.
 
     Args:
         checkpoint: Folder, or repository on the Hub.
@@ -40,10 +40,10 @@ def export_torch(
         ExportError: If the model has no graph, or the graph does not compute what the model does.
         FileExistsError: If `out` holds something else.
     """
-    from hf_mer.export.torch_model import ExportedProgramModel
+    from hf_mer.export.torch_model import LEAST_FRAMES, ExportedProgramModel
 
     source = Source.load(checkpoint, revision)
-    random = RandomUtterances(source.model.config, source.spec, seed)
+    random = RandomUtterances(source.model.config, source.spec, seed, LEAST_FRAMES)
     expected = references(source.model, random.cases(), source.spec.outputs)
 
     def write(folder: Path) -> dict[str, Any]:

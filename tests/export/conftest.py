@@ -1,14 +1,21 @@
-"""Exports of tiny models, each made once: tracing takes longer than everything that is asked of the graph."""
+"""Exports of tiny models, each made once for all workers: tracing takes longer than all that is asked of the graph."""
 
+import json
+import os
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
+from filelock import FileLock
 from media_files import save_film_checkpoint
-from model_tester import mel_feature_extractor, save_tiny_checkpoint, tiny_settings, tiny_tokenizer
+from model_tester import mel_feature_extractor, save_tiny_checkpoint, tiny_settings, tiny_tokenizer, tone
+from transformers import AutoModel
 
 from hf_mer.export import export_onnx, export_torch
+from hf_mer.models import MerProcessor, MgcmaConfig, MgcmaForEmotionClassification
 
 
 @dataclass
@@ -21,9 +28,28 @@ class Export:
     description: dict[str, Any]
 
 
-def real_utterances() -> list[dict[str, Any]]:
-    from model_tester import tone
+@pytest.fixture(scope="session")
+def exported(tmp_path_factory) -> Callable[[str, Callable[[Path, Path], Any]], Export]:
+    """`exported("le_mer", make)`; `make` gets the folders of checkpoint and export."""
+    root = tmp_path_factory.getbasetemp()
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        root = root.parent  # of all workers
 
+    def share(name: str, make: Callable[[Path, Path], Any]) -> Export:
+        checkpoint, out = root / name / "checkpoint", root / name / "exported"
+        with FileLock(root / f"{name}.lock"):
+            if not out.exists():
+                torch.manual_seed(0)
+                make(checkpoint, out)
+        description = json.loads((out / "export.json").read_text())
+        return Export(str(checkpoint), AutoModel.from_pretrained(checkpoint).eval(), out, description)
+
+    return share
+
+
+@pytest.fixture(scope="session")
+def utterances() -> list[dict[str, Any]]:
+    """Rows as corpora have them."""
     return [
         {"audio": {"array": tone(0.3 + 0.1 * index, pitch=110.0 * (index + 1)), "sampling_rate": 16000}, "text": text}
         for index, text in enumerate(["so glad you came", None, "what a awful day !"])
@@ -31,44 +57,48 @@ def real_utterances() -> list[dict[str, Any]]:
 
 
 @pytest.fixture(scope="session")
-def le_mer(tmp_path_factory) -> Export:
+def le_mer(exported, utterances) -> Export:
     """On the waveform, history out of the fusion, with its int8 graph."""
-    folder = tmp_path_factory.mktemp("le_mer")
-    checkpoint, model = save_tiny_checkpoint(folder / "checkpoint", history_in_fusion=False)
-    out = folder / "exported"
-    return Export(checkpoint, model, out, export_onnx(checkpoint, out, int8=True, utterances=real_utterances()))
+
+    def make(checkpoint: Path, out: Path) -> None:
+        save_tiny_checkpoint(checkpoint, history_in_fusion=False)
+        export_onnx(checkpoint, out, int8=True, utterances=utterances)
+
+    return exported("le_mer", make)
 
 
 @pytest.fixture(scope="session")
-def mgcma(tmp_path_factory) -> Export:
-    """On log-mel frames."""
-    from hf_mer.models import MerProcessor, MgcmaConfig, MgcmaForEmotionClassification
+def mgcma(exported) -> Export:
+    """On log-mel frames, in another opset."""
 
-    folder = tmp_path_factory.mktemp("mgcma")
-    settings = {"num_attention_heads": 2, "num_token_blocks": 1, "intermediate_size": 24}
-    model = MgcmaForEmotionClassification(MgcmaConfig(**tiny_settings("wav2vec2-bert"), **settings)).eval()
-    checkpoint, out = folder / "checkpoint", folder / "exported"
-    model.save_pretrained(checkpoint)
-    MerProcessor(mel_feature_extractor(), tiny_tokenizer(), max_text_tokens=40).save_pretrained(checkpoint)
-    return Export(str(checkpoint), model, out, export_onnx(checkpoint, out, opset=18))
+    def make(checkpoint: Path, out: Path) -> None:
+        settings = {"num_attention_heads": 2, "num_token_blocks": 1, "intermediate_size": 24}
+        MgcmaForEmotionClassification(MgcmaConfig(**tiny_settings("wav2vec2-bert"), **settings)).save_pretrained(
+            checkpoint
+        )
+        MerProcessor(mel_feature_extractor(), tiny_tokenizer(), max_text_tokens=40).save_pretrained(checkpoint)
+        export_onnx(checkpoint, out, opset=18)
+
+    return exported("mgcma", make)
 
 
 @pytest.fixture(scope="session")
-def wavfusion(tmp_path_factory) -> Export:
+def wavfusion(exported) -> Export:
     """Text, speech and video, with GRUs of two directions."""
-    from hf_mer.models import WavFusionForEmotionClassification
 
-    folder = tmp_path_factory.mktemp("wavfusion")
-    checkpoint = save_film_checkpoint(folder / "checkpoint", gru_bidirectional=True, gru_layers=2)
-    model = WavFusionForEmotionClassification.from_pretrained(checkpoint)
-    out = folder / "exported"
-    return Export(checkpoint, model, out, export_onnx(checkpoint, out))
+    def make(checkpoint: Path, out: Path) -> None:
+        save_film_checkpoint(checkpoint, gru_bidirectional=True, gru_layers=2)
+        export_onnx(checkpoint, out)
+
+    return exported("wavfusion", make)
 
 
 @pytest.fixture(scope="session")
-def program(tmp_path_factory) -> Export:
+def program(exported) -> Export:
     """LE-MER of speech alone as a program of `torch.export`."""
-    folder = tmp_path_factory.mktemp("program")
-    checkpoint, model = save_tiny_checkpoint(folder / "checkpoint", modalities=["speech"], with_store=False)
-    out = folder / "exported"
-    return Export(checkpoint, model, out, export_torch(checkpoint, out))
+
+    def make(checkpoint: Path, out: Path) -> None:
+        save_tiny_checkpoint(checkpoint, modalities=["speech"], with_store=False)
+        export_torch(checkpoint, out)
+
+    return exported("program", make)

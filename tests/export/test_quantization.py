@@ -8,6 +8,7 @@ import torch
 from model_tester import make_batch
 
 from hf_mer.export import OnnxMerModel
+from hf_mer.models import MerProcessor
 
 
 @pytest.fixture(scope="module")
@@ -26,15 +27,9 @@ def test_matrix_products_are_in_eight_bits_and_convolutions_are_not(le_mer):
     assert eight_bits["ConvInteger"] == 0
 
 
-def test_what_is_reported_about_real_utterances(le_mer, graph):
-    from conftest import real_utterances
-
-    from hf_mer.models import MerProcessor
-
-    rows = real_utterances()
-    batch = MerProcessor.from_pretrained(le_mer.checkpoint)(
-        audio=[row["audio"] for row in rows], text=[row["text"] for row in rows]
-    )
+def test_what_is_reported_about_real_utterances(le_mer, graph, utterances):
+    processor = MerProcessor.from_pretrained(le_mer.checkpoint)
+    batch = processor(audio=[row["audio"] for row in utterances], text=[row["text"] for row in utterances])
     with torch.no_grad():
         expected = le_mer.model(**batch).logits
     logits = graph(**batch).logits

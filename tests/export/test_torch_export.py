@@ -18,7 +18,7 @@ def graph(program):
 
 
 @pytest.mark.parametrize(
-    "settings", [{"frames": [12]}, {"frames": [1, 1]}, {"frames": [31, 4, 90], "padding": 5}, {"no_audio": (1,)}]
+    "settings", [{"frames": [12]}, {"frames": [2, 2]}, {"frames": [31, 4, 90], "padding": 5}, {"no_audio": (1,)}]
 )
 def test_any_batch_and_length(program, graph, settings):
     settings = {"tokens": [1] * len(settings.get("frames", [1] * 3)), **settings}
