@@ -11,11 +11,27 @@ import pytest
 import torch
 from filelock import FileLock
 from media_files import save_film_checkpoint
-from model_tester import mel_feature_extractor, save_tiny_checkpoint, tiny_settings, tiny_tokenizer, tone
+from model_tester import (
+    mel_feature_extractor,
+    save_tiny_checkpoint,
+    tiny_settings,
+    tiny_speech_config,
+    tiny_text_config,
+    tiny_tokenizer,
+    tone,
+)
 from transformers import AutoModel
 
 from hf_mer.export import export_onnx, export_torch
 from hf_mer.models import MerProcessor, MgcmaConfig, MgcmaForEmotionClassification
+
+
+def one_layer(speech_type: str = "wav2vec2") -> dict[str, Any]:
+    """Encoders of one layer: the time of tracing grows with their number."""
+    return {
+        "text_config": tiny_text_config(num_hidden_layers=1),
+        "speech_config": tiny_speech_config(speech_type, num_hidden_layers=1),
+    }
 
 
 @dataclass
@@ -61,7 +77,7 @@ def le_mer(exported, utterances) -> Export:
     """On the waveform, history out of the fusion, with its int8 graph."""
 
     def make(checkpoint: Path, out: Path) -> None:
-        save_tiny_checkpoint(checkpoint, history_in_fusion=False)
+        save_tiny_checkpoint(checkpoint, history_in_fusion=False, **one_layer())
         export_onnx(checkpoint, out, int8=True, utterances=utterances)
 
     return exported("le_mer", make)
@@ -73,9 +89,8 @@ def mgcma(exported) -> Export:
 
     def make(checkpoint: Path, out: Path) -> None:
         settings = {"num_attention_heads": 2, "num_token_blocks": 1, "intermediate_size": 24}
-        MgcmaForEmotionClassification(MgcmaConfig(**tiny_settings("wav2vec2-bert"), **settings)).save_pretrained(
-            checkpoint
-        )
+        config = MgcmaConfig(**{**tiny_settings(), **one_layer("wav2vec2-bert"), **settings})
+        MgcmaForEmotionClassification(config).save_pretrained(checkpoint)
         MerProcessor(mel_feature_extractor(), tiny_tokenizer(), max_text_tokens=40).save_pretrained(checkpoint)
         export_onnx(checkpoint, out, opset=18)
 
@@ -84,10 +99,10 @@ def mgcma(exported) -> Export:
 
 @pytest.fixture(scope="session")
 def wavfusion(exported) -> Export:
-    """Text, speech and video, with GRUs of two directions."""
+    """Text, speech and video."""
 
     def make(checkpoint: Path, out: Path) -> None:
-        save_film_checkpoint(checkpoint, gru_bidirectional=True, gru_layers=2)
+        save_film_checkpoint(checkpoint)
         export_onnx(checkpoint, out)
 
     return exported("wavfusion", make)
@@ -98,7 +113,7 @@ def program(exported) -> Export:
     """LE-MER of speech alone as a program of `torch.export`."""
 
     def make(checkpoint: Path, out: Path) -> None:
-        save_tiny_checkpoint(checkpoint, modalities=["speech"], with_store=False)
+        save_tiny_checkpoint(checkpoint, modalities=["speech"], with_store=False, **one_layer())
         export_torch(checkpoint, out)
 
     return exported("program", make)

@@ -3,8 +3,9 @@ import pytest
 from hf_mer.cli import main
 
 
-def test_export_and_predict(tiny_checkpoint, write_wav, tmp_path, capsys):
-    checkpoint, _ = tiny_checkpoint(modalities=["text"], with_store=False)
+def test_export_and_predict(tiny_checkpoint, text_config, tmp_path, capsys):
+    settings = {"modalities": ["text"], "text_config": text_config(num_hidden_layers=1)}
+    checkpoint, _ = tiny_checkpoint(with_store=False, **settings)
     manifest = tmp_path / "corpus.csv"
     manifest.write_text("text,label\nso glad,happy\nawful day,sad\nyes,happy\n")
     out = tmp_path / "exported"

@@ -5,7 +5,7 @@ import json
 import onnx
 import pytest
 import torch
-from model_tester import make_batch, save_tiny_checkpoint
+from model_tester import make_batch, save_tiny_checkpoint, tiny_text_config
 
 from hf_mer.export import ExportError, OnnxMerModel, export_onnx
 from hf_mer.models.mer_encoders import RAW_INPUTS
@@ -115,7 +115,8 @@ def test_label_attentions_of_le_mer(le_mer):
 
 
 def test_a_graph_that_differs_is_not_written(tmp_path):
-    checkpoint, _ = save_tiny_checkpoint(tmp_path / "checkpoint", modalities=["text"], with_store=False)
+    settings = {"modalities": ["text"], "text_config": tiny_text_config(num_hidden_layers=1), "with_store": False}
+    checkpoint, _ = save_tiny_checkpoint(tmp_path / "checkpoint", **settings)
     with pytest.raises(ExportError, match=r"differs from the model by .* more than the tolerance of -1"):
         export_onnx(checkpoint, tmp_path / "exported", tolerance=-1)
     assert [path.name for path in tmp_path.iterdir()] == ["checkpoint"]

@@ -6,6 +6,7 @@ import sys
 
 import pytest
 import torch
+from media_files import save_film_checkpoint
 from model_tester import make_batch
 from safetensors.torch import save_file
 
@@ -58,6 +59,7 @@ def test_pytorch_runs_it_without_this_package(program, tmp_path):
 
 
 @pytest.mark.slow
-def test_wavfusion_with_recurrent_layers(wavfusion, tmp_path):
-    description = export_torch(wavfusion.checkpoint, tmp_path / "exported")
+def test_wavfusion_with_recurrent_layers(tmp_path):
+    checkpoint = save_film_checkpoint(tmp_path / "checkpoint", gru_bidirectional=True, gru_layers=2)
+    description = export_torch(checkpoint, tmp_path / "exported")
     assert description["differences"]["largest"]["logits"] <= 1e-5
