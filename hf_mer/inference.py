@@ -1,7 +1,10 @@
 """One way to a loaded pipeline, for the command line, the page and evaluation."""
 
 import os
+from pathlib import Path
 from typing import Any
+
+from hf_mer.export.folder import find_exported
 
 
 def load_recognizer(
@@ -12,23 +15,26 @@ def load_recognizer(
     dtype: str | None = None,
     asr: Any = None,
 ) -> Any:
-    """The pipeline of a checkpoint.
+    """The pipeline of a checkpoint, or of what `hf-mer export` made of one.
 
     Args:
-        checkpoint: Folder of a model or of a fold, or repository on the Hub.
+        checkpoint: Folder of a model or of a fold, or repository on the Hub; of an export the folder, or one of its
+            graphs (`exported/model_int8.onnx`).
         revision: Branch, tag or commit of the repository.
         device: As for `transformers.pipeline`, such as `cuda` or `cpu`.
         dtype: Of the model's weights, such as `bfloat16`; as saved if not given.
         asr: Name of a speech-recognition checkpoint, or its pipeline, for inputs without words.
 
     Raises:
-        ValueError: If the folder is no checkpoint; of a folder of folds the message names them.
+        ValueError: If the folder is no checkpoint (of a folder of folds the message names them), or an export cannot
+            run on that device or with that type.
         HubError: If the Hub cannot be reached, or has no such repository or revision.
     """
     from hf_mer.hub.errors import hub_errors
     from hf_mer.hub.loading import locate_checkpoint
 
-    source = locate_checkpoint(checkpoint, revision)
+    graph = find_exported(checkpoint)
+    source = str(graph) if graph is not None else locate_checkpoint(checkpoint, revision)
     from safetensors import SafetensorError
     from transformers import pipeline
 
@@ -37,6 +43,8 @@ def load_recognizer(
     if isinstance(asr, (str, os.PathLike)):
         with hub_errors(str(asr), writing=False):
             asr = pipeline("automatic-speech-recognition", model=str(asr), device=device)
+    if graph is not None:
+        return _exported_recognizer(graph, device, dtype, {} if asr is None else {"asr": asr})
     settings: dict[str, Any] = {"revision": revision, "device": device, "dtype": dtype, "asr": asr}
     given = {name: value for name, value in settings.items() if value is not None}
     try:
@@ -44,3 +52,18 @@ def load_recognizer(
             return pipeline(PIPELINE_TASK, model=source, **given)
     except SafetensorError as error:
         raise ValueError(f"the weights of {source} are damaged or half-written: {error}") from error
+
+
+def _exported_recognizer(graph: Path, device: str | int | None, dtype: str | None, settings: dict[str, Any]) -> Any:
+    """The pipeline around a graph; where that runs is settled in it, tensors stay on the CPU."""
+    from hf_mer.export.folder import load_exported
+    from hf_mer.models import MerProcessor, MultimodalEmotionRecognitionPipeline
+
+    if dtype not in (None, "float32", "auto"):
+        raise ValueError(f"dtype '{dtype}': the graph {graph} was exported in float32")
+    return MultimodalEmotionRecognitionPipeline(
+        model=load_exported(graph, device),
+        processor=MerProcessor.from_pretrained(graph.parent),
+        device="cpu",
+        **settings,
+    )

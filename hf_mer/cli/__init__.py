@@ -6,7 +6,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from hf_mer.cli import app, completion, corpora, evaluating, inference, plotting, sharing, training
+from hf_mer.cli import app, completion, corpora, evaluating, exporting, inference, plotting, sharing, training
 from hf_mer.cli.help import add_command
 from hf_mer.version import __version__
 
@@ -20,6 +20,7 @@ EXAMPLES = """examples (more with hf-mer COMMAND --help):
   hf-mer evaluate runs/le_mer/Ses05 --corpus iemocap --data-dir /data/IEMOCAP_full_release --out conditions
   hf-mer plot runs/le_mer/Ses05 --out figures
   hf-mer app runs/le_mer/Ses05
+  hf-mer export runs/le_mer/Ses05 exported --int8
   hf-mer card runs/le_mer/Ses05 --out README.md
   hf-mer push runs/le_mer/Ses05 my-name/le-mer-own --private
   hf-mer prepare iemocap /data/IEMOCAP_full_release prepared --task 4class
@@ -81,7 +82,7 @@ def _parser() -> argparse.ArgumentParser:
     demo = add_command(commands, "demo", _demo, help_of_demo, DEMO_EXAMPLES)
     demo.add_argument("--out", type=Path, default=Path("demo"), help="folder for everything (default: demo)")
 
-    for module in (corpora, training, inference, evaluating, plotting, app, sharing, completion):
+    for module in (corpora, training, inference, evaluating, plotting, app, exporting, sharing, completion):
         module.add_commands(commands)
     for command in commands.choices.values():
         # also behind the command; without a default, so that one before it is not taken back

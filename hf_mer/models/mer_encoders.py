@@ -173,16 +173,23 @@ class EncodersMixin:
             if video_attention_mask is None
             else video_attention_mask.bool()
         )
+        if torch.compiler.is_exporting():  # no graph knows how many frames are real: padding is encoded too
+            states = self._pool_frames(pixel_values.flatten(0, 1)).unflatten(0, (size, frames))
+            return states * mask.unsqueeze(-1), mask
         chosen = mask if mask.any() else _never_empty(mask)  # the encoder needs at least one frame
-        output = self.video_encoder(pixel_values=pixel_values[chosen])  # (N, 3, H, W), N real frames
+        pooled = self._pool_frames(pixel_values[chosen])  # (N, D_v), N real frames
+        states = pooled.new_zeros(size, frames, pooled.shape[-1])  # (B, F, D_v)
+        states[chosen] = pooled
+        return states * mask.unsqueeze(-1), mask
+
+    def _pool_frames(self, pixels: Tensor) -> Tensor:
+        """Pooled features of pictures. `(N, 3, H, W)` to `(N, D_v)`."""
+        output = self.video_encoder(pixel_values=pixels)
         pooled = getattr(output, "pooler_output", None)
         if pooled is None:  # an encoder without pooling: the mean over its positions
             states = output.last_hidden_state
             pooled = states.flatten(2).mean(dim=2) if states.dim() == 4 else states.mean(dim=1)
-        pooled = pooled.flatten(1)  # (N, D_v); some leave axes of one pixel
-        states = pooled.new_zeros(size, frames, pooled.shape[-1])  # (B, F, D_v)
-        states[chosen] = pooled
-        return states * mask.unsqueeze(-1), mask
+        return pooled.flatten(1)  # some leave axes of one pixel
 
     def encode_inputs(self, **inputs: Any) -> dict[str, tuple[Tensor, Tensor]]:
         """States and mask of every modality that the model has and the inputs hold.
@@ -284,7 +291,7 @@ class EncodersMixin:
         else:
             input_lengths = audio_attention_mask.long().sum(dim=1).clamp(min=receptive_field(encoder.config))
             lengths = encoder._get_feat_extract_output_lengths(input_lengths)
-            num_frames = int(encoder._get_feat_extract_output_lengths(audio.shape[1]))
+            num_frames = frames_after(encoder.config, audio.shape[1])
         frames = torch.arange(num_frames, device=audio.device) < lengths[:, None]  # (B, S)
         self._frame_mask.samples, self._frame_mask.frames = input_lengths, frames
         encoder_mask = (torch.arange(audio.shape[1], device=audio.device) < input_lengths[:, None]).long()
@@ -307,6 +314,13 @@ def receptive_field(config: PreTrainedConfig) -> int:
     ):
         field = (field - 1) * stride + kernel
     return field
+
+
+def frames_after(config: PreTrainedConfig, num_samples: int) -> int:
+    """Frames that a speech encoder's convolutions make of so many samples."""
+    for kernel, stride in zip(config.conv_kernel, config.conv_stride, strict=True):
+        num_samples = (num_samples - kernel) // stride + 1
+    return num_samples
 
 
 def load_speech_checkpoint(
@@ -339,7 +353,7 @@ def _never_empty(mask: Tensor) -> Tensor:
     """Lets a row without any real position keep its first: attention needs one, and the caller ignores the result."""
     first = torch.zeros_like(mask)
     first[:, 0] = True
-    return torch.where(mask.any(dim=1, keepdim=True), mask, first)
+    return mask | (first & ~mask.any(dim=1, keepdim=True))
 
 
 def _has_pooling_layer(config: PreTrainedConfig) -> bool:

@@ -261,7 +261,7 @@ class LeMerForEmotionClassification(MerPreTrainedModel):
         if self.config.history_in_fusion or token_type_ids is None:
             return mask
         current = mask & (token_type_ids == 1)
-        return torch.where(current.any(dim=1, keepdim=True), current, mask)
+        return current | (mask & ~current.any(dim=1, keepdim=True))
 
     def _branch(self, modality: str, hidden: Tensor, mask: Tensor) -> dict[str, Any]:
         """One branch on its own: states, mask, label attention, pooled vector, and its logits without the other."""

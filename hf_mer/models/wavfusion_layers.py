@@ -59,11 +59,56 @@ class AttentiveGru(GradientCheckpointingLayer):
         return attended.masked_fill(~mask.unsqueeze(-1), 0.0)
 
     def _read(self, states: Tensor, mask: Tensor) -> Tensor:
+        if torch.compiler.is_exporting():
+            return _read_in_graph(self.gru, states, mask)
         if not self.gru.bidirectional:  # which reads the padding last, too late to change anything
             return self.gru(states)[0]
         lengths = mask.sum(dim=1).clamp(min=1).cpu()
         packed = pack_padded_sequence(states, lengths, batch_first=True, enforce_sorted=False)
         return pad_packed_sequence(self.gru(packed)[0], batch_first=True, total_length=states.shape[1])[0]
+
+
+def _read_in_graph(gru: nn.GRU, states: Tensor, mask: Tensor) -> Tensor:
+    """What the GRU gives, for an exported graph: `torch.export` writes a GRU out step by step, for one length only.
+
+    The second direction reads every row's real part reversed; what it gives at padding is not what packing gives.
+
+    Args:
+        gru: Of one or two directions.
+        states: Shape `(B, L, D_in)`.
+        mask: True for real positions, which come before the padding. Shape `(B, L)`.
+
+    Returns:
+        Shape `(B, L, D)`.
+    """
+    positions = torch.arange(mask.shape[1], device=mask.device)
+    mirrored = torch.where(mask, mask.sum(dim=1, keepdim=True) - 1 - positions, positions).unsqueeze(-1)  # (B, L, 1)
+    directions = 2 if gru.bidirectional else 1
+    for layer in range(gru.num_layers):
+        weights = gru.all_weights[layer * directions : (layer + 1) * directions]
+        read = [_scan_direction(states, *weights[0])]
+        if gru.bidirectional:
+            backward = _scan_direction(states.gather(1, mirrored.expand(-1, -1, states.shape[-1])), *weights[1])
+            read.append(backward.gather(1, mirrored.expand(-1, -1, backward.shape[-1])))
+        states = torch.cat(read, dim=-1)  # (B, L, D)
+    return states
+
+
+def _scan_direction(states: Tensor, input_weight: Tensor, weight: Tensor, input_bias: Tensor, bias: Tensor) -> Tensor:
+    """One direction of one layer of a GRU, as a loop that a graph can hold. `(B, L, D_in)` to `(B, L, D)`."""
+    from torch._higher_order_ops.scan import scan
+
+    def step(hidden: Tensor, inputs: Tensor) -> tuple[Tensor, Tensor]:
+        reset_in, update_in, new_in = inputs.chunk(3, dim=-1)  # (B, D) each
+        reset_hidden, update_hidden, new_hidden = functional.linear(hidden, weight, bias).chunk(3, dim=-1)
+        reset, update = torch.sigmoid(reset_in + reset_hidden), torch.sigmoid(update_in + update_hidden)
+        new = torch.tanh(new_in + reset * new_hidden)
+        hidden = new + update * (hidden - new)
+        return hidden, hidden.clone()
+
+    inputs = functional.linear(states, input_weight, input_bias).transpose(0, 1)  # (L, B, 3 D)
+    start = states.new_zeros(states.shape[0], weight.shape[1])
+    return scan(step, start, inputs)[1].transpose(0, 1)  # (B, L, D)
 
 
 class MaskedConvolution(nn.Module):
@@ -136,7 +181,9 @@ class LearnableVisualCentre(nn.Module):
         """
         real = mask.unsqueeze(-1).to(states.dtype)  # (B, F, 1)
         stem = (self.stem(states, real).relu() * real).transpose(1, 2)  # 0 at padding is below every real value
-        stem = functional.max_pool1d(stem, kernel_size=3, stride=1, padding=1).transpose(1, 2)  # (B, F, C)
+        # in two dimensions, since a graph of the one-dimensional form has one length only
+        stem = functional.max_pool2d(stem.unsqueeze(2), (1, 3), stride=1, padding=(0, 1)).squeeze(2)
+        stem = stem.transpose(1, 2)  # (B, F, C)
         mixed = self.mix(self.reduce(stem, real).relu(), real).relu()
         local = (self.expand(mixed, real) + self.shortcut(stem, real)).relu()  # (B, F, C)
         residuals = self.encode(self.project(local, real).relu(), mask)  # (B, K, C)

@@ -203,3 +203,13 @@ def test_memory_is_of_a_process_of_its_own(benchmark, monkeypatch):
     assert measuring.in_fresh_process(time.sleep, 0) is None
     held = bytearray(2**28)  # 256 MiB, which a process that is started now does not inherit
     assert measuring.in_fresh_process(measuring.peak_mib) < 0.5 * len(held) / 2**20 < measuring.peak_mib()
+
+
+def test_export(benchmark):
+    flags = "--size tiny --encoder wav2vec2-bert --seconds 0.5 --tokens 8 --batches 1 3 --repeats 2"
+    _, saved, printed = benchmark("export", flags)
+    assert [row["form"] for row in saved["rows"]] == ["PyTorch", "ONNX", "int8"]
+    assert saved["sizes"]["int8"] < saved["sizes"]["ONNX"]
+    assert len(saved["seconds"]["3"]["int8"]) == 2
+    assert saved["differences"]["largest"]["logits"] < 1e-4
+    assert "| ONNX |" in printed

@@ -1,0 +1,95 @@
+"""`hf-mer export`."""
+
+import argparse
+from pathlib import Path
+from typing import Any
+
+from hf_mer.cli.help import add_command
+
+EXAMPLES = """examples:
+  hf-mer export runs/le_mer/Ses05 exported
+  hf-mer export runs/le_mer/Ses05 exported --int8 --utterances corpus.csv
+  hf-mer export runs/wavfusion/official exported --format torch
+  hf-mer predict exported hello.wav --text "I am so glad you came"
+  hf-mer predict exported/model_int8.onnx hello.wav
+"""
+
+
+def add_commands(commands: Any) -> None:
+    """Adds the command to the parser's."""
+    export = add_command(
+        commands,
+        "export",
+        _export,
+        "a checkpoint as an ONNX graph or a program of torch.export, checked against it",
+        EXAMPLES,
+    )
+    export.add_argument("checkpoint", help="folder, or repository on the Hub")
+    export.add_argument("out", type=Path, help="folder to write; an earlier export there is replaced")
+    export.add_argument("--format", choices=("onnx", "torch"), default="onnx", help="default: onnx")
+    export.add_argument("--int8", action="store_true", help="also a graph whose matrix products are in eight bits")
+    export.add_argument("--opset", type=int, help="of ONNX, 18 to 23 (default: 20)")
+    export.add_argument(
+        "--utterances",
+        metavar="CORPUS",
+        help="manifest or folder of labelled utterances, as for `hf-mer prepare manifest`, on which the int8 graph is "
+        "compared with the model too",
+    )
+    export.add_argument("--limit", type=int, default=100, help="utterances of it, evenly over it (default: 100)")
+    export.add_argument("--tolerance", type=float, help="of the largest difference (default: 1e-4)")
+    export.add_argument("--revision", help="branch, tag or commit of the repository")
+
+
+def _export(arguments: argparse.Namespace) -> None:
+    for name in ("int8", "opset", "utterances"):
+        if arguments.format == "torch" and getattr(arguments, name):
+            raise ValueError(f"--{name} is for --format onnx")
+    if arguments.utterances and not arguments.int8:
+        raise ValueError("--utterances is what --int8 is compared on: give --int8 too")
+    from transformers.utils import logging
+
+    from hf_mer.export import export_onnx, export_torch
+
+    logging.disable_progress_bar()
+    given = {name: getattr(arguments, name) for name in ("opset", "tolerance", "revision")}
+    settings: dict[str, Any] = {name: value for name, value in given.items() if value is not None}
+    if arguments.format == "torch":
+        description = export_torch(arguments.checkpoint, arguments.out, **settings)
+    else:
+        utterances = _utterances(arguments.utterances, arguments.limit)
+        description = export_onnx(
+            arguments.checkpoint, arguments.out, int8=arguments.int8, utterances=utterances, **settings
+        )
+    _print_description(arguments.out, description)
+
+
+def _utterances(source: str | None, limit: int) -> list[dict[str, Any]]:
+    if source is None:
+        return []
+    if limit < 1:
+        raise ValueError(f"--limit {limit} must be at least 1")
+    from hf_mer.data.manifest import load_corpus
+
+    rows = load_corpus(source)
+    count = min(limit, len(rows))
+    return [rows[index * len(rows) // count] for index in range(count)]
+
+
+def _print_description(out: Path, description: dict[str, Any]) -> None:
+    differences = description["differences"]
+    print(f"PyTorch          {_megabytes(description['pytorch_bytes'])}")
+    for name, size in description["sizes"].items():
+        print(f"{name:<16} {_megabytes(size)}")
+    largest = ", ".join(f"{name} {value:.1e}" for name, value in differences["largest"].items())
+    print(f"largest difference from PyTorch in {differences['cases']} random batches: {largest}")
+    for kind, measured in description.get("int8", {}).items():
+        print(
+            f"int8, {measured['utterances']} {kind} utterances: same label for {measured['same_label']:.1%}, scores "
+            f"within {measured['largest_score_difference']:.3f}, logits within "
+            f"{measured['largest_logit_difference']:.3f} (mean {measured['mean_logit_difference']:.3f})"
+        )
+    print(out)
+
+
+def _megabytes(size: int) -> str:
+    return f"{size / 1e6:9.2f} MB"

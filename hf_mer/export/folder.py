@@ -1,0 +1,116 @@
+"""The folder of an export: the graph beside configuration, processor, and what was measured. Light to import."""
+
+import json
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+DESCRIPTION = "export.json"
+MODEL_FILES = ("model.onnx", "model_int8.onnx", "model.pt2")
+
+
+def find_exported(checkpoint: str | os.PathLike) -> Path | None:
+    """The graph that a name stands for: the file itself, or the first of its folder's. None for all else."""
+    path = Path(checkpoint)
+    if path.name in MODEL_FILES and (path.parent / DESCRIPTION).is_file():
+        return path
+    if not (path / DESCRIPTION).is_file():
+        return None
+    return next((path / name for name in MODEL_FILES if (path / name).is_file()), None)
+
+
+def load_exported(path: str | os.PathLike, device: str | int | None = None) -> Any:
+    """The model of a file that `find_exported` found.
+
+    Args:
+        path: Of `model.onnx`, `model_int8.onnx` or `model.pt2`.
+        device: Of onnxruntime, `cpu` or `cuda`; a program of `torch.export` runs on the CPU.
+
+    Raises:
+        OSError: If there is no such file, or no description beside it.
+        ValueError: If the device is not there.
+    """
+    path = Path(path)
+    if path.suffix == ".onnx":
+        from hf_mer.export.onnx_model import OnnxMerModel
+
+        return OnnxMerModel.from_pretrained(path.parent, path.name, device=device)
+    from hf_mer.export.torch_model import ExportedProgramModel
+
+    if device not in (None, -1, "cpu"):
+        raise ValueError(f"device '{device}': a model exported by torch.export runs on the cpu only")
+    return ExportedProgramModel.from_pretrained(path.parent, path.name)
+
+
+def read_export(folder: str | os.PathLike, file_name: str) -> tuple[Any, Any]:
+    """Configuration of the model and specification of the graph.
+
+    Raises:
+        OSError: If the folder is no export, or has no such file.
+    """
+    from transformers import AutoConfig
+
+    import hf_mer.models  # noqa: F401 - registers the configurations
+    from hf_mer.export.graph import GraphSpec
+
+    description = Path(folder, DESCRIPTION)
+    if not description.is_file():
+        raise FileNotFoundError(f"{folder}: is no export, it has no {DESCRIPTION}; `hf-mer export` makes one")
+    if not Path(folder, file_name).is_file():
+        found = [name for name in MODEL_FILES if Path(folder, name).is_file()]
+        raise FileNotFoundError(f"{folder}: has no {file_name}; it has {', '.join(found) or 'no graph at all'}")
+    content = json.loads(description.read_text(encoding="utf-8"))
+    return AutoConfig.from_pretrained(folder), GraphSpec.from_dict(content)
+
+
+def write_export(
+    out: str | os.PathLike, model: Any, processor: Any, write: Callable[[Path], dict[str, Any]]
+) -> dict[str, Any]:
+    """Writes a folder, whole or not at all; an earlier export of that name is replaced.
+
+    Args:
+        out: The folder.
+        model: What is exported, for its configuration.
+        processor: Saved beside the graph.
+        write: Writes and checks the graph in a folder that it is given, and says what to put into `export.json`.
+
+    Returns:
+        What `export.json` holds.
+
+    Raises:
+        FileExistsError: If the folder holds something that is no export.
+    """
+    from hf_mer.training.files import write_atomically
+
+    out = Path(out)
+    if out.exists() and not (out / DESCRIPTION).is_file() and (not out.is_dir() or any(out.iterdir())):
+        raise FileExistsError(f"{out}: is there already and no export; name another folder")
+    description: dict[str, Any] = {}
+
+    def write_folder(folder: Path) -> None:
+        folder.mkdir()
+        _save_config(model.config, folder)
+        processor.save_pretrained(folder)
+        description.update(write(folder))
+        description["sizes"] = {path.name: path.stat().st_size for path in sorted(folder.glob("model*"))}
+        text = json.dumps(description, indent=2, ensure_ascii=False) + "\n"
+        (folder / DESCRIPTION).write_text(text, encoding="utf-8")
+
+    write_atomically(out, write_folder)
+    return json.loads((out / DESCRIPTION).read_text(encoding="utf-8"))
+
+
+def write_draft(folder: Path, spec: Any) -> None:
+    """The part of the description without which a graph cannot be loaded, for checks on a folder in the making."""
+    (folder / DESCRIPTION).write_text(json.dumps(spec.to_dict()), encoding="utf-8")
+
+
+def _save_config(config: Any, folder: Path) -> None:
+    """The configuration, which no longer names code of a model that is not there."""
+    config.save_pretrained(folder)
+    path = folder / "config.json"
+    content = json.loads(path.read_text(encoding="utf-8"))
+    content.pop("custom_pipelines", None)
+    content["auto_map"] = {name: entry for name, entry in content.get("auto_map", {}).items() if name == "AutoConfig"}
+    path.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")

@@ -1,0 +1,97 @@
+"""Weights in eight bits, and what that does to the decisions."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from hf_mer.export.checks import Reference, references
+from hf_mer.export.source import Source
+from hf_mer.export.utterances import Case, RandomUtterances
+
+QUANTIZED = ("MatMul", "Gemm")  # convolutions and recurrent layers stay as they are
+RANDOM_UTTERANCES = 32
+
+
+def quantize(path: Path, out: Path) -> None:
+    """Writes the graph with the weights of its matrix products in int8, each column with a scale of its own.
+
+    Activations are quantised as they come (dynamically). Seven of the eight bits are used, since processors without
+    VNNI overflow in the eighth.
+    """
+    import logging
+    import warnings
+
+    import onnx
+    from onnxruntime.quantization import QuantType, quantize_dynamic
+
+    large = path.stat().st_size + sum(part.stat().st_size for part in path.parent.glob(f"{path.name}.*")) > 2**31
+    model = onnx.load(path)
+    del model.graph.value_info[:]  # shapes of weights that the quantiser is about to transpose
+    root = logging.getLogger()
+    level = root.level
+    root.setLevel(logging.ERROR)  # it advises a preparation that the exporter has done
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            quantize_dynamic(
+                model,
+                out,
+                op_types_to_quantize=list(QUANTIZED),
+                per_channel=True,
+                reduce_range=True,
+                weight_type=QuantType.QInt8,
+                use_external_data_format=large,
+            )
+    finally:
+        root.setLevel(level)
+
+
+@dataclass
+class Comparison:
+    """What the model says to random and to real utterances, to be compared with a graph in eight bits.
+
+    Attributes:
+        expected: By kind of utterances.
+    """
+
+    expected: dict[str, list[Reference]]
+
+    @classmethod
+    def of(cls, source: Source, random: RandomUtterances, utterances: Iterable[dict[str, Any]]) -> "Comparison":
+        """Runs the model.
+
+        Args:
+            source: The checkpoint.
+            random: Of its inputs.
+            utterances: Real ones, see `Source.batches`; may be none.
+        """
+        batches = {"random": random.sample(RANDOM_UTTERANCES), "real": source.batches(utterances)}
+        return cls(
+            {
+                kind: references(source.model, [Case(kind, batch) for batch in kept], ("logits",))
+                for kind, kept in batches.items()
+                if kept
+            }
+        )
+
+    def with_graph(self, graph: Any) -> dict[str, Any]:
+        """By kind: utterances, largest and mean difference of the logits, share with the same best label."""
+        return {kind: _differences(graph, expected) for kind, expected in self.expected.items()}
+
+
+@torch.no_grad()
+def _differences(graph: Any, expected: list[Reference]) -> dict[str, float]:
+    theirs: Tensor = torch.cat([reference.outputs["logits"] for reference in expected])  # (N, C)
+    mine: Tensor = torch.cat([graph(**reference.case.batch).logits for reference in expected])
+    difference = (mine - theirs).abs()
+    return {
+        "utterances": len(theirs),
+        "largest_logit_difference": float(difference.max()),
+        "mean_logit_difference": float(difference.mean()),
+        "largest_score_difference": float((mine.softmax(-1) - theirs.softmax(-1)).abs().max()),
+        "same_label": float((mine.argmax(-1) == theirs.argmax(-1)).float().mean()),
+    }

@@ -1,0 +1,76 @@
+"""The checkpoint that is exported, and inputs for it."""
+
+import os
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from hf_mer.export.checks import ExportError
+from hf_mer.export.graph import GraphSpec
+
+
+@dataclass
+class Source:
+    """A checkpoint in evaluation mode, in float32, on the CPU.
+
+    Attributes:
+        model: The model.
+        processor: Its processor.
+        spec: What its graph takes and gives.
+    """
+
+    model: Any
+    processor: Any
+    spec: GraphSpec
+
+    @classmethod
+    def load(cls, checkpoint: str | os.PathLike, revision: str | None = None) -> "Source":
+        """Loads a folder, or a repository of the Hub.
+
+        Raises:
+            ValueError: If the folder is no checkpoint.
+            HubError: If the Hub cannot be reached, or has no such repository or revision.
+            ExportError: If it is no model of this package.
+        """
+        from transformers import AutoConfig, AutoModelForAudioClassification
+
+        from hf_mer.hub.errors import hub_errors
+        from hf_mer.hub.loading import locate_checkpoint
+        from hf_mer.models import MerProcessor
+        from hf_mer.models.configuration_mer import MerConfig
+
+        name = locate_checkpoint(checkpoint, revision)
+        given = {"revision": revision} if revision else {}
+        with hub_errors(name, revision, writing=False):
+            config = AutoConfig.from_pretrained(name, **given)
+        if not isinstance(config, MerConfig):
+            raise ExportError(f"{name}: '{config.model_type}' is not one of le_mer, mgcma, wavfusion")
+        model = AutoModelForAudioClassification.from_pretrained(name, dtype=torch.float32, **given)
+        processor = MerProcessor.from_pretrained(name, **given)
+        return cls(model.eval().requires_grad_(False), processor, GraphSpec.of(config, processor))
+
+    def batches(self, rows: Iterable[dict[str, Any]], batch_size: int = 8) -> list[dict[str, Tensor]]:
+        """Inputs of real utterances: rows with `audio`, `text`, `history`, `video`, as corpora have them."""
+        from hf_mer.data.collator import MerDataCollator
+
+        collate = MerDataCollator(self.processor, self.model.config.modalities)
+        kept = [{name: value for name, value in row.items() if name != "label"} for row in rows]
+        batches = [collate(kept[start : start + batch_size]) for start in range(0, len(kept), batch_size)]
+        return [{name: batch[name] for name in self.spec.inputs if name in batch} for batch in batches]
+
+
+def versions(*packages: str) -> dict[str, str]:
+    """Of this package and others, as installed."""
+    from importlib.metadata import version
+
+    from hf_mer.version import __version__
+
+    return {"hf_mer": __version__, **{name: version(name) for name in ("torch", "transformers", *packages)}}
+
+
+def pytorch_bytes(model: torch.nn.Module) -> int:
+    """Of all weights."""
+    return sum(tensor.numel() * tensor.element_size() for tensor in model.state_dict().values())

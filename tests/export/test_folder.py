@@ -1,0 +1,27 @@
+import pytest
+
+from hf_mer.export.folder import find_exported, read_export
+
+
+def test_which_names_stand_for_a_graph(le_mer, program, tmp_path):
+    assert find_exported(le_mer.folder) == le_mer.folder / "model.onnx"
+    assert find_exported(str(le_mer.folder / "model_int8.onnx")) == le_mer.folder / "model_int8.onnx"
+    assert find_exported(program.folder) == program.folder / "model.pt2"
+    for other in (le_mer.checkpoint, tmp_path, "owner/name", tmp_path / "model.onnx", le_mer.folder / "model.pt2x"):
+        assert find_exported(other) is None
+
+
+def test_a_folder_that_lacks_what_is_asked_for(le_mer, mgcma):
+    with pytest.raises(FileNotFoundError, match=r"is no export, it has no export\.json; `hf-mer export` makes one"):
+        read_export(le_mer.checkpoint, "model.onnx")
+    with pytest.raises(FileNotFoundError, match=r"has no model_int8\.onnx; it has model\.onnx"):
+        read_export(mgcma.folder, "model_int8.onnx")
+
+
+def test_configuration_and_specification_come_back(le_mer):
+    config, spec = read_export(le_mer.folder, "model.onnx")
+    assert config.to_dict()["fusion"] == "constraint"
+    assert spec.inputs["input_values"] == ("batch", "samples")
+    assert spec.outputs == (
+        "logits", "text_label_attention", "text_mask", "speech_label_attention", "speech_mask",
+    )  # fmt: skip
