@@ -27,6 +27,8 @@ demo: $(STAMP)  ## make a corpus, train LE-MER on it, score it, predict, draw th
 	$(BIN)/hf-mer demo --out "$(OUT)"
 
 test: $(STAMP)  ## run the tests
+	@command -v chromium >/dev/null || command -v google-chrome >/dev/null || \
+		echo "no Chromium here: the tests of the page in a browser are skipped (on Debian: apt-get install chromium)"
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n $(JOBS) $(ARGS)
 
 check: $(STAMP)  ## lint, formatting and types

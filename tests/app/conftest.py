@@ -38,7 +38,7 @@ def film_model(tmp_path_factory):
 def browser():
     """Debian's Chromium, without a window."""
     sync_api = pytest.importorskip("playwright.sync_api", reason="Playwright is not installed: pip install playwright")
-    chromium = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+    chromium = shutil.which("chromium") or shutil.which("google-chrome")
     if chromium is None:
         pytest.skip("no Chromium on this machine; on Debian: apt-get install chromium")
     with sync_api.sync_playwright() as playwright:
