@@ -2,16 +2,19 @@
 
 import importlib.util
 import re
+import sys
 from pathlib import Path
+
+import pytest
 
 SCRIPT = Path(__file__).parents[2] / "recipes" / "benchmarks" / "new_user.py"
 
 
+@pytest.mark.slow
 def test_five_commands(tmp_path):
     spec = importlib.util.spec_from_file_location("new_user", SCRIPT)
     script = importlib.util.module_from_spec(spec)
-    # dataclasses look their module up
-    __import__("sys").modules["new_user"] = script
+    sys.modules["new_user"] = script  # dataclasses look their module up
     spec.loader.exec_module(script)
     steps = script.run(
         tmp_path / "new", 60, ["--num-train-epochs", "1", "--bootstrap-resamples", "20", "--figures", "false"]
