@@ -171,7 +171,7 @@ def _places(strengths: Sequence[float]) -> dict[float, float]:
 def _ticks(strengths: Sequence[float], places: Mapping[float, float]) -> tuple[list[float], list[str]]:
     names: dict[float, str] = {}
     for value in strengths:
-        names.setdefault(places[value], f"{value:.3g}")
+        names.setdefault(places[value], f"{value:g}")
     return list(names), list(names.values())
 
 

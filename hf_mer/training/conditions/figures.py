@@ -59,7 +59,7 @@ def _rows(numbers: Mapping[str, Mapping[Any, tuple[float, float, float]]]) -> li
 def _curve(entries: Sequence[Mapping[str, Any]], kind: str, score: str) -> dict[float, tuple[float, float, float]]:
     """By strength; word errors by the rate that came about, in %."""
     return {
-        100 * entry["realised"] if kind == "words" else entry["value"]: _triple(entry, score)
+        round(100 * entry["realised"], 1) if kind == "words" else entry["value"]: _triple(entry, score)
         for entry in entries
         if entry["kind"] == kind
     }
