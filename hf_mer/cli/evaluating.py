@@ -11,8 +11,7 @@ EXAMPLES = """examples:
   hf-mer evaluate runs/le_mer/Ses05 --corpus iemocap --data-dir /data/IEMOCAP_full_release --out conditions
   hf-mer evaluate runs/wavfusion/official --corpus meld --data-dir /data/MELD.Raw --split dev --out conditions
   hf-mer evaluate my-name/le-mer-calls --corpus manifest --data-dir calls.csv --split all --noises white
-  hf-mer evaluate runs/dropout/Ses05 --corpus iemocap --data-dir /data/IEMOCAP_full_release --out dropout \\
-      --name "modality dropout" --beside "no dropout=conditions"
+  hf-mer evaluate runs/dropout/group1 --corpus manifest --data-dir calls.csv --out dropout --beside "none=conditions"
 """
 
 
