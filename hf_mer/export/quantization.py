@@ -52,7 +52,7 @@ def quantize(path: Path, out: Path) -> None:
 
 @dataclass
 class Comparison:
-    """What the model says to random and to real utterances, to be compared with a graph in eight bits.
+    """What the model says to random utterances and to those given, to be compared with a graph in eight bits.
 
     Attributes:
         expected: By kind of utterances.
@@ -69,7 +69,7 @@ class Comparison:
             random: Of its inputs.
             utterances: Real ones, see `Source.batches`; may be none.
         """
-        batches = {"random": random.sample(RANDOM_UTTERANCES), "real": source.batches(utterances)}
+        batches = {"random": random.sample(RANDOM_UTTERANCES), "given": source.batches(utterances)}
         return cls(
             {
                 kind: references(source.model, [Case(kind, batch) for batch in kept], ("logits",))

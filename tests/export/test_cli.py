@@ -15,7 +15,7 @@ def test_export_and_predict(tiny_checkpoint, text_config, tmp_path, capsys):
     assert [line.split()[0] for line in printed[:3]] == ["PyTorch", "model.onnx", "model_int8.onnx"]
     assert printed[3].startswith("largest difference from PyTorch in 4 random batches: logits ")
     assert printed[4].startswith("int8, 32 random utterances: same label for ")
-    assert printed[5].startswith("int8, 2 real utterances: same label for ")
+    assert printed[5].startswith("int8, 2 given utterances: same label for ")
     assert printed[-1] == str(out)
     outputs = []
     for model in (checkpoint, str(out), str(out / "model_int8.onnx")):

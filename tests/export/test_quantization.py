@@ -33,7 +33,7 @@ def test_what_is_reported_about_real_utterances(le_mer, graph, utterances):
     with torch.no_grad():
         expected = le_mer.model(**batch).logits
     logits = graph(**batch).logits
-    reported = le_mer.description["int8"]["real"]
+    reported = le_mer.description["int8"]["given"]
     assert reported["utterances"] == 3
     assert reported["largest_logit_difference"] == pytest.approx(float((logits - expected).abs().max()), abs=1e-5)
     assert reported["same_label"] == float((logits.argmax(-1) == expected.argmax(-1)).float().mean())
