@@ -76,12 +76,17 @@ def test_wrong_usage_is_2(capsys):
 def test_interruption_is_130_without_a_traceback(tmp_path):
     """Ctrl-C while a corpus is generated."""
     command = [sys.executable, "-m", "hf_mer.cli", "generate", str(tmp_path / "corpus"), "--num-utterances", "20000"]
-    process = subprocess.Popen(command, stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
-    for line in iter(lambda: process.stderr.read(1), ""):
-        if line == "%":  # of the progress bar
-            break
-    process.send_signal(signal.SIGINT)
-    _, told = process.communicate(timeout=60)
+    # a suite that runs in the background hands on that Ctrl-C is ignored
+    listening = {"preexec_fn": lambda: signal.signal(signal.SIGINT, signal.SIG_DFL)}
+    with subprocess.Popen(command, stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True, **listening) as process:
+        for character in iter(lambda: process.stderr.read(1), ""):
+            if character == "%":  # of the progress bar
+                break
+        process.send_signal(signal.SIGINT)
+        try:
+            _, told = process.communicate(timeout=60)
+        finally:
+            process.kill()
     assert process.returncode == 130
     assert told.rstrip().endswith("interrupted")
     assert "Traceback" not in told
