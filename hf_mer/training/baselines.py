@@ -16,6 +16,7 @@ from hf_mer.data.schema import column
 from hf_mer.training import evaluation
 from hf_mer.training.arguments import DataArguments, MerTrainingArguments
 from hf_mer.training.building import model_folder
+from hf_mer.training.calibrating import test_calibration
 from hf_mer.training.cross_validation import CrossValidation
 from hf_mer.training.features import cache_features
 from hf_mer.training.files import write_atomically, write_json
@@ -83,7 +84,7 @@ class BaselineExperiment(CrossValidation):
     `majority` counts classes. `log_mel_statistics` is a logistic regression on statistics of log-mel frames, whose
     penalty is chosen by the validation part, or within the training part where there is none; `results.json` says
     under `selection` how. As with any other system the validation part is not learned from, and the test part is
-    looked at once.
+    looked at once. Probabilities are as they are: baselines have no temperature.
 
     Of the training's settings, baselines read `output_dir`, `seed`, `metric_for_best_model`, `bootstrap_resamples`,
     `figures` and `overwrite`.
@@ -142,6 +143,8 @@ class BaselineExperiment(CrossValidation):
                 rows, fold, test, logits, labels, self.args.bootstrap_resamples, self.args.seed
             )
         results = self._report(fold, settings, classifier.parameters, tested, [], started, stages)
+        measured = test_calibration(np.array(column(test, "label")), logits, np.ones(len(test)))
+        results["calibration"] = {"source": None, "temperatures": {}, "test": measured}
         if selection is not None:
             results["selection"] = selection
         if self.is_main:
