@@ -7,7 +7,6 @@ from string import Template
 
 import numpy as np
 
-from hf_mer.data.prepare import loading_metadata
 from hf_mer.hub.card_facts import CORPORA
 from hf_mer.hub.card_results import machine_paths
 from hf_mer.hub.card_tables import NOT_MEASURED, markdown_table
@@ -98,6 +97,8 @@ def _metadata(corpus: PreparedCorpus, files: Mapping[str, str], left_out: set[st
                  corpus.corpus.replace("_", "-"), *([] if facts.real else ["generated-corpus"])],
     }  # fmt: skip
     known = {name: value for name, value in further.items() if value is not None}
+    from hf_mer.data.prepare import loading_metadata
+
     return str(loading_metadata(corpus.features, files, **known))
 
 

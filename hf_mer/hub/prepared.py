@@ -7,18 +7,18 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 import yaml
-from datasets import Features
 
-from hf_mer.data.generated_text import could_have_written
-from hf_mer.data.prepare import ABOUT
 from hf_mer.hub.card_facts import CORPORA
+
+if TYPE_CHECKING:
+    from datasets import Features
 
 _FILE = re.compile(r"(?P<split>.+)-[0-9a-f]{16}\.parquet")
 _OF_A_LAYOUT = {
@@ -44,8 +44,10 @@ class PreparedCorpus:
     named: str | None = None
 
     @cached_property
-    def features(self) -> Features:
+    def features(self) -> "Features":
         """Columns of all splits."""
+        from datasets import Features
+
         return Features.from_arrow_schema(pq.read_schema(next(iter(self.files.values()))))
 
     @property
@@ -90,6 +92,8 @@ class PreparedCorpus:
         """Whether this package made it up: it is marked so, and its words are none but the generator's."""
         texts = [text for name in ("text", "history") for text in self.all_values(name)]
         spoken = [one for text in texts for one in (text if isinstance(text, list) else [text])]
+        from hf_mer.data.generated_text import could_have_written
+
         return bool(self.about.get("generated")) and bool(spoken) and could_have_written(spoken)
 
     @cached_property
@@ -145,6 +149,8 @@ def find_prepared(path: str | Path, corpus: str | None = None) -> PreparedCorpus
         raise ValueError(f"corpus '{corpus}' is not one of {', '.join(CORPORA)}")
     order = {name: place for place, name in enumerate(("train", "validation", "test"))}
     files = dict(sorted(files.items(), key=lambda item: (order.get(item[0], len(order)), item[0])))
+    from hf_mer.data.prepare import ABOUT
+
     try:
         about = json.loads((folder / ABOUT).read_text(encoding="utf-8")) if (folder / ABOUT).is_file() else {}
         schema = pq.read_schema(next(iter(files.values())))

@@ -18,6 +18,7 @@ from model_tester import (
     wave_feature_extractor,
 )
 from transformers import pipeline
+from transformers.utils.logging import enable_progress_bar
 
 from hf_mer.models import PIPELINE_TASK, MerProcessor, MgcmaConfig, MgcmaForEmotionClassification
 
@@ -225,6 +226,7 @@ class TestRunning:
             assert sum(scores(given).values()) == pytest.approx(1, abs=1e-5)  # the softmax is in single precision
 
     def test_progress(self, recognise, capsys):
+        enable_progress_bar()  # transformers' switch, which other tests turn off
         items = [{"text": "so"}, {"dialogue": [{"text": "no"}, {"text": "yes"}]}]
         assert recognise(items, progress=True) == recognise(items)
         assert "3/3" in capsys.readouterr().err

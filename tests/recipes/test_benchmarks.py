@@ -153,10 +153,7 @@ def test_pipeline(benchmark):
         "LE-MER on text and speech, files, batches",
     }  # fmt: skip
     assert all(0.2 < ratio < 20 for ratio in saved["ratios"].values())
-    assert all(
-        seconds[0] < 0.5 * saved["seconds"]["speech encoder alone"][0]
-        for seconds in saved["overhead_seconds"].values()
-    )
+    assert all(0 < seconds[0] < 1 for seconds in saved["overhead_seconds"].values())
     assert len(saved["seconds"]) == 8
     assert result["audio_seconds"] <= 4
     assert "| both encoders alone |" in printed
