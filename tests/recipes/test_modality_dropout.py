@@ -2,6 +2,7 @@
 
 import json
 
+import datasets
 import pytest
 
 from hf_mer.data.collator import STATE_MASKS, MerDataCollator
@@ -28,6 +29,7 @@ def test_every_recipe_drops_modalities_in_training_alone(main, config, films, tm
         return batch
 
     monkeypatch.setattr(MerDataCollator, "__call__", spy)
+    monkeypatch.setattr(datasets.config, "HF_DATASETS_CACHE", str(tmp_path / "cache"))  # others count what is made
     settings = {"num_train_epochs": 1, **({**FILMS, "data_dir": str(films)} if system == "wavfusion" else {})}
     main("--config", config(system, **settings), "--modality_dropout", "1.0", system=system)
     fold = next((tmp_path / "run").glob("*/results.json"))
