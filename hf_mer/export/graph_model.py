@@ -1,5 +1,6 @@
 """What exported models have in common: they are called like the models they were made of."""
 
+from abc import ABC, abstractmethod
 from typing import Any
 
 import torch
@@ -10,7 +11,7 @@ from hf_mer.models.mer_encoders import RAW_INPUTS, receptive_field
 from hf_mer.models.mer_outputs import MerOutput
 
 
-class GraphModel:
+class GraphModel(ABC):
     """A graph in the place of a model: the pipeline takes it, and a call takes what the processor gives.
 
     A modality that a batch lacks, which the model is not given, is a masked input of minimal length to the graph: the
@@ -35,9 +36,9 @@ class GraphModel:
         self.config, self.spec = config, spec
         self.device = torch.device("cpu")
 
+    @abstractmethod
     def run(self, inputs: dict[str, Tensor]) -> dict[str, Tensor]:
         """Runs the graph on all of its inputs; its outputs by name."""
-        raise NotImplementedError
 
     def to(self, *args: Any, **kwargs: Any) -> "GraphModel":
         """Changes nothing: where a graph runs was settled when it was loaded."""

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from .audio_mer import AudioError, _array, _downmix, _require_file, _resample
+from .audio_mer import AudioError, as_samples, downmix, require_file, resample
 
 try:
     import soundfile
@@ -57,7 +57,7 @@ def _raw_blocks(source: Any, array_rate: int) -> tuple[Iterable[np.ndarray], int
         name = str(source.get("path") or "audio")
         for key in ("array", "raw"):
             if source.get(key) is not None:
-                return [_array(source[key], name)], int(source.get("sampling_rate") or array_rate), name
+                return [as_samples(source[key], name)], int(source.get("sampling_rate") or array_rate), name
         if source.get("bytes") is not None:
             return *_file_blocks(bytes(source["bytes"]), name), name
         if source.get("path") is not None:
@@ -67,14 +67,14 @@ def _raw_blocks(source: Any, array_rate: int) -> tuple[Iterable[np.ndarray], int
         return *_file_blocks(bytes(source), "audio bytes"), "audio bytes"
     if isinstance(source, (str, os.PathLike)):
         path = os.fspath(source)
-        _require_file(path)
+        require_file(path)
         return *_file_blocks(path, path), path
     if source is None:
         raise AudioError("no audio was given")
     if hasattr(source, "get_all_samples"):  # a decoder object of `datasets` (torchcodec)
         decoded = source.get_all_samples()
-        return [_downmix(decoded.data.numpy().T)], int(decoded.sample_rate), "audio"
-    return [_array(source, "audio array")], array_rate, "audio array"
+        return [downmix(decoded.data.numpy().T)], int(decoded.sample_rate), "audio"
+    return [as_samples(source, "audio array")], array_rate, "audio array"
 
 
 def _file_blocks(file: str | bytes, name: str) -> tuple[Iterator[np.ndarray], int]:
@@ -108,7 +108,7 @@ def _soundfile_blocks(sound: Any, name: str) -> Iterator[np.ndarray]:
     with sound:
         try:
             for block in sound.blocks(int(_BLOCK_SECONDS * sound.samplerate), dtype="float32", always_2d=True):
-                yield _downmix(block)
+                yield downmix(block)
         except soundfile.LibsndfileError as error:
             reason = getattr(error, "error_string", error)
             raise AudioError(f"{name}: cannot be read as audio ({reason})") from error
@@ -124,7 +124,7 @@ def _av_blocks(container: Any, name: str) -> Iterator[np.ndarray]:
             for frame in container.decode(stream):
                 for out in resampler.resample(frame):
                     empty = False
-                    yield _downmix(out.to_ndarray().T)
+                    yield downmix(out.to_ndarray().T)
         except av.FFmpegError as error:
             if empty:
                 raise AudioError(f"{name}: cannot be read as audio ({error})") from error
@@ -195,8 +195,8 @@ def _resampled(blocks: Iterable[np.ndarray], rate: int, wanted: int) -> Iterator
         ready = len(pending) // step - context
         if ready <= done:
             continue
-        yield _resample(pending[: (ready + context) * step], rate, wanted)[done * given : ready * given]
+        yield resample(pending[: (ready + context) * step], rate, wanted)[done * given : ready * given]
         kept = max(0, ready - context)
         pending, done = pending[kept * step :], ready - kept
     if len(pending) > done * step:
-        yield _resample(pending, rate, wanted)[done * given :]
+        yield resample(pending, rate, wanted)[done * given :]

@@ -51,7 +51,7 @@ def probe_audio(path: str | os.PathLike) -> AudioInfo:
     Raises:
         AudioError: If the file is missing, empty or not readable as audio.
     """
-    _require_file(path)
+    require_file(path)
     if soundfile is not None:
         with contextlib.suppress(soundfile.LibsndfileError):  # what it cannot read is decoded instead
             info = soundfile.info(os.fspath(path))
@@ -96,7 +96,7 @@ def load_audio(
     if max_seconds is not None:
         samples = samples[: max(1, int(max_seconds * rate))]
     if rate != sampling_rate:
-        samples = _resample(samples, rate, sampling_rate)
+        samples = resample(samples, rate, sampling_rate)
     return np.ascontiguousarray(samples, dtype=np.float32)
 
 
@@ -118,7 +118,8 @@ def _span(samples: np.ndarray, rate: int, start: float | None, end: float | None
     return samples[round(max(0.0, first) * rate) : round(min(last, seconds) * rate)]
 
 
-def _require_file(path: Any) -> None:
+def require_file(path: Any) -> None:
+    """Raises an `AudioError` if there is no such file, or it is empty."""
     if not os.path.isfile(path):
         raise AudioError(f"{os.fspath(path)}: no such audio file")
     if os.path.getsize(path) == 0:
@@ -130,9 +131,9 @@ def _open(source: Any, array_rate: int, until: float | None = None) -> tuple[np.
     if isinstance(source, dict):
         name = str(source.get("path") or "audio")
         if source.get("array") is not None:
-            return _array(source["array"], name), int(source.get("sampling_rate") or array_rate), name
+            return as_samples(source["array"], name), int(source.get("sampling_rate") or array_rate), name
         if source.get("raw") is not None:
-            return _array(source["raw"], name), int(source.get("sampling_rate") or array_rate), name
+            return as_samples(source["raw"], name), int(source.get("sampling_rate") or array_rate), name
         if source.get("bytes") is not None:
             return *_decoded_mono(source["bytes"], name, until), name
         if source.get("path") is not None:
@@ -142,21 +143,21 @@ def _open(source: Any, array_rate: int, until: float | None = None) -> tuple[np.
         return *_decoded_mono(bytes(source), "audio bytes", until), "audio bytes"
     if isinstance(source, (str, os.PathLike)):
         path = os.fspath(source)
-        _require_file(path)
+        require_file(path)
         return *_decoded_mono(path, path, until), path
     if source is None:
         raise AudioError("no audio was given")
     if hasattr(source, "get_all_samples"):  # a decoder object of `datasets` (torchcodec)
         decoded = source.get_all_samples()
-        return _downmix(decoded.data.numpy().T), int(decoded.sample_rate), "audio"
-    return _array(source, "audio array"), array_rate, "audio array"
+        return downmix(decoded.data.numpy().T), int(decoded.sample_rate), "audio"
+    return as_samples(source, "audio array"), array_rate, "audio array"
 
 
 def _decoded_mono(file: str | bytes, name: str, until: float | None) -> tuple[np.ndarray, int]:
     if len(file) == 0:
         raise AudioError(f"{name}: the audio is empty (0 bytes)")
     samples, rate = _decode(file, name, until)
-    return _downmix(samples), rate
+    return downmix(samples), rate
 
 
 def _decode(file: str | bytes, name: str, until: float | None = None) -> tuple[np.ndarray, int]:
@@ -210,7 +211,7 @@ def _decode_av(file: Any, name: str, until: float | None) -> tuple[np.ndarray, i
         return np.concatenate(blocks, axis=1).T, stream.rate
 
 
-def _array(values: Any, name: str) -> np.ndarray:
+def as_samples(values: Any, name: str) -> np.ndarray:
     """Mono samples of an array or tensor; integers are scaled to -1 to 1. Of two axes the shorter is the channels."""
     if hasattr(values, "detach"):
         values = values.detach().cpu()
@@ -225,12 +226,12 @@ def _array(values: Any, name: str) -> np.ndarray:
         middle, half = (limits.max + limits.min + 1) // 2, (limits.max - limits.min + 1) // 2
         samples = ((samples.astype(np.float64) - middle) / half).astype(np.float32)
     if samples.ndim == 2:
-        samples = _downmix(samples.T if samples.shape[0] < samples.shape[1] else samples)
+        samples = downmix(samples.T if samples.shape[0] < samples.shape[1] else samples)
     return samples
 
 
-def _downmix(samples: np.ndarray) -> np.ndarray:
-    """`(N, channels)` to `(N,)`."""
+def downmix(samples: np.ndarray) -> np.ndarray:
+    """`(N, channels)` to `(N,)`: of six channels the third, the centre of 5.1, of others the mean."""
     if samples.shape[1] == 1:
         return samples[:, 0]
     if samples.shape[1] == 6:
@@ -238,7 +239,12 @@ def _downmix(samples: np.ndarray) -> np.ndarray:
     return samples.mean(axis=1)
 
 
-def _resample(samples: np.ndarray, rate: int, wanted: int) -> np.ndarray:
+def resample(samples: np.ndarray, rate: int, wanted: int) -> np.ndarray:
+    """Samples `(N,)` at `rate` Hz as samples at `wanted` Hz, float32.
+
+    Raises:
+        ImportError: If torchaudio is not installed.
+    """
     try:
         import torch
         import torchaudio
