@@ -2,6 +2,7 @@
 
 import importlib
 import json
+import shutil
 import sys
 import time
 from pathlib import Path
@@ -210,3 +211,14 @@ def test_export(benchmark):
     assert len(saved["seconds"]["3"]["int8"]) == 2
     assert saved["differences"]["largest"]["logits"] < 1e-4
     assert "| ONNX |" in printed
+
+
+@pytest.mark.skipif(shutil.which("chromium") is None, reason="no Chromium on this machine")
+def test_page(benchmark, tiny_checkpoint, write_wav):
+    pytest.importorskip("playwright.sync_api")
+    folder, _ = tiny_checkpoint()
+    flags = f"--checkpoint {folder} --recording {write_wav(seconds=0.5)} --text so --repeats 2"
+    result, saved, printed = benchmark("page", flags)
+    assert len(result["milliseconds"]) == 2
+    assert 0 < saved["median"] < 60_000
+    assert "| click to result |" in printed
