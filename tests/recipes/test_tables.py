@@ -104,6 +104,23 @@ def test_the_second_stage_is_that_of_its_settings_file(name):
             assert setup.pretraining.items() <= settings.items()
 
 
+def test_a_rows_settings_in_one_set_up_alone():
+    """RAVDESS in `le_mer/classes` is trained as by its own settings file where the other rows are generated voices."""
+    row = load_table("le_mer/classes", TABLES).row("manifest8")
+    own, common = read_yaml(CONFIGS / "le_mer_ravdess.yaml"), read_yaml(CONFIGS / "tables_le_mer.yaml")
+    assert row.setups.keys() == {"generated"}
+    assert all(own[name] == value for name, value in row.setups["generated"].items())
+    elsewhere = {
+        "output_dir",
+        "columns",
+        "save_strategy",
+        "dataloader_num_workers",
+        *row.settings,
+    }  # not how it is trained
+    differing = {name for name, value in own.items() if common.get(name) != value}
+    assert differing - elsewhere <= row.setups["generated"].keys()
+
+
 def test_models_of_other_rows(system):
     fusion = system("generated", "le_mer/table2:score_fusion")
     assert fusion.uses["unimodal_text"].key == system("generated", "le_mer/table2:A5").key

@@ -151,7 +151,7 @@ class Resolver:
             raise ValueError(f"no set-up '{self.setup}'; there are {', '.join(table.setups)}")
         setup = table.setups[self.setup]
         settings = self._config(setup.config, row, table)
-        for level in (setup.settings, table.settings, row.settings, row.on.get(self.setup, {})):
+        for level in (setup.settings, table.settings, row.settings, row.setups.get(self.setup, {})):
             foreign = set(level) - setting_names(row.system)
             mine = level is row.settings or row.system == table.system
             if foreign and (mine or foreign - setting_names(table.system)):

@@ -170,12 +170,12 @@ def _ceiling(source: Source, row: RowRuns | None, score: str) -> float:
 
 
 def _is_set(row: Row, setup: str, setting: str) -> bool:
-    return any(_look_up(level, setting) is not _MISSING for level in (row.settings, row.on.get(setup, {})))
+    return any(_look_up(level, setting) is not _MISSING for level in (row.settings, row.setups.get(setup, {})))
 
 
 def _value(row: RowRuns, setup: str, setting: str) -> Any:
     """What a row sets a setting to, or else what its runs say it was."""
-    for level in (row.row.on.get(setup, {}), row.row.settings, *row.runs[0].results["settings"].values()):
+    for level in (row.row.setups.get(setup, {}), row.row.settings, *row.runs[0].results["settings"].values()):
         found = _look_up(level, setting)
         if found is not _MISSING and found is not None:
             return found

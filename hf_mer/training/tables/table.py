@@ -52,7 +52,7 @@ class Row:
         title: What is printed.
         system: One of `SYSTEMS`.
         settings: Over the set-up's and the table's.
-        on: Further settings by set-up.
+        setups: Further settings by set-up.
         second_stage: Whether the speech encoder is pretrained further on the training part of the fold.
         uses: Settings that name the model of another row (`A5`, or `le_mer/table1:A5`) of the same seed and fold.
         published: Scores in %, by name.
@@ -62,7 +62,7 @@ class Row:
     title: str
     system: str
     settings: dict[str, Any] = field(default_factory=dict)
-    on: dict[str, dict[str, Any]] = field(default_factory=dict)
+    setups: dict[str, dict[str, Any]] = field(default_factory=dict)
     second_stage: bool = False
     uses: dict[str, str] = field(default_factory=dict)
     published: dict[str, float] | None = None
@@ -227,10 +227,10 @@ def _row(content: dict[str, Any], system: str, setups: Mapping[str, SetUp], scor
     name = str(content.get("name", ""))
     if not _NAME.fullmatch(name):
         raise TableError(f"row name '{name}' may have letters, digits and . _ + - only")
-    known = ("name", "title", "system", "settings", "on", "second_stage", "uses", "published")
+    known = ("name", "title", "system", "settings", "setups", "second_stage", "uses", "published")
     _known(content, known, f"row {name}", ("title",))
-    for key in content.get("on") or {}:
-        known_name(f"row {name}: on", key, setups)
+    for key in content.get("setups") or {}:
+        known_name(f"row {name}: setups", key, setups)
     published = content.get("published")
     for key in published or {}:
         known_name(f"row {name}: published", key, scores)
@@ -239,7 +239,7 @@ def _row(content: dict[str, Any], system: str, setups: Mapping[str, SetUp], scor
         str(content["title"]),
         known_name(f"row {name}: system", content.get("system", system), SYSTEMS),
         dict(content.get("settings") or {}),
-        {key: dict(value or {}) for key, value in (content.get("on") or {}).items()},
+        {key: dict(value or {}) for key, value in (content.get("setups") or {}).items()},
         bool(content.get("second_stage", False)),
         dict(content.get("uses") or {}),
         None if published is None else {key: float(value) for key, value in published.items()},
