@@ -36,7 +36,7 @@ def finished(report: dict[str, Any]) -> str:
 def _introduction(report: dict[str, Any]) -> str:
     setup, protocol = report["setup"], report["protocol"]
     configs = setup["config"].values() if isinstance(setup["config"], dict) else [setup["config"]]
-    names = ", ".join(f"`{name}`" for name in configs)
+    names = ", ".join(f"`{name}`" for name in dict.fromkeys(configs))
     lines = [f"{report['source']} (`{report['table']}`), run again.", ""]
     lines.append(f"- Set-up: `{setup['name']}`, settings {names}")
     if protocol["name"]:

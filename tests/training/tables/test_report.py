@@ -263,6 +263,13 @@ def test_tables_that_have_just_begun(table, finished, tmp_path):
     json.loads((tmp_path / "out" / "results.json").read_text(), parse_constant=pytest.fail)
 
 
+def test_settings_files_of_several_systems_are_named_once(table, tmp_path):
+    setup = SetUp("generated", {"le_mer": "small", "majority": "small", "mgcma": "other"})
+    table = replace(table, table=replace(TABLE, setups={"generated": setup}))
+    write_report(table, tmp_path / "out", COMMAND)
+    assert "- Set-up: `generated`, settings `small`, `other`\n" in (tmp_path / "out" / "results.md").read_text()
+
+
 PAGE = r"""# Unimodal systems
 
 LE-MER, Table 1 \(`le_mer/table1`\), run again\.
