@@ -104,7 +104,7 @@ def test_the_second_stage_is_that_of_its_settings_file(name):
             assert setup.pretraining.items() <= settings.items()
 
 
-def test_a_rows_settings_in_one_set_up_alone():
+def test_a_rows_settings_in_one_set_up_alone(system):
     """RAVDESS in `le_mer/classes` is trained as by its own settings file where the other rows are generated voices."""
     row = load_table("le_mer/classes", TABLES).row("manifest8")
     own, common = read_yaml(CONFIGS / "le_mer_ravdess.yaml"), read_yaml(CONFIGS / "tables_le_mer.yaml")
@@ -113,6 +113,10 @@ def test_a_rows_settings_in_one_set_up_alone():
     elsewhere = {"output_dir", "columns", "save_strategy", "dataloader_num_workers"}  # not how it is trained
     differing = {name for name, value in own.items() if common.get(name) != value}
     assert differing - elsewhere - row.settings.keys() <= row.setups["generated"].keys()
+    generated, iemocap = (system(setup, "le_mer/classes:manifest8").settings for setup in ("generated", "iemocap"))
+    assert all(generated[name] == value for name, value in row.setups["generated"].items())
+    assert (generated["validation"], iemocap["validation"]) == ("none", "group")
+    assert generated["num_train_epochs"] == own["num_train_epochs"] != iemocap["num_train_epochs"]
 
 
 def test_models_of_other_rows(system):
