@@ -1,13 +1,16 @@
 """The encoders of a model: how they are built, loaded and run, so that padding never matters."""
 
 import inspect
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
 from transformers import MODEL_MAPPING, AutoModel, AutoModelForPreTraining, PreTrainedConfig, PreTrainedModel
+from transformers.utils import logging
 
-from .mer_layers import FrameMask, MaskedBatchNorm1d, MaskedGroupNorm
+from .mer_padding import MaskedAudio, guard_padding
+
+logger = logging.get_logger(__name__)
 
 RAW_INPUTS = {
     "text": ("input_ids", "attention_mask", "token_type_ids"),
@@ -15,6 +18,23 @@ RAW_INPUTS = {
     "video": ("pixel_values", "video_attention_mask"),
 }
 SPEECH_MODEL_TYPES = ("wav2vec2", "wav2vec2-conformer", "wav2vec2-bert", "hubert", "wavlm", "data2vec-audio")
+
+
+class SpeechFrames(NamedTuple):
+    """Lengths of a batch of audio, before and after the speech encoder.
+
+    Attributes:
+        inputs: The encoder's mask, 1 for what it works on, as much as one frame needs in every row. Shape `(B, N)` or
+            `(B, S)`.
+        input_lengths: Its sums. Shape `(B,)`.
+        encoded: True for the frames that the encoder works on, one at least in every row. Shape `(B, S)`.
+        real: The same without those of rows that have no speech. Shape `(B, S)`.
+    """
+
+    inputs: Tensor
+    input_lengths: Tensor
+    encoded: Tensor
+    real: Tensor
 
 
 class EncodersMixin:
@@ -93,28 +113,7 @@ class EncodersMixin:
 
     def guard_padding(self) -> None:
         """Makes the speech encoder blind to padding: its norms and convolutions see real frames only."""
-        self._frame_mask = FrameMask()
-        encoder = self.speech_encoder
-        extractor = getattr(encoder, "feature_extractor", None)
-        convs: list[nn.Conv1d] = []
-        for layer in extractor.conv_layers if extractor is not None else []:
-            convs.append(layer.conv)
-            if isinstance(getattr(layer, "layer_norm", None), nn.GroupNorm):
-                layer.layer_norm = MaskedGroupNorm(layer.layer_norm, self._frame_mask, list(convs))
-        for name, module in list(encoder.named_modules()):
-            if name.startswith(("feature_extractor.", "adapter.")):
-                continue
-            if isinstance(module, nn.BatchNorm1d):
-                parent = encoder.get_submodule(name.rpartition(".")[0])
-                setattr(parent, name.rpartition(".")[2], MaskedBatchNorm1d(module, self._frame_mask))
-            elif isinstance(module, nn.Conv1d) and module.kernel_size[0] > 1:
-                module.register_forward_pre_hook(self._zero_padded_frames)
-
-    def _zero_padded_frames(self, module: nn.Module, args: tuple[Tensor]) -> tuple[Tensor] | None:
-        mask = self._frame_mask.frames
-        if mask is None or mask.shape[-1] != args[0].shape[-1]:
-            return None
-        return (args[0] * mask.unsqueeze(1).to(args[0].dtype),)
+        guard_padding(self.speech_encoder)
 
     def encode_text(
         self, input_ids: Tensor, attention_mask: Tensor | None, token_type_ids: Tensor | None
@@ -150,11 +149,9 @@ class EncodersMixin:
             hidden: `H_s`, last hidden state. Shape `(B, S, D_s)`.
             mask: True for real frames. Shape `(B, S)`.
         """
-        encoder_mask, frames, mask = self._prepare_frames(audio, audio_attention_mask)
-        guard = self._spec_augment_guard(frames)
-        hidden = self.speech_encoder(audio, attention_mask=encoder_mask, **guard).last_hidden_state
-        self._forget_frames()
-        return hidden, mask
+        frames = self.speech_frames(audio, audio_attention_mask)
+        hidden = self.run_speech_encoder(audio, frames, **self._spec_augment_guard(frames.encoded)).last_hidden_state
+        return hidden, frames.real
 
     def encode_video(self, pixel_values: Tensor, video_attention_mask: Tensor | None) -> tuple[Tensor, Tensor]:
         """Runs the encoder of video frames over the real frames, each by itself.
@@ -202,10 +199,11 @@ class EncodersMixin:
             ValueError: If there is none.
         """
         audio = inputs.get("input_values") if inputs.get("input_values") is not None else inputs.get("input_features")
+        masks = self.masks_of(audio=audio, **inputs)
         raw = {
-            "text": (inputs.get("input_ids"), inputs.get("attention_mask"), inputs.get("token_type_ids")),
-            "speech": (audio, inputs.get("audio_attention_mask")),
-            "video": (inputs.get("pixel_values"), inputs.get("video_attention_mask")),
+            "text": (inputs.get("input_ids"), masks["text"], inputs.get("token_type_ids")),
+            "speech": (audio, masks["speech"]),
+            "video": (inputs.get("pixel_values"), masks["video"]),
         }
         encoded = {}
         for modality in self.config.modalities:
@@ -221,6 +219,41 @@ class EncodersMixin:
                 f"the model needs {' or '.join(self.config.modalities)}, but was given no input that it can use"
             )
         return encoded
+
+    def masks_of(self, audio: Tensor | None, **inputs: Any) -> dict[str, Tensor | None]:
+        """The mask of every modality, None where everything is real.
+
+        A feature extractor calls its mask `attention_mask`, as a tokenizer does: where no text is given, one of the
+        audio's length is the audio's.
+
+        Args:
+            audio: `input_values` or `input_features`.
+            **inputs: Of `forward`.
+
+        Raises:
+            ValueError: If a mask does not have the shape of its input, or belongs to none.
+        """
+        given = {
+            "text": _first(inputs.get("text_features"), inputs.get("input_ids")),
+            "speech": _first(inputs.get("speech_features"), audio),
+            "video": _first(inputs.get("video_features"), inputs.get("pixel_values")),
+        }
+        names = {"text": "attention_mask", "speech": "audio_attention_mask", "video": "video_attention_mask"}
+        masks: dict[str, Tensor | None] = {modality: inputs.get(name) for modality, name in names.items()}
+        if given["text"] is None and masks["text"] is not None:
+            if masks["speech"] is None and given["speech"] is not None:
+                names["speech"], masks["speech"] = names["text"], masks["text"]
+            masks["text"] = None
+        for modality, mask in masks.items():
+            states = given[modality]
+            if mask is not None and states is not None and mask.shape != states.shape[:2]:
+                raise ValueError(
+                    f"{names[modality]} has shape {tuple(mask.shape)}, but the {modality} input has "
+                    f"{tuple(states.shape)}: a mask needs one number for every token, sample or frame"
+                )
+        if given["speech"] is audio and masks["speech"] is None:
+            _warn_of_padding(audio)
+        return masks
 
     @property
     def cacheable_modalities(self) -> list[str]:
@@ -263,23 +296,16 @@ class EncodersMixin:
         encoder = self.speech_encoder
         if not hasattr(encoder, "feature_extractor"):
             raise ValueError(f"a {encoder.config.model_type} encoder has no convolutions on the waveform")
-        mask = self._prepare_frames(input_values, audio_attention_mask)[2]
-        features = encoder.feature_projection.layer_norm(encoder.feature_extractor(input_values).transpose(1, 2))
-        self._forget_frames()
-        return features, mask
+        frames = self.speech_frames(input_values, audio_attention_mask)
+        features = encoder.feature_extractor(MaskedAudio(input_values, frames.input_lengths)).transpose(1, 2)
+        return encoder.feature_projection.layer_norm(features), frames.real
 
-    def _forget_frames(self) -> None:
-        """Hides this batch's lengths from an encoder that is called on its own.
+    def speech_frames(self, audio: Tensor, audio_attention_mask: Tensor | None) -> "SpeechFrames":
+        """What of a batch of audio the speech encoder works on, and which of its frames are real.
 
-        In training they stay: activation checkpointing encodes again in the backward pass.
-        """
-        if not (self.training and torch.is_grad_enabled()):
-            self._frame_mask.samples = self._frame_mask.frames = None
-
-    def _prepare_frames(self, audio: Tensor, audio_attention_mask: Tensor | None) -> tuple[Tensor, Tensor, Tensor]:
-        """Tells the guarded layers the lengths; gives the encoder's mask, the frames it works on, and the real ones.
-
-        The encoder's mask leaves at least one frame in every row; the frames of a row without speech are not real.
+        Args:
+            audio: Shape `(B, N)` or `(B, S, F)`.
+            audio_attention_mask: 1 for real samples or frames, all if not given. Shape `(B, N)` or `(B, S)`.
         """
         if audio_attention_mask is None:
             audio_attention_mask = torch.ones(audio.shape[:2], dtype=torch.long, device=audio.device)
@@ -292,10 +318,22 @@ class EncodersMixin:
             input_lengths = audio_attention_mask.long().sum(dim=1).clamp(min=receptive_field(encoder.config))
             lengths = encoder._get_feat_extract_output_lengths(input_lengths)
             num_frames = frames_after(encoder.config, audio.shape[1])
-        frames = torch.arange(num_frames, device=audio.device) < lengths[:, None]  # (B, S)
-        self._frame_mask.samples, self._frame_mask.frames = input_lengths, frames
-        encoder_mask = (torch.arange(audio.shape[1], device=audio.device) < input_lengths[:, None]).long()
-        return encoder_mask, frames, frames & present[:, None]
+        encoded = torch.arange(num_frames, device=audio.device) < lengths[:, None]  # (B, S)
+        inputs = (torch.arange(audio.shape[1], device=audio.device) < input_lengths[:, None]).long()
+        return SpeechFrames(inputs, input_lengths, encoded, encoded & present[:, None])
+
+    def run_speech_encoder(self, audio: Tensor, frames: "SpeechFrames", **kwargs: Any) -> Any:
+        """The encoder's own outputs for a batch, blind to padding.
+
+        Args:
+            audio: Shape `(B, N)` or `(B, S, F)`.
+            frames: Of `speech_frames`.
+            **kwargs: Of the encoder.
+        """
+        if audio.device.type == "cpu" and not torch.compiler.is_compiling():
+            _warn_of_bfloat16(self.speech_encoder, audio.dtype)
+        given = MaskedAudio(audio, frames.input_lengths) if audio.dim() == 2 else audio
+        return self.speech_encoder(given, attention_mask=frames.inputs, **kwargs)
 
     def _spec_augment_guard(self, frames: Tensor) -> dict[str, Tensor]:
         """The encoders' own SpecAugment cannot mask a batch shorter than one mask: such a batch goes without."""
@@ -347,6 +385,37 @@ def load_speech_checkpoint(
     ):
         raise ValueError(f"checkpoint '{name}' has no quantizer weights; {advice}")
     return model.base_model, model
+
+
+def _warn_of_bfloat16(encoder: nn.Module, dtype: torch.dtype) -> None:
+    """Says once where oneDNN computes garbage: few channels a group, bfloat16, a processor with AMX (torch 2.11)."""
+    if torch.is_autocast_enabled("cpu"):
+        dtype = torch.get_autocast_dtype("cpu")
+    if dtype != torch.bfloat16 or not torch.cpu._is_amx_tile_supported():
+        return
+    for name, module in encoder.named_modules():
+        if isinstance(module, nn.Conv1d) and module.groups > 1 and 1 < module.in_channels // module.groups < 16:
+            channels = module.in_channels // module.groups
+            logger.warning_once(
+                f"{name} has {channels} channels a group, which PyTorch computes wrongly in bfloat16 on processors "
+                "with AMX such as this one: use float32, or set ONEDNN_MAX_CPU_ISA=AVX512_CORE before Python starts"
+            )
+
+
+def _first(*values: Tensor | None) -> Tensor | None:
+    return next((value for value in values if value is not None), None)
+
+
+def _warn_of_padding(audio: Tensor | None) -> None:
+    """Says once that clips which end in zeros look padded, if no mask tells."""
+    if audio is None or len(audio) < 2 or audio.shape[1] == 0 or torch.compiler.is_compiling():
+        return
+    ends = audio[:, -1].reshape(len(audio), -1).ne(0).any(dim=1)  # (B,)
+    if ends.any() and not ends.all():
+        logger.warning_once(
+            "clips of a batch end in zeros, and no audio_attention_mask says what of them is padding: scores then "
+            "depend on the batch. Make it with the processor, or with a feature extractor that returns its mask"
+        )
 
 
 def _never_empty(mask: Tensor) -> Tensor:

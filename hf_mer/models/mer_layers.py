@@ -1,10 +1,7 @@
-"""Layers that more than one model uses: masked pooling, label attention, cross-attention, norms without padding."""
-
-from typing import Any
+"""Layers that more than one model uses: masked pooling, label attention, cross-attention."""
 
 import torch
 from torch import Tensor, nn
-from torch.autograd.function import once_differentiable
 from torch.nn import functional
 
 
@@ -132,105 +129,3 @@ class MultiHeadAttention(nn.Module):
         present = mask.any(dim=1)[:, None, None]  # (B, 1, 1)
         seen = (mask.unsqueeze(1) | ~present).unsqueeze(1)  # (B, 1, 1, S)
         return scores.masked_fill(~seen, float("-inf")).softmax(dim=-1).mean(dim=1).masked_fill(~present, 0.0)
-
-
-class FrameMask:
-    """Lengths of the batch that is being encoded, shared by the layers of one encoder that must not see padding."""
-
-    def __init__(self) -> None:
-        self.samples: Tensor | None = None  # (B,) real input samples, for convolutions on the waveform
-        self.frames: Tensor | None = None  # (B, S) bool, for everything after them
-
-    def lengths_after(self, conv_layers: list[nn.Conv1d]) -> Tensor:
-        """Real positions that are left after the given convolutions on the waveform. Shape `(B,)`."""
-        lengths: Any = self.samples
-        for conv in conv_layers:
-            lengths = torch.div(lengths - conv.kernel_size[0], conv.stride[0], rounding_mode="floor") + 1
-        return lengths.clamp(min=1)
-
-
-class MaskedGroupNorm(nn.GroupNorm):
-    """Group norm of wav2vec 2.0's first convolution with statistics over the real samples only.
-
-    The library's own takes padding into the statistics, so that an utterance's result depends on its batch.
-    Same parameters, same names, same result without padding.
-    """
-
-    def __init__(self, plain: nn.GroupNorm, frame_mask: FrameMask, conv_layers: list[nn.Conv1d]):
-        super().__init__(plain.num_groups, plain.num_channels, eps=plain.eps, affine=plain.affine)
-        self.weight, self.bias = plain.weight, plain.bias
-        self._frame_mask, self._conv_layers = frame_mask, conv_layers
-
-    def forward(self, states: Tensor) -> Tensor:
-        """Normalises `(B, channels, L)`; every channel is a group."""
-        if self._frame_mask.samples is None or self.num_groups != self.num_channels:
-            return super().forward(states)
-        with torch.autocast(states.device.type, enabled=False):  # sums of squares need all of float32
-            return self._masked_norm(states.float(), self._frame_mask.lengths_after(self._conv_layers)).to(
-                states.dtype
-            )
-
-    def _masked_norm(self, states: Tensor, lengths: Tensor) -> Tensor:
-        mask = (torch.arange(states.shape[-1], device=states.device) < lengths[:, None]).to(states.dtype).unsqueeze(1)
-        count = lengths[:, None, None].to(states.dtype)
-        return _MaskedInstanceNorm.apply(states, self.weight.float(), self.bias.float(), mask, count, self.eps)
-
-
-class _MaskedInstanceNorm(torch.autograd.Function):
-    """`weight * (x - mean) / sqrt(var + eps) + bias`, mean and variance over the real positions of each channel.
-
-    The states are the largest of the whole encoder: what autograd makes of the formula passes over them several times
-    more than the gradient needs. With `n = (x - mean) / sqrt(var + eps)`, `g` the gradient of the result and `s =
-    weight / sqrt(var + eps)`: `dx = s (g - real (sum g + n sum g n) / count)`; the sums are over all positions, since
-    what lies in the padding is normalised by the same statistics.
-    """
-
-    @staticmethod
-    def forward(
-        ctx: Any, states: Tensor, weight: Tensor, bias: Tensor, mask: Tensor, count: Tensor, eps: float
-    ) -> Tensor:
-        """Normalises `(B, channels, L)`; `mask (B, 1, L)` is 1 at real positions, `count (B, 1, 1)` their number."""
-        mean = states @ mask.transpose(1, 2) / count  # (B, channels, 1)
-        mean_square = torch.linalg.vecdot(states, states * mask).unsqueeze(-1) / count
-        inverse = torch.rsqrt((mean_square - mean.square()).clamp(min=0) + eps)
-        scale = inverse * weight[:, None]
-        ctx.save_for_backward(states, weight, mask, count, mean, inverse)
-        return torch.addcmul(bias[:, None] - mean * scale, states, scale)
-
-    @staticmethod
-    @once_differentiable
-    def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor | None, ...]:
-        """Gradients of states, weight and bias."""
-        states, weight, mask, count, mean, inverse = ctx.saved_tensors
-        grad = grads[0]  # (B, channels, L)
-        total = grad.sum(dim=-1, keepdim=True)  # (B, channels, 1)
-        product = (torch.linalg.vecdot(grad, states).unsqueeze(-1) - mean * total) * inverse
-        scale = inverse * weight[:, None]
-        slope = -scale * product * inverse / count
-        through_statistics = torch.addcmul(-scale * total / count - slope * mean, states, slope).mul_(mask)
-        grad_states = through_statistics.addcmul_(grad, scale)
-        return grad_states, product.sum(dim=(0, 2)), total.sum(dim=(0, 2)), None, None, None
-
-
-class MaskedBatchNorm1d(nn.BatchNorm1d):
-    """Batch norm of a Conformer's convolution with statistics over the real frames only.
-
-    Same parameters and buffers, same names.
-    """
-
-    def __init__(self, plain: nn.BatchNorm1d, frame_mask: FrameMask):
-        super().__init__(plain.num_features, eps=plain.eps, momentum=plain.momentum)
-        self.weight, self.bias = plain.weight, plain.bias
-        self.running_mean, self.running_var = plain.running_mean, plain.running_var
-        self.num_batches_tracked = plain.num_batches_tracked
-        self._frame_mask = frame_mask
-
-    def forward(self, states: Tensor) -> Tensor:
-        """Normalises `(B, channels, S)`."""
-        mask = self._frame_mask.frames
-        if not self.training or mask is None or mask.shape[-1] != states.shape[-1]:
-            return super().forward(states)
-        states = states.transpose(1, 2)  # (B, S, channels)
-        normed = torch.zeros_like(states)
-        normed[mask] = super().forward(states[mask])
-        return normed.transpose(1, 2)

@@ -12,7 +12,8 @@ class MerOutput(ModelOutput):
 
     Attributes:
         loss: Weighted sum of `losses`, when labels are given. Scalar.
-        logits: Class scores before the softmax. Shape `(B, C)`.
+        logits: Class scores before the softmax, not calibrated: the pipeline of this package divides them by
+            `config.temperature_of(modalities)`, plain `audio-classification` does not. Shape `(B, C)`.
         losses: Each part of the loss, unweighted, by its name in `config.loss_weights`, when labels are given.
         embeddings: The fused representation that the classifier sees; where a modality is missing, the other branch's
             pooled states in their half and zeros in the rest. Shape `(B, D_t + D_s)`, of a unimodal model `(B, D)`.

@@ -11,6 +11,7 @@ from transformers.modeling_layers import GradientCheckpointingLayer
 from .mer_distributed import gather_across_ranks
 from .mer_layers import MultiHeadAttention, masked_mean
 from .mer_losses import symmetric_contrastive_loss, wasserstein_distances
+from .mer_padding import checkpointable
 
 Pair = dict[str, Tensor]  # one tensor for `text`, one for `speech`
 
@@ -86,17 +87,28 @@ class TokenBlock(GradientCheckpointingLayer):
 
     def __init__(self, config: Any):
         super().__init__()
-        for name in ("text", "speech"):
-            setattr(self, name, TokenBlockBranch(config))
+        self.text, self.speech = TokenBlockBranch(config), TokenBlockBranch(config)
 
-    def forward(self, states: Pair, masks: Pair) -> Pair:
-        """Both modalities take the step at once. `(B, L, D)` each."""
-        within = {name: getattr(self, name).attend_within(states[name], masks[name]) for name in states}
-        others = {"text": "speech", "speech": "text"}
-        return {
-            name: getattr(self, name).attend_across(within[name], within[others[name]], masks[others[name]])
-            for name in states
-        }
+    def forward(self, text: Tensor, speech: Tensor, text_mask: Tensor, speech_mask: Tensor) -> tuple[Tensor, Tensor]:
+        """Both modalities take the step at once.
+
+        Tensors and no dictionaries: reentrant checkpointing finds no gradients in these.
+
+        Args:
+            text: Shape `(B, T, D)`.
+            speech: Shape `(B, S, D)`.
+            text_mask: True for real tokens. Shape `(B, T)`.
+            speech_mask: True for real frames. Shape `(B, S)`.
+
+        Returns:
+            Text and speech after the block, of the same shapes.
+        """
+        text = self.text.attend_within(text, text_mask)
+        speech = self.speech.attend_within(speech, speech_mask)
+        return (
+            self.text.attend_across(text, speech, speech_mask),
+            self.speech.attend_across(speech, text, text_mask),
+        )
 
 
 class TokenBlockBranch(nn.Module):
@@ -137,9 +149,11 @@ class TokenAlignment(nn.Module):
 
     def forward(self, states: Pair, masks: Pair, with_loss: bool) -> tuple[Pair, Tensor | None]:
         """Gives the text-aware speech and the speech-aware text, `(B, L, D)` each."""
+        text, speech = (checkpointable(states[name], self.blocks[0]) for name in ("text", "speech"))
         for block in self.blocks:
-            states = block(states, masks)
-        return states, None
+            text, speech = block(text, speech, masks["text"], masks["speech"])
+        aligned = {"text": text, "speech": speech}
+        return {name: aligned[name] for name in states}, None
 
 
 class InstanceAlignment(nn.Module):

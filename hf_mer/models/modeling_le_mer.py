@@ -185,7 +185,8 @@ class LeMerForEmotionClassification(MerPreTrainedModel):
 
         Args:
             input_ids: Tokens of history and current utterance. Shape `(B, T)`.
-            attention_mask: 1 for real tokens, a row of 0 for an utterance without text. Shape `(B, T)`.
+            attention_mask: 1 for real tokens, a row of 0 for an utterance without text. Shape `(B, T)`. Without text,
+                a feature extractor's mask of the audio's shape, which then is `audio_attention_mask`.
             token_type_ids: 0 history, 1 current utterance. Shape `(B, T)`.
             input_values: Samples, for encoders on the waveform. Shape `(B, N)`.
             input_features: Log-mel frames, for encoders on those. Shape `(B, S, F)`.
@@ -200,16 +201,22 @@ class LeMerForEmotionClassification(MerPreTrainedModel):
         """
         need_weights = bool(output_attentions)
         audio = input_values if input_values is not None else input_features
+        masks = self.masks_of(
+            audio=audio,
+            input_ids=input_ids,
+            attention_mask=attention_mask,
+            audio_attention_mask=audio_attention_mask,
+        )
         text: Any = None
         speech: Any = None
 
         # 1. Label-token attention (equations 1 and 2)
         if self.text_encoder is not None and input_ids is not None:
-            hidden, mask = self.encode_text(input_ids, attention_mask, token_type_ids)  # (B, T, D_t), (B, T)
+            hidden, mask = self.encode_text(input_ids, masks["text"], token_type_ids)  # (B, T, D_t), (B, T)
             text = self._branch("text", hidden, self._fusion_tokens(mask, token_type_ids))
         # 2. Label-frame attention (equations 4 and 5)
         if self.speech_encoder is not None and audio is not None:
-            hidden, mask = self.encode_speech(audio, audio_attention_mask)  # (B, S, D_s), (B, S)
+            hidden, mask = self.encode_speech(audio, masks["speech"])  # (B, S, D_s), (B, S)
             speech = self._branch("speech", hidden, mask)
         if text is None and speech is None:
             raise ValueError(

@@ -21,6 +21,7 @@ class MerPreTrainedModel(EncodersMixin, PreTrainedModel):
     main_input_name = "input_ids"
     input_modalities = ("audio", "text")
     supports_gradient_checkpointing = True
+    _no_split_modules = ["MaskedConformerLayer"]  # noqa: RUF012 - as transformers reads it
     accepts_loss_kwargs = False
     _supports_sdpa = True
     _supports_flash_attn = True
@@ -35,6 +36,19 @@ class MerPreTrainedModel(EncodersMixin, PreTrainedModel):
                 chosen[f"{name}_config"] = attn_implementation if has_choice else "eager"
             attn_implementation = chosen
         super().set_attn_implementation(attn_implementation, *args, **kwargs)
+
+    def _set_gradient_checkpointing(
+        self, enable: bool = True, gradient_checkpointing_func: Any = None, **kwargs: Any
+    ) -> None:
+        """Refuses reentrant checkpointing of WavLM, whose layers hand each other their position bias.
+
+        Its backward pass would call itself without an end.
+        """
+        settings = getattr(gradient_checkpointing_func, "keywords", {})
+        speech = getattr(self.config, "speech_config", None)
+        if enable and settings.get("use_reentrant") and speech is not None and speech.model_type == "wavlm":
+            raise ValueError("use_reentrant=True does not work with speech encoder 'wavlm': use_reentrant=False")
+        super()._set_gradient_checkpointing(enable, gradient_checkpointing_func, **kwargs)
 
     @classmethod
     def from_encoders(

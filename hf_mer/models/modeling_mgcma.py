@@ -75,7 +75,8 @@ class MgcmaForEmotionClassification(MerPreTrainedModel):
 
         Args:
             input_ids: Tokens of history and current utterance. Shape `(B, T)`.
-            attention_mask: 1 for real tokens, a row of 0 for an utterance without text. Shape `(B, T)`.
+            attention_mask: 1 for real tokens, a row of 0 for an utterance without text. Shape `(B, T)`. Without text,
+                a feature extractor's mask of the audio's shape, which then is `audio_attention_mask`.
             token_type_ids: 0 history, 1 current utterance. Shape `(B, T)`.
             input_values: Samples, for encoders on the waveform. Shape `(B, N)`.
             input_features: Log-mel frames, for encoders on those. Shape `(B, S, F)`.

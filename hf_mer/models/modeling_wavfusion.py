@@ -12,6 +12,7 @@ from .mer_distributed import gather_across_ranks
 from .mer_layers import masked_max, masked_mean
 from .mer_losses import margin_loss, masked_cross_entropy, weighted_total
 from .mer_outputs import MerOutput
+from .mer_padding import checkpointable
 from .modeling_mer import MerPreTrainedModel
 from .wavfusion_layers import AttentiveGru, GatedCrossModalLayer, LearnableVisualCentre
 
@@ -161,7 +162,8 @@ class WavFusionForEmotionClassification(MerPreTrainedModel):
 
         Args:
             input_ids: Tokens. Shape `(B, T)`.
-            attention_mask: 1 for real tokens, a row of 0 for an utterance without text. Shape `(B, T)`.
+            attention_mask: 1 for real tokens, a row of 0 for an utterance without text. Shape `(B, T)`. Without text,
+                a feature extractor's mask of the audio's shape, which then is `audio_attention_mask`.
             token_type_ids: For text encoders that know token types. Shape `(B, T)`.
             input_values: Samples, for encoders on the waveform. Shape `(B, N)`.
             input_features: Log-mel frames, for encoders on those. Shape `(B, S, M)`.
@@ -278,6 +280,7 @@ class WavFusionForEmotionClassification(MerPreTrainedModel):
         """Runs the deep layers of a model of speech alone, which are the encoder's own. `(B, S, D_s)`."""
         encoder = self.speech_encoder
         shallow = encoder.encoder.layers
+        states = checkpointable(states, self.deep_layers[0])
         if encoder.config.model_type == "wavlm":  # whose first layer makes the position bias for all
             bias = None
             if len(shallow):

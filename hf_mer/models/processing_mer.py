@@ -1,7 +1,6 @@
 """One call from audio, text, history and video to the inputs of a model."""
 
 import os
-import re
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +12,7 @@ from transformers.utils import cached_file
 from .audio_mer import AudioError, load_audio
 from .image_mer import crop_faces, image_processor_from_dict, load_face_detector, normalize, resize
 from .label_store import STORE_FILE, TENSORS_FILE, LabelEmbeddingStore
+from .text_mer import SplicedText, settle
 from .video_mer import load_video
 
 
@@ -64,6 +64,8 @@ class MerProcessor(ProcessorMixin):
             raise ValueError(f"num_frames={num_frames} must be at least 1")
         if face_crop:
             load_face_detector()  # what is missing is said now and not at the first clip
+        settle(tokenizer)
+        feature_extractor.return_attention_mask = True  # some are saved without: the models always want to be told
         self.label_store = label_store
         self.image_processor = image_processor
         self.num_frames = num_frames
@@ -287,69 +289,24 @@ class MerProcessor(ProcessorMixin):
     def _encode_texts(
         self, texts: list, histories: list, return_words: bool
     ) -> tuple[dict[str, np.ndarray], list | None]:
-        encodings, pairs = [], []
-        for text, turns in zip(texts, histories, strict=True):
-            pairs.append(self._splice(text or "", list(turns or [])))
-            encodings.append(self._encode_pair(*pairs[-1]))
-        longest = max(len(encoding["input_ids"]) for encoding in encodings)
-        shape = (len(texts), longest)
+        spliced = [
+            SplicedText.of(
+                self.tokenizer,
+                text or "",
+                list(turns or [])[-self.max_history :] if self.max_history else [],
+                self.max_text_tokens,
+            )
+            for text, turns in zip(texts, histories, strict=True)
+        ]
+        shape = (len(texts), max(len(one.ids) for one in spliced))
         ids = np.full(shape, self.tokenizer.pad_token_id or 0, dtype=np.int64)
         mask, types = np.zeros(shape, dtype=np.int64), np.zeros(shape, dtype=np.int64)
-        for row, (encoding, text, turns) in enumerate(zip(encodings, texts, histories, strict=True)):
-            length = len(encoding["input_ids"])
-            ids[row, :length] = encoding["input_ids"]
+        for row, (one, text, turns) in enumerate(zip(spliced, texts, histories, strict=True)):
+            length = len(one.ids)
+            ids[row, :length], types[row, :length] = one.ids, one.types
             mask[row, :length] = 1 if text or turns else 0  # an item without text is all padding
-            sequence = encoding.sequence_ids(0)
-            if 1 in sequence:
-                types[row, sequence.index(1) : length] = 1
-        words = (
-            [self._words(encoding, pair) for encoding, pair in zip(encodings, pairs, strict=True)]
-            if return_words
-            else None
-        )
+        words = [one.words for one in spliced] if return_words else None
         return {"input_ids": ids, "attention_mask": mask, "token_type_ids": types}, words
-
-    def _splice(self, text: str, turns: list[str]) -> tuple[str | None, str]:
-        """History (None without any) and current utterance, the latter cut if it alone is too long."""
-        turns = turns[-self.max_history :] if self.max_history else []
-        plain = self.tokenizer(text, add_special_tokens=False, return_offsets_mapping=True)
-        room = self.max_text_tokens - self.tokenizer.num_special_tokens_to_add(pair=False)
-        if len(plain["input_ids"]) > room:
-            text = text[: plain["offset_mapping"][room - 1][1]]
-        pair_room = self.max_text_tokens - self.tokenizer.num_special_tokens_to_add(pair=True)
-        if not turns or len(plain["input_ids"]) >= pair_room:
-            return None, text
-        return " ".join(turns), text
-
-    def _encode_pair(self, history: str | None, text: str) -> Any:
-        if history is None:
-            return self.tokenizer(text, truncation=True, max_length=self.max_text_tokens)
-        side, self.tokenizer.truncation_side = self.tokenizer.truncation_side, "left"
-        try:
-            return self.tokenizer(history, text, truncation="only_first", max_length=self.max_text_tokens)
-        finally:
-            self.tokenizer.truncation_side = side
-
-    def _words(self, encoding: Any, pair: tuple[str | None, str]) -> list[tuple[str, list[int], bool]]:
-        """Words with their token positions; a word is what lies between spaces, as far as truncation left it."""
-        texts = [text for text in pair if text is not None]
-        spans = [[match.span() for match in re.finditer(r"\S+", text)] for text in texts]
-        found: dict[tuple[int, int], list[int]] = {}  # (text, word) to [first character, last character, *positions]
-        for position, sequence in enumerate(encoding.sequence_ids(0)):
-            start, end = (encoding.token_to_chars(0, position) or (0, 0)) if sequence is not None else (0, 0)
-            touched = (
-                [i for i, (first, last) in enumerate(spans[sequence]) if first < end and start < last]
-                if end > start
-                else []
-            )
-            if touched:
-                word = found.setdefault((sequence, touched[0]), [start, end])
-                word[1] = max(word[1], end)
-                word.append(position)
-        return [
-            (texts[sequence][start:end].strip(), positions, sequence == len(texts) - 1)
-            for (sequence, _), (start, end, *positions) in found.items()
-        ]
 
     def frame_times(self, num_frames: int, speech_config: Any) -> np.ndarray:
         """Centre of every encoder frame in seconds. Shape `(num_frames,)`."""

@@ -63,7 +63,8 @@ def tiny_speech_config(model_type: str = "wav2vec2", **overrides) -> PreTrainedC
         hidden_size=16, num_hidden_layers=2, num_attention_heads=2, intermediate_size=24, vocab_size=8,
         hidden_dropout=0.0, attention_dropout=0.0, activation_dropout=0.0, feat_proj_dropout=0.0, final_dropout=0.0,
         conformer_conv_dropout=0.0, layerdrop=0.0, mask_time_prob=0.0, mask_feature_prob=0.0,
-        conv_depthwise_kernel_size=7, num_conv_pos_embeddings=8, num_conv_pos_embedding_groups=2,
+        conv_depthwise_kernel_size=7, num_conv_pos_embeddings=8,
+        num_conv_pos_embedding_groups=1,  # 8 channels a group are computed wrongly in bfloat16 on processors with AMX
     )  # fmt: skip
     if model_type == "wav2vec2-bert":
         settings.update(
@@ -245,6 +246,12 @@ def rows_of(batch: dict[str, torch.Tensor], row: int) -> dict[str, torch.Tensor]
     if "labels" in batch:
         alone["labels"] = batch["labels"][row : row + 1]
     return alone
+
+
+def checkpoint_activations(model: torch.nn.Module, **settings) -> None:
+    """By the name that the installed transformers has for it."""
+    enable = getattr(model, "activation_checkpointing_enable", None) or model.gradient_checkpointing_enable
+    enable({"use_reentrant": False, **settings})
 
 
 def gradients(model: torch.nn.Module) -> dict[str, torch.Tensor]:
@@ -450,13 +457,19 @@ class MerModelTests:
         torch.testing.assert_close(output.loss, expected.loss, rtol=0.05, atol=0.05)
         torch.testing.assert_close(output.logits.float(), expected.logits, rtol=0.1, atol=0.1)
 
-    def test_activation_checkpointing_gives_the_same_gradients(self):
+    @pytest.mark.parametrize("reentrant", [False, True])
+    def test_activation_checkpointing_gives_the_same_gradients(self, reentrant):
         model = self.make_model().train()
         batch = make_batch(model.config, labels=[0, 1, 2])
         model(**batch).loss.backward()
         expected = gradients(model)
         model.zero_grad()
-        getattr(model, "activation_checkpointing_enable", model.gradient_checkpointing_enable)()
+        speech = model.config.speech_config
+        if reentrant and speech is not None and speech.model_type == "wavlm":
+            with pytest.raises(ValueError, match="wavlm"):
+                checkpoint_activations(model, use_reentrant=True)
+            return
+        checkpoint_activations(model, use_reentrant=reentrant)
         model(**batch).loss.backward()
         torch.testing.assert_close(gradients(model), expected, rtol=1e-4, atol=1e-5)
 

@@ -5,9 +5,6 @@ from torch.nn import functional
 
 from hf_mer.models.mer_layers import (
     BilinearCrossAttention,
-    FrameMask,
-    MaskedBatchNorm1d,
-    MaskedGroupNorm,
     MultiHeadAttention,
     attend,
     label_attention,
@@ -79,61 +76,6 @@ class TestCrossAttention:
         mask = torch.tensor([[True, True, False]])
         expected = (queries @ keys[:, :2].transpose(1, 2)).softmax(-1) @ values[:, :2]
         torch.testing.assert_close(attend(queries, keys, values, mask), expected)
-
-
-class TestMaskedNorms:
-    def test_lengths_after_convolutions_are_theirs(self):
-        frame_mask = FrameMask()
-        frame_mask.samples = torch.tensor([50, 33, 20])
-        convs = [nn.Conv1d(1, 1, 10, stride=5), nn.Conv1d(1, 1, 3, stride=2)]
-        expected = [convs[1](convs[0](torch.zeros(1, 1, n))).shape[-1] for n in (50, 33, 20)]
-        assert frame_mask.lengths_after(convs).tolist() == expected
-
-    def test_group_norm_per_row_as_the_librarys_without_padding(self):
-        plain, frame_mask = nn.GroupNorm(4, 4), FrameMask()
-        nn.init.normal_(plain.weight)
-        nn.init.normal_(plain.bias)
-        conv = nn.Conv1d(1, 4, 1)
-        masked = MaskedGroupNorm(plain, frame_mask, [conv])
-        states = torch.randn(2, 4, 9) + 0.5
-        torch.testing.assert_close(masked(states), plain(states))
-        frame_mask.samples = torch.tensor([9, 5])
-        given = masked(states)
-        torch.testing.assert_close(given[0], plain(states[:1])[0], rtol=1e-4, atol=1e-5)
-        torch.testing.assert_close(given[1, :, :5], plain(states[1:, :, :5])[0], rtol=1e-4, atol=1e-5)
-        assert set(masked.state_dict()) == set(plain.state_dict())
-        with torch.autocast("cpu", torch.bfloat16):
-            torch.testing.assert_close(masked(states), given)
-
-    def test_group_norm_gradients_are_the_formulas(self):
-        """Its backward is written by hand; autograd on the plain formula is the reference, padding included."""
-        frame_mask = FrameMask()
-        frame_mask.samples = torch.tensor([9, 5])
-        masked = MaskedGroupNorm(nn.GroupNorm(4, 4), frame_mask, [nn.Conv1d(1, 4, 1)])
-        nn.init.normal_(masked.weight)
-        states = (torch.randn(2, 4, 9) + 0.5).requires_grad_()
-        real = (torch.arange(9) < frame_mask.samples[:, None])[:, None].float()  # (B, 1, L)
-        count = frame_mask.samples[:, None, None]
-        mean = (states * real).sum(-1, keepdim=True) / count
-        variance = ((states - mean).square() * real).sum(-1, keepdim=True) / count
-        scale = masked.weight[:, None] / (variance + masked.eps).sqrt()
-        expected = (states - mean) * scale + masked.bias[:, None]
-        inputs, upstream = (states, masked.weight, masked.bias), torch.randn(2, 4, 9)
-        torch.testing.assert_close(
-            torch.autograd.grad(masked(states), inputs, upstream), torch.autograd.grad(expected, inputs, upstream)
-        )
-
-    def test_batch_norm_in_training_as_the_librarys_on_real_frames(self):
-        plain, other, frame_mask = nn.BatchNorm1d(3), nn.BatchNorm1d(3), FrameMask()
-        masked = MaskedBatchNorm1d(other, frame_mask).train()
-        states = torch.randn(2, 3, 6) * 2 + 1
-        frame_mask.frames = torch.tensor([[True] * 6, [True] * 4 + [False] * 2])
-        real = torch.cat([states[0].T, states[1].T[:4]])  # (10, 3)
-        given, expected = masked(states), plain.train()(real)
-        torch.testing.assert_close(torch.cat([given[0].T, given[1].T[:4]]), expected)
-        torch.testing.assert_close(masked.running_var, plain.running_var)
-        torch.testing.assert_close(masked.eval()(states), plain.eval()(states))
-        assert set(masked.state_dict()) == set(plain.state_dict())
 
 
 class TestMultiHeadAttention:

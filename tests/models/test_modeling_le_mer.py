@@ -1,3 +1,4 @@
+import logging
 from typing import ClassVar
 
 import pytest
@@ -9,13 +10,16 @@ from model_tester import (
     gradients,
     make_batch,
     rows_of,
+    save_tiny_checkpoint,
     tiny_settings,
     tiny_speech_config,
     tiny_store,
     tiny_text_config,
+    tone,
 )
 from torch.nn import functional
 from transformers import (
+    AutoFeatureExtractor,
     AutoModel,
     BertModel,
     HubertModel,
@@ -25,6 +29,7 @@ from transformers import (
     Wav2Vec2ForCTC,
     Wav2Vec2ForPreTraining,
     Wav2Vec2Model,
+    pipeline,
 )
 
 from hf_mer.models import LeMerConfig, LeMerForEmotionClassification
@@ -334,6 +339,76 @@ class TestHistory:
         )
 
 
+class TestMasks:
+    """A feature extractor calls its mask `attention_mask`, as a tokenizer does."""
+
+    def test_a_feature_extractors_mask_is_the_audios(self, wave_extractor):
+        model = make_model()
+        clips = [tone(0.3), tone(0.1, pitch=300), tone(0.2, pitch=400)]
+        inputs = wave_extractor(clips, sampling_rate=16000, padding=True, return_tensors="pt")
+        assert set(inputs) == {"input_values", "attention_mask"}
+        with torch.no_grad():
+            together = model(**inputs).logits
+            named = model(input_values=inputs["input_values"], audio_attention_mask=inputs["attention_mask"]).logits
+            for row, clip in enumerate(clips):
+                alone = model(**wave_extractor(clip, sampling_rate=16000, return_tensors="pt")).logits[0]
+                torch.testing.assert_close(together[row], alone, rtol=0, atol=1e-5)
+        torch.testing.assert_close(together, named, rtol=0, atol=0)
+
+    def test_of_log_mel_frames(self):
+        model = make_model(speech_type="wav2vec2-bert", modalities=["speech"])
+        batch = make_batch(model.config)
+        mask = batch.pop("audio_attention_mask")
+        with torch.no_grad():
+            torch.testing.assert_close(
+                model(**batch, attention_mask=mask).logits, model(**batch, audio_attention_mask=mask).logits
+            )
+
+    def test_of_no_input_or_another_shape_is_refused(self):
+        model = make_model()
+        batch = make_batch(model.config)
+        audio, mask = batch["input_values"], batch["audio_attention_mask"]
+        with pytest.raises(
+            ValueError, match=r"attention_mask has shape \(3, 9\), but the speech input has \(3, 800\)"
+        ):
+            model(input_values=audio, attention_mask=batch["attention_mask"])
+        with pytest.raises(ValueError, match=r"audio_attention_mask has shape \(3, 700\)"):
+            model(**{**batch, "audio_attention_mask": mask[:, :700]})
+        with pytest.raises(ValueError, match=r"attention_mask has shape \(3, 800\), but the text input has \(3, 9\)"):
+            model(**{**batch, "attention_mask": mask})
+
+    def test_padding_that_no_mask_tells_is_said(self, caplog):
+        model = make_model()
+        type(logging.getLogger()).warning_once.cache_clear()
+        batch = make_batch(model.config)
+        model(**batch)
+        assert not caplog.messages
+        del batch["audio_attention_mask"]
+        model(**batch)
+        assert "scores then depend on the batch" in caplog.text
+
+    def test_transformers_own_pipeline_and_trainer(self, tmp_path):
+        """`audio-classification` in batches as one by one, and `Trainer` with the feature extractor alone."""
+        folder, model = save_tiny_checkpoint(tmp_path / "checkpoint")
+        clips = [tone(0.1 + 0.07 * count, pitch=200 + 30 * count) for count in range(6)]
+        classify = pipeline("audio-classification", model=folder, trust_remote_code=False)
+        alone = [{one["label"]: one["score"] for one in classify(clip)} for clip in clips]
+        for given, expected in zip(classify(clips, batch_size=4), alone, strict=True):
+            assert {one["label"]: one["score"] for one in given} == pytest.approx(expected, abs=1e-5)
+        extractor = AutoFeatureExtractor.from_pretrained(folder)
+        rows = [
+            {"input_values": extractor(clip, sampling_rate=16000)["input_values"][0], "labels": count % 4}
+            for count, clip in enumerate(clips)
+        ]
+        arguments = TrainingArguments(
+            tmp_path / "run", per_device_eval_batch_size=3, report_to="none", use_cpu=True, remove_unused_columns=False
+        )
+        logits = Trainer(model, arguments, processing_class=extractor).predict(rows).predictions
+        scores = torch.tensor(logits[0] if isinstance(logits, tuple) else logits).softmax(-1)
+        for row, expected in zip(scores, alone, strict=True):
+            assert {LABELS[i]: value.item() for i, value in enumerate(row)} == pytest.approx(expected, abs=1e-5)
+
+
 class TestFreezing:
     @pytest.mark.parametrize(
         ("part", "frozen", "text_type"),
@@ -425,6 +500,44 @@ def encoder_folders(tmp_path):
         return str(path), model.eval()
 
     return folder
+
+
+class TestBfloat16OnAmx:
+    """Convolutions with 8 channels a group come out wrong there, by a fault of oneDNN; 16 are right."""
+
+    @pytest.mark.parametrize(("groups", "says"), [(2, True), (1, False), (16, False)])
+    @pytest.mark.parametrize("autocast", [True, False])
+    def test_is_said(self, groups, says, autocast, monkeypatch, caplog):
+        monkeypatch.setattr(torch.cpu, "_is_amx_tile_supported", lambda: True)
+        type(logging.getLogger()).warning_once.cache_clear()
+        speech = tiny_speech_config("wav2vec2", num_conv_pos_embedding_groups=groups)
+        model = make_model(modalities=["speech"], speech_config=speech)
+        batch = make_batch(model.config)
+        model(**batch)
+        assert not caplog.messages
+        if autocast:
+            with torch.autocast("cpu", torch.bfloat16):
+                model(**batch)
+        else:
+            model.bfloat16()(**{**batch, "input_values": batch["input_values"].bfloat16()})
+        told = [text for text in caplog.messages if "encoder.pos_conv_embed.conv has 8 channels a group" in text]
+        assert bool(told) == says
+
+    def test_not_on_other_processors(self, monkeypatch, caplog):
+        monkeypatch.setattr(torch.cpu, "_is_amx_tile_supported", lambda: False)
+        speech = tiny_speech_config("wav2vec2", num_conv_pos_embedding_groups=2)
+        model = make_model(modalities=["speech"], speech_config=speech)
+        with torch.autocast("cpu", torch.bfloat16):
+            model(**make_batch(model.config))
+        assert not caplog.messages
+
+    @pytest.mark.parametrize("speech_type", SPEECH_TYPES)
+    def test_the_suites_own_encoders_have_no_such_convolution(self, speech_type):
+        model = make_model(speech_type=speech_type)
+        for name, module in model.speech_encoder.named_modules():
+            if isinstance(module, torch.nn.Conv1d):
+                assert module.in_channels // module.groups in (1, 8, 16), name
+                assert module.groups == 1 or module.in_channels // module.groups != 8, name
 
 
 class TestFromEncoders:

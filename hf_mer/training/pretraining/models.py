@@ -45,9 +45,7 @@ class SpeechPretrainer(EncodersMixin, nn.Module):
 
     def frames(self, audio: Tensor, audio_attention_mask: Tensor) -> Tensor:
         """Real frames of the encoder. Shape `(B, S)`."""
-        frames = self._prepare_frames(audio, audio_attention_mask)[1]
-        self._frame_mask.samples = self._frame_mask.frames = None
-        return frames
+        return self.speech_frames(audio, audio_attention_mask).encoded
 
     def encode(self, audio: Tensor, audio_attention_mask: Tensor, mask: Tensor | None = None, **kwargs: Any) -> Any:
         """The encoder's outputs, with the masked frames replaced at its input by the learned embedding.
@@ -58,11 +56,9 @@ class SpeechPretrainer(EncodersMixin, nn.Module):
             mask: True for masked frames; none if not given. Shape `(B, S)`.
             **kwargs: Of the encoder.
         """
-        encoder_mask, frames, _ = self._prepare_frames(audio, audio_attention_mask)
-        mask = torch.zeros_like(frames) if mask is None else mask
-        outputs = self.speech_encoder(audio, attention_mask=encoder_mask, mask_time_indices=mask, **kwargs)
-        self._forget_frames()
-        return outputs
+        frames = self.speech_frames(audio, audio_attention_mask)
+        mask = torch.zeros_like(frames.encoded) if mask is None else mask
+        return self.run_speech_encoder(audio, frames, mask_time_indices=mask, **kwargs)
 
     def losses(self, sums: dict[str, Tensor]) -> dict[str, Tensor]:
         """The losses, means over masked frames, of what `forward` gave, summed over utterances."""
