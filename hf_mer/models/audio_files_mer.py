@@ -111,7 +111,7 @@ def _open_soundfile(file: str | bytes, name: str, start: float, until: float | N
     seconds = None if frames is None else frames / sound.samplerate
     if missing := missing_seconds(file):
         promised = "" if missing == math.inf else f"its header promises {(seconds or 0) + missing:.2f} s, "
-        note(f"{name}: the file is cut off: {promised}{seconds or 0:.2f} s are there")
+        note(f"{name}: the file is cut off: {promised}{seconds or 0:.2f} s are there", "truncated")
     pieces = _soundfile_pieces(sound, name, start, until, frames)
     return Sound(name, sound.samplerate, sound.channels, seconds, pieces)
 
@@ -141,7 +141,8 @@ def _soundfile_pieces(sound: Any, name: str, start: float, until: float | None, 
     if position < last and frames is not None and frames - position > 0.1 * rate:
         note(
             f"{name}: the sound is cut off or damaged{problem}: its header promises {frames / rate:.2f} s, "
-            f"{position / rate:.2f} s are there"
+            f"{position / rate:.2f} s are there",
+            "truncated",
         )
 
 
@@ -201,7 +202,7 @@ def _av_pieces(container: Any, name: str, start: float, seconds: float | None) -
         if problems or (seconds is not None and seconds - end > _TOLERANCE):
             why = f" ({len(problems)} packets: {problems[0]})" if problems else ""
             promised = "" if seconds is None else f": its header promises {seconds:.2f} s, {end:.2f} s are there"
-            note(f"{name}: the sound is cut off or damaged{why}{promised}")
+            note(f"{name}: the sound is cut off or damaged{why}{promised}", "truncated")
 
 
 def _frames(container: Any, stream: Any, problems: list[str]) -> Iterator[Any]:

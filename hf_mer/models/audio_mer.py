@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from .audio_files_mer import PIECE_SECONDS, Piece, Sound, frames_until, open_file
+from .audio_files_mer import PIECE_SECONDS, Sound, open_file
 from .audio_samples_mer import AudioError, Downmix, as_channels, decibels, is_silent, peak_of
 from .notes_mer import note
 from .sources_mer import as_source, shown_name
@@ -64,7 +64,7 @@ def load_audio(
 
     Args:
         source: Path, bytes of a file in whatever form, open binary file, array or tensor of samples (`(N,)` or
-            `(channels, N)` or `(N, channels)`), or a dictionary with `array` and `sampling_rate`, or with `path` and/or
+            `(channels, N)` or `(N, channels)`), or a dictionary with `array` and `sampling_rate`, or with `path` or
             `bytes` (a row of a `datasets` audio column). Of a dictionary with `start` and `end` (the `video` of a
             corpus row) that span is taken, seconds.
         sampling_rate: Wanted rate in Hz.
@@ -80,13 +80,16 @@ def load_audio(
     blocks, rate, name = mono_blocks(source, source_rate if source_rate is not None else sampling_rate, max_seconds)
     samples = np.concatenate(list(blocks))
     if is_silent(samples):
-        note(f"{name}: the {len(samples) / rate:.1f} s of sound that are heard are silent ({decibels(peak_of(samples))})")
+        level = decibels(peak_of(samples))
+        note(f"{name}: the {len(samples) / rate:.1f} s of sound that are heard are silent ({level})", "silent")
     if rate != sampling_rate:
         samples = resample(samples, rate, sampling_rate)
     return np.ascontiguousarray(samples, dtype=np.float32)
 
 
-def mono_blocks(source: Any, array_rate: int, max_seconds: float | None = None) -> tuple[Iterator[np.ndarray], int, str]:
+def mono_blocks(
+    source: Any, array_rate: int, max_seconds: float | None = None
+) -> tuple[Iterator[np.ndarray], int, str]:
     """The one way into sound: mono blocks of the wanted span at the rate of the source, that rate, and a name.
 
     Args:
@@ -168,7 +171,7 @@ def _outside(sound: Sound, start: float | None, end: float | None) -> str:
 
 
 def _placed(sound: Sound, first: int, last: float) -> Iterator[np.ndarray]:
-    """The samples `first` to `last` on the clock of the file: silence in gaps, overlaps trimmed. Shape `(N, channels)`."""
+    """The samples `first` to `last` on the clock of the file: silence in gaps, overlaps cut. `(N, channels)`."""
     jitter, cursor, expected = _JITTER * sound.rate, first, None
     latest = math.inf if sound.seconds is None else (sound.seconds + 10.0) * sound.rate
     gaps: list[tuple[int, int]] = []
@@ -201,7 +204,7 @@ def _note_gaps(sound: Sound, gaps: list[tuple[int, int]]) -> None:
         seconds = sum(end - begin for begin, end in wide) / sound.rate
         where = ", ".join(f"{begin / sound.rate:.2f} to {end / sound.rate:.2f} s" for begin, end in wide[:3])
         more = f" and {len(wide) - 3} more places" if len(wide) > 3 else ""
-        note(f"{sound.name}: there is no sound from {where}{more}; silence stands for these {seconds:.2f} s")
+        note(f"{sound.name}: there is no sound from {where}{more}; silence stands for these {seconds:.2f} s", "gaps")
 
 
 def _mono(
@@ -224,7 +227,7 @@ def _mono(
     if not count:
         raise AudioError(f"{sound.name}: the audio is empty (0 samples)")
     for told in downmix.notes(sound.name):
-        note(told)
+        note(told, "opposed")
     _note_cut(sound, count, borders)
 
 

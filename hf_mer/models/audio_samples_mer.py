@@ -21,7 +21,7 @@ def as_channels(values: Any, name: str) -> np.ndarray:
     """Samples `(N, channels)` of full scale 1 of an array, tensor or list; of two axes the shorter is the channels.
 
     Signed integers of 8, 16 and 32 bits are scaled by their own full scale, unsigned ones are centred in their range.
-    Wider integers, and lists, within 16 bits are taken for 16-bit samples, and so are floats of that size: it is noted.
+    Wider integers, and lists, within 16 bits are taken for 16-bit samples, and so are floats of that size: noted.
 
     Raises:
         AudioError: If these are no numbers, or their scale cannot be told.
@@ -65,7 +65,8 @@ def _of_integers(samples: np.ndarray, name: str) -> np.ndarray:
     centred = samples.astype(np.float64) - middle
     if dtype.kind == "u" and dtype.itemsize > 1 and float(np.median(np.abs(centred))) > half / 2:
         raise AudioError(
-            f"{name}: {dtype} samples from {low} to {high} do not lie about {middle}, the middle of unsigned sound; {advice}"
+            f"{name}: {dtype} samples from {low} to {high} do not lie about {middle}, the middle of unsigned sound; "
+            f"{advice}"
         )
     if dtype == np.int32 and 0 < peak < _SIXTEEN_BITS:
         note(f"{name}: int32 samples with a peak of {peak} are all but silence; 16-bit samples must be given as int16")
@@ -87,7 +88,10 @@ def _of_floats(samples: np.ndarray, name: str) -> np.ndarray:
         note(f"{name}: {samples.dtype} samples with a peak of {peak:g} are taken for 16-bit samples; full scale is 1")
         return samples / np.float32(_SIXTEEN_BITS)
     if peak > 2:
-        note(f"{name}: {samples.dtype} samples with a peak of {peak:g} go beyond full scale, 1; they are taken as they are")
+        note(
+            f"{name}: {samples.dtype} samples with a peak of {peak:g} go beyond full scale, 1; they are taken as they "
+            "are"
+        )
     return samples
 
 
@@ -95,8 +99,8 @@ class Downmix:
     """Makes one channel of many, block by block, and remembers what had to be chosen.
 
     Of six channels (5.1: FL FR FC LFE BL BR) the third is taken, the centre with the speech, of others the mean. Where
-    channels cancel each other out, as on telephone lines with opposite phase, the louder one is taken; where the centre
-    is silent and others are not, the mean of all.
+    channels cancel each other out, as on telephone lines with opposite phase, the louder one is taken; where the
+    centre is silent and others are not, the mean of all.
     """
 
     def __init__(self) -> None:
@@ -127,7 +131,9 @@ class Downmix:
         """What is to be said of the blocks so far."""
         told = []
         if self.opposed is not None:
-            told.append(f"{name}: the channels cancel each other out (opposite phase); channel {self.opposed + 1} is heard")
+            told.append(
+                f"{name}: the channels cancel each other out (opposite phase); channel {self.opposed + 1} is heard"
+            )
         if self.empty_centre:
             told.append(f"{name}: the centre of six channels is silent; the mean of all is heard")
         return told

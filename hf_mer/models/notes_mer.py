@@ -10,16 +10,29 @@ logger = logging.getLogger(__name__)
 
 Item = TypeVar("Item")
 
-_collected: ContextVar[list[str] | None] = ContextVar("_collected", default=None)
+
+class Note(str):
+    """A sentence about an answer.
+
+    Attributes:
+        kind: What it is about, for those who count: `truncated`, `gaps`, `opposed`, or empty.
+    """
+
+    kind: str = ""
 
 
-def note(message: str) -> None:
-    """Says something that an answer rests on: to `collected_notes` where there is one, else as a warning in the log."""
+_collected: ContextVar[list[Note] | None] = ContextVar("_collected", default=None)
+
+
+def note(message: str, kind: str = "") -> None:
+    """Says something that an answer rests on: to `collected_notes` where there is one, else to the log."""
+    told = Note(message)
+    told.kind = kind
     notes = _collected.get()
     if notes is None:
-        logger.warning("%s", message)
-    elif message not in notes:
-        notes.append(message)
+        logger.warning("%s", told)
+    elif told not in notes:
+        notes.append(told)
 
 
 def say(notes: Iterable[str]) -> None:
@@ -29,9 +42,9 @@ def say(notes: Iterable[str]) -> None:
 
 
 @contextlib.contextmanager
-def collected_notes() -> Iterator[list[str]]:
+def collected_notes() -> Iterator[list[Note]]:
     """A list of what is noted inside; nothing of it goes into the log."""
-    notes: list[str] = []
+    notes: list[Note] = []
     token = _collected.set(notes)
     try:
         yield notes

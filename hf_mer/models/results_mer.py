@@ -106,9 +106,7 @@ class ResultForm:
             decision["label"] = self.labels[best] if probabilities[best] >= self.threshold and not undecided else None
         return {**decision, "scores": self._ranked(probabilities)}
 
-    def _dictionary(
-        self, output: dict[str, Any], heard: str | None, start: float, undecided: bool
-    ) -> dict[str, Any]:
+    def _dictionary(self, output: dict[str, Any], heard: str | None, start: float, undecided: bool) -> dict[str, Any]:
         result = self._decision(output["scores"], undecided)
         if heard is not None:
             result["text"] = heard

@@ -11,16 +11,16 @@ import numpy as np
 
 from .notes_mer import note
 
-_BEGINNINGS = (b"RIFF", b"RIFX", b"RF64", b"BW64", b"fLaC", b"OggS", b"ID3", b"FORM", b"\x1aE\xdf\xa3", b".snd", b"caff",
-               b"wvpk", b"#!AMR", b"FLV\x01", b"0&\xb2u\x8ef\xcf\x11", b"\x00\x00\x01\xba")  # fmt: skip
+_BEGINNINGS = (b"RIFF", b"RIFX", b"RF64", b"BW64", b"fLaC", b"OggS", b"ID3", b"FORM", b"\x1aE\xdf\xa3", b".snd",
+               b"caff", b"wvpk", b"#!AMR", b"FLV\x01", b"0&\xb2u\x8ef\xcf\x11", b"\x00\x00\x01\xba")  # fmt: skip
 _LONGEST_NAME = 300  # characters of a path in a message
 
 
 def as_source(source: Any, error: type[ValueError] = ValueError) -> Any:
     """Bytes for everything that holds the bytes of a file; all else as it is.
 
-    Bytes-like objects and binary file objects (read from their beginning where they can be rewound, and left where they
-    stood) count, and so do arrays of bytes that begin like a sound or video file, which is noted. In a dictionary this
+    Bytes-like objects and binary file objects (read from their beginning where they can be rewound, and left where
+    they stood) count, and so do arrays of bytes that begin like a sound or video file, which is noted. In a dictionary this
     holds for `bytes`, `path`, `array` and `raw`.
 
     Args:
@@ -77,7 +77,7 @@ def shown_name(source: Any, default: str = "input") -> str:
 
 
 def _as_dictionary(source: Mapping[str, Any], error: type[ValueError]) -> Mapping[str, Any]:
-    changed = {}
+    changed: dict[str, Any] = {}
     for key in ("bytes", "path", "array", "raw"):
         value = source.get(key)
         if value is None or isinstance(value, str) or (key in ("array", "raw") and hasattr(value, "get_all_samples")):

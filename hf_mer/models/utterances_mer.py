@@ -102,7 +102,9 @@ def as_item(inputs: Any) -> Mapping[str, Any]:
 
 def merge_columns(inputs: Any, text: Any, history: Any) -> Any:
     """One dictionary per utterance out of inputs and the keywords beside them."""
-    if (not isinstance(inputs, (list, tuple)) or is_samples(inputs)) and not (inputs is None and isinstance(text, (list, tuple))):
+    if (not isinstance(inputs, (list, tuple)) or is_samples(inputs)) and not (
+        inputs is None and isinstance(text, (list, tuple))
+    ):
         return {
             **as_item(inputs),
             **{name: value for name, value in (("text", text), ("history", history)) if value is not None},
@@ -144,7 +146,7 @@ class UtteranceLoader:
         """
         with collected_notes() as notes:
             utterance = self._load(item, sampling_rate)
-        utterance.notes = notes
+        utterance.notes = list[str](notes)
         say(notes)
         return utterance
 
@@ -176,7 +178,8 @@ class UtteranceLoader:
             utterance.pixels = _read(video, "video", lambda: self.processor.extract_video(video), lambda: heard)
         if utterance.is_silent:
             rest = spoken or utterance.pixels is not None
-            note(f"{name_of(audio)}: the sound is silent; {'the rest decides' if rest else 'silence decides nothing'}")
+            told = "silence says nothing; the rest decides" if rest else "there is nothing but silence to decide by"
+            note(f"{name_of(audio)}: {told}")
         return utterance
 
     def sources(self, item: Mapping[str, Any], listens: bool) -> tuple[Any, Any]:

@@ -204,7 +204,9 @@ def _sample_array(values: Any, num_frames: int) -> np.ndarray:
     try:
         frames = values.detach().cpu().numpy() if hasattr(values, "detach") else np.asarray(values)
     except (TypeError, ValueError) as error:
-        raise VideoError(f"an array of frames must be (F, H, W, 3) of uint8; this is {type(values).__name__}") from error
+        raise VideoError(
+            f"an array of frames must be (F, H, W, 3) of uint8; this is {type(values).__name__}"
+        ) from error
     if frames.ndim != 4 or frames.shape[-1] != 3 or frames.dtype != np.uint8:
         raise VideoError(
             f"an array of frames must be (F, H, W, 3) of uint8, not {frames.shape} of {frames.dtype}; "
@@ -267,8 +269,8 @@ def _span(clip: _Clip, max_seconds: float | None) -> tuple[float, float]:
         return first, last
     if last - first - max_seconds > _BEYOND:
         note(
-            f"{clip.name}: seen the first {max_seconds:.1f} s of {last - first:.1f} s; cut it into windows to see all of "
-            "it (window_seconds, --window)"
+            f"{clip.name}: seen the first {max_seconds:.1f} s of {last - first:.1f} s; cut it into windows to see all "
+            "of it (window_seconds, --window)"
         )
     return first, first + max_seconds
 
