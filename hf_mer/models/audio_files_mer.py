@@ -3,14 +3,14 @@
 import io
 import math
 import os
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from dataclasses import dataclass
 from fractions import Fraction
 from typing import Any
 
 import numpy as np
 
-from .audio_headers_mer import missing_seconds
+from .audio_headers_mer import is_streamed, missing_seconds
 from .audio_samples_mer import AudioError
 from .notes_mer import note
 
@@ -50,7 +50,7 @@ class Sound:
     rate: int
     channels: int
     seconds: float | None
-    pieces: Iterator[Piece]
+    pieces: Generator[Piece, None, None]
 
 
 def open_file(file: str | bytes, name: str, start: float = 0.0, until: float | None = None) -> Sound:
@@ -73,7 +73,10 @@ def open_file(file: str | bytes, name: str, start: float = 0.0, until: float | N
     reasons = []
     if soundfile is not None:
         try:
-            return _open_soundfile(file, name, start, until)
+            sound = _open_soundfile(file, name, start, until)
+            if sound.seconds != 0 or av is None or not is_streamed(file):
+                return sound
+            sound.pieces.close()  # libsndfile believes that there is nothing
         except soundfile.LibsndfileError as error:
             reasons.append(_reason(error))
     if av is not None:
@@ -116,7 +119,9 @@ def _open_soundfile(file: str | bytes, name: str, start: float, until: float | N
     return Sound(name, sound.samplerate, sound.channels, seconds, pieces)
 
 
-def _soundfile_pieces(sound: Any, name: str, start: float, until: float | None, frames: int | None) -> Iterator[Piece]:
+def _soundfile_pieces(
+    sound: Any, name: str, start: float, until: float | None, frames: int | None
+) -> Generator[Piece, None, None]:
     rate, size = sound.samplerate, max(1, int(PIECE_SECONDS * sound.samplerate))
     last = math.inf if until is None else frames_until(until, rate)
     position, problem = 0, ""
@@ -174,7 +179,7 @@ def _stated_seconds(container: Any, stream: Any) -> float | None:
         return container.duration / av.time_base if alone else None
 
 
-def _av_pieces(container: Any, name: str, start: float, seconds: float | None) -> Iterator[Piece]:
+def _av_pieces(container: Any, name: str, start: float, seconds: float | None) -> Generator[Piece, None, None]:
     """The first audio stream; of a file that is damaged or cut off what comes before, which is noted."""
     with container:
         stream = container.streams.audio[0]

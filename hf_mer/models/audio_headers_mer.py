@@ -29,7 +29,7 @@ def missing_seconds(file: str | bytes) -> float:
 def _missing(stream: BinaryIO, size: int) -> float:
     head = stream.read(12)
     if head[:4] in (b"RIFF", b"RIFX", b"RF64", b"BW64", b"FORM"):
-        return _of_chunks(stream, size, "little" if head[:4] not in (b"RIFX", b"FORM") else "big")
+        return _lacking(*_data_chunk(stream, size, "big" if head[:4] in (b"RIFX", b"FORM") else "little"))
     if head[:4] == b".snd":
         return _of_au(stream, size)
     if head[:4] == b"OggS":
@@ -37,14 +37,25 @@ def _missing(stream: BinaryIO, size: int) -> float:
     return 0.0
 
 
-def _of_chunks(stream: BinaryIO, size: int, order: str) -> float:
+def is_streamed(file: str | bytes) -> bool:
+    """Whether a WAV file has sound, and a header that says that it has none: its writer never came back to it."""
+    with io.BytesIO(file) if isinstance(file, bytes) else open(file, "rb") as stream:
+        if stream.read(12)[:4] != b"RIFF":
+            return False
+        size = len(file) if isinstance(file, bytes) else os.path.getsize(file)
+        promised, there, per_second = _data_chunk(stream, size, "little")
+        return promised == 0 and there > 0 and per_second > 0
+
+
+def _data_chunk(stream: BinaryIO, size: int, order: str) -> tuple[int, int, float]:
+    """Bytes of sound that are promised and those that are there, and bytes per second."""
     per_second, wide = 0.0, 0
     while len(header := stream.read(8)) == 8:
         kind, length = header[:4], _number(header[4:], order)
         begin = stream.tell()
         if kind in (b"data", b"SSND"):
             length = wide if length == 0xFFFFFFFF and wide else length
-            return _lacking(length, size - begin, per_second)
+            return length, size - begin, per_second
         if kind in (b"fmt ", b"COMM", b"ds64"):
             content = stream.read(min(length, 64))
             if kind == b"fmt ":
@@ -55,7 +66,7 @@ def _of_chunks(stream: BinaryIO, size: int, order: str) -> float:
             else:
                 wide = _number(content[8:16], order)
         stream.seek(begin + length + length % 2)
-    return 0.0
+    return 0, 0, 0.0
 
 
 def _of_au(stream: BinaryIO, size: int) -> float:

@@ -118,7 +118,7 @@ def _open(source: Any, array_rate: int, start: float = 0.0, until: float | None 
     """Opens whatever was given."""
     named = source
     source = as_source(source, AudioError)
-    name = shown_name(source, shown_name(named, ""))
+    name = shown_name(source, "") or shown_name(named, "")
     if isinstance(source, Mapping):
         name = name or "audio"
         for key in ("array", "raw"):

@@ -42,10 +42,11 @@ class MultimodalEmotionRecognitionPipeline(Pipeline):
     ```
 
     An utterance is a path, bytes, an open binary file, an array of samples, or a dictionary with any of `audio`,
-    `video`, `text`, `history` and `sampling_rate`; an audio dictionary of `datasets` (`array`, `path`, `bytes`) is taken
-    too, and for video what `load_video` takes. One film is enough for both: of `audio` and `video` the key that is not
-    there at all is filled from the other one's file (None means without). A modality that is missing leaves the decision to the others, and
-    so does, with a warning, a file that lacks its stream: a film without sound, a recording without picture.
+    `video`, `text`, `history` and `sampling_rate`; an audio dictionary of `datasets` (`array`, `path`, `bytes`) is
+    taken too, and for video what `load_video` takes. One film is enough for both: of `audio` and `video` the key that
+    is not there at all is filled from the other one's file (None means without). A modality that is missing leaves the
+    decision to the others, and so does, with a warning, a file that lacks its stream: a film without sound, a
+    recording without picture.
 
     Scores are `softmax(logits / temperature)` with the temperature that the configuration has for the modalities that
     the utterance really has; 1 where none was fitted.
@@ -104,8 +105,8 @@ class MultimodalEmotionRecognitionPipeline(Pipeline):
             With `threshold` or `return_attention` a dictionary with that list under `scores`, and with
 
             - `label` (`threshold`): the best label, or None, also where there is nothing but silence to decide by;
-            - `warnings`, if there are any: what the answer rests on that was not asked for, such as that only its
-              first seconds were heard, sound is silent, missing or damaged, or a text was cut; all of it is logged too;
+            - `warnings`, if there are any: what the answer rests on that was not asked for, such as that only the
+              first seconds were heard, sound is silent, missing or damaged, or a text was cut; all is logged too;
             - `text` (`asr`): what was recognised, where it was;
             - `words` (`return_attention`): `word`, `current`, and per label the mean cosine of its tokens;
             - `frames`: `seconds`, the frames' centres, and per label the cosines;

@@ -20,8 +20,8 @@ def as_source(source: Any, error: type[ValueError] = ValueError) -> Any:
     """Bytes for everything that holds the bytes of a file; all else as it is.
 
     Bytes-like objects and binary file objects (read from their beginning where they can be rewound, and left where
-    they stood) count, and so do arrays of bytes that begin like a sound or video file, which is noted. In a dictionary this
-    holds for `bytes`, `path`, `array` and `raw`.
+    they stood) count, and so do arrays of bytes that begin like a sound or video file; that is noted. In a dictionary
+    this holds for `bytes`, `path`, `array` and `raw`.
 
     Args:
         source: Whatever was given.
@@ -72,7 +72,7 @@ def shown_name(source: Any, default: str = "input") -> str:
     if isinstance(name, bytes):
         return os.fsdecode(name)
     if not name or len(name) > _LONGEST_NAME or not name.isprintable():
-        return f"{default} (a str of {len(name)} characters)" if name else default
+        return f"a str of {len(name)} characters" if name else default
     return name
 
 
@@ -127,13 +127,13 @@ def _of_array(source: Any) -> Any:
     head = np.asarray(source[:12].detach().cpu() if hasattr(source, "detach") else source[:12])
     if not np.issubdtype(head.dtype, np.integer) or head.min() < -128 or head.max() > 255:
         return source
-    if not begins_like_a_file((head & 255).astype(np.uint8).tobytes()):
+    if not begins_like_a_file((head.astype(np.int64) & 255).astype(np.uint8).tobytes()):
         return source
     values = np.asarray(source.detach().cpu() if hasattr(source, "detach") else source)
     if values.min() < -128 or values.max() > 255:
         return source
     note(f"an array of {len(values)} bytes begins like a file and is read as one, not as samples")
-    return (values & 255).astype(np.uint8).tobytes()
+    return (values.astype(np.int64) & 255).astype(np.uint8).tobytes()
 
 
 def begins_like_a_file(head: bytes) -> bool:
