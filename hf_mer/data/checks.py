@@ -68,8 +68,8 @@ def check_audio(
     Missing, unreadable, empty and too short recordings, and those with samples that are not finite, are bad rows.
     Silent ones, those over `max_duration` (the processor caps them), those that are cut off, have gaps, or channels
     that cancel each other out, other rates (resampled) and several channels (mixed down) are counted, one line each,
-    and so are empty texts (`check_text`). The pass is cached by `datasets`; it is done again when a file's size or time
-    of change is another.
+    and so are empty texts (`check_text`). The pass is cached by `datasets`; it is done again when a file's size or
+    time of change is another.
 
     Args:
         rows: Rows of the schema; those without audio keep their `duration`.
