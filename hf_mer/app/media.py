@@ -2,7 +2,7 @@
 
 import logging
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -25,12 +25,14 @@ class Recording:
         sampling_rate: Hz.
         name: Of the file, without its folder.
         cut: Whether the file went on after the model's longest utterance.
+        notices: What else is to be said of it, one sentence each.
     """
 
     samples: np.ndarray
     sampling_rate: int
     name: str
     cut: bool = False
+    notices: tuple[str, ...] = ()
 
     @property
     def seconds(self) -> float:
@@ -55,11 +57,33 @@ def read_recording(path: str, sampling_rate: int, max_seconds: float | None = No
         AudioError: If the file cannot be used.
     """
     from hf_mer.models.audio_mer import load_audio
+    from hf_mer.models.notes_mer import collected_notes
 
     longest = None if max_seconds is None else max_seconds + 1.0
-    samples = load_audio(path, sampling_rate, max_seconds=longest)
+    with collected_notes() as notes:
+        samples = load_audio(path, sampling_rate, max_seconds=longest)
     kept = len(samples) if max_seconds is None else round(max_seconds * sampling_rate)
-    return Recording(samples[:kept], sampling_rate, Path(path).name, cut=len(samples) > kept)
+    recording = Recording(samples[:kept], sampling_rate, Path(path).name, cut=len(samples) > kept)
+    said = ("heard the first", *(("are silent",) if recording.silent else ()))  # the page has sentences of its own
+    rest = [told for told in notes if not any(part in told for part in said)]
+    return replace(recording, notices=as_notices(rest, [path]))
+
+
+def as_notices(warnings: Iterable[str], files: Iterable[str | None] = ()) -> tuple[str, ...]:
+    """Warnings of the pipeline as sentences for the page.
+
+    Args:
+        warnings: What was said.
+        files: Paths that are shown by their names alone: folders of the server are nobody's business.
+    """
+    return tuple(_named(told, files)[:1].upper() + _named(told, files)[1:] + "." for told in warnings)
+
+
+def _named(text: str, files: Iterable[str | None]) -> str:
+    for file in files:
+        if file:
+            text = text.replace(file, Path(file).name)
+    return text
 
 
 def message_of(error: Exception, files: Iterable[str | None] = ()) -> str:
@@ -73,13 +97,10 @@ def message_of(error: Exception, files: Iterable[str | None] = ()) -> str:
     if not expected:
         logger.error("the page could not answer", exc_info=error)
         return "Something went wrong on the server, and its log says what. Other recordings may still work."
-    text = " ".join(str(error).split()) or type(error).__name__
-    for file in files:
-        if file:
-            text = text.replace(file, Path(file).name)
+    text = _named(" ".join(str(error).split()) or type(error).__name__, files)
     if isinstance(error, PageError):
         return text
-    if "[Errno" in text:  # of a decoder: the number tells nobody anything
+    if "[Errno" in text or "cannot be read as" in text:  # what a decoder says tells nobody anything
         return f"{text.partition(' (')[0]}. Is the file whole, and of a kind that is known?"
     if "no such" in text and "file" in text:
         return "The upload was deleted in the meantime, as uploads are after ten minutes: give it again."

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from hf_mer.app.media import PageError, Recording, read_recording
+from hf_mer.app.media import PageError, Recording, as_notices, read_recording
 from hf_mer.app.model import MODALITY_NAMES, PageModel, modality_names
 from hf_mer.app.waveform import Envelope, envelope_of
 
@@ -146,6 +146,8 @@ def _row(model: PageModel, utterance: Utterance) -> tuple[dict[str, Any], Record
             raise PageError(f"{recording.name} is silent: nothing can be heard. Is the microphone on?")
         notices.append("The recording is silent and was left out.")
         recording = None
+    if recording is not None:
+        notices += recording.notices
     if recording is not None and recording.cut:
         notices.append(f"Only the first {recording.seconds:g} seconds count here; there is a tab for long recordings.")
     if recording is None and film is None and not words and not history:
@@ -160,6 +162,8 @@ def _predict(model: PageModel, row: dict[str, Any], recording: Recording | None,
     text = str(answer.get("text") or "") if recognises else row["text"]
     if recognises and not text:
         notices = [*notices, "No words were recognised; the voice decides."]
+    told = as_notices(answer.get("warnings", ()), [row["video"]])
+    notices = [*notices, *(notice for notice in told if notice not in notices)]
     has = {
         "text": bool(text or row["history"]),
         "speech": recording is not None,

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from hf_mer.app.media import SILENCE, PageError
+from hf_mer.app.media import SILENCE, PageError, as_notices
 from hf_mer.app.model import PageModel
 from hf_mer.app.prediction import Scores, decide
 
@@ -24,10 +24,12 @@ class Timeline:
     Attributes:
         windows: As the pipeline gives them: `start` and `end` in seconds, `scores`, and `text` where words are known.
         scores: Of the whole recording, best first.
+        notices: What a visitor should know.
     """
 
     windows: list[dict[str, Any]]
     scores: Scores
+    notices: tuple[str, ...] = ()
 
     @property
     def seconds(self) -> float:
@@ -66,14 +68,16 @@ def recognise_recording(
         raise PageError(f"{Path(path).name} is silent: nothing can be heard.")
     words = {"text": read_timed_words(timed_words)} if timed_words.strip() and model.uses("text") else {}
     answer = model(path, window_seconds=window_seconds, hop_seconds=hop_seconds, **words)
-    return Timeline(answer["timeline"], answer["scores"])
+    return Timeline(answer["timeline"], answer["scores"], as_notices(answer.get("warnings", ()), [path]))
 
 
 def _is_heard(path: str, sampling_rate: int) -> bool:
     """Whether any part of a recording is more than silence; it is read block by block, up to that part."""
     from hf_mer.models.audio_blocks_mer import audio_blocks
+    from hf_mer.models.notes_mer import collected_notes
 
-    return any(float(np.abs(block).max()) >= SILENCE for block in audio_blocks(path, sampling_rate) if block.size)
+    with collected_notes():  # the pipeline says them
+        return any(float(np.abs(block).max()) >= SILENCE for block in audio_blocks(path, sampling_rate) if block.size)
 
 
 def read_timed_words(text: str) -> list[dict[str, Any]]:

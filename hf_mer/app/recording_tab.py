@@ -7,6 +7,7 @@ import gradio as gr
 
 from hf_mer.app.controls import LIGHT, STATE_SECONDS, Site, attempt, by_model, place_for_results
 from hf_mer.app.examples import example_recording
+from hf_mer.app.html import notices_html
 from hf_mer.app.recording import Timeline, recognise_recording
 from hf_mer.app.timeline import table_html, timeline_html
 
@@ -72,4 +73,5 @@ def _show(site: Site, timeline: Timeline | None, threshold: float) -> tuple[Any,
     if timeline is None:
         return gr.skip(), gr.skip()
     labels = site.model.labels
-    return timeline_html(timeline, labels, threshold), table_html(timeline, labels, threshold)
+    notices = notices_html(timeline.notices)
+    return notices + timeline_html(timeline, labels, threshold), table_html(timeline, labels, threshold)

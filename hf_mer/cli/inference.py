@@ -168,7 +168,8 @@ def _print_prediction(prediction: dict[str, Any], threshold: float | None) -> No
     for item in scores:
         print(f"{item['label']:<{width}}  {item['score']:.3f}  {'█' * round(30 * item['score'])}")
     if prediction["label"] is None:
-        print(f"no label: no score is {threshold:g} or more")
+        below = threshold is not None and scores[0]["score"] < threshold
+        print(f"no label: no score is {threshold:g} or more" if below else "no label: nothing but silence decides")
     for window in prediction.get("timeline", ()):
         best, label = window["scores"][0], window["label"] or "-"
         words = f"  {window['text']}" if window.get("text") else ""
@@ -186,13 +187,14 @@ def plot_prediction(recognise: Any, row: dict[str, Any], prediction: dict[str, A
         path: PNG, PDF or SVG.
     """
     from hf_mer.models.audio_mer import AudioError, load_audio
+    from hf_mer.models.notes_mer import collected_notes
     from hf_mer.plots.prediction import prediction_figure
     from hf_mer.training.figures import save_figure
 
     processor, config = recognise.processor, recognise.model.config
     audio, waveform = row.get("audio"), None
     if audio is not None and "speech" in config.modalities:
-        with contextlib.suppress(AudioError):  # a film without sound
+        with contextlib.suppress(AudioError), collected_notes():  # a film without sound; the answer has said the rest
             waveform = load_audio(audio, processor.sampling_rate, max_seconds=processor.max_audio_seconds)
     path_of = audio["path"] if isinstance(audio, dict) else audio
     title = Path(path_of).name if path_of else None

@@ -10,14 +10,12 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
-from datasets import Dataset, Features, Value
+from datasets import Dataset, Features, List, Value
 from datasets.fingerprint import Hasher
 
 from hf_mer.data.schema import COLUMNS, SAMPLING_RATE, CorpusError, column, is_tag_only
 
 logger = logging.getLogger(__name__)
-
-SILENCE_PEAK = 1e-3  # of full scale: -60 dBFS
 
 _MEASURED = Features(
     {
@@ -25,9 +23,16 @@ _MEASURED = Features(
         "rate": Value("int32"),
         "channels": Value("int32"),
         "silent": Value("bool"),
+        "kinds": List(Value("string")),
         "problem": Value("string"),
     }
 )
+
+_NOTED = {
+    "truncated": "%d recordings are cut off or damaged, and what is there is used, such as %s",
+    "opposed": "%d recordings have channels that cancel each other out, of which one is heard, such as %s",
+    "gaps": "%d recordings begin after the picture or have gaps, where silence stands, such as %s",
+}
 
 
 def raise_or_log(problems: Sequence[str], num_rows: int, what: str, on_bad: str) -> None:
@@ -61,9 +66,10 @@ def check_audio(
     """Decodes every recording once and fills `duration`.
 
     Missing, unreadable, empty and too short recordings, and those with samples that are not finite, are bad rows.
-    Silent ones, those over `max_duration` (the processor caps them), other rates (resampled) and several channels
-    (mixed down) are counted in the log, and so are empty texts (`check_text`). The pass is cached by `datasets`; it is
-    done again when a file's size or time of change is another.
+    Silent ones, those over `max_duration` (the processor caps them), those that are cut off, have gaps, or channels
+    that cancel each other out, other rates (resampled) and several channels (mixed down) are counted, one line each,
+    and so are empty texts (`check_text`). The pass is cached by `datasets`; it is done again when a file's size or
+    time of change is another.
 
     Args:
         rows: Rows of the schema; those without audio keep their `duration`.
@@ -120,13 +126,16 @@ def check_audio(
 def _measure(audio: Mapping[str, Any] | None, files_state: str) -> dict[str, Any]:
     """Decodes one recording. `files_state` is there for the cache's fingerprint."""
     from hf_mer.models.audio_mer import AudioError, load_audio, probe_audio
+    from hf_mer.models.audio_samples_mer import is_silent
+    from hf_mer.models.notes_mer import collected_notes
 
     result: dict[str, Any] = dict.fromkeys(_MEASURED)
     if audio is None or (audio["path"] is None and audio["bytes"] is None):
         return result
     try:
         if audio["bytes"] is None:
-            header = probe_audio(audio["path"])
+            with collected_notes():
+                header = probe_audio(audio["path"])
             rate: int | None = header.sampling_rate
             channels: int | None = header.channels
             if header.duration == 0:
@@ -134,14 +143,16 @@ def _measure(audio: Mapping[str, Any] | None, files_state: str) -> dict[str, Any
         else:
             rate, channels = _probe_bytes(audio["bytes"])
         # at its own rate, so that nothing is resampled just to be looked at
-        samples = load_audio(dict(audio), sampling_rate=rate or SAMPLING_RATE)
+        with collected_notes() as notes:
+            samples = load_audio(dict(audio), sampling_rate=rate or SAMPLING_RATE)
     except AudioError as error:
         return {**result, "problem": str(error)}
     return {
         "seconds": len(samples) / (rate or SAMPLING_RATE),
         "rate": rate,
         "channels": channels,
-        "silent": bool(np.abs(samples).max() < SILENCE_PEAK),
+        "silent": is_silent(samples),
+        "kinds": sorted({told.kind for told in notes if told.kind}),
         "problem": None,
     }
 
@@ -175,6 +186,10 @@ def _log_counts(
     silent = [ids[index] for index in kept if found["silent"][index]]
     if silent:
         logger.warning("%d recordings are silent (peak below -60 dBFS), such as %s", len(silent), silent[0])
+    for kind, sentence in _NOTED.items():
+        having = [ids[index] for index in kept if kind in (found["kinds"][index] or ())]
+        if having:
+            logger.warning(sentence, len(having), having[0])
     if max_duration is not None:
         long = [ids[index] for index in kept if (found["seconds"][index] or 0) > max_duration]
         if long:

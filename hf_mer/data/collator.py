@@ -5,6 +5,7 @@ from typing import Any
 import numpy as np
 
 from hf_mer.data.augmentation import augment_log_mel
+from hf_mer.models.notes_mer import collected_notes
 
 STATE_MASKS = {"text": "attention_mask", "speech": "audio_attention_mask", "video": "video_attention_mask"}
 """Modality to the mask of its states, where those of a frozen encoder were computed beforehand."""
@@ -73,7 +74,8 @@ class MerDataCollator:
             if not len(cached):
                 return None
             return cached.reshape(-1, row["feature_dim"]) if row["feature_dim"] > 1 else cached
-        return None if row.get("audio") is None else self.processor.extract_audio(row["audio"])
+        with collected_notes():  # the check of the corpus has counted them
+            return None if row.get("audio") is None else self.processor.extract_audio(row["audio"])
 
     def video_pixels(self, row: dict[str, Any]) -> np.ndarray | None:
         """Pixels of a row's cached frames if it has them, else of its video; None without video."""
@@ -81,7 +83,8 @@ class MerDataCollator:
         if cached is not None:
             frames = np.asarray(cached, dtype=np.uint8)
             return self.processor.normalize_video(frames.reshape(row["frames_shape"])) if len(frames) else None
-        return None if row.get("video") is None else self.processor.extract_video(row["video"])
+        with collected_notes():
+            return None if row.get("video") is None else self.processor.extract_video(row["video"])
 
     def _read(self, modality: str, row: dict[str, Any]) -> Any:
         """A row's text with its history, features of its audio, or pixels of its video; None where it has none."""

@@ -1,33 +1,29 @@
-"""Reading audio from whatever a user has: path, bytes, array or a row of a dataset.
+"""Reading audio from whatever a user has: path, bytes, open file, array or a row of a dataset.
 
-This file travels with a checkpoint. soundfile reads WAV, FLAC, OGG and MP3, PyAV reads the containers of video files,
-torchaudio resamples; each is asked for only when it is needed.
+This file travels with a checkpoint. Sound is placed by its time stamps, seconds from the beginning of the file as
+`video_mer` counts them, so that sound and picture of one span belong together. What an answer rests on that the source
+does not say by itself (a cut, a scale, a channel, silence in a gap) is noted, see `notes_mer`.
 """
 
-import contextlib
-import io
-import logging
+import itertools
 import math
 import os
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
-try:
-    import soundfile
-except ImportError:
-    soundfile = None
-try:
-    import av
-except ImportError:
-    av = None  # type: ignore[assignment]
+from .audio_files_mer import PIECE_SECONDS, Sound, open_file
+from .audio_samples_mer import AudioError, Downmix, as_channels, decibels, is_silent, peak_of
+from .notes_mer import note
+from .sources_mer import as_source, shown_name
 
-logger = logging.getLogger(__name__)
+__all__ = ["AudioError", "AudioInfo", "load_audio", "mono_blocks", "probe_audio", "resample"]
 
-
-class AudioError(ValueError):
-    """Audio that cannot be used; the message names the source and says why."""
+_JITTER = 0.01  # seconds by which rounded time stamps are off
+_GAP = 0.05  # seconds of gaps that are worth a word
+_BEYOND = 0.1  # seconds by which a recording is longer than what is heard, that are worth a word
 
 
 @dataclass(frozen=True)
@@ -45,19 +41,17 @@ class AudioInfo:
     channels: int
 
 
-def probe_audio(path: str | os.PathLike) -> AudioInfo:
-    """Reads the header of an audio file without decoding it.
+def probe_audio(path: Any) -> AudioInfo:
+    """Reads the header of an audio file; it is decoded only where the header does not say how long it is.
 
     Raises:
         AudioError: If the file is missing, empty or not readable as audio.
     """
-    require_file(path)
-    if soundfile is not None:
-        with contextlib.suppress(soundfile.LibsndfileError):  # what it cannot read is decoded instead
-            info = soundfile.info(os.fspath(path))
-            return AudioInfo(info.frames / info.samplerate, info.samplerate, info.channels)
-    samples, rate = _decode(os.fspath(path), os.fspath(path))
-    return AudioInfo(len(samples) / rate, rate, samples.shape[1])
+    sound = _open(path, 0)
+    seconds = sound.seconds
+    if seconds is None:
+        seconds = sum(len(block) for block in _placed(sound, 0, math.inf)) / sound.rate
+    return AudioInfo(seconds, sound.rate, sound.channels)
 
 
 def load_audio(
@@ -65,13 +59,14 @@ def load_audio(
 ) -> np.ndarray:
     """Loads audio as mono float32 at the asked rate.
 
-    Stereo is averaged; of 5.1 (six channels, FL FR FC LFE BL BR) the centre channel is taken, which carries the
-    speech.
+    Channels become one as `Downmix` says, numbers are scaled as `as_channels` says. Sound that begins after the
+    picture, or has gaps, has silence there. What was cut, is missing, silent or guessed is noted.
 
     Args:
-        source: Path, bytes of a file, array or tensor of samples (`(N,)` or `(channels, N)` or `(N, channels)`), or a
-            dictionary with `array` and `sampling_rate`, or with `path` and/or `bytes` (a row of a `datasets` audio
-            column). Of a dictionary with `start` and `end` (the `video` of a corpus row) that span is taken, seconds.
+        source: Path, bytes of a file in whatever form, open binary file, array or tensor of samples (`(N,)` or
+            `(channels, N)` or `(N, channels)`), or a dictionary with `array` and `sampling_rate`, or with `path` or
+            `bytes` (a row of a `datasets` audio column). Of a dictionary with `start` and `end` (the `video` of a
+            corpus row) that span is taken, seconds.
         sampling_rate: Wanted rate in Hz.
         source_rate: Rate of an array in Hz; the wanted rate if not given. Files know their own.
         max_seconds: Cut after so many seconds; everything if None.
@@ -82,161 +77,187 @@ def load_audio(
     Raises:
         AudioError: If the source is missing, unreadable, empty, or has samples that are not finite.
     """
-    until = _until(source, max_seconds)
-    samples, rate, name = _open(source, source_rate if source_rate is not None else sampling_rate, until)
-    if rate <= 0:
-        raise AudioError(f"{name}: a sampling rate of {rate} Hz is not possible")
-    if isinstance(source, dict):
-        samples = _span(samples, rate, source.get("start"), source.get("end"), name)
-    if samples.size == 0:
-        raise AudioError(f"{name}: the audio is empty (0 samples)")
-    if not np.isfinite(samples).all():
-        bad = int((~np.isfinite(samples)).sum())
-        raise AudioError(f"{name}: {bad} of {samples.size} samples are NaN or infinite")
-    if max_seconds is not None:
-        samples = samples[: max(1, int(max_seconds * rate))]
+    blocks, rate, name = mono_blocks(source, source_rate if source_rate is not None else sampling_rate, max_seconds)
+    samples = np.concatenate(list(blocks))
+    if is_silent(samples):
+        level = decibels(peak_of(samples))
+        note(f"{name}: the {len(samples) / rate:.1f} s of sound that are heard are silent ({level})", "silent")
     if rate != sampling_rate:
         samples = resample(samples, rate, sampling_rate)
     return np.ascontiguousarray(samples, dtype=np.float32)
 
 
-def _until(source: Any, max_seconds: float | None) -> float | None:
-    """Seconds of a file beyond which nothing is needed, so that it is not decoded; None for all of it."""
-    start, end = (source.get("start"), source.get("end")) if isinstance(source, dict) else (None, None)
-    limits = [end] if end is not None else []
-    if max_seconds is not None:
-        limits.append(max(0.0, start or 0.0) + max_seconds)
-    return min(limits) if limits else None
+def mono_blocks(
+    source: Any, array_rate: int, max_seconds: float | None = None
+) -> tuple[Iterator[np.ndarray], int, str]:
+    """The one way into sound: mono blocks of the wanted span at the rate of the source, that rate, and a name.
+
+    Args:
+        source: What `load_audio` takes.
+        array_rate: Rate of an array that does not say, Hz.
+        max_seconds: Cut after so many seconds, which is noted; everything if None.
+
+    Raises:
+        AudioError: If the source cannot be opened, or is found unusable as the blocks are read.
+    """
+    start, end = (source.get("start"), source.get("end")) if isinstance(source, Mapping) else (None, None)
+    begin = max(0.0, start or 0.0)
+    limits = [limit for limit in (end, None if max_seconds is None else begin + max_seconds) if limit is not None]
+    until = min(limits) if limits else None
+    sound = _open(source, array_rate, begin, until)
+    if sound.rate <= 0:
+        raise AudioError(f"{sound.name}: a sampling rate of {sound.rate} Hz is not possible")
+    _check_span(sound, start, end)
+    first, last = round(begin * sound.rate), math.inf if end is None else round(max(0.0, end) * sound.rate)
+    kept = math.inf if max_seconds is None else first + max(1, int(max_seconds * sound.rate))
+    blocks = _placed(sound, first, min(last, kept))
+    return _mono(sound, blocks, (start, end), (first, last, kept)), sound.rate, sound.name
 
 
-def _span(samples: np.ndarray, rate: int, start: float | None, end: float | None, name: str) -> np.ndarray:
-    """The samples from `start` to `end` seconds, as far as there are any."""
-    seconds = len(samples) / rate
-    first, last = start if start is not None else 0.0, end if end is not None else seconds
-    if samples.size and not (first < last and first < seconds and last > 0):
-        raise AudioError(f"{name}: the span from {first:g} to {last:g} s lies outside the {seconds:g} s of sound")
-    return samples[round(max(0.0, first) * rate) : round(min(last, seconds) * rate)]
-
-
-def require_file(path: Any) -> None:
-    """Raises an `AudioError` if there is no such file, or it is empty."""
-    if not os.path.isfile(path):
-        raise AudioError(f"{os.fspath(path)}: no such audio file")
-    if os.path.getsize(path) == 0:
-        raise AudioError(f"{os.fspath(path)}: the file is empty (0 bytes)")
-
-
-def _open(source: Any, array_rate: int, until: float | None = None) -> tuple[np.ndarray, int, str]:
-    """Gives samples (of a file at least those before `until`, seconds), rate and a name for messages."""
-    if isinstance(source, dict):
-        name = str(source.get("path") or "audio")
-        if source.get("array") is not None:
-            return as_samples(source["array"], name), int(source.get("sampling_rate") or array_rate), name
-        if source.get("raw") is not None:
-            return as_samples(source["raw"], name), int(source.get("sampling_rate") or array_rate), name
-        if source.get("bytes") is not None:
-            return *_decoded_mono(source["bytes"], name, until), name
-        if source.get("path") is not None:
-            return _open(source["path"], array_rate, until)
-        raise AudioError(f"audio dictionary needs 'array', 'raw', 'bytes' or 'path'; it has {sorted(source)}")
-    if isinstance(source, (bytes, bytearray)):
-        return *_decoded_mono(bytes(source), "audio bytes", until), "audio bytes"
+def _open(source: Any, array_rate: int, start: float = 0.0, until: float | None = None) -> Sound:
+    """Opens whatever was given."""
+    named = source
+    source = as_source(source, AudioError)
+    name = shown_name(source, "") or shown_name(named, "")
+    if isinstance(source, Mapping):
+        name = name or "audio"
+        for key in ("array", "raw"):
+            if source.get(key) is not None:
+                return _of_array(source[key], int(source.get("sampling_rate") or array_rate), name, start)
+        for key in ("bytes", "path"):
+            if source.get(key) is not None:
+                file = source[key] if key == "bytes" else os.fspath(source[key])
+                return open_file(file, name, start, until)
+        keys = sorted(str(key) for key in source)
+        raise AudioError(f"audio dictionary needs 'array', 'raw', 'bytes' or 'path'; it has {keys}")
+    if isinstance(source, bytes):
+        return open_file(source, name or "audio bytes", start, until)
     if isinstance(source, (str, os.PathLike)):
-        path = os.fspath(source)
-        require_file(path)
-        return *_decoded_mono(path, path, until), path
+        return open_file(os.fspath(source), name or "audio", start, until)
     if source is None:
         raise AudioError("no audio was given")
-    if hasattr(source, "get_all_samples"):  # a decoder object of `datasets` (torchcodec)
-        decoded = source.get_all_samples()
-        return downmix(decoded.data.numpy().T), int(decoded.sample_rate), "audio"
-    return as_samples(source, "audio array"), array_rate, "audio array"
+    return _of_array(source, array_rate, name or "audio array", start)
 
 
-def _decoded_mono(file: str | bytes, name: str, until: float | None) -> tuple[np.ndarray, int]:
-    if len(file) == 0:
-        raise AudioError(f"{name}: the audio is empty (0 bytes)")
-    samples, rate = _decode(file, name, until)
-    return downmix(samples), rate
+def _of_array(values: Any, rate: int, name: str, start: float) -> Sound:
+    if hasattr(values, "get_all_samples"):  # a decoder object of `datasets` (torchcodec)
+        decoded = values.get_all_samples()
+        samples, rate = as_channels(decoded.data.reshape(-1, decoded.data.shape[-1]).T, name), int(decoded.sample_rate)
+    else:
+        samples = as_channels(values, name)
+    size = max(1, int(PIECE_SECONDS * max(rate, 1)))
+    skipped = min(len(samples), round(start * max(rate, 1)))
+    pieces = ((at, samples[at : at + size]) for at in range(skipped, len(samples), size))
+    return Sound(name, rate, samples.shape[1], len(samples) / max(rate, 1), pieces)
 
 
-def _decode(file: str | bytes, name: str, until: float | None = None) -> tuple[np.ndarray, int]:
-    """Decodes a file or its bytes: soundfile first, PyAV for what it does not know. Shape `(N, channels)`."""
-    reasons = []
-    if soundfile is not None:
-        try:
-            with soundfile.SoundFile(io.BytesIO(file) if isinstance(file, bytes) else file) as sound:
-                frames = -1 if until is None else _frames(until, sound.samplerate)
-                return sound.read(frames, dtype="float32", always_2d=True), sound.samplerate
-        except soundfile.LibsndfileError as error:
-            reasons.append(str(error.error_string if hasattr(error, "error_string") else error))
-    if av is not None:
-        try:
-            return _decode_av(io.BytesIO(file) if isinstance(file, bytes) else file, name, until)
-        except AudioError:
-            raise
-        except (av.FFmpegError, IndexError, ValueError) as error:
-            reasons.append(str(error) or type(error).__name__)
-    if soundfile is None and av is None:
-        raise ImportError("Reading audio files needs `pip install soundfile` (and `av` for the sound of video files)")
-    raise AudioError(f"{name}: cannot be read as audio ({'; '.join(reasons)})")
+def _check_span(sound: Sound, start: float | None, end: float | None) -> None:
+    """Refuses spans that are known to lie outside, and notes those that go beyond the end."""
+    first, seconds = start if start is not None else 0.0, sound.seconds
+    if start is None and end is None:
+        return
+    last = end if end is not None else math.inf if seconds is None else max(seconds, first)
+    if not (first < last and last > 0) or (seconds and first >= seconds):
+        raise AudioError(_outside(sound, start, end))
+    if end is not None and seconds and end - seconds > _GAP + _BEYOND and math.isfinite(end):
+        note(f"{sound.name}: the span to {end:g} s goes beyond the {seconds:.2f} s of sound and is cut off there")
 
 
-def _frames(seconds: float, rate: int) -> int:
-    """Samples that hold so many seconds, whichever way their borders are rounded."""
-    return max(1, math.ceil(seconds * rate) + 1)
+def _outside(sound: Sound, start: float | None, end: float | None) -> str:
+    first, seconds = start if start is not None else 0.0, sound.seconds
+    last = f"{end:g} s" if end is not None else "the end"
+    length = "the sound" if seconds is None else f"the {seconds:g} s of sound"
+    return f"{sound.name}: the span from {first:g} to {last} lies outside {length}"
 
 
-def _decode_av(file: Any, name: str, until: float | None) -> tuple[np.ndarray, int]:
-    """The first audio stream; of a file that is damaged or cut off what comes before, with a warning."""
-    with av.open(file) as container:
-        if not container.streams.audio:
-            raise AudioError(f"{name}: has no audio stream{' (picture only)' if container.streams.video else ''}")
-        stream = container.streams.audio[0]
-        resampler = av.AudioResampler(format="fltp", layout=stream.layout.name)
-        blocks: list[np.ndarray] = []
-        needed, count = math.inf if until is None else _frames(until, stream.rate), 0
-        try:
-            for frame in container.decode(stream):
-                blocks += [out.to_ndarray() for out in resampler.resample(frame)]
-                count += frame.samples
-                if count >= needed:
-                    break
-        except av.FFmpegError as error:
-            if not blocks:
-                raise
-            logger.warning("%s: the sound is damaged (%s); what comes before is used", name, error.strerror)
-        if not blocks:
-            raise ValueError("no audio frames")
-        return np.concatenate(blocks, axis=1).T, stream.rate
+def _placed(sound: Sound, first: int, last: float) -> Iterator[np.ndarray]:
+    """The samples `first` to `last` on the clock of the file: silence in gaps, overlaps cut. `(N, channels)`."""
+    jitter, cursor, expected = _JITTER * sound.rate, first, None
+    latest = math.inf if sound.seconds is None else (sound.seconds + 10.0) * sound.rate
+    gaps: list[tuple[int, int]] = []
+    size = max(1, int(PIECE_SECONDS * sound.rate))
+    try:
+        for stamp, piece in sound.pieces:
+            at = expected or 0 if stamp is None else stamp
+            if expected is not None and (abs(at - expected) <= jitter or at > latest):
+                at = expected
+            expected = max(expected if expected is not None else at, at + len(piece))
+            if at > cursor:
+                until = int(min(at, last))
+                gaps.append((cursor, until))
+                for begin in range(cursor, until, size):
+                    yield np.zeros((min(size, until - begin), piece.shape[1]), np.float32)
+                cursor = until
+            chosen = piece[max(0, cursor - at) : None if last == math.inf else max(0, int(last) - at)]
+            if len(chosen):
+                yield chosen
+                cursor += len(chosen)
+            if cursor >= last:
+                return
+    finally:
+        _note_gaps(sound, gaps)
 
 
-def as_samples(values: Any, name: str) -> np.ndarray:
-    """Mono samples of an array or tensor; integers are scaled to -1 to 1. Of two axes the shorter is the channels."""
-    if hasattr(values, "detach"):
-        values = values.detach().cpu()
-        values = (values.float() if values.is_floating_point() else values).numpy()
-    samples = np.asarray(values)
-    if samples.ndim not in (1, 2):
-        raise AudioError(f"{name}: an audio array must have one or two dimensions, not shape {samples.shape}")
-    if not (np.issubdtype(samples.dtype, np.integer) or np.issubdtype(samples.dtype, np.floating)):
-        raise AudioError(f"{name}: audio must be an array of numbers, not of {samples.dtype}")
-    if np.issubdtype(samples.dtype, np.integer):
-        limits = np.iinfo(samples.dtype)
-        middle, half = (limits.max + limits.min + 1) // 2, (limits.max - limits.min + 1) // 2
-        samples = ((samples.astype(np.float64) - middle) / half).astype(np.float32)
-    if samples.ndim == 2:
-        samples = downmix(samples.T if samples.shape[0] < samples.shape[1] else samples)
-    return samples
+def _note_gaps(sound: Sound, gaps: list[tuple[int, int]]) -> None:
+    wide = [(begin, end) for begin, end in gaps if end - begin > _GAP * sound.rate]
+    if wide:
+        seconds = sum(end - begin for begin, end in wide) / sound.rate
+        where = ", ".join(f"{begin / sound.rate:.2f} to {end / sound.rate:.2f} s" for begin, end in wide[:3])
+        more = f" and {len(wide) - 3} more places" if len(wide) > 3 else ""
+        note(f"{sound.name}: there is no sound from {where}{more}; silence stands for these {seconds:.2f} s", "gaps")
 
 
-def downmix(samples: np.ndarray) -> np.ndarray:
-    """`(N, channels)` to `(N,)`: of six channels the third, the centre of 5.1, of others the mean."""
-    if samples.shape[1] == 1:
-        return samples[:, 0]
-    if samples.shape[1] == 6:
-        return samples[:, 2]
-    return samples.mean(axis=1)
+def _mono(
+    sound: Sound,
+    blocks: Iterator[np.ndarray],
+    span: tuple[float | None, float | None],
+    borders: tuple[int, float, float],
+) -> Iterator[np.ndarray]:
+    """Gathers, checks and mixes down; notes what was chosen, and what was cut."""
+    downmix, count = Downmix(), 0
+    for block in _gathered(blocks, max(1, int(PIECE_SECONDS * sound.rate))):
+        if not np.isfinite(block).all():
+            bad = int((~np.isfinite(block)).any(axis=1).sum())
+            where = f" of the block from {count / sound.rate:.2f} s on" if count else ""
+            raise AudioError(f"{sound.name}: {bad} of {len(block)} samples{where} are NaN or infinite")
+        count += len(block)
+        yield downmix(block)
+    if not count and span != (None, None):
+        raise AudioError(_outside(sound, *span))
+    if not count:
+        raise AudioError(f"{sound.name}: the audio is empty (0 samples)")
+    for told in downmix.notes(sound.name):
+        note(told, "opposed")
+    _note_cut(sound, count, borders)
+
+
+def _note_cut(sound: Sound, count: int, borders: tuple[int, float, float]) -> None:
+    first, last, kept = borders
+    if kept >= last or first + count < kept:
+        return  # heard to its end
+    end = last if sound.seconds is None else min(last, sound.seconds * sound.rate)
+    heard = f"{sound.name}: heard the first {count / sound.rate:.1f} s of"
+    advice = "cut it into windows to hear all of it (window_seconds, --window)"
+    if end == math.inf and any(len(piece) for _, piece in itertools.islice(sound.pieces, 2)):
+        note(f"{heard} a longer recording; {advice}")
+    elif end != math.inf and (end - kept) / sound.rate > _BEYOND:
+        note(f"{heard} {(end - first) / sound.rate:.1f} s; {advice}")
+
+
+def _gathered(blocks: Iterator[np.ndarray], size: int) -> Iterator[np.ndarray]:
+    """Blocks of `size` samples, but the last."""
+    held: list[np.ndarray] = []
+    count = 0
+    for block in blocks:
+        while len(block):
+            part, block = block[: size - count], block[size - count :]
+            held.append(part)
+            count += len(part)
+            if count == size:
+                yield np.concatenate(held) if len(held) > 1 else held[0]
+                held, count = [], 0
+    if held:
+        yield np.concatenate(held)
 
 
 def resample(samples: np.ndarray, rate: int, wanted: int) -> np.ndarray:

@@ -1,7 +1,6 @@
 """Long recordings: overlapping windows that are read as a stream, and the time line of emotions made of them."""
 
 import itertools
-import logging
 import math
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
@@ -10,10 +9,10 @@ from typing import Any
 import numpy as np
 
 from .audio_blocks_mer import audio_blocks
+from .audio_samples_mer import is_silent
+from .notes_mer import note, noting, say
 from .utterances_mer import Utterance, UtteranceLoader, name_of
 from .video_mer import media_kinds, probe_video
-
-logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -103,17 +102,27 @@ def window_utterances(
     audio, video = loader.sources(item, listens)
     history = item.get("history") if wants_text else None
     lacking = False
-    offset = _start_of(audio if audio is not None else video)
-    for start, end, samples, is_last in _spans(audio, video, chunks, loader, windows, item, sampling_rate):
+    offset, notes, number, silent = _start_of(audio if audio is not None else video), list[str](), 0, 0
+    for start, end, samples, is_last in noting(
+        _spans(audio, video, chunks, loader, windows, item, sampling_rate), notes
+    ):
         utterance = Utterance(history=history, start=offset + start, end=offset + end, kind="window", is_last=is_last)
+        utterance.recording_notes, number = notes, number + 1
         if chunks is not None:
             utterance.text = utterance.heard = words_within(chunks, utterance.start, utterance.end)
         if samples is not None:
             utterance.features = loader.features_of(samples, name_of(audio))
             utterance.samples = samples if listens else None
+            if is_silent(samples):
+                utterance.is_silent, silent = True, silent + 1
+                utterance.notes.append(f"the sound from {utterance.start:.2f} to {utterance.end:.2f} s is silent")
         if video is not None:
-            utterance.pixels = _pictures(video, utterance, loader.processor, quiet=lacking)
+            (utterance.pixels,) = noting(_pictures(video, utterance, loader.processor, quiet=lacking), notes)
             lacking = lacking or utterance.pixels is None
+        if is_last:
+            if silent:
+                notes.append(f"{name_of(audio)}: the sound of {silent} of {number} windows is silent")
+            say(notes)
         yield utterance
 
 
@@ -190,7 +199,7 @@ def _spans(
     """Begin, end, samples and whether it is the last: windows over the sound, else the picture, else the words."""
     silent = audio is not None and media_kinds(audio) == {"video"} and (video is not None or chunks)
     if silent:
-        logger.warning("%s: has no sound; the rest decides", name_of(audio))
+        note(f"{name_of(audio)}: has no sound; the rest decides")
     if audio is not None and not silent:
         rate = loader.processor.sampling_rate
         blocks = audio_blocks(audio, rate, item.get("sampling_rate") or sampling_rate)
@@ -207,23 +216,24 @@ def _spans(
         yield start, end, None, is_last
 
 
-def _pictures(video: Any, utterance: Utterance, processor: Any, quiet: bool) -> np.ndarray | None:
+def _pictures(video: Any, utterance: Utterance, processor: Any, quiet: bool) -> Iterator[np.ndarray | None]:
     """Pixels of a window; None, with a warning unless `quiet`, where the picture has ended before the sound."""
     within = {"start": utterance.start, "end": utterance.end}
     source = {**video, **within} if isinstance(video, Mapping) else {_kind_of(video): video, **within}
     try:
-        return processor.extract_video(source)
+        pixels = processor.extract_video(source)
     except ValueError:
         if utterance.features is None and utterance.samples is None and not utterance.text:
             raise
         if not quiet:
             span = f"{utterance.start:.2f} to {utterance.end:.2f} s"
-            logger.warning("%s: no picture from %s, and maybe later; the rest decides", name_of(video), span)
-        return None
+            note(f"{name_of(video)}: no picture from {span}, and maybe later; the rest decides")
+        pixels = None
+    yield pixels
 
 
 def _kind_of(video: Any) -> str:
-    if isinstance(video, (bytes, bytearray)):
+    if isinstance(video, bytes):
         return "bytes"
     if hasattr(video, "shape"):
         raise ValueError("an array of frames has no times, which windows need; give a film as a path or bytes")

@@ -14,7 +14,9 @@ from transformers.pipelines.pt_utils import PipelineDataset, PipelineIterator
 from .batching_mer import LOOK_AHEAD, Results, in_batches, progress_bar
 from .dialogue_mer import DialogueHistory, as_dialogues, is_dialogue, turns_of
 from .long_recordings_mer import Windows, window_utterances
+from .notes_mer import say
 from .results_mer import ResultForm
+from .sources_mer import is_file, is_samples
 from .speech_recognition_mer import load_recogniser, recognise_words
 from .utterances_mer import Utterance, UtteranceLoader, as_item, merge_columns
 
@@ -39,11 +41,12 @@ class MultimodalEmotionRecognitionPipeline(Pipeline):
     recognise = pipeline(..., asr="openai/whisper-tiny")  # words for whatever has sound and no text
     ```
 
-    An utterance is a path, bytes, an array of samples, or a dictionary with any of `audio`, `video`, `text`, `history`
-    and `sampling_rate`; an audio dictionary of `datasets` (`array`, `path`, `bytes`) is taken too, and for video what
-    `load_video` takes. One film is enough for both: of `audio` and `video` the key that is not there at all is filled
-    from the other one's file (None means without). A modality that is missing leaves the decision to the others, and
-    so does, with a warning, a file that lacks its stream: a film without sound, a recording without picture.
+    An utterance is a path, bytes, an open binary file, an array of samples, or a dictionary with any of `audio`,
+    `video`, `text`, `history` and `sampling_rate`; an audio dictionary of `datasets` (`array`, `path`, `bytes`) is
+    taken too, and for video what `load_video` takes. One film is enough for both: of `audio` and `video` the key that
+    is not there at all is filled from the other one's file (None means without). A modality that is missing leaves the
+    decision to the others, and so does, with a warning, a file that lacks its stream: a film without sound, a
+    recording without picture.
 
     Scores are `softmax(logits / temperature)` with the temperature that the configuration has for the modalities that
     the utterance really has; 1 where none was fitted.
@@ -101,7 +104,9 @@ class MultimodalEmotionRecognitionPipeline(Pipeline):
             Per utterance, a list of `{"label", "score"}`, best first; per dialogue, a list with one result per turn.
             With `threshold` or `return_attention` a dictionary with that list under `scores`, and with
 
-            - `label` (`threshold`): the best label, or None;
+            - `label` (`threshold`): the best label, or None, also where there is nothing but silence to decide by;
+            - `warnings`, if there are any: what the answer rests on that was not asked for, such as that only the
+              first seconds were heard, sound is silent, missing or damaged, or a text was cut; all is logged too;
             - `text` (`asr`): what was recognised, where it was;
             - `words` (`return_attention`): `word`, `current`, and per label the mean cosine of its tokens;
             - `frames`: `seconds`, the frames' centres, and per label the cosines;
@@ -110,12 +115,15 @@ class MultimodalEmotionRecognitionPipeline(Pipeline):
 
             Per long recording `scores`, the mean of the windows weighted by their lengths, and `timeline`, one
             dictionary per window with `start`, `end` and the above (times are those of the recording). Windows about
-            which nothing can be said, such as those without words for a model of text alone, are left out.
+            which nothing can be said, such as those without words for a model of text alone, are left out; those with
+            nothing but silence have no say in the mean.
         """
         if text is not None or history is not None:
             inputs = merge_columns(inputs, text, history)
         if dialogue:
             inputs = as_dialogues(inputs)
+        if is_file(inputs) or is_samples(inputs):
+            return super().__call__([inputs], **kwargs)[0]
         if isinstance(inputs, (list, tuple)):
             return super().__call__(list(inputs), **kwargs) if len(inputs) else []
         if hasattr(inputs, "column_names"):  # of `datasets`, which are not datasets to PyTorch
@@ -173,6 +181,7 @@ class MultimodalEmotionRecognitionPipeline(Pipeline):
         bar = progress_bar(inputs, "windows" if windows else "utterances") if settings.get("progress") else None
         done: list[Any] = []
         scores: list[np.ndarray] = []
+        undecided: list[bool] = []
         try:
             for utterance, output in in_batches(
                 utterances,
@@ -183,16 +192,18 @@ class MultimodalEmotionRecognitionPipeline(Pipeline):
                 bar,
             ):
                 if output is not None and utterance.kind == "window":
-                    done.append(form.of_window(output, utterance.heard, utterance.start, utterance.end))
+                    about = (utterance.heard, utterance.start, utterance.end, utterance.notes, utterance.is_undecided)
+                    done.append(form.of_window(output, *about))
                     scores.append(output["scores"])
+                    undecided.append(utterance.is_undecided)
                 elif output is not None:
-                    done.append(form.of_utterance(output, utterance.heard))
+                    done.append(form.of_utterance(output, utterance.heard, utterance.notes, utterance.is_undecided))
                 if utterance.is_last:
                     if utterance.kind == "window":
-                        yield form.of_recording(done, scores)
+                        yield form.of_recording(done, scores, utterance.recording_notes, undecided)
                     else:
                         yield done if utterance.kind == "turn" else done[0]
-                    done, scores = [], []
+                    done, scores, undecided = [], [], []
         finally:
             if bar is not None:
                 bar.close()
@@ -261,6 +272,10 @@ class MultimodalEmotionRecognitionPipeline(Pipeline):
             if utterance.dialogue is not None:
                 before = utterance.dialogue.next_turn(utterance.text)
                 utterance.history = before if utterance.history is None else utterance.history
+            if told := self.processor.cut_of_text(utterance.text):
+                utterance.notes.append(told)
+                say([told])
+            utterance.weigh_silence()
             if not utterance.is_usable and utterance.kind != "window":
                 raise ValueError("no words were recognised in an utterance, and this model wants text")
 

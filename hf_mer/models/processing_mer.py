@@ -12,6 +12,8 @@ from transformers.utils import cached_file
 from .audio_mer import AudioError, load_audio
 from .image_mer import crop_faces, image_processor_from_dict, load_face_detector, normalize, resize
 from .label_store import STORE_FILE, TENSORS_FILE, LabelEmbeddingStore
+from .notes_mer import note
+from .sources_mer import is_samples, shown_name
 from .text_mer import SplicedText, settle
 from .video_mer import load_video
 
@@ -131,6 +133,9 @@ class MerProcessor(ProcessorMixin):
             ValueError: If an item has none of them, or the lists differ in length.
         """
         audios, texts, histories, videos = self._as_lists(audio, text, history, video)
+        for given in texts:
+            if told := self.cut_of_text(given):
+                note(told)
         features = [None if item is None else self.extract_audio(item, sampling_rate) for item in audios]
         pixels = [None if item is None else self.extract_video(item) for item in videos]
         return self.collate(features, texts, histories, return_words, return_tensors, videos=pixels)
@@ -145,14 +150,15 @@ class MerProcessor(ProcessorMixin):
             AudioError: If the audio is unusable or shorter than `min_audio_seconds`.
         """
         samples = load_audio(source, self.sampling_rate, source_rate=sampling_rate, max_seconds=self.max_audio_seconds)
+        return self.features_of(samples, shown_name(source, "audio"))
+
+    def features_of(self, samples: np.ndarray, name: str = "audio") -> np.ndarray:
+        """What `extract_audio` gives, of samples `(N,)` that `load_audio` gave at the processor's rate.
+
+        Raises:
+            AudioError: If they are shorter than `min_audio_seconds`.
+        """
         if len(samples) < self.min_audio_seconds * self.sampling_rate:
-            name = (
-                source.get("path")
-                if isinstance(source, dict)
-                else source
-                if isinstance(source, (str, os.PathLike))
-                else "audio"
-            )
             raise AudioError(
                 f"{name}: {len(samples) / self.sampling_rate:.3f} s of audio is too short for a frame; "
                 f"at least {self.min_audio_seconds} s are needed"
@@ -169,6 +175,20 @@ class MerProcessor(ProcessorMixin):
         ):  # whose mask comes out empty; one recording has no padding then
             mask = np.ones(len(features), dtype=bool)
         return features[mask].astype(np.float32)
+
+    def cut_of_text(self, text: str | None) -> str | None:
+        """What is to be said of an utterance that alone is too long, and loses its end; None where nothing is lost."""
+        room = self.max_text_tokens - self.tokenizer.num_special_tokens_to_add(pair=False)
+        if not text or len(text.encode()) <= room:  # no tokenizer makes more tokens than there are bytes
+            return None
+        count = len(self.tokenizer(text, add_special_tokens=False, verbose=False)["input_ids"])
+        if count <= room:
+            return None
+        begin = text if len(text) <= 30 else text[:30] + "..."
+        return (
+            f"text {begin!r}: its first {room} of {count} tokens are read "
+            f"(max_text_tokens={self.max_text_tokens} with the special ones); give it in parts to have all of it read"
+        )
 
     def extract_video(self, source: Any) -> np.ndarray:
         """Loads frames of one clip and computes their pixels: `normalize_video` of `read_video`.
@@ -244,7 +264,7 @@ class MerProcessor(ProcessorMixin):
         return result
 
     def _as_lists(self, audio: Any, text: Any, history: Any, video: Any) -> tuple[list, list, list, list]:
-        samples = isinstance(audio, (list, tuple)) and len(audio) > 0 and isinstance(audio[0], (int, float, np.number))
+        samples = is_samples(audio)
         columns = {"audio": audio, "text": text, "history": history, "video": video}
         sizes = [
             len(column)

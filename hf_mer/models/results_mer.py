@@ -32,54 +32,82 @@ class ResultForm:
     return_attention: bool = False
     merge_overlaps: bool = False
 
-    def of_utterance(self, output: dict[str, Any], heard: str | None = None) -> Any:
+    def of_utterance(
+        self,
+        output: dict[str, Any],
+        heard: str | None = None,
+        notes: Sequence[str] = (),
+        undecided: bool = False,
+    ) -> Any:
         """The result of one utterance.
 
         Args:
             output: Of the pipeline's `_forward`.
             heard: Words that were recognised.
+            notes: What is to be said of it.
+            undecided: Whether there is nothing to decide by; there is no label then.
         """
         if not self.return_attention and self.threshold is None:
             return self._ranked(output["scores"])
-        return self._dictionary(output, heard, start=0.0)
+        return _warned(self._dictionary(output, heard, 0.0, undecided), notes)
 
-    def of_window(self, output: dict[str, Any], heard: str | None, start: float, end: float) -> dict[str, Any]:
+    def of_window(
+        self,
+        output: dict[str, Any],
+        heard: str | None,
+        start: float,
+        end: float,
+        notes: Sequence[str] = (),
+        undecided: bool = False,
+    ) -> dict[str, Any]:
         """One entry of a time line; times are those of the recording, in seconds."""
-        return {"start": start, "end": end, **self._dictionary(output, heard, start)}
+        return _warned({"start": start, "end": end, **self._dictionary(output, heard, start, undecided)}, notes)
 
-    def of_recording(self, entries: list[dict[str, Any]], probabilities: list[np.ndarray]) -> dict[str, Any]:
+    def of_recording(
+        self,
+        entries: list[dict[str, Any]],
+        probabilities: list[np.ndarray],
+        notes: Sequence[str] = (),
+        undecided: Sequence[bool] = (),
+    ) -> dict[str, Any]:
         """The result of a long recording.
 
         Args:
             entries: What `of_window` gave, in order.
             probabilities: Of every window. Each of shape `(C,)`.
+            notes: What is to be said of it.
+            undecided: Per window, whether there is nothing but silence to decide by; it has no say then in the whole
+                and in a time line without overlap, unless no window has anything else.
 
         Raises:
             ValueError: If nothing could be said about any window.
         """
         if not entries:
             raise ValueError("a recording has no window with anything that this model can use")
-        spans = [(entry["start"], entry["end"]) for entry in entries]
-        result = self._decision(overall(spans, probabilities))
+        nothing = bool(undecided) and all(undecided)
+        counted = [index for index in range(len(entries)) if nothing or not undecided or not undecided[index]]
+        spans = [(entries[index]["start"], entries[index]["end"]) for index in counted]
+        probabilities = [probabilities[index] for index in counted]
+        result = self._decision(overall(spans, probabilities), nothing)
         if self.merge_overlaps:
             cells = zip(*without_overlap(spans, probabilities), strict=True)
-            entries = [{"start": start, "end": end, **self._decision(mean)} for (start, end), mean in cells]
-        return {**result, "timeline": entries}
+            entries = [{"start": start, "end": end, **self._decision(mean, nothing)} for (start, end), mean in cells]
+        return _warned({**result, "timeline": entries}, notes)
 
     def _ranked(self, probabilities: np.ndarray) -> list[dict[str, Any]]:
         order = np.argsort(-probabilities, kind="stable")[: self.top_k]
         return [{"label": self.labels[i], "score": float(probabilities[i])} for i in order]
 
-    def _decision(self, probabilities: np.ndarray) -> dict[str, Any]:
+    def _decision(self, probabilities: np.ndarray, undecided: bool = False) -> dict[str, Any]:
         """Scores, and the label where abstention was asked for."""
         decision: dict[str, Any] = {}
         if self.threshold is not None:
             best = int(probabilities.argmax())
-            decision["label"] = self.labels[best] if probabilities[best] >= self.threshold else None
+            decision["label"] = self.labels[best] if probabilities[best] >= self.threshold and not undecided else None
         return {**decision, "scores": self._ranked(probabilities)}
 
-    def _dictionary(self, output: dict[str, Any], heard: str | None, start: float) -> dict[str, Any]:
-        result = self._decision(output["scores"])
+    def _dictionary(self, output: dict[str, Any], heard: str | None, start: float, undecided: bool) -> dict[str, Any]:
+        result = self._decision(output["scores"], undecided)
         if heard is not None:
             result["text"] = heard
         if self.return_attention:
@@ -93,3 +121,8 @@ class ResultForm:
             result.update(salient_words=salient_words(words, predicted))
             result.update(keywords=keywords_of(self.label_store, predicted))
         return result
+
+
+def _warned(result: dict[str, Any], notes: Sequence[str]) -> dict[str, Any]:
+    """A result with what is to be said of it, if anything is."""
+    return {**result, "warnings": list(notes)} if notes else result

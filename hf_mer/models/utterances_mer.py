@@ -1,19 +1,18 @@
 """What a pipeline is given, and what it makes of it: utterances that are loaded and wait for their batch."""
 
-import logging
-import os
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 
 from .audio_mer import load_audio
+from .audio_samples_mer import is_silent
 from .dialogue_mer import DialogueHistory, is_dialogue
+from .notes_mer import collected_notes, note, say
+from .sources_mer import as_source, is_bytes, is_file, is_samples, shown_name
 from .video_mer import media_kinds
-
-logger = logging.getLogger(__name__)
 
 _ADDRESS = re.compile(r"[a-z][a-z0-9+.-]+://", re.IGNORECASE)
 
@@ -35,6 +34,10 @@ class Utterance:
         kind: `utterance`, `turn` of a dialogue or `window` of a long recording.
         is_last: Whether no more utterances belong to the same input.
         is_empty: A place holder for an input without utterances.
+        is_silent: Whether it has sound in which there is nothing to be heard.
+        is_undecided: Whether that silence is all it has to decide by.
+        notes: What is to be said of it.
+        recording_notes: Of a window, what is to be said of the recording; whole with its last window.
     """
 
     features: np.ndarray | None = None
@@ -49,11 +52,25 @@ class Utterance:
     kind: str = "utterance"
     is_last: bool = True
     is_empty: bool = False
+    is_silent: bool = False
+    is_undecided: bool = False
+    notes: list[str] = field(default_factory=list)
+    recording_notes: list[str] = field(default_factory=list)
 
     @property
     def is_usable(self) -> bool:
         """Whether there is anything to decide by."""
         return self.features is not None or self.pixels is not None or has_words(self.text, self.history)
+
+    def weigh_silence(self) -> None:
+        """Once words and histories are complete: finds out whether silence decides, or says that the rest does.
+
+        Words that were recognised in silence are no evidence.
+        """
+        if not self.is_silent:
+            return
+        spoken = has_words(self.text if self.heard is None else None, self.history)
+        self.is_undecided = self.pixels is None and not spoken
 
     @property
     def length(self) -> tuple[int, int, int]:
@@ -85,7 +102,9 @@ def as_item(inputs: Any) -> Mapping[str, Any]:
 
 def merge_columns(inputs: Any, text: Any, history: Any) -> Any:
     """One dictionary per utterance out of inputs and the keywords beside them."""
-    if not isinstance(inputs, (list, tuple)) and not (inputs is None and isinstance(text, (list, tuple))):
+    if (not isinstance(inputs, (list, tuple)) or is_samples(inputs)) and not (
+        inputs is None and isinstance(text, (list, tuple))
+    ):
         return {
             **as_item(inputs),
             **{name: value for name, value in (("text", text), ("history", history)) if value is not None},
@@ -125,6 +144,13 @@ class UtteranceLoader:
         Raises:
             ValueError: If a file cannot be used, or nothing is there that the model can use.
         """
+        with collected_notes() as notes:
+            utterance = self._load(item, sampling_rate)
+        utterance.notes = list[str](notes)
+        say(notes)
+        return utterance
+
+    def _load(self, item: Mapping[str, Any], sampling_rate: int | None) -> Utterance:
         text, history = (item.get("text"), item.get("history")) if "text" in self.modalities else (None, None)
         if text is not None and not isinstance(text, str):
             raise ValueError(
@@ -146,10 +172,14 @@ class UtteranceLoader:
                 return spoken or (video is not None and _may_have(video, "video"))
 
             sound = _read(audio, "speech", lambda: self._hear(audio, rate, listens), others)
-            utterance.features, utterance.samples = sound or (None, None)
+            utterance.features, utterance.samples, utterance.is_silent = sound or (None, None, False)
         if video is not None:
             heard = spoken or utterance.features is not None or utterance.samples is not None
             utterance.pixels = _read(video, "video", lambda: self.processor.extract_video(video), lambda: heard)
+        if utterance.is_silent:
+            rest = spoken or utterance.pixels is not None
+            told = "silence says nothing; the rest decides" if rest else "there is nothing but silence to decide by"
+            note(f"{name_of(audio)}: {told}")
         return utterance
 
     def sources(self, item: Mapping[str, Any], listens: bool) -> tuple[Any, Any]:
@@ -158,7 +188,9 @@ class UtteranceLoader:
         Raises:
             ValueError: If an address is given instead of a file.
         """
-        audio, video = item.get("audio"), item.get("video")
+        given, film = item.get("audio"), item.get("video")
+        audio = as_source(given)
+        video = audio if film is given else as_source(film)  # some files can be read only once
         for source in (audio, video):
             _refuse_address(source)
         sees = "video" in self.modalities
@@ -173,22 +205,18 @@ class UtteranceLoader:
         """Features of samples at the processor's rate; None for a model without speech."""
         if "speech" not in self.modalities:
             return None
-        rate = self.processor.sampling_rate
-        return self.processor.extract_audio({"array": samples, "sampling_rate": rate, "path": name})
+        return self.processor.features_of(samples, name)
 
-    def _hear(self, audio: Any, rate: int | None, listens: bool) -> tuple[np.ndarray | None, np.ndarray | None]:
-        """Features, and the samples themselves where words are to be recognised in them."""
-        if not listens:
-            return self.processor.extract_audio(audio, rate), None
+    def _hear(self, audio: Any, rate: int | None, listens: bool) -> tuple[np.ndarray | None, np.ndarray | None, bool]:
+        """Features, the samples themselves where words are to be recognised in them, and whether they are silent."""
         wanted, longest = self.processor.sampling_rate, self.processor.max_audio_seconds
         samples = load_audio(audio, wanted, source_rate=rate, max_seconds=longest)
-        return self.features_of(samples, name_of(audio)), samples
+        return self.features_of(samples, name_of(audio)), samples if listens else None, is_silent(samples)
 
 
 def name_of(source: Any) -> str:
     """What a source is called in messages."""
-    source = source.get("path") if isinstance(source, Mapping) else source
-    return os.fspath(source) if isinstance(source, (str, os.PathLike)) else "input"
+    return shown_name(source, "input")
 
 
 def _read(source: Any, kind: str, load: Callable[[], Any], others: Callable[[], bool]) -> Any:
@@ -198,7 +226,7 @@ def _read(source: Any, kind: str, load: Callable[[], Any], others: Callable[[], 
     except ValueError:
         if not others() or _may_have(source, kind):
             raise
-    logger.warning("%s: has no %s; the rest decides", name_of(source), "sound" if kind == "speech" else "picture")
+    note(f"{name_of(source)}: has no {'sound' if kind == 'speech' else 'picture'}; the rest decides")
     return None
 
 
@@ -219,5 +247,7 @@ def _given(item: Mapping[str, Any]) -> str:
 
 
 def _short(value: Any) -> str:
+    if is_bytes(value) or is_file(value):
+        return type(value).__name__
     text = repr(value)
     return text if len(text) <= 60 else text[:60] + "..."

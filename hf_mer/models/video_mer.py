@@ -15,6 +15,9 @@ from typing import Any
 
 import numpy as np
 
+from .notes_mer import note
+from .sources_mer import as_source, shown_name
+
 try:
     import av
 except ImportError:
@@ -25,6 +28,7 @@ logger = logging.getLogger(__name__)
 SIDES = ("left", "right")
 _SEEK_FROM = 2.0  # seconds into the file from where jumping is quicker than decoding
 _TOLERANCE = 0.5  # seconds by which headers are off without anything missing
+_BEYOND = 0.1  # seconds by which a clip is longer than what is seen, that are worth a word
 
 
 class VideoError(ValueError):
@@ -79,13 +83,14 @@ def load_video(
     that are stored rotated (telephones) are set upright.
 
     Args:
-        source: Path, bytes of a file, array or tensor of frames `(F, H, W, 3)` (uint8), or a dictionary with `path`,
-            `bytes` or `array`, and `start`, `end`, `side` where the keywords do not say (`video` of a corpus row).
+        source: Path, bytes of a file in whatever form, open binary file, array or tensor of frames `(F, H, W, 3)`
+            (uint8), or a dictionary with `path`, `bytes` or `array`, and `start`, `end`, `side` where the keywords do
+            not say (`video` of a corpus row).
         num_frames: How many, at most.
         side: `left` or `right` half of a split screen; whole frames if None.
         start: Seconds at which the span begins; the beginning if None.
         end: Seconds at which it ends; the end if None. What reaches beyond the clip is cut off.
-        max_seconds: The span is cut at its end after so many seconds; not at all if None.
+        max_seconds: The span is cut at its end after so many seconds, which is noted; not at all if None.
 
     Returns:
         Frames in order of time. Shape `(F, H, W, 3)`, uint8, `1 <= F <= num_frames`.
@@ -95,13 +100,14 @@ def load_video(
     """
     if num_frames < 1:
         raise ValueError(f"num_frames={num_frames} must be at least 1")
+    source = as_source(source, VideoError)
     if isinstance(source, Mapping):
         side = side if side is not None else source.get("side")
         if source.get("array") is not None:
             source = source["array"]
     if side is not None and side not in SIDES:
         raise VideoError(f"side is {side!r}; it must be {' or '.join(map(repr, SIDES))}, or None for whole frames")
-    if isinstance(source, (str, os.PathLike, bytes, bytearray, Mapping)):
+    if isinstance(source, (str, os.PathLike, bytes, Mapping)):
         frames = _load_file(_clip(source, start, end), num_frames, max_seconds)
     else:
         if start is not None or end is not None:
@@ -146,16 +152,17 @@ def media_kinds(source: Any) -> set[str] | None:
     """What a file holds: `speech` (sound), `video` (a moving picture), both or neither.
 
     Args:
-        source: Path, bytes, or a dictionary with either.
+        source: Path, bytes in whatever form, open binary file, or a dictionary with one of them.
 
     Returns:
         None where that cannot be said: an array, a file that is missing or no media file, or PyAV is not installed.
     """
-    if isinstance(source, Mapping):
-        source = source.get("bytes") or source.get("path")
-    if av is None or not isinstance(source, (str, os.PathLike, bytes, bytearray)):
-        return None
     try:
+        source = as_source(source, VideoError)
+        if isinstance(source, Mapping):
+            source = source["bytes"] if source.get("bytes") is not None else source.get("path")
+        if av is None or not isinstance(source, (str, os.PathLike, bytes)):
+            return None
         with _open(_clip(source, None, None)) as container:
             kinds = {"speech"} if container.streams.audio else set()
             return kinds | ({"video"} if _moving(container) else set())
@@ -164,18 +171,23 @@ def media_kinds(source: Any) -> set[str] | None:
 
 
 def _clip(source: Any, start: float | None, end: float | None) -> _Clip:
+    name = shown_name(source, "")
+    source = as_source(source, VideoError)
     if isinstance(source, Mapping):
         start = start if start is not None else source.get("start")
         end = end if end is not None else source.get("end")
-        name = str(source.get("path") or "video")
+        name = name or shown_name(source, "video")
         if source.get("bytes") is not None:
-            return _Clip(bytes(source["bytes"]), name, start, end)
+            return _Clip(source["bytes"], name, start, end)
         if source.get("path") is None:
-            raise VideoError(f"a video dictionary needs 'array', 'bytes' or 'path'; it has {sorted(source)}")
+            keys = sorted(str(key) for key in source)
+            raise VideoError(f"a video dictionary needs 'array', 'bytes' or 'path'; it has {keys}")
         source = source["path"]
-    if isinstance(source, (bytes, bytearray)):
-        return _Clip(bytes(source), "video bytes", start, end)
-    return _Clip(os.fspath(source), os.fspath(source), start, end)
+    if isinstance(source, bytes):
+        return _Clip(source, name or "video bytes", start, end)
+    if not isinstance(source, (str, os.PathLike)):
+        raise VideoError(f"a video must be a path, bytes, a file or a dictionary, not {type(source).__name__}")
+    return _Clip(os.fspath(source), name or "video", start, end)
 
 
 def _load_file(clip: _Clip, num_frames: int, max_seconds: float | None) -> np.ndarray:
@@ -189,7 +201,12 @@ def _load_file(clip: _Clip, num_frames: int, max_seconds: float | None) -> np.nd
 def _sample_array(values: Any, num_frames: int) -> np.ndarray:
     if values is None:
         raise VideoError("no video was given")
-    frames = values.detach().cpu().numpy() if hasattr(values, "detach") else np.asarray(values)
+    try:
+        frames = values.detach().cpu().numpy() if hasattr(values, "detach") else np.asarray(values)
+    except (TypeError, ValueError) as error:
+        raise VideoError(
+            f"an array of frames must be (F, H, W, 3) of uint8; this is {type(values).__name__}"
+        ) from error
     if frames.ndim != 4 or frames.shape[-1] != 3 or frames.dtype != np.uint8:
         raise VideoError(
             f"an array of frames must be (F, H, W, 3) of uint8, not {frames.shape} of {frames.dtype}; "
@@ -246,9 +263,16 @@ def _span(clip: _Clip, max_seconds: float | None) -> tuple[float, float]:
         if clip.end is None or clip.end > finish:
             begin, finish = _measured_extent(_packet_times(container, stream)) or promised
             if missing := _missing(promised[1], finish):
-                logger.warning("%s: the picture ends after %.2f s, %.2f s too soon", clip.name, finish, missing)
+                note(f"{clip.name}: the picture ends after {finish:.2f} s, {missing:.2f} s too soon")
     first, last = _cut(clip, begin, finish)
-    return first, last if max_seconds is None else min(last, first + max_seconds)
+    if max_seconds is None or last - first <= max_seconds:
+        return first, last
+    if last - first - max_seconds > _BEYOND:
+        note(
+            f"{clip.name}: seen the first {max_seconds:.1f} s of {last - first:.1f} s; cut it into windows to see all "
+            "of it (window_seconds, --window)"
+        )
+    return first, first + max_seconds
 
 
 def _header_extent(container: Any, stream: Any) -> tuple[float, float]:
@@ -350,9 +374,7 @@ def _pick(container: Any, stream: Any, times: list[float], name: str, jumped: bo
     if shown is not None and kept is not shown and index < len(times):
         chosen.append(_to_array(shown, chosen))
     if problems and chosen:
-        logger.warning(
-            "%s: %d damaged packets left out (%s); %d frames are used", name, len(problems), problems[0], len(chosen)
-        )
+        note(f"{name}: {len(problems)} damaged packets left out ({problems[0]}); {len(chosen)} frames are used")
     return chosen
 
 

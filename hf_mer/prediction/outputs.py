@@ -18,7 +18,8 @@ class PredictionFile:
 
     CSV has the columns `number` (of the input, from 1), `input`, of a table's row also `line`, `id` and `file`, of
     windows `start` and `end` (seconds; empty in the row of the whole recording, which comes first), `label`, `score`,
-    `score_<class>` for every class, of recognised words `text`, and of inputs that could not be used `error`.
+    `score_<class>` for every class, of recognised words `text`, `warnings` (what was cut, silent or guessed; several
+    are divided by ` | `), and of inputs that could not be used `error`.
     JSON lines have one object per input with the same names, `scores` and `timeline` as the pipeline gives them.
 
     Beside the file lies `<name>.settings.json`, by which a second run knows that it would give the same predictions.
@@ -138,7 +139,7 @@ class PredictionFile:
 
 def csv_rows(content: Mapping[str, Any]) -> list[dict[str, Any]]:
     """One object of JSON lines as rows of CSV: the whole, then its windows."""
-    told = {name: value for name, value in content.items() if name not in ("scores", "timeline")}
+    told = {name: value for name, value in content.items() if name not in ("scores", "timeline", "warnings")}
     rows = [{**told, **_cells(content)}]
     for window in content.get("timeline") or []:
         own = {name: told.get(name) for name in ("number", "input", "line", "id", "file")}
@@ -150,6 +151,8 @@ def csv_rows(content: Mapping[str, Any]) -> list[dict[str, Any]]:
 def _cells(content: Mapping[str, Any]) -> dict[str, Any]:
     scores = content.get("scores") or []
     cells = {f"score_{item['label']}": f"{item['score']:.6f}" for item in scores}
+    if content.get("warnings"):
+        cells["warnings"] = " | ".join(content["warnings"])
     return {**cells, **({"score": f"{scores[0]['score']:.6f}"} if scores else {})}
 
 

@@ -22,6 +22,7 @@ def output_columns(
         *("label", "score"),
         *(f"score_{label}" for label in labels),
         *(("text",) if words else ()),
+        "warnings",
         *(("error",) if errors else ()),
     ]
 

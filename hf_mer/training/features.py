@@ -17,6 +17,7 @@ from datasets import Dataset, List, Value
 from hf_mer.data.collator import MerDataCollator
 from hf_mer.data.schema import column
 from hf_mer.models.mer_encoders import RAW_INPUTS
+from hf_mer.models.notes_mer import collected_notes
 from hf_mer.training.corpus import MEDIA
 from hf_mer.training.files import write_json
 from hf_mer.training.stages import Stage
@@ -179,14 +180,16 @@ def _extract(row: dict[str, Any], processor: Any) -> dict[str, Any]:
     if row["audio"] is None:
         # not None, which datasets' NumPy format cannot have first in a batch
         return {"features": np.zeros(0, dtype=np.float32), "feature_dim": 1}
-    features = processor.extract_audio(row["audio"])
+    with collected_notes():  # the check of the corpus has counted them
+        features = processor.extract_audio(row["audio"])
     return {"features": features.ravel(), "feature_dim": features.shape[1] if features.ndim == 2 else 1}
 
 
 def _read_frames(row: dict[str, Any], processor: Any) -> dict[str, Any]:
     if row["video"] is None:
         return {"frames": np.zeros(0, dtype=np.uint8), "frames_shape": [0, 0, 0, 0]}
-    frames = processor.read_video(row["video"])
+    with collected_notes():
+        frames = processor.read_video(row["video"])
     return {"frames": frames.ravel(), "frames_shape": frames.shape}
 
 

@@ -14,6 +14,7 @@ from matplotlib.figure import Figure
 
 from hf_mer.models import LabelEmbeddingStore, MultimodalEmotionRecognitionPipeline
 from hf_mer.models.audio_mer import load_audio
+from hf_mer.models.notes_mer import collected_notes
 from hf_mer.plots import confusion_matrix, history_series, label_keywords_and_key_frames, training_curves
 from hf_mer.plots.prediction import prediction_figure
 from hf_mer.plots.reliability import reliability_diagram
@@ -164,10 +165,12 @@ def attention_examples(
             continue
         audio = chosen["audio"] if "speech" in model.config.modalities else None
         seconds = processor.max_audio_seconds
+        with collected_notes():  # the check of the corpus has counted them
+            waveform = None if audio is None else load_audio(audio, processor.sampling_rate, max_seconds=seconds)
         figure = prediction_figure(
             prediction,
             labels,
-            waveform=None if audio is None else load_audio(audio, processor.sampling_rate, max_seconds=seconds),
+            waveform=waveform,
             sampling_rate=processor.sampling_rate,
             true_label=label,
             title=chosen["id"],
@@ -237,7 +240,8 @@ def _codes(model: Any, processor: Any, discretizer: Any, features: np.ndarray) -
 
 def _stretches(audio: Any, processor: Any, chosen: np.ndarray) -> list[np.ndarray]:
     """The samples of runs of at least two chosen frames."""
-    waveform = load_audio(audio, processor.sampling_rate, max_seconds=processor.max_audio_seconds)
+    with collected_notes():
+        waveform = load_audio(audio, processor.sampling_rate, max_seconds=processor.max_audio_seconds)
     hop = len(waveform) / len(chosen)
     edges = np.flatnonzero(np.diff(np.concatenate([[0], chosen.astype(int), [0]])))
     return [

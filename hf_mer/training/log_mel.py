@@ -20,6 +20,7 @@ from transformers import FeatureExtractionMixin
 
 from hf_mer.metrics import emotion_scores
 from hf_mer.models.audio_mer import AudioError, load_audio
+from hf_mer.models.notes_mer import collected_notes
 from hf_mer.training.files import write_json
 
 logger = logging.getLogger(__name__)
@@ -166,7 +167,8 @@ class LogMelClassifier:
 
     def predict(self, sources: Sequence[Any]) -> np.ndarray:
         """Probabilities of the classes for recordings, of what `load_audio` takes. Shape `(N, C)`."""
-        features = np.stack([self.extractor.extract_audio(source) for source in sources])
+        with collected_notes():  # the check of the corpus has counted them
+            features = np.stack([self.extractor.extract_audio(source) for source in sources])
         return softmax(self.logits(features.astype(np.float64)), axis=1)
 
     def save_pretrained(self, folder: str | Path) -> None:

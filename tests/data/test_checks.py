@@ -157,3 +157,19 @@ def test_every_class_needs_training_rows():
     assert check_labels(rows, [0, 1, 2]) == {"angry": 2, "sad": 1}
     with pytest.raises(CorpusError, match="class 'sad' has no rows in fold 1"):
         check_labels(rows, [0, 2], where="fold 1")
+
+
+def test_recordings_with_a_fault_are_counted_by_its_kind(good, tmp_path, caplog):
+    speech = noise(0.5)
+    for name in ("first", "second"):
+        soundfile.write(tmp_path / f"{name}.wav", np.stack([speech, -speech], axis=1), 16000)
+    cut = (tmp_path / "good.wav").read_bytes()
+    (tmp_path / "cut.wav").write_bytes(cut[: len(cut) // 2])
+    names = ("first", "second", "cut")
+    records = [make_record(id=name, audio=tmp_path / f"{name}.wav", text="Hi", label=0) for name in names]
+    with caplog.at_level(logging.WARNING, logger="hf_mer"):
+        check_audio(corpus([*good, *records]))
+    assert [record.getMessage() for record in caplog.records] == [
+        "1 recordings are cut off or damaged, and what is there is used, such as cut",
+        "2 recordings have channels that cancel each other out, of which one is heard, such as first",
+    ]

@@ -8,7 +8,7 @@ import soundfile
 import torch
 from model_tester import tone
 
-from hf_mer.models import audio_mer
+from hf_mer.models import audio_files_mer
 from hf_mer.models.audio_mer import AudioError, AudioInfo, load_audio, probe_audio
 
 SPEECH = tone(0.2)
@@ -213,14 +213,14 @@ class TestRefusals:
             load_audio(SPEECH, source_rate=-8000)
 
     def test_without_libraries(self, monkeypatch, tmp_path):
-        monkeypatch.setattr(audio_mer, "soundfile", None)
-        monkeypatch.setattr(audio_mer, "av", None)
+        monkeypatch.setattr(audio_files_mer, "soundfile", None)
+        monkeypatch.setattr(audio_files_mer, "av", None)
         (tmp_path / "a.wav").write_bytes(file_bytes(SPEECH))
         with pytest.raises(ImportError, match="pip install soundfile"):
             load_audio(tmp_path / "a.wav")
 
     def test_pyav_alone_reads_wav(self, monkeypatch, tmp_path):
-        monkeypatch.setattr(audio_mer, "soundfile", None)
+        monkeypatch.setattr(audio_files_mer, "soundfile", None)
         (tmp_path / "a.wav").write_bytes(file_bytes(SPEECH))
         np.testing.assert_allclose(load_audio(tmp_path / "a.wav"), SPEECH, atol=1e-4)
 

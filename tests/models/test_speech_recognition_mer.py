@@ -84,7 +84,7 @@ class TestWordsOfARecogniser:
         heard = pipeline("automatic-speech-recognition", model=ctc, device="cpu")(tone())["text"]
         assert heard.strip()
         result = recognise(path, threshold=0.0)
-        assert set(result) == {"label", "scores", "text"}
+        assert set(result) - {"warnings"} == {"label", "scores", "text"}  # a tiny recogniser says too much
         close(result["scores"], recognise(path, text=result["text"]))
         assert recognise.asr.device == recognise.device
 

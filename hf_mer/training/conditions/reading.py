@@ -7,6 +7,7 @@ import numpy as np
 
 from hf_mer.data.words import word_spans
 from hf_mer.models.audio_mer import load_audio
+from hf_mer.models.notes_mer import collected_notes
 from hf_mer.training.conditions.condition import Condition
 from hf_mer.training.conditions.sound import Babble, mix, white_noise
 
@@ -94,7 +95,8 @@ class BatchReader:
                 features.append(None)
                 continue
             changed = samples if condition is None else self._changed(row, samples, condition)
-            features.append(self.processor.extract_audio(changed))
+            with collected_notes():  # the check of the corpus has counted them
+                features.append(self.processor.extract_audio(changed))
         return features
 
     def _changed(self, row: dict[str, Any], samples: np.ndarray, condition: Condition) -> np.ndarray:
@@ -112,17 +114,19 @@ class BatchReader:
             source = row.get("video")
             if source is not None and condition is not None:
                 source = first_seconds(source, float(condition.value or 0.0))
-            pixels.append(None if source is None else self.processor.extract_video(source))
+            with collected_notes():
+                pixels.append(None if source is None else self.processor.extract_video(source))
         return pixels
 
     def samples(self) -> list[np.ndarray | None]:
         """Every utterance's sound at the processor's rate, decoded once; None where it has none."""
         if self._samples is None:
             rate, longest = self.processor.sampling_rate, self.processor.max_audio_seconds
-            self._samples = [
-                None if row.get("audio") is None else load_audio(row["audio"], rate, max_seconds=longest)
-                for row in self.rows
-            ]
+            with collected_notes():
+                self._samples = [
+                    None if row.get("audio") is None else load_audio(row["audio"], rate, max_seconds=longest)
+                    for row in self.rows
+                ]
         return self._samples
 
 

@@ -1,0 +1,89 @@
+"""What an answer of the pipeline rests on is said beside it, and in the log."""
+
+import io
+import logging
+from pathlib import Path
+
+import numpy as np
+import pytest
+from model_tester import save_tiny_checkpoint, tone
+from transformers import pipeline
+
+from hf_mer.models import PIPELINE_TASK
+
+
+@pytest.fixture(scope="module")
+def recognise(tmp_path_factory):
+    folder, _ = save_tiny_checkpoint(tmp_path_factory.mktemp("warnings") / "checkpoint", "wav2vec2", True)
+    made = pipeline(PIPELINE_TASK, model=folder, device="cpu")
+    made.processor.max_audio_seconds = 1.0
+    return made
+
+
+SILENCE = np.zeros(8000, np.float32)
+
+
+def test_what_was_heard_of_what_there_is(recognise, write_wav, caplog):
+    path = write_wav(seconds=2.5)
+    result = recognise(path, threshold=0.0)
+    (warning,) = result["warnings"]
+    assert warning.startswith(f"{path}: heard the first 1.0 s of 2.5 s")
+    assert warning in caplog.text
+    assert "warnings" not in recognise(write_wav(seconds=0.9), threshold=0.0)
+
+
+def test_silence_decides_nothing(recognise):
+    result = recognise(SILENCE, threshold=0.0)
+    assert result["label"] is None
+    assert any("nothing but silence" in told for told in result["warnings"])
+    result = recognise({"audio": SILENCE, "text": "so glad"}, threshold=0.0)
+    assert result["label"] is not None
+    assert any("the rest decides" in told for told in result["warnings"])
+
+
+def test_turns_of_a_dialogue(recognise):
+    turns = recognise([{"audio": SILENCE}, {"audio": tone(0.4)}], dialogue=True, threshold=0.0)
+    assert [turn["label"] is None for turn in turns] == [True, False]
+    assert ["warnings" in turn for turn in turns] == [True, False]
+
+
+@pytest.mark.parametrize("merge_overlaps", [False, True])
+def test_silent_windows_have_no_say(recognise, merge_overlaps, caplog):
+    samples = np.concatenate([np.zeros(24000, np.float32), tone(0.5)])
+    settings = {"threshold": 0.0, "window_seconds": 0.5, "hop_seconds": 0.5}
+    result = recognise(samples, **settings, merge_overlaps=merge_overlaps)
+    alone = recognise(tone(0.5), threshold=0.0)
+    assert result["label"] == alone["label"]
+    assert result["scores"][0]["score"] == pytest.approx(alone["scores"][0]["score"], abs=1e-4)
+    assert result["warnings"] == ["input: the sound of 3 of 4 windows is silent"]
+    assert result["warnings"][0] in caplog.text
+    if not merge_overlaps:
+        assert [window["label"] is None for window in result["timeline"]] == [True, True, True, False]
+        assert "is silent" in result["timeline"][0]["warnings"][0]
+    assert recognise(np.zeros(16000, np.float32), **settings)["label"] is None
+
+
+def test_a_text_that_is_cut(recognise):
+    (warning,) = recognise({"text": "so glad " * 200}, threshold=0.0)["warnings"]
+    assert "tokens are read (max_text_tokens=" in warning
+
+
+def test_open_files_and_lists_of_samples_are_one_input(recognise, write_wav, caplog):
+    path = write_wav()
+    expected = recognise(path)
+    content = Path(path).read_bytes()
+    with Path(path).open("rb") as file:
+        for source in (file, io.BytesIO(content), memoryview(content), {"audio": io.BytesIO(content)}):
+            assert recognise(source) == expected
+        assert recognise([io.BytesIO(content), path])[0][0]["label"] == expected[0]["label"]
+    with Path(path).open(encoding="latin-1") as file, pytest.raises(ValueError, match=r"speech\.wav.*text mode"):
+        recognise(file)
+    with caplog.at_level(logging.WARNING):
+        assert len(recognise((tone() * 32767).astype(int).tolist())) == len(expected)
+    assert "taken for 16-bit samples" in caplog.text
+
+
+def test_windows_of_an_open_file(recognise, write_wav):
+    path = write_wav(seconds=2.0)
+    settings = {"window_seconds": 1.0, "hop_seconds": 0.5}
+    assert recognise(io.BytesIO(Path(path).read_bytes()), **settings) == recognise(path, **settings)
