@@ -6,7 +6,9 @@ from typing import Any
 from torch import nn
 from transformers import AutoModel, PreTrainedModel
 
+from .mer_embeddings import current_names, rename_bare
 from .mer_encoders import EncodersMixin
+from .mer_targets import refuse_smoothing_outside
 
 
 class MerPreTrainedModel(EncodersMixin, PreTrainedModel):
@@ -115,21 +117,31 @@ class MerPreTrainedModel(EncodersMixin, PreTrainedModel):
                 if freeze is not None:
                     freeze()
         if "label_embeddings" in self.config.freeze:
-            for name, parameter in self.named_parameters():
+            for name, module in self.named_children():
                 if name.endswith("label_embeddings"):
-                    parameter.requires_grad_(False)
+                    module.requires_grad_(False)
         self.train(self.training)
 
     @classmethod
     def from_pretrained(cls, *args: Any, **kwargs: Any) -> Any:
         """Loads a checkpoint; what its configuration freezes is frozen again, which loading weights undoes."""
+        kwargs["key_mapping"] = {**current_names(), **(kwargs.get("key_mapping") or {})}
         loaded = super().from_pretrained(*args, **kwargs)
         model = loaded[0] if isinstance(loaded, tuple) else loaded
         model.apply_freezing()
         return loaded
 
+    def _load_from_state_dict(self, state_dict: Any, prefix: str, *args: Any) -> None:
+        rename_bare(state_dict, prefix)  # of older checkpoints, before the parts look for theirs
+        super()._load_from_state_dict(state_dict, prefix, *args)
+
     def train(self, mode: bool = True) -> "MerPreTrainedModel":
-        """Sets training mode, except for frozen parts."""
+        """Sets training mode, except for frozen parts.
+
+        Raises:
+            ValueError: If a plain `Trainer` that calls this smooths labels by itself.
+        """
+        refuse_smoothing_outside()
         super().train(mode)
         if mode:
             for module in self.frozen_modules():

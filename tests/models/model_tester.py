@@ -476,6 +476,59 @@ class MerModelTests:
         alone = model(**rows_of(batch, 0)).losses["classification"]
         torch.testing.assert_close(before, alone)
 
+    def losses(self, labels, **overrides):
+        model = self.make_model(**overrides)
+        with torch.no_grad():
+            return model(**make_batch(model.config, no_text=(1,)), labels=labels).losses
+
+    def test_soft_and_one_hot_labels_are_those_of_class_indices(self):
+        """Also where an utterance has no text, and none has a label of its own."""
+        hard = self.losses(torch.tensor([2, 1, -100]))
+        one_hot = torch.zeros(3, 4, dtype=torch.long)
+        one_hot[0, 2] = one_hot[1, 1] = 1
+        one_hot[2] = -100
+        for labels in (one_hot, one_hot.float(), one_hot.bfloat16()):
+            soft = self.losses(labels)
+            assert soft.keys() == hard.keys()
+            for name in hard:
+                torch.testing.assert_close(soft[name], hard[name], rtol=0, atol=1e-6, msg=name)
+
+    def test_shares_of_classes_weigh_the_losses(self):
+        one, other = torch.tensor([2, 1, 0]), torch.tensor([3, 0, 0])
+        shares = 0.75 * torch.eye(4)[one] + 0.25 * torch.eye(4)[other]
+        found, first, second = self.losses(shares), self.losses(one), self.losses(other)
+        for name in found:
+            if name != "margin":  # which compares classes: those of the largest shares
+                torch.testing.assert_close(found[name], 0.75 * first[name] + 0.25 * second[name])
+            else:
+                assert found[name] == first[name]
+
+    def test_smoothing_is_of_the_classification_loss_alone(self):
+        labels = torch.tensor([2, 1, 0])
+        plain, smoothed = self.losses(labels), self.losses(labels, label_smoothing=0.1)
+        even = self.losses(torch.full((3, 4), 0.25))["classification"]
+        torch.testing.assert_close(smoothed["classification"], 0.9 * plain["classification"] + 0.1 * even)
+        assert all(torch.equal(smoothed[name], plain[name]) for name in plain if name != "classification")
+
+    @pytest.mark.parametrize(
+        ("labels", "message"),
+        [
+            (torch.tensor([0, 4, 1]), r"4 in row 1 .* from 0 to 3 of shape \(3,\)"),
+            (torch.tensor([0, -1, 1]), "-1 in row 1"),
+            (torch.tensor([0.0, 1.0, 2.0]), r"torch.float32, no class indices"),
+            (torch.tensor([True, False, True]), r"torch.bool, no class indices"),
+            (torch.tensor([[0], [1], [2]]), r"shape \(3, 1\)"),
+            (torch.tensor([0, 1]), r"shape \(2,\)"),
+            (torch.zeros(3, 5), r"shape \(3, 5\).*\(3, 4\)"),
+            (torch.ones(3, 4), r"row 0 .* \[1.0, 1.0, 1.0, 1.0\].*add up to 1"),
+            (torch.tensor([[1.0, 0, 0, 0], [1.5, -0.5, 0, 0], [1, 0, 0, 0]]), "row 1"),
+            (torch.tensor([[1.0, 0, 0, 0], [float("nan"), 1, 0, 0], [1, 0, 0, 0]]), "row 1"),
+        ],
+    )
+    def test_labels_that_are_none_are_refused(self, labels, message):
+        with pytest.raises(ValueError, match=message):
+            self.losses(labels)
+
     def test_tuple_output(self):
         model = self.make_model()
         batch = make_batch(model.config, labels=[0, 1, 2])
