@@ -52,6 +52,14 @@ def current_names() -> dict[str, str]:
     return {rf"^{name}$": f"{name}.weight" for name in BARE_NAMES}
 
 
+def keep_present_names(model: Any) -> None:
+    """Lets a model that was loaded with `current_names` be saved under those; transformers would take them back."""
+    conversions = getattr(model, "_weight_conversions", None)
+    if conversions is not None:
+        ours = set(current_names())
+        model._weight_conversions = [one for one in conversions if not ours & set(one.source_patterns)]
+
+
 def rename_bare(state_dict: dict[str, Any], prefix: str = "") -> None:
     """Gives the tensors of an older checkpoint their present names, in place.
 
