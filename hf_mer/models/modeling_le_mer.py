@@ -285,9 +285,11 @@ class LeMerForEmotionClassification(MerPreTrainedModel):
             return logits.masked_fill(~branch["present"][:, None], 0.0)
         if branch["scores"] is not None:
             return branch["scores"] / self.config.label_temperature
-        text_dim = self.config.text_config.hidden_size
-        half = self.classifier.weight[:, :text_dim] if modality == "text" else self.classifier.weight[:, text_dim:]
-        return nn.functional.linear(branch["pooled"], half, self.classifier.bias)
+        # through the module, which an adapter may have wrapped, and not with a half of its weight
+        own_half = branch["pooled"]
+        other = self.config.speech_config if modality == "text" else self.config.text_config
+        nothing = own_half.new_zeros(len(own_half), other.hidden_size)
+        return self.classifier(torch.cat((own_half, nothing) if modality == "text" else (nothing, own_half), dim=-1))
 
     def _half_embeddings(self, text: dict | None, speech: dict | None) -> Tensor:
         """Each branch's pooled vector in its half, zeros where an utterance lacks the modality.

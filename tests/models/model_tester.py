@@ -15,7 +15,7 @@ import string
 import numpy as np
 import pytest
 import torch
-from safetensors.torch import load_file
+from safetensors.torch import load_file, save_file
 from transformers import (
     AutoConfig,
     BertTokenizer,
@@ -26,6 +26,7 @@ from transformers import (
 )
 
 from hf_mer.models import LabelEmbeddingStore, LeMerConfig, LeMerForEmotionClassification, MerProcessor
+from hf_mer.models.mer_embeddings import BARE_NAMES
 
 LABELS = ["angry", "happy", "neutral", "sad"]
 SPEECH_TYPES = ["wav2vec2", "wav2vec2-conformer", "wav2vec2-bert", "hubert", "wavlm", "data2vec-audio"]
@@ -273,6 +274,30 @@ class MerModelTests:
     @torch.no_grad()
     def logits(self, model, batch) -> torch.Tensor:
         return model(**batch).logits
+
+    def test_checkpoints_from_before_learned_vectors_were_modules(self, tmp_path):
+        """They name the same tensors without `.weight`, and load by every way; what is saved then has today's names."""
+        model = self.make_model()
+        batch = make_batch(model.config, no_audio=(1,))
+        model.save_pretrained(tmp_path)
+        today = load_file(tmp_path / "model.safetensors")
+        once = {
+            name.removesuffix(".weight") if name.startswith(BARE_NAMES) else name: tensor
+            for name, tensor in today.items()
+        }
+        save_file(once, tmp_path / "model.safetensors", metadata={"format": "pt"})
+        again, info = self.model_class.from_pretrained(tmp_path, output_loading_info=True)
+        assert not any(info[kind] for kind in ("missing_keys", "unexpected_keys", "mismatched_keys"))
+        assert torch.equal(self.logits(again, batch), self.logits(model, batch))
+        again.save_pretrained(tmp_path / "again")
+        assert load_file(tmp_path / "again" / "model.safetensors").keys() == today.keys()
+        other = self.model_class(model.config).eval()
+        other.load_state_dict(once)
+        assert torch.equal(self.logits(other, batch), self.logits(model, batch))
+
+    def test_every_learned_vector_can_be_saved_by_an_adapter(self):
+        """Adapters name modules; a parameter of the model itself would be left out without a word."""
+        assert not list(self.make_model().named_parameters(recurse=False))
 
     def test_save_and_load(self, tmp_path):
         model = self.make_model()
