@@ -261,8 +261,9 @@ def check_test_labels(rows: Dataset, test_indices: Sequence[int], where: str = "
     found = [names[index] for index in sorted({labels[row] for row in test_indices})]
     if len(found) == 1:
         logger.warning(
-            "%s has rows of class %r alone: its scores count how often that is the answer, right or not elsewhere",
+            "%s has rows of class %r alone: a system that always says %r is right there, and its scores tell nothing",
             where,
+            found[0],
             found[0],
         )
     return found

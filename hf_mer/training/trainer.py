@@ -174,6 +174,8 @@ class MerTrainer(Trainer):
     ) -> Any:
         """The model's loss; its parts are kept for the next log."""
         outputs = model(**inputs)
+        if outputs.loss is None:
+            raise ValueError(f"the batch has no labels, so that there is no loss; it has {', '.join(sorted(inputs))}")
         if model.training:
             for name, value in (outputs.losses or {}).items():
                 total = value.detach().float().mean()
