@@ -263,7 +263,8 @@ def compute_metrics_for_trainer(
 
     Returns:
         A function from an `EvalPrediction` to WA, UA and WF1. The predictions are the logits `(N, C)`, or a tuple
-        whose first item they are. The trainer puts its prefix (`eval_`) before the names.
+        whose first item they are; of labels that are shares of the classes `(N, C)` the largest counts, and what has
+        none (-100) is left out. The trainer puts its prefix (`eval_`) before the names.
 
     Raises:
         ValueError: If there is not one name per class; when called, if the logits are not finite or not `(N,
@@ -280,8 +281,9 @@ def compute_metrics_for_trainer(
         bad = np.flatnonzero(~np.isfinite(logits).all(axis=1))
         if bad.size:
             raise ValueError(f"logits of {bad.size} of {len(logits)} utterances are not finite: rows {_first(bad)}")
-        labels = cast(np.ndarray, evaluated.label_ids)
-        predictions = logits.argmax(axis=1)
+        labels = _classes_of(cast(np.ndarray, evaluated.label_ids))
+        labelled = labels != -100
+        labels, predictions = labels[labelled], logits[labelled].argmax(axis=1)
         scores = emotion_scores(labels, predictions, num_labels)
         if label_names is not None:
             recalls = per_class_scores(labels, predictions, num_labels)["recall"]
@@ -291,6 +293,13 @@ def compute_metrics_for_trainer(
         return scores
 
     return compute_metrics
+
+
+def _classes_of(labels: np.ndarray) -> np.ndarray:
+    """One class per utterance, of class ids or of shares of the classes; -100 where there is none."""
+    if labels.ndim == 1:
+        return labels
+    return np.where((labels == -100).all(axis=1), -100, labels.argmax(axis=1))
 
 
 def scores_of_confusions(confusions: np.ndarray) -> dict[str, np.ndarray]:

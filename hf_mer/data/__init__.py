@@ -12,7 +12,7 @@ _EXPORTS = {
     "hf_mer.data.meld": ("MeldBuilder", "load_meld"),
     "hf_mer.data.manifest": ("load_corpus",),
     "hf_mer.data.check_clips": ("check_video",),
-    "hf_mer.data.checks": ("check_audio", "check_labels", "check_text"),
+    "hf_mer.data.checks": ("check_audio", "check_labels", "check_test_labels", "check_text"),
     "hf_mer.data.protocols": (
         "Fold",
         "check_folds",

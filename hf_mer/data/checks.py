@@ -235,7 +235,7 @@ def check_text(rows: Dataset) -> dict[str, int]:
 
 
 def check_labels(rows: Dataset, train_indices: Sequence[int], where: str = "the training part") -> dict[str, int]:
-    """Makes sure that every class can be learnt.
+    """Makes sure that there is something to tell apart, and that every class can be learnt.
 
     Args:
         rows: Rows of the schema.
@@ -246,12 +246,39 @@ def check_labels(rows: Dataset, train_indices: Sequence[int], where: str = "the 
         Training rows per class.
 
     Raises:
-        CorpusError: If a class has none.
+        CorpusError: If a class has none, or there is one class alone, which every answer would hit.
     """
     names = rows.features["label"].names
+    if len(names) < 2:
+        found = ", ".join(map(repr, names)) or "none"
+        raise CorpusError.from_problems("labels", [f"the classes are {found}; there must be two or more"])
     labels = np.asarray(column(rows, "label"), dtype=np.int64)[np.asarray(train_indices, dtype=np.int64)]
     counts = dict(zip(names, np.bincount(labels, minlength=len(names)).tolist(), strict=True))
     empty = [f"class {name!r} has no rows in {where}" for name, count in counts.items() if count == 0]
     if empty:
         raise CorpusError.from_problems("labels", empty, hint="Leave the class out with `labels`, or cut otherwise")
     return counts
+
+
+def check_test_labels(rows: Dataset, test_indices: Sequence[int], where: str = "the test part") -> list[str]:
+    """Warns of a test part whose scores say little: one with rows of a single class.
+
+    Args:
+        rows: Rows of the schema.
+        test_indices: Which of them are tested on.
+        where: Name of that part, for the message.
+
+    Returns:
+        The classes that it has.
+    """
+    names = rows.features["label"].names
+    labels = column(rows, "label")
+    found = [names[index] for index in sorted({labels[row] for row in test_indices})]
+    if len(found) == 1:
+        logger.warning(
+            "%s has rows of class %r alone: a system that always says %r is right there, and its scores tell nothing",
+            where,
+            found[0],
+            found[0],
+        )
+    return found

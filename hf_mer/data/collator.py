@@ -1,11 +1,15 @@
 """From rows to a batch: text, history, audio, video or what was computed of them, and what training does to them."""
 
+import logging
 from typing import Any
 
 import numpy as np
 
 from hf_mer.data.augmentation import augment_log_mel
+from hf_mer.data.collator_columns import check_columns, label_column_advice, labels_of
 from hf_mer.models.notes_mer import collected_notes
+
+logger = logging.getLogger(__name__)
 
 STATE_MASKS = {"text": "attention_mask", "speech": "audio_attention_mask", "video": "video_attention_mask"}
 """Modality to the mask of its states, where those of a frozen encoder were computed beforehand."""
@@ -17,6 +21,9 @@ class MerDataCollator:
     A row may hold what was computed of it beforehand: `features`, of its audio, or `<modality>_states`, of a frozen
     encoder, with their width in `<name>_dim`; or `frames`, of its video, with their shape in `frames_shape`. These
     then take the place of what they were computed from. They are empty where an utterance lacks the modality.
+
+    With a plain `Trainer` it needs `TrainingArguments(remove_unused_columns=False)`: the columns are its own, not
+    arguments of the model.
 
     Args:
         processor: A `MerProcessor`.
@@ -43,11 +50,19 @@ class MerDataCollator:
             raise ValueError(f"modality_dropout={modality_dropout} must be between 0 and 1")
         self.processor, self.modalities, self.use_history = processor, modalities, use_history
         self.modality_dropout, self.spec_augment, self.training = modality_dropout, spec_augment, training
+        self._advised = False
 
     def __call__(self, rows: list[dict[str, Any]]) -> dict[str, Any]:
-        """Makes a batch of the inputs of `forward`, and `labels (B,)` where the rows have labels."""
+        """Makes a batch of the inputs of `forward`, and `labels` where rows have a `label` (or `labels`).
+
+        These are class ids `(B,)`, or shares of the classes `(B, C)`; -100 where a row has none.
+
+        Raises:
+            ValueError: If the rows have no column of a modality, or a label is no number.
+        """
         import torch
 
+        check_columns(rows, self.modalities, self.use_history)
         cached = [name for name in self.modalities if f"{name}_states" in rows[0]]
         items = {
             name: [states_of(row, name) if name in cached else self._read(name, row) for row in rows]
@@ -62,8 +77,12 @@ class MerDataCollator:
             if any(item is not None for item in items[name]):
                 padded = self.processor.pad(items[name], f"{name}_features", STATE_MASKS[name])
                 batch.update({key: torch.from_numpy(value) for key, value in padded.items()})
-        if rows[0].get("label") is not None:
-            batch["labels"] = torch.tensor([row["label"] for row in rows])
+        labels = labels_of(rows)
+        if labels is not None:
+            batch["labels"] = torch.from_numpy(labels)
+        elif not self._advised and (advice := label_column_advice(rows)):
+            logger.warning(advice)
+            self._advised = True
         return batch
 
     def audio_features(self, row: dict[str, Any]) -> np.ndarray | None:

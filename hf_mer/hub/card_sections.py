@@ -94,7 +94,7 @@ def _calibration(content: Mapping[str, Any]) -> str:
         "Logits are divided by a temperature, fitted on validation by its likelihood, before the softmax; utterances "
         "that lack a modality have one of their own."
         if is_calibrated(content["runs"])
-        else "Logits are as they are: there was no validation part to fit a temperature on."
+        else "Logits are as they are: no temperature was fitted on validation for these weights."
     )
     error = "Expected calibration error: how far confidence and accuracy lie apart, in 15 bins, 0 at best."
     return f"{temperatures} {error}\n\n{table}"

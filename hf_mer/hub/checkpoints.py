@@ -45,7 +45,8 @@ class Checkpoint:
 
     def content(self) -> dict[str, Any]:
         """What the card is written from, without traces of this machine; also the repository's `results.json`."""
-        return card_results(self.results, config=self.config, label_store=self.label_store)
+        results = self.results if self.config.get("temperatures") else [_uncalibrated(one) for one in self.results]
+        return card_results(results, config=self.config, label_store=self.label_store)
 
     def card(self, name: str, corpus: str | None = None, **spec: Any) -> str:
         """The model card.
@@ -73,6 +74,13 @@ class Checkpoint:
         generated = self.results[0].get("generated_corpus", False)
         known = {("iemocap", True): "generated", ("meld", True): "generated_meld"}
         return known.get((name, generated)) or (name if name in ("iemocap", "meld") else "own")
+
+
+def _uncalibrated(results: dict[str, Any]) -> dict[str, Any]:
+    """Results without temperatures, of a model that has none: they are dropped where its weights are trained on."""
+    if not results.get("calibration", {}).get("temperatures"):
+        return results
+    return {**results, "calibration": {**results["calibration"], "source": None, "temperatures": {}}}
 
 
 def model_folder(path: str | Path) -> Path:

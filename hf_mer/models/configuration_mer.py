@@ -8,6 +8,7 @@ from transformers import AutoConfig, PreTrainedConfig
 MODALITIES = ("text", "speech", "video")
 ENCODER_TYPES = {"text": "bert", "speech": "wav2vec2", "video": "efficientnet"}
 FREEZABLE_PARTS = ("text_encoder", "text_embeddings", "speech_encoder", "speech_feature_encoder", "video_encoder")
+PROBLEM_TYPE = "single_label_classification"
 FREEZABLE_LAYERS = ("text_layers", "speech_layers")
 
 
@@ -27,7 +28,15 @@ class MerConfig(PreTrainedConfig):
         initializer_range: Standard deviation of the initial values of new layers.
         temperatures: What logits are divided by before the softmax that gives scores, fitted on validation, by the
             modalities that an utterance has, joined with `+` in the order text, speech, video (`text+speech`); 1 for
-            what is not there.
+            what is not there. They belong to the weights that they were fitted for, see `calibrated_weights`.
+        calibrated_weights: What the weights were that the temperatures were fitted for, see `calibration_mer`; written
+            when a model is saved, and taken back when other temperatures are set.
+        label_smoothing: Share of every label that the classification loss spreads evenly over all classes, in training
+            and in evaluation; the other losses take labels as they are.
+
+    Raises:
+        ValueError: If a field has no valid value; also if there are fewer than two classes, of which a softmax says 1
+            whatever it is given, or `problem_type` asks for another loss than that of one class per utterance.
     """
 
     sub_configs = {  # noqa: RUF012 - as transformers reads it
@@ -50,6 +59,8 @@ class MerConfig(PreTrainedConfig):
         freeze: list[str] | None = None,
         initializer_range: float = 0.02,
         temperatures: dict[str, float] | None = None,
+        calibrated_weights: dict[str, str] | None = None,
+        label_smoothing: float = 0.0,
         **kwargs: Any,
     ):
         self.modalities = list(modalities) if modalities is not None else list(self.known_modalities)
@@ -61,13 +72,31 @@ class MerConfig(PreTrainedConfig):
         self.freeze = list(freeze or [])
         self.initializer_range = initializer_range
         self.temperatures = dict(temperatures or {})
+        self.calibrated_weights = dict(calibrated_weights) if calibrated_weights else None
         self._check_temperatures()
+        self.label_smoothing = label_smoothing
         for name in self.loss_weights:
             one_of("loss_weights", name, tuple(self.known_losses))
         self._check_freeze()
         if not type(self).__module__.startswith("transformers_modules."):
             kwargs.pop("custom_pipelines", None)  # the installed package has registered its own, which needs no trust
         super().__init__(**kwargs)
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        """Checks classes and losses whenever they are set, as `from_pretrained(..., num_labels=)` does afterwards."""
+        if name == "id2label" and value is not None and len(value) < 2:
+            given = ", ".join(map(str, value.values())) or "none"
+            raise ValueError(f"id2label names {len(value)} class ({given}); num_labels must be 2 or more")
+        if name == "problem_type" and value not in (None, PROBLEM_TYPE):
+            raise ValueError(
+                f"problem_type: '{value}' is not {PROBLEM_TYPE}: the models say one class of every utterance (labels "
+                "may be shares of the classes)"
+            )
+        if name == "label_smoothing" and not 0 <= value < 1:
+            raise ValueError(f"label_smoothing={value} must be 0 or more, and below 1")
+        if name == "temperatures":  # fitted anew, for the weights as they are now
+            self.calibrated_weights = None
+        super().__setattr__(name, value)
 
     @property
     def is_multimodal(self) -> bool:

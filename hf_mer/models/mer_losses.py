@@ -3,6 +3,8 @@
 import torch
 from torch import Tensor
 
+from .mer_targets import NO_LABEL, labelled
+
 
 def attention_constraint_loss(guided: Tensor, attention: Tensor, pair_mask: Tensor) -> Tensor:
     """Mean squared distance of the cross-attention from its label guide, over real (token, frame) pairs.
@@ -25,20 +27,30 @@ def attention_constraint_loss(guided: Tensor, attention: Tensor, pair_mask: Tens
     return per_utterance.sum() / (pairs > 0).sum().clamp(min=1)
 
 
-def masked_cross_entropy(logits: Tensor, labels: Tensor, present: Tensor) -> Tensor:
-    """Cross-entropy over the utterances that have the modality in question.
+def masked_cross_entropy(
+    logits: Tensor, targets: Tensor, present: Tensor | None = None, label_smoothing: float = 0.0
+) -> Tensor:
+    """Cross-entropy over the utterances that have a label, and the modality in question.
 
     Args:
         logits: Shape `(B, C)`.
-        labels: Class indices; -100 is left out. Shape `(B,)`.
-        present: True where the utterance counts. Shape `(B,)`.
+        targets: Of `check_targets`: class indices `(B,)` or shares of the classes `(B, C)`; -100 is left out.
+        present: True where the utterance counts; None for all. Shape `(B,)`.
+        label_smoothing: Share of every target that is spread evenly over all classes.
 
     Returns:
-        Scalar; 0 when nothing counts.
+        Scalar, the mean over the utterances that count; 0 when nothing counts.
     """
-    targets = labels.masked_fill(~present, -100)
-    total = torch.nn.functional.cross_entropy(logits.float(), targets, ignore_index=-100, reduction="sum")
-    return total / (targets != -100).sum().clamp(min=1)
+    counted = labelled(targets) if present is None else labelled(targets) & present
+    if targets.dim() == 1:
+        targets = targets.masked_fill(~counted, NO_LABEL)
+    else:
+        targets = targets.masked_fill(~counted[:, None], 0.0)
+    each = torch.nn.functional.cross_entropy(
+        logits.float(), targets, ignore_index=NO_LABEL, reduction="none", label_smoothing=label_smoothing
+    )  # (B,)
+    # shares of 0 throughout are smoothed, too
+    return each.masked_fill(~counted, 0.0).sum() / counted.sum().clamp(min=1)
 
 
 def weighted_total(losses: dict[str, Tensor], weights: dict[str, float]) -> Tensor:

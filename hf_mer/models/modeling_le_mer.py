@@ -9,10 +9,12 @@ from transformers import initialization as init
 
 from .configuration_le_mer import LeMerConfig
 from .label_store import LabelEmbeddingStore
+from .mer_embeddings import LabelEmbeddings
 from .mer_encoders import load_speech_checkpoint
-from .mer_layers import BilinearCrossAttention, attend, label_attention, masked_max
+from .mer_layers import BilinearCrossAttention, attend, masked_max
 from .mer_losses import attention_constraint_loss, masked_cross_entropy, weighted_total
 from .mer_outputs import MerOutput
+from .mer_targets import check_targets
 from .modeling_mer import MerPreTrainedModel
 
 
@@ -37,9 +39,9 @@ class LeMerForEmotionClassification(MerPreTrainedModel):
         super().__init__(config)
         self.build_encoders(config)
         if config.has_text_labels:
-            self.text_label_embeddings = nn.Parameter(torch.empty(config.num_labels, config.text_config.hidden_size))
+            self.text_label_embeddings = LabelEmbeddings(config.num_labels, config.text_config.hidden_size)
         if config.has_tonal_labels:
-            self.tonal_label_embeddings = nn.Parameter(torch.empty(config.num_labels, config.tonal_width))
+            self.tonal_label_embeddings = LabelEmbeddings(config.num_labels, config.tonal_width)
             if config.tonal_space == "contrastive":
                 self.speech_projection = nn.Linear(config.speech_config.hidden_size, config.tonal_dim)
         self._build_heads(config)
@@ -63,10 +65,8 @@ class LeMerForEmotionClassification(MerPreTrainedModel):
     @torch.no_grad()
     def _init_weights(self, module: nn.Module) -> None:
         std = self.config.initializer_range
-        if isinstance(module, LeMerForEmotionClassification):
-            for name, parameter in module.named_parameters(recurse=False):
-                if name.endswith("label_embeddings"):
-                    init.normal_(parameter, std=std)
+        if isinstance(module, LabelEmbeddings):
+            init.normal_(module.weight, std=std)
         elif isinstance(module, BilinearCrossAttention):
             init.normal_(module.weight, std=module.weight.numel() ** -0.5)
         elif isinstance(module, nn.Linear):
@@ -161,6 +161,7 @@ class LeMerForEmotionClassification(MerPreTrainedModel):
         ):
             if wanted is None or given is None:
                 continue
+            wanted = wanted.weight
             if given.shape != wanted.shape:
                 raise ValueError(
                     f"{name} label embeddings of the store have shape {tuple(given.shape)}, "
@@ -192,12 +193,13 @@ class LeMerForEmotionClassification(MerPreTrainedModel):
             input_features: Log-mel frames, for encoders on those. Shape `(B, S, F)`.
             audio_attention_mask: 1 for real samples or frames, a row of 0 for an utterance without speech. Shape `(B,
                 N)` or `(B, S)`.
-            labels: Class indices, -100 to leave an utterance out of the losses. Shape `(B,)`.
+            labels: Class indices `(B,)` or shares of the classes `(B, C)`, see `check_targets`; -100 leaves an
+                utterance out of the losses.
             output_attentions: Also return the label attentions and the cross-attention.
             return_dict: `False` for a tuple.
 
         Raises:
-            ValueError: If no branch of the model gets an input.
+            ValueError: If no branch of the model gets an input, or labels are not valid.
         """
         need_weights = bool(output_attentions)
         audio = input_values if input_values is not None else input_features
@@ -275,10 +277,10 @@ class LeMerForEmotionClassification(MerPreTrainedModel):
         branch = {"hidden": hidden, "mask": mask, "present": mask.any(dim=1), "similarity": None, "scores": None}
         branch["pooled"] = masked_max(hidden, mask)  # (B, D)
         if modality == "text" and self.config.has_text_labels:
-            branch["similarity"], branch["scores"] = label_attention(hidden, self.text_label_embeddings, mask)
+            branch["similarity"], branch["scores"] = self.text_label_embeddings(hidden, mask)
         elif modality == "speech" and self.config.has_tonal_labels:
             compared = self.speech_projection(hidden) if self.config.tonal_space == "contrastive" else hidden
-            branch["similarity"], branch["scores"] = label_attention(compared, self.tonal_label_embeddings, mask)
+            branch["similarity"], branch["scores"] = self.tonal_label_embeddings(compared, mask)
         branch["logits"] = self._branch_logits(modality, branch)
         return branch
 
@@ -290,9 +292,11 @@ class LeMerForEmotionClassification(MerPreTrainedModel):
             return logits.masked_fill(~branch["present"][:, None], 0.0)
         if branch["scores"] is not None:
             return branch["scores"] / self.config.label_temperature
-        text_dim = self.config.text_config.hidden_size
-        half = self.classifier.weight[:, :text_dim] if modality == "text" else self.classifier.weight[:, text_dim:]
-        return nn.functional.linear(branch["pooled"], half, self.classifier.bias)
+        # through the module, which an adapter may have wrapped, and not with a half of its weight
+        own_half = branch["pooled"]
+        other = self.config.speech_config if modality == "text" else self.config.text_config
+        nothing = own_half.new_zeros(len(own_half), other.hidden_size)
+        return self.classifier(torch.cat((own_half, nothing) if modality == "text" else (nothing, own_half), dim=-1))
 
     def _half_embeddings(self, text: dict | None, speech: dict | None) -> Tensor:
         """Each branch's pooled vector in its half, zeros where an utterance lacks the modality.
@@ -342,11 +346,12 @@ class LeMerForEmotionClassification(MerPreTrainedModel):
         self, logits: Tensor, labels: Tensor, text: dict | None, speech: dict | None, losses: dict
     ) -> dict[str, Tensor]:
         """All parts, in the order of equation 12."""
-        everyone = torch.ones_like(labels, dtype=torch.bool)
-        parts = {"classification": masked_cross_entropy(logits, labels, everyone), **losses}
+        targets = check_targets(labels, len(logits), self.config.num_labels)
+        smoothing = self.config.label_smoothing
+        parts = {"classification": masked_cross_entropy(logits, targets, label_smoothing=smoothing), **losses}
         for name, branch in (("text_label", text), ("speech_label", speech)):
             if branch is not None and branch["scores"] is not None:
                 parts[name] = masked_cross_entropy(
-                    branch["scores"] / self.config.label_temperature, labels, branch["present"]
+                    branch["scores"] / self.config.label_temperature, targets, branch["present"]
                 )
         return parts

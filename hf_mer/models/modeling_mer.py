@@ -6,7 +6,10 @@ from typing import Any
 from torch import nn
 from transformers import AutoModel, PreTrainedModel
 
+from .calibration_mer import settle_temperatures
+from .mer_embeddings import current_names, keep_present_names, rename_bare
 from .mer_encoders import EncodersMixin
+from .mer_targets import refuse_smoothing_outside
 
 
 class MerPreTrainedModel(EncodersMixin, PreTrainedModel):
@@ -129,31 +132,56 @@ class MerPreTrainedModel(EncodersMixin, PreTrainedModel):
                 if freeze is not None:
                     freeze()
         if "label_embeddings" in self.config.freeze:
-            for name, parameter in self.named_parameters():
+            for name, module in self.named_children():
                 if name.endswith("label_embeddings"):
-                    parameter.requires_grad_(False)
-        self.train(self.training)
+                    module.requires_grad_(False)
+        self._set_mode(self.training)
 
     @classmethod
     def from_pretrained(cls, *args: Any, **kwargs: Any) -> Any:
-        """Loads a checkpoint; what its configuration freezes is frozen again, which loading weights undoes."""
-        loaded = super().from_pretrained(*args, **kwargs)
-        model = loaded[0] if isinstance(loaded, tuple) else loaded
+        """Loads a checkpoint; what its configuration freezes is frozen again, which loading weights undoes.
+
+        Temperatures go where weights are missing or do not fit (`num_labels=`), see `settle_temperatures`.
+        """
+        kwargs["key_mapping"] = {**current_names(), **(kwargs.get("key_mapping") or {})}
+        with_info = kwargs.pop("output_loading_info", False)
+        model, info = super().from_pretrained(*args, output_loading_info=True, **kwargs)
+        keep_present_names(model)
         model.apply_freezing()
-        return loaded
+        settle_temperatures(model, new_weights=bool(info["missing_keys"] or info["mismatched_keys"]))
+        return (model, info) if with_info else model
+
+    def _load_from_state_dict(self, state_dict: Any, prefix: str, *args: Any) -> None:
+        rename_bare(state_dict, prefix)  # of older checkpoints, before the parts look for theirs
+        super()._load_from_state_dict(state_dict, prefix, *args)
 
     def train(self, mode: bool = True) -> "MerPreTrainedModel":
-        """Sets training mode, except for frozen parts."""
+        """Sets training mode, except for frozen parts; notes which weights temperatures were fitted for.
+
+        Raises:
+            ValueError: If a plain `Trainer` that calls this smooths labels by itself.
+        """
+        refuse_smoothing_outside()
+        if mode and self.config.temperatures and self.config.calibrated_weights is None:
+            settle_temperatures(self)
+        return self._set_mode(mode)
+
+    def _set_mode(self, mode: bool) -> "MerPreTrainedModel":
         super().train(mode)
         if mode:
             for module in self.frozen_modules():
                 module.eval()
         return self
 
+    def settle_temperatures(self) -> None:
+        """Drops the temperatures that were fitted for other weights than the model has."""
+        settle_temperatures(self)
+
     def save_pretrained(self, save_directory: str | os.PathLike, is_main_process: bool = True, **kwargs: Any) -> None:
         """Saves weights, configuration and the code that loads them, so that the folder needs no installed package.
 
-        The configuration names every Auto class that the checkpoint serves, and the pipeline.
+        The configuration names every Auto class that the checkpoint serves, and the pipeline. Temperatures that were
+        fitted for other weights are dropped.
         """
         # so that transformers copies the file with the others whenever it saves or loads the model's code
         from .pipeline_mer import PIPELINE_TASK, MultimodalEmotionRecognitionPipeline
@@ -166,6 +194,7 @@ class MerPreTrainedModel(EncodersMixin, PreTrainedModel):
             self.config.custom_pipelines = {
                 PIPELINE_TASK: {"impl": pipeline, "pt": ["AutoModelForAudioClassification"]}
             }
+        settle_temperatures(self, kwargs.get("state_dict"))
         super().save_pretrained(save_directory, is_main_process=is_main_process, **kwargs)
 
 

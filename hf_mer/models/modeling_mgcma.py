@@ -10,6 +10,7 @@ from .configuration_mgcma import MgcmaConfig
 from .mer_layers import masked_mean
 from .mer_losses import masked_cross_entropy, weighted_total
 from .mer_outputs import MerOutput
+from .mer_targets import check_targets
 from .mgcma_layers import ALIGNMENTS, DistributionAlignment
 from .modeling_mer import MerPreTrainedModel
 
@@ -85,12 +86,13 @@ class MgcmaForEmotionClassification(MerPreTrainedModel):
             text_features: States of a frozen text encoder in the place of `input_ids`. Shape `(B, T, D_t)`.
             speech_features: States of a frozen speech encoder in the place of audio; `audio_attention_mask` is then
                 one of frames. Shape `(B, S, D_s)`.
-            labels: Class indices, -100 to leave an utterance out of the cross-entropy. Shape `(B,)`.
+            labels: Class indices `(B,)` or shares of the classes `(B, C)`, see `check_targets`; -100 leaves an
+                utterance out of the cross-entropy. The alignment losses compare utterances, whatever their classes.
             output_attentions: Also return the masks.
             return_dict: `False` for a tuple.
 
         Raises:
-            ValueError: If no branch of the model gets an input.
+            ValueError: If no branch of the model gets an input, or labels are not valid.
         """
         # 1. Encoders (section II-A)
         states, masks = self._pair(
@@ -121,8 +123,9 @@ class MgcmaForEmotionClassification(MerPreTrainedModel):
         # 4. Losses (equation 12)
         loss = None
         if labels is not None:
-            everyone = torch.ones_like(labels, dtype=torch.bool)
-            losses = {"classification": masked_cross_entropy(logits, labels, everyone), **losses}
+            targets = check_targets(labels, len(logits), self.config.num_labels)
+            classification = masked_cross_entropy(logits, targets, label_smoothing=self.config.label_smoothing)
+            losses = {"classification": classification, **losses}
             loss = weighted_total(losses, self.config.loss_weights)
         output = MerOutput(
             loss=loss,

@@ -9,10 +9,12 @@ from transformers.masking_utils import create_bidirectional_mask
 
 from .configuration_wavfusion import WavFusionConfig
 from .mer_distributed import gather_across_ranks
+from .mer_embeddings import LearnedFrame
 from .mer_layers import masked_max, masked_mean
 from .mer_losses import margin_loss, masked_cross_entropy, weighted_total
 from .mer_outputs import MerOutput
 from .mer_padding import checkpointable
+from .mer_targets import check_targets, likeliest_classes
 from .modeling_mer import MerPreTrainedModel
 from .wavfusion_layers import AttentiveGru, GatedCrossModalLayer, LearnableVisualCentre
 
@@ -47,7 +49,7 @@ class WavFusionForEmotionClassification(MerPreTrainedModel):
         self._build_auxiliary(config)
         widths = config.widths
         if config.has_gated_attention:
-            self.missing_speech = nn.Parameter(torch.empty(widths["speech"]))
+            self.missing_speech = LearnedFrame(widths["speech"])
         if config.is_multimodal:
             common = max(widths.values())
             self.shared_projections = nn.ModuleDict(
@@ -95,9 +97,8 @@ class WavFusionForEmotionClassification(MerPreTrainedModel):
 
     @torch.no_grad()
     def _init_weights(self, module: nn.Module) -> None:
-        if isinstance(module, WavFusionForEmotionClassification):
-            if module.config.has_gated_attention:
-                init.normal_(module.missing_speech, std=self.config.initializer_range)
+        if isinstance(module, LearnedFrame):
+            init.normal_(module.weight, std=self.config.initializer_range)
         elif isinstance(module, LearnableVisualCentre):
             bound = module.codewords.numel() ** -0.5
             init.uniform_(module.codewords, -bound, bound)
@@ -175,12 +176,13 @@ class WavFusionForEmotionClassification(MerPreTrainedModel):
             speech_features: `X_a` of frozen shallow layers in the place of audio; `audio_attention_mask` is then one
                 of frames. Shape `(B, S, D_s)`.
             video_features: Pooled features of a frozen video encoder in the place of frames. Shape `(B, F, D_v)`.
-            labels: Class indices, -100 to leave an utterance out of the losses. Shape `(B,)`.
+            labels: Class indices `(B,)` or shares of the classes `(B, C)`, see `check_targets`; -100 leaves an
+                utterance out of the losses. For the margin loss the class of the largest share counts.
             output_attentions: Also return gates, cross-attentions and masks.
             return_dict: `False` for a tuple.
 
         Raises:
-            ValueError: If the model gets no input that it can use.
+            ValueError: If the model gets no input that it can use, or labels are not valid.
         """
         need_weights = bool(output_attentions)
         # 1. Encoders (equations 1, 5 and 7)
@@ -214,9 +216,11 @@ class WavFusionForEmotionClassification(MerPreTrainedModel):
         shared = self._shared(pooled, unfused) if self.config.is_multimodal else None
         losses: dict[str, Tensor] = {}
         if labels is not None:
-            losses["classification"] = masked_cross_entropy(logits, labels, torch.ones_like(labels, dtype=torch.bool))
+            targets = check_targets(labels, len(logits), self.config.num_labels)
+            smoothing = self.config.label_smoothing
+            losses["classification"] = masked_cross_entropy(logits, targets, label_smoothing=smoothing)
             if shared is not None:
-                losses["margin"] = self._margin_loss(shared, unfused, labels)
+                losses["margin"] = self._margin_loss(shared, unfused, likeliest_classes(targets))
         masks = {name: mask for name, (_, mask) in unfused.items()} if need_weights else {}
         output = MerOutput(
             loss=weighted_total(losses, self.config.loss_weights) if losses else None,
@@ -262,12 +266,7 @@ class WavFusionForEmotionClassification(MerPreTrainedModel):
 
     def _fuse(self, unfused: Encoded, need_weights: bool) -> tuple[Tensor, list[dict[str, Tensor]]]:
         """Runs the deep layers and pools them; a learned frame stands where an utterance has no speech."""
-        audio, mask = unfused["speech"]
-        first = torch.zeros_like(mask)
-        first[:, 0] = True
-        stand_in = first & ~mask.any(dim=1, keepdim=True)  # (B, S)
-        audio = torch.where(stand_in.unsqueeze(-1), self.missing_speech.to(audio.dtype), audio)
-        mask = mask | stand_in
+        audio, mask = self.missing_speech(*unfused["speech"])
         text, text_mask = unfused.get("text", (None, None))
         video, video_mask = unfused.get("video", (None, None))
         seen = []

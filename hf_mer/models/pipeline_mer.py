@@ -65,6 +65,8 @@ class MultimodalEmotionRecognitionPipeline(Pipeline):
     def __init__(self, *args: Any, asr: Any = None, **kwargs: Any):
         super().__init__(*args, **kwargs)
         self.asr = load_recogniser(asr, self.device)
+        if hasattr(self.model, "settle_temperatures"):  # not an exported one, whose weights cannot change
+            self.model.settle_temperatures()
         store = getattr(self.processor, "label_store", None)
         if store is not None and list(store.labels) != self.labels:
             raise ValueError(

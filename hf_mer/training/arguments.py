@@ -184,8 +184,8 @@ class MerTrainingArguments(TrainingArguments):
             raise ValueError(
                 f"train_sampling_strategy: '{self.train_sampling_strategy}' is not one of group_by_length, random"
             )
-        if self.label_smoothing_factor:
-            raise ValueError(f"label_smoothing_factor={self.label_smoothing_factor}: the models' losses know none")
+        if not 0 <= self.label_smoothing_factor < 1:
+            raise ValueError(f"label_smoothing_factor={self.label_smoothing_factor} must be 0 or more, and below 1")
         if not 0 <= self.modality_dropout <= 1:
             raise ValueError(f"modality_dropout={self.modality_dropout} must be between 0 and 1")
         super().__post_init__()

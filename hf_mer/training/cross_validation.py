@@ -8,7 +8,7 @@ from typing import Any
 
 from datasets import Dataset
 
-from hf_mer.data.checks import check_labels
+from hf_mer.data.checks import check_labels, check_test_labels
 from hf_mer.data.folds import Fold, check_folds, find_fold, split_hash
 from hf_mer.data.loading import is_generated
 from hf_mer.data.protocols import make_folds
@@ -147,6 +147,9 @@ class CrossValidation(ABC):
         )
         for fold in folds:
             check_labels(rows, fold.train, f"the training part of fold {fold.name}")
+            for name, indices in fold.parts.items():
+                if name != "train":
+                    check_test_labels(rows, indices, f"the {name} part of fold {fold.name}")
         return folds
 
     def chosen(self, folds: Sequence[Fold]) -> list[Fold]:

@@ -26,7 +26,7 @@ DECIDING = (
     "num_train_epochs", "max_steps", "warmup_steps", "weight_decay", "optim", "optim_args", "adam_beta1", "adam_beta2",
     "adam_epsilon", "max_grad_norm", "per_device_train_batch_size", "gradient_accumulation_steps", "modality_dropout",
     "spec_augment", "early_stopping_patience", "metric_for_best_model", "train_sampling_strategy", "bf16", "fp16",
-    "grid", "grid_folds",
+    "label_smoothing_factor", "grid", "grid_folds",
 )  # fmt: skip
 INDIFFERENT = ("folds", "num_proc", "data_dir", "cache_features")  # how a corpus is read, not what is in it
 
@@ -103,8 +103,11 @@ def fold_settings(
         "processes": training.world_size,
         **data_settings(rows, fold, data),
     }
-    if not training.grid:  # then neither says anything
+    # what is off says nothing
+    if not training.grid:
         del settings["training"]["grid"], settings["training"]["grid_folds"]
+    if not training.label_smoothing_factor:
+        del settings["training"]["label_smoothing_factor"]
     return json.loads(json.dumps(settings, default=str))
 
 

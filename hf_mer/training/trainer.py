@@ -1,5 +1,6 @@
 """`Trainer` with a learning rate per part and every part of the loss in the log."""
 
+import logging
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -15,6 +16,8 @@ from transformers.trainer_pt_utils import LengthGroupedSampler
 
 from hf_mer.data.collator import MerDataCollator
 from hf_mer.data.schema import column
+
+logger = logging.getLogger(__name__)
 
 
 class EpochLengthSampler(LengthGroupedSampler):
@@ -41,10 +44,16 @@ class EpochLengthSampler(LengthGroupedSampler):
 class MerTrainer(Trainer):
     """Trains any model of the package.
 
+    `args.label_smoothing_factor` becomes the model's own `config.label_smoothing`: it acts on the classification loss,
+    and the other losses stay. At 0 the model's configuration decides.
+
     Args:
         train_collator: Collator of training batches (augmentation, modality dropout); `data_collator` serves
             evaluation.
         **kwargs: Of `transformers.Trainer`; `args` are `MerTrainingArguments`.
+
+    Raises:
+        ValueError: If there is a `compute_loss_func`: the losses are the model's own.
     """
 
     data_collator: Any
@@ -52,9 +61,28 @@ class MerTrainer(Trainer):
 
     def __init__(self, *args: Any, train_collator: MerDataCollator | None = None, **kwargs: Any):
         super().__init__(*args, **kwargs)
+        if self.compute_loss_func is not None:
+            raise ValueError("compute_loss_func: MerTrainer trains the model's own losses; use transformers.Trainer")
+        self.label_smoother = None  # it would take the place of all losses
+        self._smooth_labels(self.model)
         self.train_collator = train_collator
         self._loss_sums: dict[str, torch.Tensor] = {}
         self._loss_counts: Counter = Counter()
+
+    def call_model_init(self, trial: Any = None) -> nn.Module:
+        """A new model of `model_init`, whose labels are smoothed as the arguments say."""
+        model = super().call_model_init(trial)
+        self._smooth_labels(model)
+        return model
+
+    def _smooth_labels(self, model: Any) -> None:
+        factor, own = self.args.label_smoothing_factor, getattr(model.config, "label_smoothing", None)
+        if factor and own is None:
+            raise ValueError(f"label_smoothing_factor={factor}: {type(model).__name__} has no labels to smooth")
+        if factor:
+            model.config.label_smoothing = factor
+        elif own:
+            logger.info("label_smoothing=%s, as the model's configuration says", own)
 
     def get_train_dataloader(self) -> DataLoader:
         """The training batches, made by `train_collator`."""
@@ -146,6 +174,8 @@ class MerTrainer(Trainer):
     ) -> Any:
         """The model's loss; its parts are kept for the next log."""
         outputs = model(**inputs)
+        if outputs.loss is None:
+            raise ValueError(f"the batch has no labels, so that there is no loss; it has {', '.join(sorted(inputs))}")
         if model.training:
             for name, value in (outputs.losses or {}).items():
                 total = value.detach().float().mean()

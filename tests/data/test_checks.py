@@ -9,7 +9,7 @@ import pytest
 import soundfile
 
 from hf_mer.data import checks
-from hf_mer.data.checks import check_audio, check_labels, check_text
+from hf_mer.data.checks import check_audio, check_labels, check_test_labels, check_text
 from hf_mer.data.schema import COLUMNS, CorpusError, make_record, records_to_dataset
 
 RNG = np.random.default_rng(0)
@@ -173,3 +173,17 @@ def test_recordings_with_a_fault_are_counted_by_its_kind(good, tmp_path, caplog)
         "1 recordings are cut off or damaged, and what is there is used, such as cut",
         "2 recordings have channels that cancel each other out, of which one is heard, such as first",
     ]
+
+
+def test_one_class_is_nothing_to_learn():
+    rows = records_to_dataset([make_record(id=str(i), label=0) for i in range(4)], ["angry"])
+    with pytest.raises(CorpusError, match="the classes are 'angry'; there must be two or more"):
+        check_labels(rows, [0, 1, 2])
+
+
+def test_a_test_part_of_one_class_is_named(caplog):
+    rows = corpus([make_record(id=str(i), label=i % 2) for i in range(4)])
+    assert check_test_labels(rows, [0, 1]) == ["angry", "sad"]
+    assert not caplog.text
+    assert check_test_labels(rows, [1, 3], "the test part of fold 1") == ["sad"]
+    assert "the test part of fold 1 has rows of class 'sad' alone" in caplog.text

@@ -3,11 +3,13 @@
 import numpy as np
 import pytest
 import torch
+from datasets import Dataset
 from media_files import image_processor
-from model_tester import mel_feature_extractor, tiny_tokenizer, wave_feature_extractor
+from model_tester import mel_feature_extractor, tiny_settings, tiny_tokenizer, wave_feature_extractor
+from transformers import Trainer, TrainingArguments
 
 from hf_mer.data.collator import MerDataCollator
-from hf_mer.models import MerProcessor
+from hf_mer.models import LeMerConfig, LeMerForEmotionClassification, MerProcessor
 
 MASKS = {"time_masks": 2, "time_frames": 8, "frequency_masks": 1, "frequency_bins": 12}
 
@@ -199,3 +201,104 @@ class TestVideo:
                 lost[name] += sum(value is None for value in left[name][:60])
         # 1800 utterances, each modality with probability 0.2: a deviation of 17
         assert all(300 < count < 420 for count in lost.values())
+
+
+@pytest.mark.parametrize(
+    ("columns", "modality", "message"),
+    [
+        ({"transcript": "Hi"}, "text", r"no column for text.*text or history or text_states.*label, transcript.*rename_column\('transcript', 'text'\)"),
+        ({"sentence": "Hi"}, "text", r"rename_column\('sentence', 'text'\)"),
+        ({"path": "a.wav"}, "speech", r"audio or features or speech_states.*rename_column\('path', 'audio'\)"),
+        ({"speech": [0.0]}, "speech", r"rename_column\('speech', 'audio'\)"),
+        ({"clip": "a.mp4"}, "video", r"rename_column\('clip', 'video'\)"),
+        ({"number": 1}, "text", "Rename its column to text"),
+        ({}, "text", r"remove_unused_columns=False"),
+    ],
+)  # fmt: skip
+def test_rows_without_any_column_of_a_modality(processor, columns, modality, message):
+    rows = [{**columns, "label": 0}] * 2
+    with pytest.raises(ValueError, match=message):
+        MerDataCollator(processor, [modality])(rows)
+
+
+def test_a_row_without_a_value_lacks_the_modality(processor):
+    rows = [
+        row(),
+        {**row(), "text": None, "history": []},
+        {"features": None, "audio": None, "text": "yes", "label": 0},
+    ]
+    batch = MerDataCollator(processor, ["text", "speech"])(rows)
+    assert batch["attention_mask"].any(1).tolist() == [True, False, True]
+    assert batch["audio_attention_mask"].any(1).tolist() == [True, True, False]
+    rows = [{"history": ["so"], "label": 0}]
+    assert "input_ids" in MerDataCollator(processor, ["text"])(rows)
+    with pytest.raises(ValueError, match="no column for text"):
+        MerDataCollator(processor, ["text"], use_history=False)(rows)
+
+
+@pytest.mark.parametrize(
+    ("labels", "expected"),
+    [
+        ([1, 0], [1, 0]),
+        ([None, 1], [-100, 1]),
+        ([np.int64(2), torch.tensor(1)], [2, 1]),
+        ([[0.25, 0.75], [1, 0]], [[0.25, 0.75], [1, 0]]),
+        ([None, [0, 1]], [[-100, -100], [0, 1]]),
+    ],
+)
+def test_labels_of_every_kind(processor, labels, expected):
+    for name in ("label", "labels"):
+        found = MerDataCollator(processor, ["text"])([{"text": "yes", name: label} for label in labels])["labels"]
+        assert found.tolist() == expected
+        assert found.dtype == (torch.float32 if 0.25 in np.ravel(expected) else torch.int64)
+
+
+def test_labels_that_are_none(processor):
+    with pytest.raises(ValueError, match=r"row u has the label 'angry'.*class_encode_column"):
+        MerDataCollator(processor, ["text"])([row(label="angry")])
+    with pytest.raises(ValueError, match=r"row u has a label of shape \(2,\), another one of shape \(\)"):
+        MerDataCollator(processor, ["text"])([row(label=1), row(label=[0, 1])])
+
+
+def test_labels_by_another_name_are_said_to_be_missing_once(processor, caplog):
+    collator = MerDataCollator(processor, ["text"])
+    for _ in range(2):
+        assert "labels" not in collator([{"text": "yes", "emotion": 1}])
+    assert caplog.text.count("rows.rename_column('emotion', 'label')") == 1
+    caplog.clear()
+    MerDataCollator(processor, ["text"])([{"text": "yes", "emotion": "tired", "label": None}])
+    assert not caplog.text
+
+
+class TestPlainTrainer:
+    """`transformers.Trainer` with the collator, as people type it."""
+
+    def train(self, processor, rows, folder, modalities=("text", "speech"), **settings):
+        torch.manual_seed(0)
+        model = LeMerForEmotionClassification(LeMerConfig(**tiny_settings("wav2vec2-bert")))
+        settings = {"max_steps": 1, "use_cpu": True, "report_to": "none", "save_strategy": "no", **settings}
+        trainer = Trainer(
+            model=model,
+            args=TrainingArguments(str(folder), **settings),
+            train_dataset=rows,
+            data_collator=MerDataCollator(processor, list(modalities)),
+        )
+        return trainer.train()
+
+    @pytest.fixture
+    def rows(self):
+        return Dataset.from_list([{**row(), "audio": None}, {**row(label=3), "audio": None}])
+
+    def test_trains(self, processor, rows, tmp_path):
+        assert self.train(processor, rows, tmp_path, remove_unused_columns=False).training_loss > 0
+
+    def test_columns_that_the_library_removed(self, processor, rows, tmp_path):
+        for given in (rows, list(rows)):
+            with pytest.raises(ValueError, match=r"they have label.*remove_unused_columns=False"):
+                self.train(processor, given, tmp_path)
+
+    def test_a_column_of_another_name(self, processor, rows, tmp_path):
+        rows = rows.rename_column("text", "transcript").remove_columns("history")
+        with pytest.raises(ValueError, match=r"rename_column\('transcript', 'text'\)"):
+            self.train(processor, rows, tmp_path, remove_unused_columns=False)
+        self.train(processor, rows, tmp_path, modalities=["speech"], remove_unused_columns=False)

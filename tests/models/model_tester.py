@@ -15,7 +15,7 @@ import string
 import numpy as np
 import pytest
 import torch
-from safetensors.torch import load_file
+from safetensors.torch import load_file, save_file
 from transformers import (
     AutoConfig,
     BertTokenizer,
@@ -26,6 +26,7 @@ from transformers import (
 )
 
 from hf_mer.models import LabelEmbeddingStore, LeMerConfig, LeMerForEmotionClassification, MerProcessor
+from hf_mer.models.mer_embeddings import BARE_NAMES
 
 LABELS = ["angry", "happy", "neutral", "sad"]
 SPEECH_TYPES = ["wav2vec2", "wav2vec2-conformer", "wav2vec2-bert", "hubert", "wavlm", "data2vec-audio"]
@@ -281,6 +282,30 @@ class MerModelTests:
     def logits(self, model, batch) -> torch.Tensor:
         return model(**batch).logits
 
+    def test_checkpoints_from_before_learned_vectors_were_modules(self, tmp_path):
+        """They name the same tensors without `.weight`, and load by every way; what is saved then has today's names."""
+        model = self.make_model()
+        batch = make_batch(model.config, no_audio=(1,))
+        model.save_pretrained(tmp_path)
+        today = load_file(tmp_path / "model.safetensors")
+        once = {
+            name.removesuffix(".weight") if name.startswith(BARE_NAMES) else name: tensor
+            for name, tensor in today.items()
+        }
+        save_file(once, tmp_path / "model.safetensors", metadata={"format": "pt"})
+        again, info = self.model_class.from_pretrained(tmp_path, output_loading_info=True)
+        assert not any(info[kind] for kind in ("missing_keys", "unexpected_keys", "mismatched_keys"))
+        assert torch.equal(self.logits(again, batch), self.logits(model, batch))
+        again.save_pretrained(tmp_path / "again")
+        assert load_file(tmp_path / "again" / "model.safetensors").keys() == today.keys()
+        other = self.model_class(model.config).eval()
+        other.load_state_dict(once)
+        assert torch.equal(self.logits(other, batch), self.logits(model, batch))
+
+    def test_every_learned_vector_can_be_saved_by_an_adapter(self):
+        """Adapters name modules; a parameter of the model itself would be left out without a word."""
+        assert not list(self.make_model().named_parameters(recurse=False))
+
     def test_save_and_load(self, tmp_path):
         model = self.make_model()
         batch = make_batch(model.config)
@@ -488,6 +513,59 @@ class MerModelTests:
         before = model(**{**batch, "labels": torch.tensor([0, -100, -100])}).losses["classification"]
         alone = model(**rows_of(batch, 0)).losses["classification"]
         torch.testing.assert_close(before, alone)
+
+    def losses(self, labels, **overrides):
+        model = self.make_model(**overrides)
+        with torch.no_grad():
+            return model(**make_batch(model.config, no_text=(1,)), labels=labels).losses
+
+    def test_soft_and_one_hot_labels_are_those_of_class_indices(self):
+        """Also where an utterance has no text, and none has a label of its own."""
+        hard = self.losses(torch.tensor([2, 1, -100]))
+        one_hot = torch.zeros(3, 4, dtype=torch.long)
+        one_hot[0, 2] = one_hot[1, 1] = 1
+        one_hot[2] = -100
+        for labels in (one_hot, one_hot.float(), one_hot.bfloat16()):
+            soft = self.losses(labels)
+            assert soft.keys() == hard.keys()
+            for name in hard:
+                torch.testing.assert_close(soft[name], hard[name], rtol=0, atol=1e-6, msg=name)
+
+    def test_shares_of_classes_weigh_the_losses(self):
+        one, other = torch.tensor([2, 1, 0]), torch.tensor([3, 0, 0])
+        shares = 0.75 * torch.eye(4)[one] + 0.25 * torch.eye(4)[other]
+        found, first, second = self.losses(shares), self.losses(one), self.losses(other)
+        for name in found:
+            if name != "margin":  # which compares classes: those of the largest shares
+                torch.testing.assert_close(found[name], 0.75 * first[name] + 0.25 * second[name])
+            else:
+                assert found[name] == first[name]
+
+    def test_smoothing_is_of_the_classification_loss_alone(self):
+        labels = torch.tensor([2, 1, 0])
+        plain, smoothed = self.losses(labels), self.losses(labels, label_smoothing=0.1)
+        even = self.losses(torch.full((3, 4), 0.25))["classification"]
+        torch.testing.assert_close(smoothed["classification"], 0.9 * plain["classification"] + 0.1 * even)
+        assert all(torch.equal(smoothed[name], plain[name]) for name in plain if name != "classification")
+
+    @pytest.mark.parametrize(
+        ("labels", "message"),
+        [
+            (torch.tensor([0, 4, 1]), r"4 in row 1 .* from 0 to 3 of shape \(3,\)"),
+            (torch.tensor([0, -1, 1]), "-1 in row 1"),
+            (torch.tensor([0.0, 1.0, 2.0]), r"torch.float32, no class indices"),
+            (torch.tensor([True, False, True]), r"torch.bool, no class indices"),
+            (torch.tensor([[0], [1], [2]]), r"shape \(3, 1\)"),
+            (torch.tensor([0, 1]), r"shape \(2,\)"),
+            (torch.zeros(3, 5), r"shape \(3, 5\).*\(3, 4\)"),
+            (torch.ones(3, 4), r"row 0 .* \[1.0, 1.0, 1.0, 1.0\].*add up to 1"),
+            (torch.tensor([[1.0, 0, 0, 0], [1.5, -0.5, 0, 0], [1, 0, 0, 0]]), "row 1"),
+            (torch.tensor([[1.0, 0, 0, 0], [float("nan"), 1, 0, 0], [1, 0, 0, 0]]), "row 1"),
+        ],
+    )
+    def test_labels_that_are_none_are_refused(self, labels, message):
+        with pytest.raises(ValueError, match=message):
+            self.losses(labels)
 
     def test_tuple_output(self):
         model = self.make_model()

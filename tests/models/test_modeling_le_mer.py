@@ -215,8 +215,8 @@ class TestEquations:
     def test_label_attention(self, parts):
         model, _, tokens, frames, text_mask, speech_mask, output = parts
         for hidden, labels, mask, given in (
-            (tokens, model.text_label_embeddings, text_mask, output.text_label_attention),
-            (frames, model.tonal_label_embeddings, speech_mask, output.speech_label_attention),
+            (tokens, model.text_label_embeddings.weight, text_mask, output.text_label_attention),
+            (frames, model.tonal_label_embeddings.weight, speech_mask, output.speech_label_attention),
         ):
             for row in range(3):
                 for position in range(mask.shape[1]):
@@ -291,7 +291,7 @@ class TestEquations:
         with torch.no_grad():
             frames, mask = model.encode_speech(batch["input_values"], batch["audio_attention_mask"])
             expected = functional.cosine_similarity(
-                model.speech_projection(frames)[:, :, None], model.tonal_label_embeddings, dim=-1
+                model.speech_projection(frames)[:, :, None], model.tonal_label_embeddings.weight, dim=-1
             )
             given = model(**batch, output_attentions=True).speech_label_attention
         torch.testing.assert_close(given, expected * mask[..., None], rtol=0, atol=1e-5)
@@ -563,7 +563,7 @@ class TestFromEncoders:
         ).eval()
         assert model.config.tonal_dim == 10
         torch.testing.assert_close(model.speech_projection.weight, pretraining.project_hid.weight)
-        torch.testing.assert_close(model.tonal_label_embeddings, store.tonal_embeddings)
+        torch.testing.assert_close(model.tonal_label_embeddings.weight, store.tonal_embeddings)
         model.save_pretrained(tmp_path / "saved")
         again = LeMerForEmotionClassification.from_pretrained(tmp_path / "saved")
         batch = make_batch(model.config)
@@ -634,18 +634,18 @@ class TestLabelEmbeddings:
     def test_taken_from_the_store_without_sharing_memory(self):
         model, store = make_model(), tiny_store()
         model.set_label_embeddings(store)
-        torch.testing.assert_close(model.text_label_embeddings.detach(), store.text_embeddings)
-        torch.testing.assert_close(model.tonal_label_embeddings.detach(), store.tonal_embeddings)
-        assert model.text_label_embeddings.requires_grad
+        torch.testing.assert_close(model.text_label_embeddings.weight.detach(), store.text_embeddings)
+        torch.testing.assert_close(model.tonal_label_embeddings.weight.detach(), store.tonal_embeddings)
+        assert model.text_label_embeddings.weight.requires_grad
         with torch.no_grad():
-            model.text_label_embeddings.zero_()
+            model.text_label_embeddings.weight.zero_()
         assert store.text_embeddings.abs().sum() > 0
 
     def test_a_store_with_one_branch_leaves_the_other(self):
         model = make_model()
-        before = model.tonal_label_embeddings.detach().clone()
+        before = model.tonal_label_embeddings.weight.detach().clone()
         model.set_label_embeddings(tiny_store(tonal_dim=None))
-        assert torch.equal(model.tonal_label_embeddings, before)
+        assert torch.equal(model.tonal_label_embeddings.weight, before)
 
     def test_mismatches(self):
         model = make_model()

@@ -304,7 +304,7 @@ class TestEquations:
         before = model(**batch).logits
         torch.testing.assert_close(model(**rows_of(make_batch(model.config, no_audio=(0, 1, 2)), 0)).logits, before)
         with torch.no_grad():
-            model.missing_speech += 1
+            model.missing_speech.weight += 1
         assert (model(**batch).logits - before).abs().max() > 1e-3
         complete = make_batch(model.config)
         assert torch.equal(model(**complete).logits, model(**complete).logits)
@@ -379,7 +379,7 @@ class TestInitialisation:
         if "video" in modalities:
             assert model.visual_centre.codewords.abs().max() <= 40**-0.5
             assert (model.visual_centre.smoothing < 0).all()
-            assert 0 < model.missing_speech.abs().max() < 0.1
+            assert 0 < model.missing_speech.weight.abs().max() < 0.1
 
 
 class TestVideoEncoders:

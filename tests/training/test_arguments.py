@@ -96,7 +96,7 @@ def test_defaults_are_the_papers():
         ("spec_augment: {masks: 2}\n", [], r"\['masks'\] are not among"),
         ("discretizer: vq\n", [], "is not one of codebook, kmeans"),
         ("tonal_top_k: 0\n", [], "tonal_top_k=0 must be at least 1"),
-        ("label_smoothing_factor: 0.1\n", [], "label_smoothing_factor"),
+        ("label_smoothing_factor: 1.0\n", [], "label_smoothing_factor"),
         ("train_sampling_strategy: sorted\n", [], "is not one of group_by_length, random"),
         ("modality_dropout: 2\n", [], "between 0 and 1"),
     ],

@@ -240,7 +240,7 @@ def test_tonal_initialisations(pretraining, init, space, discretizer, modalities
     model.set_label_embeddings(store)
     if store.tonal_embeddings is not None:
         assert store.tonal_embeddings.shape == (4, model.config.tonal_width)
-        torch.testing.assert_close(model.tonal_label_embeddings.data, store.tonal_embeddings)
+        torch.testing.assert_close(model.tonal_label_embeddings.weight.data, store.tonal_embeddings)
 
 
 @pytest.mark.parametrize("width", [16, 10])

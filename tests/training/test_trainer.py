@@ -5,6 +5,7 @@ import pytest
 import torch
 from datasets import Dataset
 from model_tester import LABELS, VOCAB_SIZE, tiny_settings
+from transformers import Trainer, TrainingArguments
 
 from hf_mer.models import LeMerConfig, LeMerForEmotionClassification
 from hf_mer.training import MerTrainer, MerTrainingArguments
@@ -68,7 +69,7 @@ def test_rates_by_the_longest_prefix_and_decay_of_weights_only(make_trainer):
     assert found["text_encoder.encoder.layer.0.attention.self.query.bias"] == (1e-5, 0.0)
     assert found["text_encoder.encoder.layer.1.output.LayerNorm.weight"] == (1e-5, 0.0)
     assert found["text_classifier.weight"] == (1e-3, 0.1)
-    assert found["text_label_embeddings"][0] == 1e-3
+    assert found["text_label_embeddings.weight"][0] == 1e-3
 
 
 def test_the_rate_that_is_logged_is_the_new_layers(make_trainer):
@@ -107,6 +108,42 @@ def test_loss_parts_are_logged_and_averaged(make_trainer, model, rows):
     total = parts["classification"] + 0.5 * parts["text_label"]
     assert logged["loss"] == pytest.approx(total.item(), abs=1e-3)
     assert set(logged) >= {"loss", "grad_norm", "learning_rate", "epoch"}
+
+
+def test_label_smoothing_keeps_every_part_of_the_loss(make_trainer, model, rows):
+    batch = collate(list(rows))
+    with torch.no_grad():
+        parts = model.eval()(**batch).losses
+        log_shares = model(**batch).logits.log_softmax(-1)
+    trainer = make_trainer(label_smoothing_factor=0.1)
+    smoothed = 0.9 * parts["classification"] - 0.1 * log_shares.mean()
+    found = trainer.compute_loss(trainer.model.eval(), batch)
+    torch.testing.assert_close(found, smoothed + 0.5 * parts["text_label"])
+    assert trainer.evaluate(rows)["eval_loss"] == pytest.approx(found.item(), abs=1e-5)
+
+
+def test_label_smoothing_of_models_that_are_made_in_training(model, rows, tmp_path):
+    args = MerTrainingArguments(str(tmp_path), use_cpu=True, learning_rates={}, label_smoothing_factor=0.2)
+    trainer = MerTrainer(model_init=lambda: model, args=args, train_dataset=rows, data_collator=collate)
+    model.config.label_smoothing = 0.0
+    assert trainer.call_model_init().config.label_smoothing == 0.2
+
+
+def test_a_loss_of_ones_own_is_refused(model, rows, tmp_path):
+    args = MerTrainingArguments(str(tmp_path), use_cpu=True, learning_rates={})
+    with pytest.raises(ValueError, match="compute_loss_func"):
+        MerTrainer(model=model, args=args, train_dataset=rows, compute_loss_func=lambda *args, **kwargs: 0.0)
+
+
+@pytest.mark.parametrize("what", ["train", "evaluate"])
+def test_label_smoothing_by_the_library_is_refused(model, rows, tmp_path, what):
+    args = TrainingArguments(
+        str(tmp_path), use_cpu=True, label_smoothing_factor=0.1, remove_unused_columns=False, report_to="none"
+    )
+    trainer = Trainer(model=model, args=args, train_dataset=rows, eval_dataset=rows, data_collator=collate)
+    with pytest.raises(ValueError, match=r"label_smoothing_factor=0\.1.*config\.label_smoothing.*MerTrainer"):
+        getattr(trainer, what)()
+    assert model.train().training
 
 
 def test_parts_of_evaluation_are_not_in_the_training_log(make_trainer, rows):

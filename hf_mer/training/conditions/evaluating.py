@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from datasets import Dataset
 
+from hf_mer.data.checks import check_test_labels
 from hf_mer.data.schema import column
 from hf_mer.training import evaluation
 from hf_mer.training.arguments import DataArguments
@@ -56,6 +57,7 @@ def evaluate_conditions(
     corpus = check_classes(read_rows(data), config)
     rows, name = choose_rows(corpus, chosen or RowSettings(), dict(trained or {}), data)
     rows = check_rows(rows, processor, config.modalities, data)
+    check_test_labels(rows, range(len(rows)), name)
     conditions = all_conditions(config.modalities, settings)
     wrong_words = transcripts_with_errors(rows, conditions, settings)
     babble = None
