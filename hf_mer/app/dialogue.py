@@ -8,6 +8,7 @@ from hf_mer.app.colors import page_colors
 from hf_mer.app.html import notices_html
 from hf_mer.app.model import PageModel
 from hf_mer.app.prediction import Scores, Utterance, decide, predict
+from hf_mer.models.words_mer import says_anything
 
 
 @dataclass(frozen=True)
@@ -36,7 +37,7 @@ def add_turn(model: PageModel, turns: Sequence[Turn], utterance: Utterance) -> l
         VideoError: If its film is unusable.
     """
     history = tuple(turn.text for turn in turns if turn.text) if model.uses("text") else ()
-    if not (utterance.words.strip() or utterance.sound or utterance.film):
+    if not (says_anything(utterance.words) or utterance.sound or utterance.film):
         history = ()  # a turn of nothing but history is no turn
     prediction = predict(model, replace(utterance, history=history))
     return [*turns, Turn(prediction.text, prediction.scores, history, prediction.notices)]

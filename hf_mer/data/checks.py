@@ -215,12 +215,14 @@ def check_text(rows: Dataset) -> dict[str, int]:
     """Counts texts that say nothing and warns of them; they are usable, but the text's part of a model sees nothing.
 
     Returns:
-        `missing` (None), `empty` (nothing but white space) and `tag_only` (such as `[LAUGHTER]`).
+        `missing` (None), `empty` (nothing that shows) and `tag_only` (such as `[LAUGHTER]`).
     """
+    from hf_mer.models.words_mer import says_anything
+
     texts = column(rows, "text")
     counts = {
         "missing": sum(text is None for text in texts),
-        "empty": sum(text is not None and not text.strip() for text in texts),
+        "empty": sum(text is not None and not says_anything(text) for text in texts),
         "tag_only": sum(text is not None and is_tag_only(text) for text in texts),
     }
     if counts["missing"] < len(texts) and any(counts.values()):

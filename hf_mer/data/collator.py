@@ -8,6 +8,7 @@ import numpy as np
 from hf_mer.data.augmentation import augment_log_mel
 from hf_mer.data.collator_columns import check_columns, label_column_advice, labels_of
 from hf_mer.models.notes_mer import collected_notes
+from hf_mer.models.words_mer import has_words
 
 logger = logging.getLogger(__name__)
 
@@ -112,7 +113,7 @@ class MerDataCollator:
         if modality == "video":
             return self.video_pixels(row)
         history = list(row.get("history") or []) if self.use_history else []
-        return (row.get("text"), history) if row.get("text") or history else None
+        return (row.get("text"), history) if has_words(row.get("text"), history) else None
 
     def _collate(self, items: dict[str, list], size: int) -> dict[str, Any]:
         nothing: list[Any] = [None] * size

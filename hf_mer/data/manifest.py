@@ -7,6 +7,7 @@ with file and line, all at once.
 import itertools
 import json
 import logging
+import math
 import os
 import re
 from collections.abc import Iterable, Mapping, Sequence
@@ -20,6 +21,7 @@ from hf_mer.data.manifest_video import existing_file, fill_from_film, read_video
 from hf_mer.data.schema import (
     COLUMNS,
     CorpusError,
+    as_name,
     canonical_label,
     dialogue_histories,
     label_ids,
@@ -54,6 +56,8 @@ ALIASES: dict[str, tuple[str, ...]] = {
     "arousal": ("arousal", "activation"),
     "dominance": ("dominance",),
 }
+_NAN = frozenset({"nan", "NaN", "NAN", "-nan", "<NA>", "NaT", "#N/A", "#NA"})
+_NONE = frozenset({"None", "none", "null", "NULL", "NA", "N/A", "n/a"})
 _PLAIN = ("speaker", "session", "part", "group")
 _SECONDS = ("duration", "start", "end", "video_start", "video_end")
 _NUMBERS = ("valence", "arousal", "dominance")
@@ -115,6 +119,7 @@ def load_corpus(
     for split, path in sources.items():
         lines, folder = read_manifest(Path(path), encoding)
         names = resolve_columns(lines, columns or {}, os.fspath(path))
+        _log_markers(lines, names, os.fspath(path))
         root = Path(audio_root) if audio_root is not None else folder
         without = {name for name, given in (columns or {}).items() if given is None}
         for line in lines:
@@ -205,26 +210,55 @@ def _plain(name: str) -> str:
     return re.sub(r"[\s_\-.]", "", name).lower()
 
 
-def _cell(line: Line, column: str | None) -> Any:
-    """The value of a cell; None if it is empty or not there."""
-    value = line.values.get(column) if column is not None else None
+def cell_of(line: Line, names: Mapping[str, str], name: str) -> Any:
+    """The value of a cell; None if it is empty, not there, or says that there is none.
+
+    Args:
+        line: Of the manifest.
+        names: Of `resolve_columns`.
+        name: Of the schema.
+    """
+    from hf_mer.models.words_mer import is_missing, words_of  # here, since torch comes with it
+
+    value = line.values.get(names[name]) if name in names else None
     if isinstance(value, str):
-        value = value.strip()
-    return None if value == "" else value
+        value = value.strip() if name in ("audio", "video") else words_of(value)
+    if is_missing(value) or (isinstance(value, str) and value in _markers_of(name)):
+        return None
+    return value
+
+
+def _markers_of(name: str) -> frozenset[str]:
+    """What tables write where a cell is empty, but for what may be said, or be the name of a class."""
+    return _NAN if name in ("text", "history", "label") else _NAN | _NONE
+
+
+def _log_markers(lines: Sequence[Line], names: Mapping[str, str], source: str) -> None:
+    """Says how many cells were read as empty because of what is written in them."""
+    found: dict[str, int] = {}
+    for name, column in names.items():
+        cells = (line.values.get(column) for line in lines)
+        count = sum(
+            (isinstance(cell, str) and cell.strip() in _markers_of(name)) or (isinstance(cell, float) and cell != cell)
+            for cell in cells
+        )
+        if count:
+            found[column] = count
+    if found:
+        told = ", ".join(f"{count} of {column!r}" for column, count in found.items())
+        logger.warning("%s: cells that say nan, null or the like are read as empty: %s", source, told)
 
 
 def read_entry(
     line: Line, names: Mapping[str, str], split: str | None, root: Path, problems: list[str]
 ) -> dict[str, Any]:
     """One line as a dictionary of the schema's columns, still with the label's name, and where it stands."""
-    cells = {name: _cell(line, names.get(name)) for name in ALIASES}
+    cells = {name: cell_of(line, names, name) for name in ALIASES}
     entry: dict[str, Any] = {"where": line.where, "line": line.number, "audio_file": None}
     entry.update(
-        {
-            name: None if cells[name] is None else str(cells[name])
-            for name in (*_PLAIN, "id", "text", "dialogue", "split")
-        }
+        {name: None if cells[name] is None else as_name(cells[name]) for name in (*_PLAIN, "id", "dialogue", "split")}
     )
+    entry["text"] = None if cells["text"] is None else str(cells["text"])
     if split is not None:
         entry["split"] = split
         entry["dialogue"] = entry["dialogue"] and f"{split}/{entry['dialogue']}"
@@ -253,10 +287,14 @@ def _number(value: Any, name: str, where: str, problems: list[str]) -> float | N
             for field in value.replace(",", ".").split(":"):
                 seconds = 60 * seconds + float(field)
             return seconds
-        return float(value)
+        number = float(value)
     except (TypeError, ValueError):
         problems.append(f"{where}: {name} {value!r} is not a number")
         return None
+    if not math.isfinite(number):
+        problems.append(f"{where}: {name} {value!r} is not a finite number")
+        return None
+    return number
 
 
 def _history_list(value: Any, where: str, problems: list[str]) -> list[str]:

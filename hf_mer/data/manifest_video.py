@@ -1,6 +1,7 @@
 """The picture of a manifest's rows: file, span, side, and one film for sound and picture."""
 
 import os
+import unicodedata
 from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any
@@ -38,10 +39,15 @@ def read_video(
 
 def existing_file(root: Path, cell: Any, kind: str, where: str, problems: list[str]) -> str:
     """The path that a cell names; added to `problems` if there is no such file."""
-    path = root / os.path.expanduser(str(cell))
-    if not path.is_file():
-        problems.append(f"{where}: no {kind} file {path}")
-    return str(path)
+    from hf_mer.models.words_mer import visible  # here, since torch comes with it
+
+    name = os.path.expanduser(str(cell))
+    # as written; composed and decomposed, which print alike; without characters that do not show
+    forms = [name, *(unicodedata.normalize(form, name) for form in ("NFC", "NFD")), visible(name)]
+    path = next((root / form for form in forms if (root / form).is_file()), None)
+    if path is None:
+        problems.append(f"{where}: no {kind} file {root / name}")
+    return str(path or root / name)
 
 
 def fill_from_film(entry: dict[str, Any], names: Mapping[str, str], without: Collection[str], video_cell: Any) -> None:

@@ -158,20 +158,34 @@ def dialogue_histories(texts: Sequence[str | None], max_history: int) -> list[li
     """
     if max_history < 0:
         raise ValueError(f"max_history is {max_history}; it must be 0 (no history) or more")
+    from hf_mer.models.words_mer import says_anything  # here, since torch comes with it
+
     histories: list[list[str]] = []
     earlier: list[str] = []
     for text in texts:
         histories.append(
             earlier[len(earlier) - max_history :] if 0 < max_history < len(earlier) else earlier[:max_history]
         )
-        if text and text.strip():
+        if text is not None and says_anything(text):
             earlier.append(text)
     return histories
 
 
 def canonical_label(label: Any) -> str:
-    """A label without differences of case and white space: `" Very  Happy"` becomes `"very happy"`."""
-    return " ".join(str(label).split()).lower()
+    """A label without differences that do not show, nor of case: `" Very  Happy"` becomes `"very happy"`."""
+    return as_name(label).lower()
+
+
+def as_name(value: Any) -> str:
+    """A value as the name of a class, speaker or dialogue, the same for all that print alike.
+
+    In composed form, without characters that show nothing; white space is one space; 1.0 is 1.
+    """
+    from hf_mer.models.words_mer import visible  # here, since torch comes with it
+
+    if isinstance(value, float) and value.is_integer():
+        value = int(value)
+    return " ".join(visible(str(value)).split())
 
 
 def label_ids(labels: Iterable[str]) -> dict[str, int]:

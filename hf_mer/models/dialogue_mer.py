@@ -4,6 +4,8 @@ from collections import deque
 from collections.abc import Mapping
 from typing import Any
 
+from .words_mer import turns_with_words, words_of
+
 
 class DialogueHistory:
     """What has been said so far in a dialogue, as far back as the processor looks.
@@ -14,15 +16,13 @@ class DialogueHistory:
     """
 
     def __init__(self, max_history: int, spoken: list[str] | None = None):
-        if isinstance(spoken, str):
-            raise ValueError("history must be a list of utterances, got a str")
-        self.turns: deque[str] = deque(spoken or [], maxlen=max_history)
+        self.turns: deque[str] = deque(turns_with_words(spoken), maxlen=max_history)
 
     def next_turn(self, text: str | None) -> list[str]:
         """The history of a turn, to which the turn itself is then added; a turn without words adds nothing."""
         before = list(self.turns)
-        if text and text.strip():
-            self.turns.append(text)
+        if words := words_of(text):
+            self.turns.append(words)
         return before
 
 

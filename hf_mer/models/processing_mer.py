@@ -16,6 +16,7 @@ from .notes_mer import note
 from .sources_mer import is_samples, shown_name
 from .text_mer import SplicedText, settle
 from .video_mer import load_video
+from .words_mer import turns_with_words, words_of
 
 
 class MerProcessor(ProcessorMixin):
@@ -244,8 +245,8 @@ class MerProcessor(ProcessorMixin):
         if not features:
             raise ValueError("nothing to process: neither audio nor text is given")
         videos = videos if videos is not None else [None] * len(features)
-        texts = [text if text and text.strip() else None for text in texts]
-        histories = [_spoken(turns) for turns in (histories if histories is not None else [None] * len(texts))]
+        texts = [words_of(text) for text in texts]
+        histories = [turns_with_words(turns) for turns in histories or [None] * len(texts)]
         for index, (feature, text, turns, video) in enumerate(zip(features, texts, histories, videos, strict=True)):
             if require_input and feature is None and video is None and not text and not turns:
                 also = "" if self.image_processor is None else " nor video"
@@ -380,10 +381,3 @@ class MerProcessor(ProcessorMixin):
         if cached_file(pretrained_model_name_or_path, STORE_FILE, **quiet, **hub_kwargs) is not None:
             processor.label_store = LabelEmbeddingStore.from_pretrained(pretrained_model_name_or_path, **hub_kwargs)
         return processor
-
-
-def _spoken(turns: Any) -> list[str]:
-    """The turns of a history that say anything."""
-    if isinstance(turns, str):
-        raise ValueError("history must be a list of utterances, got a str")
-    return [turn for turn in turns or [] if turn and turn.strip()]

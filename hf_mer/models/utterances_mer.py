@@ -13,6 +13,7 @@ from .dialogue_mer import DialogueHistory, is_dialogue
 from .notes_mer import collected_notes, note, say
 from .sources_mer import as_source, is_bytes, is_file, is_samples, shown_name
 from .video_mer import media_kinds
+from .words_mer import has_words, is_nan
 
 _ADDRESS = re.compile(r"[a-z][a-z0-9+.-]+://", re.IGNORECASE)
 
@@ -88,16 +89,17 @@ class Utterance:
         return sum(array.nbytes for array in (self.features, self.pixels, self.samples) if array is not None)
 
 
-def has_words(text: str | None, history: list[str] | None) -> bool:
-    """Whether text or history say anything."""
-    return any(spoken and spoken.strip() for spoken in (text, *(history or [])))
-
-
 def as_item(inputs: Any) -> Mapping[str, Any]:
-    """An input as a dictionary of modalities; what is none already is the sound, or a film."""
+    """An input as a dictionary of modalities; what is none already is the sound, or a film.
+
+    NaN, which pandas has where a cell is empty, is what is not there.
+    """
     known = {"audio", "video", "text", "history"}
-    of_modalities = isinstance(inputs, Mapping) and bool(known & set(inputs))
-    return inputs if of_modalities or is_dialogue(inputs) else {"audio": inputs}
+    if is_dialogue(inputs):
+        return inputs
+    if not (isinstance(inputs, Mapping) and known & set(inputs)):
+        return {"audio": inputs}
+    return {name: None if is_nan(value) else value for name, value in inputs.items()}
 
 
 def merge_columns(inputs: Any, text: Any, history: Any) -> Any:
@@ -105,9 +107,10 @@ def merge_columns(inputs: Any, text: Any, history: Any) -> Any:
     if (not isinstance(inputs, (list, tuple)) or is_samples(inputs)) and not (
         inputs is None and isinstance(text, (list, tuple))
     ):
+        beside = {"text": text, "history": history}
         return {
             **as_item(inputs),
-            **{name: value for name, value in (("text", text), ("history", history)) if value is not None},
+            **{name: one for name, one in beside.items() if one is not None and not is_nan(one)},
         }
     size = len(inputs) if inputs is not None else len(text)
     for name, column in (("text", text), ("history", history)):

@@ -12,6 +12,7 @@ from hf_mer.data.iemocap import load_iemocap
 from hf_mer.data.manifest import load_corpus
 from hf_mer.data.meld import load_meld
 from hf_mer.data.schema import CorpusError, column
+from hf_mer.models.words_mer import has_words
 from hf_mer.training.arguments import DataArguments
 
 logger = logging.getLogger(__name__)
@@ -74,9 +75,6 @@ def has_modality(rows: Dataset, name: str, use_history: bool) -> np.ndarray:
         return np.array([item is not None for item in column(rows, MEDIA[name])], dtype=bool)
     texts, histories = column(rows, "text"), column(rows, "history")
     return np.array(
-        [
-            bool((text or "").strip()) or (use_history and any(turn.strip() for turn in turns))
-            for text, turns in zip(texts, histories, strict=True)
-        ],
+        [has_words(text, turns if use_history else None) for text, turns in zip(texts, histories, strict=True)],
         dtype=bool,
     )

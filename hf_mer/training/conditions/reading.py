@@ -8,6 +8,7 @@ import numpy as np
 from hf_mer.data.words import word_spans
 from hf_mer.models.audio_mer import load_audio
 from hf_mer.models.notes_mer import collected_notes
+from hf_mer.models.words_mer import has_words, turns_with_words
 from hf_mer.training.conditions.condition import Condition
 from hf_mer.training.conditions.sound import Babble, mix, white_noise
 
@@ -84,8 +85,8 @@ class BatchReader:
                 text, history = self.wrong_words[condition.value or 0.0][row["id"]]
             elif condition is not None:
                 text = first_words(text, (condition.value or 0.0) / row["duration"]) if row.get("duration") else text
-            history = [turn for turn in history if turn and turn.strip()] if self.use_history else []
-            items.append((text, history) if (text or "").strip() or history else None)
+            history = turns_with_words(history) if self.use_history else []
+            items.append((text, history) if has_words(text, history) else None)
         return items
 
     def _speech(self, condition: Condition | None) -> list[np.ndarray | None]:
