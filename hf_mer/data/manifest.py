@@ -139,7 +139,9 @@ def load_corpus(
         )
     if len(class_names) == 1:
         title = ", ".join(os.fspath(path) for path in sources.values())
-        logger.warning("%s: every label is %r; to train on it there must be two classes or more", title, class_names[0])
+        logger.warning(
+            "%s: every label is %r; to train on it there must be two classes or more", title, class_names[0]
+        )
     ids = label_ids(class_names)
     records = [
         make_record(**{name: entry[name] for name in COLUMNS if name != "label"}, label=ids[entry["label"]])

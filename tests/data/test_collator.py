@@ -222,7 +222,11 @@ def test_rows_without_any_column_of_a_modality(processor, columns, modality, mes
 
 
 def test_a_row_without_a_value_lacks_the_modality(processor):
-    rows = [row(), {**row(), "text": None, "history": []}, {"features": None, "audio": None, "text": "yes", "label": 0}]
+    rows = [
+        row(),
+        {**row(), "text": None, "history": []},
+        {"features": None, "audio": None, "text": "yes", "label": 0},
+    ]
     batch = MerDataCollator(processor, ["text", "speech"])(rows)
     assert batch["attention_mask"].any(1).tolist() == [True, False, True]
     assert batch["audio_attention_mask"].any(1).tolist() == [True, True, False]
