@@ -191,6 +191,11 @@ def test_trainer_metrics_take_logits_or_a_tuple_that_starts_with_them():
     scores = named(EvalPrediction(predictions=logits, label_ids=labels))
     assert scores["recall_angry"] == pytest.approx(3 / 4)
     assert "recall_sad" not in scores  # does not occur
+    shares = np.where(np.eye(4)[labels] == 1, 0.7, 0.1)
+    assert compute_metrics(EvalPrediction(predictions=logits, label_ids=shares)) == expected
+    more = np.vstack([logits, logits[:2]])
+    for none in (np.append(labels, [-100, -100]), np.vstack([shares, np.full((2, 4), -100.0)])):
+        assert compute_metrics(EvalPrediction(predictions=more, label_ids=none)) == expected
     logits[2, 1] = np.nan
     with pytest.raises(ValueError, match="1 of 8 utterances are not finite: rows 2"):
         compute_metrics(EvalPrediction(predictions=logits, label_ids=labels))

@@ -45,8 +45,11 @@ class Checkpoint:
 
     def content(self) -> dict[str, Any]:
         """What the card is written from, without traces of this machine; also the repository's `results.json`."""
-        results = self.results if self.config.get("temperatures") else [_uncalibrated(one) for one in self.results]
-        return card_results(results, config=self.config, label_store=self.label_store)
+        return card_results(self.current_results(), config=self.config, label_store=self.label_store)
+
+    def current_results(self) -> list[dict[str, Any]]:
+        """The results, without temperatures where the model has dropped its own."""
+        return self.results if self.config.get("temperatures") else [_uncalibrated(one) for one in self.results]
 
     def card(self, name: str, corpus: str | None = None, **spec: Any) -> str:
         """The model card.

@@ -94,12 +94,10 @@ def _samples(tensors: Iterable[Any]) -> list[tuple[torch.Size, Tensor]] | None:
 
 def _hash(samples: list[tuple[torch.Size, Tensor]], dtype: torch.dtype) -> str:
     bits = torch.int32 if dtype == torch.float32 else torch.int16
-    digests = [
-        hashlib.sha256(
-            repr(tuple(shape)).encode() + sample.to(dtype).contiguous().view(bits).numpy().tobytes()
-        ).digest()
-        for shape, sample in samples
-    ]
+    digests = []
+    for shape, sample in samples:
+        values = sample.to(dtype).contiguous().view(bits).numpy().tobytes()
+        digests.append(hashlib.sha256(repr(tuple(shape)).encode() + values).digest())
     return hashlib.sha256(b"".join(sorted(digests))).hexdigest()[:16]
 
 

@@ -95,6 +95,6 @@ def refuse_smoothing_outside() -> None:
         if isinstance(caller, library.Trainer) and caller.label_smoother is not None:
             raise ValueError(
                 f"label_smoothing_factor={caller.args.label_smoothing_factor}: Trainer's own loss would replace all "
-                "of the model's losses; leave it at 0 and set model.config.label_smoothing, or use MerTrainer, which does"
+                "of the model's; leave it at 0 and set model.config.label_smoothing, or use MerTrainer, which does"
             )
         frame = frame.f_back

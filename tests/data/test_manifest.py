@@ -310,7 +310,7 @@ class TestVideo:
         rows = load_corpus(table)
         assert rows[0]["audio"]["path"] == sound
         assert self.video(rows) == [(film, 0.5, None, None)]
-        assert not caplog.text
+        assert "without sound" not in caplog.text
 
     def test_bad_rows(self, tmp_path, write_video):
         write_video("a.mp4")
@@ -341,3 +341,10 @@ class TestVideo:
         rows = load_corpus(tmp_path / "films")
         assert sorted(one[0] for one in self.video(rows)) == sorted(films)
         assert sorted(one["path"] for one in rows["audio"][:]) == sorted(films)
+
+
+def test_one_class_alone_is_named(tmp_path, caplog):
+    table = tmp_path / "one.csv"
+    table.write_text("text,label\nhello,angry\ngo away,angry\n")
+    assert load_corpus(table).features["label"].names == ["angry"]
+    assert "one.csv: every label is 'angry'" in caplog.text

@@ -8,6 +8,7 @@ import torch
 from model_tester import LABELS, make_batch, tiny_settings
 from transformers import AutoConfig, AutoModel, Trainer, TrainingArguments
 
+from hf_mer.hub.checkpoints import Checkpoint
 from hf_mer.models import LeMerConfig, LeMerForEmotionClassification
 from hf_mer.models.calibration_mer import belongs, fingerprints
 
@@ -152,6 +153,33 @@ def test_merged_adapters_drop_them(folder, tmp_path):
     adapted = peft.get_peft_model(load(folder), config)
     model = step(adapted).merge_and_unload()
     assert saved(model, tmp_path)["temperatures"] == {}
+
+
+def test_a_card_shows_no_temperatures_that_the_model_has_dropped(tmp_path):
+    calibration = {"source": "validation", "temperatures": {"text": 4.0}, "test": {"ece": 0.2, "ece_calibrated": 0.1}}
+    results = {"calibration": calibration}
+    for temperatures, shown in (({"text": 4.0}, {"text": 4.0}), ({}, {})):
+        (tmp_path / "config.json").write_text(json.dumps({"model_type": "le_mer", "temperatures": temperatures}))
+        found = Checkpoint(tmp_path, [results], []).current_results()
+        assert found[0]["calibration"]["temperatures"] == shown
+    assert results["calibration"] is calibration  # the file's own stay
+
+
+@pytest.mark.parametrize(
+    ("fields", "message"),
+    [
+        ({"num_labels": 1}, r"1 class \(LABEL_0\); num_labels must be 2 or more"),
+        ({"id2label": {0: "angry"}}, r"1 class \(angry\)"),
+        ({"problem_type": "regression"}, "'regression' is not single_label_classification"),
+        ({"problem_type": "multi_label_classification"}, "'multi_label_classification' is not"),
+        ({"label_smoothing": 1.0}, "label_smoothing=1.0"),
+        ({"label_smoothing": -0.1}, "label_smoothing=-0.1"),
+    ],
+)
+@pytest.mark.parametrize("when", ["made", "loaded"])
+def test_fields_that_no_loss_has(folder, when, fields, message):
+    with pytest.raises(ValueError, match=message):
+        LeMerConfig(**fields) if when == "made" else AutoConfig.from_pretrained(folder, **fields)
 
 
 class TestFingerprints:

@@ -10,6 +10,7 @@ from hf_mer.models.mer_losses import (
     wasserstein_distances,
     weighted_total,
 )
+from hf_mer.models.mer_targets import check_targets, likeliest_classes
 
 
 class TestAttentionConstraint:
@@ -102,3 +103,30 @@ class TestSymmetricContrastiveLoss:
         loss.backward()
         assert loss == 0
         assert similarity.grad.abs().sum() == 0
+
+
+class TestTargets:
+    def test_smoothed_cross_entropy_by_hand(self):
+        logits = torch.tensor([[0.0, math.log(3.0)]])
+        loss = masked_cross_entropy(logits, torch.tensor([1]), label_smoothing=0.2)
+        assert float(loss) == pytest.approx(0.9 * math.log(4 / 3) + 0.1 * math.log(4))
+
+    def test_rows_without_a_label_are_not_smoothed_either(self):
+        logits = torch.tensor([[0.0, math.log(3.0)], [9.0, 0.0]], requires_grad=True)
+        loss = masked_cross_entropy(logits, torch.tensor([[0.0, 1.0], [-100.0, -100.0]]), label_smoothing=0.2)
+        loss.backward()
+        assert loss.item() == pytest.approx(0.9 * math.log(4 / 3) + 0.1 * math.log(4))
+        assert not logits.grad[1].any()
+
+    def test_largest_shares(self):
+        shares = torch.tensor([[0.2, 0.8], [0.5, 0.5], [-100, -100]])
+        assert likeliest_classes(shares).tolist() == [1, 0, -100]
+
+    def test_as_many_utterances_as_classes(self):
+        """`(B,)` and `(B, C)` are told apart by their dimensions, and only by them."""
+        assert check_targets(torch.tensor([0, 1], dtype=torch.int32), 2, 2).tolist() == [0, 1]
+        assert check_targets(torch.tensor([[0, 1], [1, 0]]), 2, 2).dtype == torch.float32
+
+    def test_no_value_is_read_while_a_graph_is_made(self):
+        compiled = torch.compile(lambda labels: check_targets(labels, 2, 2) + 0, fullgraph=True, backend="eager")
+        assert compiled(torch.tensor([0, 7])).tolist() == [0, 7]

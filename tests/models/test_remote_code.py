@@ -66,6 +66,15 @@ model.save_pretrained(out)
 processor.save_pretrained(out)
 result["files"] = sorted(p.name for p in __import__("pathlib").Path(out).iterdir())
 """
+BARE_NAMES = """
+from safetensors.torch import save_file
+weights = load_file(f"{out}/model.safetensors")
+once = {name.replace("label_embeddings.weight", "label_embeddings"): tensor for name, tensor in weights.items()}
+save_file(once, f"{out}/model.safetensors", metadata={"format": "pt"})
+result["once"] = AutoModel.from_pretrained(out, **trust)(**batch).logits.tolist()
+result["renamed"] = once.keys() != weights.keys()
+save_file(weights, f"{out}/model.safetensors", metadata={"format": "pt"})
+"""
 PRINT = """
 print("RESULT" + json.dumps(result))
 """
@@ -127,8 +136,12 @@ def test_without_the_package(saved, tmp_path):
     """Loads from the folder alone; what it saves again, before using a pipeline, loads too, in another process."""
     folder, logits, rest = saved
     trusting = 'trust = {"trust_remote_code": True}\n'
-    first = run(WITHOUT_PACKAGE + COMMON + trusting + LOADS + RESAVE + PIPELINE + PRINT, tmp_path, folder, *rest)
+    first = run(
+        WITHOUT_PACKAGE + COMMON + trusting + LOADS + RESAVE + BARE_NAMES + PIPELINE + PRINT, tmp_path, folder, *rest
+    )
     close(first, logits)
+    assert first["renamed"]
+    close({"AutoModel": first["once"], "AutoModelForAudioClassification": first["once"]}, logits)
     assert first["config"] == ["LeMerConfig", "constraint", "transformers_modules"]
     assert first["processor"] == ["MerProcessor", ["angry", "happy", "neutral", "sad"], 40]
     assert first["pipeline_class"] == ["MultimodalEmotionRecognitionPipeline", "transformers_modules"]

@@ -122,6 +122,14 @@ def test_label_smoothing_keeps_every_part_of_the_loss(make_trainer, model, rows)
     assert trainer.evaluate(rows)["eval_loss"] == pytest.approx(found.item(), abs=1e-5)
 
 
+def test_batches_without_labels_are_refused(make_trainer, rows):
+    batch = collate(list(rows))
+    del batch["labels"]
+    trainer = make_trainer()
+    with pytest.raises(ValueError, match="no labels, so that there is no loss; it has attention_mask, input_ids"):
+        trainer.compute_loss(trainer.model, batch)
+
+
 def test_label_smoothing_of_models_that_are_made_in_training(model, rows, tmp_path):
     args = MerTrainingArguments(str(tmp_path), use_cpu=True, learning_rates={}, label_smoothing_factor=0.2)
     trainer = MerTrainer(model_init=lambda: model, args=args, train_dataset=rows, data_collator=collate)
