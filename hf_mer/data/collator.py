@@ -5,6 +5,7 @@ from typing import Any
 import numpy as np
 
 from hf_mer.data.augmentation import augment_log_mel
+from hf_mer.models.segments_mer import audio_of
 
 STATE_MASKS = {"text": "attention_mask", "speech": "audio_attention_mask", "video": "video_attention_mask"}
 """Modality to the mask of its states, where those of a frozen encoder were computed beforehand."""
@@ -73,7 +74,7 @@ class MerDataCollator:
             if not len(cached):
                 return None
             return cached.reshape(-1, row["feature_dim"]) if row["feature_dim"] > 1 else cached
-        return None if row.get("audio") is None else self.processor.extract_audio(row["audio"])
+        return None if row.get("audio") is None else self.processor.extract_audio(audio_of(row))
 
     def video_pixels(self, row: dict[str, Any]) -> np.ndarray | None:
         """Pixels of a row's cached frames if it has them, else of its video; None without video."""

@@ -11,6 +11,7 @@ import numpy as np
 
 from .audio_mer import load_audio
 from .dialogue_mer import DialogueHistory, is_dialogue
+from .segments_mer import audio_of
 from .video_mer import media_kinds
 
 logger = logging.getLogger(__name__)
@@ -158,7 +159,7 @@ class UtteranceLoader:
         Raises:
             ValueError: If an address is given instead of a file.
         """
-        audio, video = item.get("audio"), item.get("video")
+        audio, video = audio_of(item), item.get("video")
         for source in (audio, video):
             _refuse_address(source)
         sees = "video" in self.modalities

@@ -14,6 +14,7 @@ from matplotlib.figure import Figure
 
 from hf_mer.models import LabelEmbeddingStore, MultimodalEmotionRecognitionPipeline
 from hf_mer.models.audio_mer import load_audio
+from hf_mer.models.segments_mer import audio_of
 from hf_mer.plots import confusion_matrix, history_series, label_keywords_and_key_frames, training_curves
 from hf_mer.plots.prediction import prediction_figure
 from hf_mer.plots.reliability import reliability_diagram
@@ -162,7 +163,7 @@ def attention_examples(
                 break
         if prediction is None or (not prediction["frames"] and not prediction["words"]):
             continue
-        audio = chosen["audio"] if "speech" in model.config.modalities else None
+        audio = audio_of(chosen) if "speech" in model.config.modalities else None
         seconds = processor.max_audio_seconds
         figure = prediction_figure(
             prediction,
@@ -214,7 +215,7 @@ def key_frame_waveforms(
             if row["audio"] is None:
                 continue
             codes = _codes(model, processor, discretizer, collator.audio_features(row))
-            pieces += _stretches(row["audio"], processor, np.isin(codes, list(wanted)))
+            pieces += _stretches(audio_of(row), processor, np.isin(codes, list(wanted)))
             if sum(map(len, pieces)) >= KEY_FRAME_SECONDS * processor.sampling_rate:
                 break
         if pieces:
@@ -249,7 +250,7 @@ def _stretches(audio: Any, processor: Any, chosen: np.ndarray) -> list[np.ndarra
 
 def _input(row: dict[str, Any], model: Any, use_history: bool) -> dict[str, Any]:
     return {
-        "audio": row["audio"] if "speech" in model.config.modalities else None,
+        "audio": audio_of(row) if "speech" in model.config.modalities else None,
         "text": row["text"] if "text" in model.config.modalities else None,
         "history": row["history"] if use_history else [],
     }

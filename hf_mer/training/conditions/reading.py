@@ -7,6 +7,7 @@ import numpy as np
 
 from hf_mer.data.words import word_spans
 from hf_mer.models.audio_mer import load_audio
+from hf_mer.models.segments_mer import audio_of
 from hf_mer.training.conditions.condition import Condition
 from hf_mer.training.conditions.sound import Babble, mix, white_noise
 
@@ -120,7 +121,7 @@ class BatchReader:
         if self._samples is None:
             rate, longest = self.processor.sampling_rate, self.processor.max_audio_seconds
             self._samples = [
-                None if row.get("audio") is None else load_audio(row["audio"], rate, max_seconds=longest)
+                None if row.get("audio") is None else load_audio(audio_of(row), rate, max_seconds=longest)
                 for row in self.rows
             ]
         return self._samples

@@ -10,6 +10,7 @@ from datasets import Dataset
 
 from hf_mer.data.schema import column
 from hf_mer.models.audio_mer import AudioError, load_audio
+from hf_mer.models.segments_mer import audio_of
 
 logger = logging.getLogger(__name__)
 
@@ -71,7 +72,7 @@ class Babble:
             if len(self.pool) == POOL:
                 break
             try:
-                samples = load_audio(rows[index]["audio"], sampling_rate, max_seconds=max_seconds)
+                samples = load_audio(audio_of(rows[index]), sampling_rate, max_seconds=max_seconds)
             except AudioError as error:
                 logger.warning("not in the babble: %s", error)
                 continue
