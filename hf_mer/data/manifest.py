@@ -15,7 +15,7 @@ from typing import Any
 
 from datasets import Dataset
 
-from hf_mer.data.manifest_files import Line, read_manifest
+from hf_mer.data.manifest_files import read_manifest
 from hf_mer.data.manifest_segments import set_segments
 from hf_mer.data.manifest_video import existing_file, fill_from_film, read_video
 from hf_mer.data.schema import (
@@ -27,6 +27,7 @@ from hf_mer.data.schema import (
     make_record,
     records_to_dataset,
 )
+from hf_mer.data.tables import Line
 
 logger = logging.getLogger(__name__)
 

@@ -35,10 +35,11 @@ def prepare(
 ) -> Path:
     """Writes rows as Parquet with a dataset card, so that classes and column types survive.
 
-    Audio and video stay where they are: rows keep absolute paths, and the folder is of use on this machine only. Embed
-    audio where the corpus's licence lets you copy it (IEMOCAP's does not let you hand it on); of a film that is the
-    whole file, while `video` always keeps its path. Of a row that is a segment of a recording only the segment is
-    embedded; a row that refers to its file keeps `audio_start` and `audio_end`. The folder appears whole or not at all.
+    Audio and video stay where they are: rows keep absolute paths, and the folder is of use on this machine only.
+    Embed audio where the corpus's licence lets you copy it (IEMOCAP's does not let you hand it on); of a film that
+    is the whole file, while `video` always keeps its path. Of a row that is a segment of a recording only the
+    segment is embedded; a row that refers to its file keeps `audio_start` and `audio_end`. The folder appears whole
+    or not at all.
 
     Args:
         rows: A dataset (becomes the split `train`) or one per split, such as a fold.

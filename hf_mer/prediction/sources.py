@@ -7,8 +7,8 @@ from typing import Any
 
 from hf_mer.data.manifest_files import AUDIO_SUFFIXES, FILM_SUFFIXES
 from hf_mer.data.schema import CorpusError
+from hf_mer.data.tables import TABLE_SUFFIXES
 
-TABLE_SUFFIXES = (".csv", ".tsv", ".jsonl", ".ndjson", ".json")
 _MAX_HISTORY = 10
 
 

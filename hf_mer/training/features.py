@@ -249,7 +249,7 @@ def content_columns(rows: Dataset, modality: str) -> list[str]:
 
 
 def content(row: dict[str, Any], modality: str) -> str:
-    """What a row's states depend on: its texts; or its file's path, size and time of change, or bytes; and the span."""
+    """What a row's states depend on: its texts; or its file's path, size and time of change, or bytes; and span."""
     if modality not in MEDIA:
         return repr((row["text"], row["history"]))
     file = (audio_of(row) if modality == "speech" else row[MEDIA[modality]]) or {}
