@@ -88,11 +88,12 @@ def check_audio(
     if on_bad not in ("raise", "skip"):
         raise ValueError(f"on_bad is {on_bad!r}; it must be 'raise' or 'skip'")
     import hf_mer.models.audio_mer  # noqa: F401 (once here, and not once in every process)
+    from hf_mer.models.segments_mer import SEGMENT
 
-    measured = rows.select_columns(["audio"]).map(
+    sound = [name for name in ("audio", *SEGMENT) if name in rows.column_names]
+    measured = rows.select_columns(sound).map(
         _measure,
-        input_columns=["audio"],
-        remove_columns=["audio"],
+        remove_columns=sound,
         features=_MEASURED,
         num_proc=num_proc,
         fn_kwargs={"files_state": _files_state(column(rows, "audio"))},
@@ -123,12 +124,14 @@ def check_audio(
     return checked
 
 
-def _measure(audio: Mapping[str, Any] | None, files_state: str) -> dict[str, Any]:
-    """Decodes one recording. `files_state` is there for the cache's fingerprint."""
+def _measure(row: Mapping[str, Any], files_state: str) -> dict[str, Any]:
+    """Decodes one recording, or its segment. `files_state` is there for the cache's fingerprint."""
     from hf_mer.models.audio_mer import AudioError, load_audio, probe_audio
     from hf_mer.models.audio_samples_mer import is_silent
     from hf_mer.models.notes_mer import collected_notes
+    from hf_mer.models.segments_mer import audio_of
 
+    audio = audio_of(row)
     result: dict[str, Any] = dict.fromkeys(_MEASURED)
     if audio is None or (audio["path"] is None and audio["bytes"] is None):
         return result

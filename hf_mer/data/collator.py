@@ -11,6 +11,7 @@ from hf_mer.models.notes_mer import collected_notes
 from hf_mer.models.words_mer import has_words
 
 logger = logging.getLogger(__name__)
+from hf_mer.models.segments_mer import audio_of
 
 STATE_MASKS = {"text": "attention_mask", "speech": "audio_attention_mask", "video": "video_attention_mask"}
 """Modality to the mask of its states, where those of a frozen encoder were computed beforehand."""
@@ -95,7 +96,7 @@ class MerDataCollator:
                 return None
             return cached.reshape(-1, row["feature_dim"]) if row["feature_dim"] > 1 else cached
         with collected_notes():  # the check of the corpus has counted them
-            return None if row.get("audio") is None else self.processor.extract_audio(row["audio"])
+            return None if row.get("audio") is None else self.processor.extract_audio(audio_of(row))
 
     def video_pixels(self, row: dict[str, Any]) -> np.ndarray | None:
         """Pixels of a row's cached frames if it has them, else of its video; None without video."""

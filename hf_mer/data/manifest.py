@@ -16,7 +16,8 @@ from typing import Any
 
 from datasets import Dataset
 
-from hf_mer.data.manifest_files import Line, read_manifest
+from hf_mer.data.manifest_files import read_manifest
+from hf_mer.data.manifest_segments import set_segments
 from hf_mer.data.manifest_video import existing_file, fill_from_film, read_video
 from hf_mer.data.schema import (
     COLUMNS,
@@ -28,6 +29,7 @@ from hf_mer.data.schema import (
     make_record,
     records_to_dataset,
 )
+from hf_mer.data.tables import Line
 
 logger = logging.getLogger(__name__)
 
@@ -35,6 +37,8 @@ logger = logging.getLogger(__name__)
 ALIASES: dict[str, tuple[str, ...]] = {
     "id": ("id", "uttid", "uid", "utteranceid", "segmentid"),
     "audio": ("audio", "file", "filename", "filepath", "path", "wav", "wavpath", "wavfile", "audiopath", "audiofile"),
+    "audio_start": ("audiostart", "offset"),
+    "audio_end": ("audioend",),
     "video": ("video", "videopath", "videofile", "film"),
     "video_start": ("videostart",),
     "video_end": ("videoend",),
@@ -59,7 +63,7 @@ ALIASES: dict[str, tuple[str, ...]] = {
 _NAN = frozenset({"nan", "NaN", "NAN", "-nan", "<NA>", "NaT", "#N/A", "#NA"})
 _NONE = frozenset({"None", "none", "null", "NULL", "NA", "N/A", "n/a"})
 _PLAIN = ("speaker", "session", "part", "group")
-_SECONDS = ("duration", "start", "end", "video_start", "video_end")
+_SECONDS = ("duration", "start", "end", "audio_start", "audio_end", "video_start", "video_end")
 _NUMBERS = ("valence", "arousal", "dominance")
 
 
@@ -83,7 +87,12 @@ def load_corpus(
     the other one, where that is a film (`.mp4`, `.mkv`, ...). The picture costs nothing until a model asks for it;
     `columns={"video": None}` or `{"audio": None}` leaves one out. `video_start` and `video_end` (seconds or
     `00:01:02.5`) say which span of a long film belongs to a row, `video_side` which half of a split screen, `left` or
-    `right`. The sound of a span is not taken: it wants recordings of its own.
+    `right`; where the film also gives the sound, it is the sound of that span.
+
+    Rows may be segments of long recordings: `audio_start` and `audio_end` (seconds; or `offset`, with `duration` for
+    its length) say which part of the file belongs to a row. `start` and `end` may be that too, or places in a
+    dialogue, which never cut: if `columns` does not say which, they are segments where every row fits inside its
+    file (a line in the log says so), and an error where not.
 
     Args:
         manifest: `.csv`, `.tsv`, `.jsonl` (`.ndjson`, `.json` with one object per line); or a folder `<label>/*.wav`
@@ -122,8 +131,9 @@ def load_corpus(
         _log_markers(lines, names, os.fspath(path))
         root = Path(audio_root) if audio_root is not None else folder
         without = {name for name, given in (columns or {}).items() if given is None}
-        for line in lines:
-            entry = read_entry(line, names, split, root.absolute(), problems)
+        table = [read_entry(line, names, split, root.absolute(), problems) for line in lines]
+        set_segments(table, names, columns or {}, os.fspath(path), problems)
+        for line, entry in zip(lines, table, strict=True):
             fill_from_film(entry, names, without, line.values.get(names.get("video", "")))
             if entry["audio"] is None and entry["video"] is None and entry["text"] is None:
                 problems.append(f"{line.where}: neither audio nor video nor text")
@@ -135,13 +145,6 @@ def load_corpus(
     if problems:
         title = ", ".join(os.fspath(path) for path in sources.values())
         raise CorpusError.from_problems(title, problems)
-    mute = sum(entry["mute_span"] for entry in entries)
-    if mute:
-        logger.warning(
-            "%d rows have a span of a video and no audio: they are used without sound. "
-            "An audio column with recordings of the spans would give them theirs",
-            mute,
-        )
     if len(class_names) == 1:
         title = ", ".join(os.fspath(path) for path in sources.values())
         logger.warning(
@@ -278,15 +281,16 @@ def read_entry(
 
 
 def _number(value: Any, name: str, where: str, problems: list[str]) -> float | None:
-    """A number; for times also `00:01:02.5` and `00:01:02,5`."""
+    """A number; for times also `00:01:02.5`, `00:01:02,5` and pandas' `0 days 00:01:02.500000`."""
     if value is None:
         return None
     try:
         if isinstance(value, str) and ":" in value and name in _SECONDS:
+            days, _, clock = value.rpartition(" days ") if " days " in value else value.rpartition(" day ")
             seconds = 0.0
-            for field in value.replace(",", ".").split(":"):
+            for field in clock.replace(",", ".").split(":"):
                 seconds = 60 * seconds + float(field)
-            return seconds
+            return seconds + 86400 * float(days or 0)
         number = float(value)
     except (TypeError, ValueError):
         problems.append(f"{where}: {name} {value!r} is not a number")
@@ -329,8 +333,8 @@ def _check_entries(
 
 def _set_ids(entries: Sequence[dict[str, Any]], problems: list[str]) -> None:
     """Fills the ids that are not given and reports the ones that occur twice."""
-    stems = [Path(entry["audio_file"]).stem for entry in entries if entry["audio_file"]]
-    unique_stems = len(set(stems)) == len(stems)
+    files = {entry["audio_file"] for entry in entries if entry["audio_file"]}
+    unique_stems = len({Path(file).stem for file in files}) == len(files)
     first: dict[str, str] = {}
     for entry in entries:
         hint = "; give the rows an `id` column"
@@ -346,10 +350,17 @@ def _set_ids(entries: Sequence[dict[str, Any]], problems: list[str]) -> None:
 def _made_up_id(entry: Mapping[str, Any], unique_stems: bool) -> str:
     if entry["audio_file"]:
         path = Path(entry["audio_file"])
-        return path.stem if unique_stems else path.with_suffix("").as_posix()
+        name = path.stem if unique_stems else path.with_suffix("").as_posix()
+        start, end = entry["audio_start"], entry["audio_end"]
+        return name if start is None and end is None else f"{name}_{_border(start, '0')}-{_border(end, 'end')}"
     if entry["dialogue"] is not None and entry["turn"] is not None:
         return f"{entry['dialogue'].removeprefix(entry['prefix'])}_{entry['turn']}"
     return f"line{entry['line']}"
+
+
+def _border(seconds: float | None, missing: str) -> str:
+    """A time as part of an id, to the microsecond."""
+    return missing if seconds is None else f"{seconds:.6f}".rstrip("0").rstrip(".")
 
 
 def set_histories(entries: Sequence[dict[str, Any]], max_history: int, from_column: bool, problems: list[str]) -> None:

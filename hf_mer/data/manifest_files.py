@@ -1,33 +1,13 @@
-"""Reading manifests into lines that remember where they stand."""
+"""Reading manifests: tables, and folders of recordings."""
 
-import csv
-import json
-from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from hf_mer.data.schema import CorpusError
+from hf_mer.data.tables import TABLE_SUFFIXES, Line, read_table
 
 AUDIO_SUFFIXES = (".wav", ".flac", ".ogg", ".opus", ".mp3", ".m4a", ".aac", ".aiff", ".aif")
 FILM_SUFFIXES = (".mp4", ".m4v", ".mov", ".mkv", ".avi", ".webm", ".mpg", ".mpeg", ".wmv")
-_TABLES = (".csv", ".tsv", ".jsonl", ".ndjson", ".json")
 _SPLITS = {"train", "training", "validation", "valid", "val", "dev", "test"}
-
-
-@dataclass(frozen=True)
-class Line:
-    """One row of a manifest.
-
-    Attributes:
-        values: Column names to cells.
-        where: File and line, for messages.
-        number: Line in the file, from 1.
-    """
-
-    values: dict[str, Any]
-    where: str
-    number: int
 
 
 def read_manifest(path: Path, encoding: str = "utf-8") -> tuple[list[Line], Path]:
@@ -41,63 +21,21 @@ def read_manifest(path: Path, encoding: str = "utf-8") -> tuple[list[Line], Path
     """
     path = path.expanduser()
     if path.is_dir():
-        tables = [path / f"metadata{suffix}" for suffix in _TABLES if (path / f"metadata{suffix}").is_file()]
+        tables = [path / f"metadata{suffix}" for suffix in TABLE_SUFFIXES if (path / f"metadata{suffix}").is_file()]
         if not tables:
             return _folder_lines(path), path
         path = tables[0]
     if not path.is_file():
         raise CorpusError(
-            f"{path}: no such manifest; expected a file ({', '.join(_TABLES)}) or a folder of recordings"
+            f"{path}: no such manifest; expected a file ({', '.join(TABLE_SUFFIXES)}) or a folder of recordings"
         )
     suffix = path.suffix.lower()
-    if suffix not in _TABLES:
-        raise CorpusError(f"{path}: manifests end in {', '.join(_TABLES)}, not {path.suffix or 'nothing'!r}")
-    if encoding.lower().replace("_", "-") in ("utf-8", "utf8"):
-        encoding = "utf-8-sig"
-    try:
-        with path.open(encoding=encoding, newline="") as stream:
-            lines = list(_csv_lines(stream, path) if suffix in (".csv", ".tsv") else _json_lines(stream, path))
-    except UnicodeDecodeError as error:
-        raise CorpusError(
-            f"{path}: not {error.encoding} at byte {error.start}; pass encoding='cp1252' or what it is in"
-        ) from error
+    if suffix not in TABLE_SUFFIXES:
+        raise CorpusError(f"{path}: manifests end in {', '.join(TABLE_SUFFIXES)}, not {path.suffix or 'nothing'!r}")
+    lines = read_table(path, encoding)
     if not lines:
         raise CorpusError(f"{path}: no rows")
     return lines, path.parent
-
-
-def _csv_lines(stream: Any, path: Path) -> Iterator[Line]:
-    header_text = stream.readline()
-    stream.seek(0)
-    delimiter = "\t" if path.suffix.lower() == ".tsv" else max(",;\t", key=header_text.count)
-    reader = csv.reader(stream, delimiter=delimiter)
-    header = [name.strip() for name in next(reader, [])]
-    twice = sorted({name for name in header if header.count(name) > 1})
-    if twice:
-        raise CorpusError(f"{path}, line 1: columns {twice} occur twice")
-    number = reader.line_num + 1
-    for cells in reader:
-        if any(cell.strip() for cell in cells):
-            if len(cells) != len(header):
-                raise CorpusError(
-                    f"{path}, line {number}: {len(cells)} cells, but the header has {len(header)} columns; "
-                    f"quote cells that hold {delimiter!r}"
-                )
-            yield Line(dict(zip(header, cells, strict=True)), f"{path}, line {number}", number)
-        number = reader.line_num + 1
-
-
-def _json_lines(stream: Any, path: Path) -> Iterator[Line]:
-    for number, text in enumerate(stream, start=1):
-        if not text.strip():
-            continue
-        try:
-            values = json.loads(text)
-        except json.JSONDecodeError as error:
-            raise CorpusError(f"{path}, line {number}: not JSON ({error.msg}); write one object per line") from error
-        if not isinstance(values, dict):
-            raise CorpusError(f"{path}, line {number}: a JSON {type(values).__name__}; write one object per line")
-        yield Line(values, f"{path}, line {number}", number)
 
 
 def _folder_lines(folder: Path) -> list[Line]:

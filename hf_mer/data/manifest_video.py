@@ -53,21 +53,21 @@ def existing_file(root: Path, cell: Any, kind: str, where: str, problems: list[s
 def fill_from_film(entry: dict[str, Any], names: Mapping[str, str], without: Collection[str], video_cell: Any) -> None:
     """Sound from the video, or picture from the audio file, where there is no column for it at all.
 
-    Also sets `mute_span`: whether the row has a span of a video whose sound could not be taken.
+    What is filled in is of the same span as what is there.
 
     Args:
-        entry: The row; `audio`, `video` and `audio_file` (which ids are made from) are changed.
+        entry: The row; `audio` with its segment, `video` and `audio_file` (which ids are made from) are changed.
         names: Columns that are there, by names of the schema.
         without: Columns that the user does not want.
         video_cell: The video as the manifest names it.
     """
     audio, video = entry["audio"], entry["video"]
     no_sound, no_picture = ({name}.isdisjoint({*names, *without}) for name in ("audio", "video"))
-    is_span = video is not None and (video["start"] is not None or video["end"] is not None)
-    entry["mute_span"] = is_span and no_sound
-    if video is not None and not is_span:
-        entry["audio_file"] = entry["audio_file"] or str(video_cell)
+    if video is not None:
+        is_span = video["start"] is not None or video["end"] is not None
+        if no_sound or not is_span:
+            entry["audio_file"] = entry["audio_file"] or str(video_cell)
         if no_sound:
-            entry["audio"] = video["path"]
+            entry["audio"], entry["audio_start"], entry["audio_end"] = video["path"], video["start"], video["end"]
     if audio is not None and no_picture and Path(audio).suffix.lower() in FILM_SUFFIXES:
-        entry["video"] = {"path": audio, "start": None, "end": None, "side": None}
+        entry["video"] = {"path": audio, "start": entry["audio_start"], "end": entry["audio_end"], "side": None}

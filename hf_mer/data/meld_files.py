@@ -3,7 +3,6 @@
 Nothing here knows of tasks or classes' ids. Files whose names begin with a dot (leftovers of a Mac) are skipped.
 """
 
-import csv
 import os
 import re
 from collections.abc import Iterator
@@ -14,6 +13,7 @@ import av
 
 from hf_mer.data.meld_counts import SPLITS, TASKS
 from hf_mer.data.schema import CorpusError
+from hf_mer.data.tables import read_table
 
 RELEASE = "MELD.Raw"
 # Folder of the clips; it lies in the root, or in a folder of the split's name.
@@ -155,27 +155,25 @@ def read_annotations(path: Path, split: str, problems: list[str]) -> dict[int, l
     """
     dialogues: dict[int, dict[int, Utterance]] = {}
     try:
-        with path.open(encoding="utf-8-sig", newline="") as stream:
-            reader = csv.DictReader(stream)
-            missing = [name for name in COLUMNS if name not in (reader.fieldnames or ())]
-            if missing:
-                problems.append(
-                    f"{path}: no column {', '.join(missing)}; it has {', '.join(reader.fieldnames or ()) or 'none'}"
-                )
-                return {}
-            for line in reader:
-                where = f"{path}, line {reader.line_num}"
-                utterance = _utterance(line, split, where, problems)
-                if utterance is None:
-                    continue
-                earlier = dialogues.setdefault(utterance.dialogue, {})
-                if utterance.number in earlier:
-                    problems.append(
-                        f"{where}: Dialogue_ID {utterance.dialogue}, Utterance_ID {utterance.number} occurs twice"
-                    )
-                earlier[utterance.number] = utterance
-    except UnicodeDecodeError as error:
-        problems.append(f"{path}: not UTF-8 at byte {error.start}; the release's files are")
+        lines = read_table(path, problems=problems)
+    except CorpusError as error:
+        problems += error.problems or [str(error)]
+        return {}
+    columns = list(lines[0].values) if lines else []
+    missing = [name for name in COLUMNS if name not in columns]
+    if missing:
+        problems.append(f"{path}: no column {', '.join(missing)}; it has {', '.join(columns) or 'no rows'}")
+        return {}
+    for line in lines:
+        utterance = _utterance(line.values, split, line.where, problems)
+        if utterance is None:
+            continue
+        earlier = dialogues.setdefault(utterance.dialogue, {})
+        if utterance.number in earlier:
+            problems.append(
+                f"{line.where}: Dialogue_ID {utterance.dialogue}, Utterance_ID {utterance.number} occurs twice"
+            )
+        earlier[utterance.number] = utterance
     return {name: [found[number] for number in sorted(found)] for name, found in dialogues.items()}
 
 
@@ -216,10 +214,6 @@ def probe_clip(path: Path) -> ClipHeader:
 def _utterance(line: dict[str, str], split: str, where: str, problems: list[str]) -> Utterance | None:
     """One line, or None with what is wrong with it added to `problems`."""
     before = len(problems)
-    short = [name for name in COLUMNS if line[name] is None]
-    if short:
-        problems.append(f"{where}: too few columns, {', '.join(short)} missing")
-        return None
     numbers: dict[str, int] = {}
     for name in ("Dialogue_ID", "Utterance_ID", "Season", "Episode"):
         if line[name].strip().isdecimal():

@@ -1,6 +1,7 @@
 """A loaded corpus as a folder that plain `datasets.load_dataset(folder)` reads."""
 
 import hashlib
+import io
 import json
 import os
 import shutil
@@ -9,13 +10,14 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import soundfile
 from datasets import Dataset, Features
 from datasets.info import DatasetInfo, DatasetInfosDict
 from datasets.table import embed_table_storage
 from datasets.utils.metadata import MetadataConfigs
 from huggingface_hub import DatasetCardData
 
-from hf_mer.data.schema import CorpusError, column
+from hf_mer.data.schema import SAMPLING_RATE, CorpusError, column
 from hf_mer.version import __version__
 
 ABOUT = "corpus.json"
@@ -33,9 +35,11 @@ def prepare(
 ) -> Path:
     """Writes rows as Parquet with a dataset card, so that classes and column types survive.
 
-    Audio and video stay where they are: rows keep absolute paths, and the folder is of use on this machine only. Embed
-    audio where the corpus's licence lets you copy it (IEMOCAP's does not let you hand it on); of a film that is the
-    whole file, while `video` always keeps its path. The folder appears whole or not at all.
+    Audio and video stay where they are: rows keep absolute paths, and the folder is of use on this machine only.
+    Embed audio where the corpus's licence lets you copy it (IEMOCAP's does not let you hand it on); of a film that
+    is the whole file, while `video` always keeps its path. Of a row that is a segment of a recording only the
+    segment is embedded; a row that refers to its file keeps `audio_start` and `audio_end`. The folder appears whole
+    or not at all.
 
     Args:
         rows: A dataset (becomes the split `train`) or one per split, such as a fold.
@@ -129,7 +133,23 @@ def _embed(rows: Dataset) -> Dataset:
     ]
     if missing:
         raise CorpusError.from_problems("embedding audio", missing)
+    rows = rows.map(_cut_segment, features=rows.features)
     return rows.with_format("arrow").map(embed_table_storage, batched=True, batch_size=100).with_format(None)
+
+
+def _cut_segment(row: dict[str, Any]) -> dict[str, Any]:
+    """A row whose audio is a segment of a file, with the segment as a file of its own (FLAC, one channel, 24 bits)."""
+    from hf_mer.models.audio_mer import load_audio, probe_audio
+    from hf_mer.models.segments_mer import SEGMENT, audio_of
+
+    if row["audio"] is None or all(row.get(name) is None for name in SEGMENT):
+        return row
+    content, path = row["audio"]["bytes"], row["audio"]["path"]
+    rate = SAMPLING_RATE if content is not None else probe_audio(path).sampling_rate
+    sink = io.BytesIO()
+    soundfile.write(sink, load_audio(audio_of(row), rate), rate, format="FLAC", subtype="PCM_24")
+    name = "".join(character if character.isalnum() or character in "._-" else "_" for character in row["id"])
+    return {**row, "audio": {"bytes": sink.getvalue(), "path": f"{name}.flac"}, **dict.fromkeys(SEGMENT)}
 
 
 def loading_metadata(features: Features, files: Mapping[str, str], **further: Any) -> DatasetCardData:
@@ -150,6 +170,8 @@ def loading_metadata(features: Features, files: Mapping[str, str], **further: An
 
 def _card(splits: Mapping[str, Dataset], files: Mapping[str, str], embedded: bool) -> str:
     """A short card: what `load_dataset` needs, and a table of the classes for people. The Hub's is written later."""
+    from hf_mer.models.segments_mer import SEGMENT
+
     features = next(iter(splits.values())).features
     data = loading_metadata(features, files)
     names = features["label"].names
@@ -162,6 +184,11 @@ def _card(splits: Mapping[str, Dataset], files: Mapping[str, str], embedded: boo
         if embedded
         else "The recordings are referenced by absolute path and not part of this folder."
     )
+    if not embedded and any(
+        border is not None for part in splits.values() for name in SEGMENT if name in part.column_names
+        for border in column(part, name)
+    ):  # fmt: skip
+        where += " Rows with `audio_start` or `audio_end` (seconds) are that segment of their file and not all of it."
     if any(video is not None for part in splits.values() for video in column(part, "video")):
         where += " Videos are referenced by absolute path and not part of this folder."
     header = f"| split | rows | {' | '.join(names)} |\n|{'---|' * (len(names) + 2)}"

@@ -64,11 +64,13 @@ class CorpusError(ValueError):
 def corpus_features(labels: Sequence[str]) -> Features:
     """The columns of every corpus.
 
-    `part` is "improvised" or "scripted", `split` an official split, `group` the fold group of a user's corpus, `turn`
-    the position in the dialogue, `history` earlier texts of the dialogue, oldest first. `duration`, `start` and `end`
-    are seconds. `video` says where the picture is: a file, the span of it that belongs to the utterance (seconds; the
-    whole file if None), and the `side` ("left" or "right") of a split screen that shows the speaker. Everything but
-    `id`, `history` and `label` may be None.
+    `part` is "improvised" or "scripted", `split` an official split, `group` the fold group of a user's corpus,
+    `turn` the position in the dialogue, `history` earlier texts of the dialogue, oldest first. `duration`, `start`
+    and `end` are seconds; `start` and `end` are places in a dialogue or episode and never cut. `audio_start` and
+    `audio_end` (seconds, in double precision so that samples of hours-long files are met) say which segment of
+    `audio` belongs to the row, None for the file's border. `video` says where the picture is: a file, the span of it
+    that belongs to the utterance (seconds; the whole file if None), and the `side` ("left" or "right") of a split
+    screen that shows the speaker. Everything but `id`, `history` and `label` may be None.
 
     Args:
         labels: Class names, in the order of the class ids.
@@ -77,6 +79,7 @@ def corpus_features(labels: Sequence[str]) -> Features:
         {
             "id": Value("string"),
             "audio": Audio(sampling_rate=SAMPLING_RATE, decode=False),
+            **{name: Value("float64") for name in ("audio_start", "audio_end")},
             "video": dict(VIDEO_FEATURES),
             "text": Value("string"),
             "history": List(Value("string")),

@@ -15,6 +15,8 @@ from hf_mer.hub.prepared import PreparedCorpus
 MEANING = {
     "id": "name of the utterance",
     "audio": "recording",
+    "audio_start": "seconds at which it begins in the recording, where it is a segment of one",
+    "audio_end": "seconds at which it ends in the recording",
     "video": "film, with the span and the half of the screen that belong to the utterance",
     "text": "what is said",
     "history": "earlier texts of the dialogue, oldest first",

@@ -11,6 +11,7 @@ from .audio_mer import load_audio
 from .audio_samples_mer import is_silent
 from .dialogue_mer import DialogueHistory, is_dialogue
 from .notes_mer import collected_notes, note, say
+from .segments_mer import audio_of
 from .sources_mer import as_source, is_bytes, is_file, is_samples, shown_name
 from .video_mer import media_kinds
 from .words_mer import has_words, is_nan
@@ -191,7 +192,7 @@ class UtteranceLoader:
         Raises:
             ValueError: If an address is given instead of a file.
         """
-        given, film = item.get("audio"), item.get("video")
+        given, film = audio_of(item), item.get("video")
         audio = as_source(given)
         video = audio if film is given else as_source(film)  # some files can be read only once
         for source in (audio, video):

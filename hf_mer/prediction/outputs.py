@@ -17,9 +17,9 @@ class PredictionFile:
     """A table of predictions.
 
     CSV has the columns `number` (of the input, from 1), `input`, of a table's row also `line`, `id` and `file`, of
-    windows `start` and `end` (seconds; empty in the row of the whole recording, which comes first), `label`, `score`,
-    `score_<class>` for every class, of recognised words `text`, `warnings` (what was cut, silent or guessed; several
-    are divided by ` | `), and of inputs that could not be used `error`.
+    windows and segments `start` and `end` (seconds; empty in the row of a whole recording, which comes first),
+    `label`, `score`, `score_<class>` for every class, of recognised words `text`, `warnings` (what was cut, silent or
+    guessed; several are divided by ` | `), and of inputs that could not be used `error`.
     JSON lines have one object per input with the same names, `scores` and `timeline` as the pipeline gives them.
 
     Beside the file lies `<name>.settings.json`, by which a second run knows that it would give the same predictions.

@@ -18,7 +18,7 @@ def output_columns(
     return [
         *("number", "input"),
         *(name for name in ("line", "id", "file") if name in shown),
-        *(("start", "end") if windows else ()),
+        *(("start", "end") if windows or shown & {"start", "end"} else ()),
         *("label", "score"),
         *(f"score_{label}" for label in labels),
         *(("text",) if words else ()),

@@ -7,8 +7,8 @@ from typing import Any
 
 from hf_mer.data.manifest_files import AUDIO_SUFFIXES, FILM_SUFFIXES
 from hf_mer.data.schema import CorpusError
+from hf_mer.data.tables import TABLE_SUFFIXES
 
-TABLE_SUFFIXES = (".csv", ".tsv", ".jsonl", ".ndjson", ".json")
 _MAX_HISTORY = 10
 
 
@@ -19,7 +19,8 @@ class Item:
     Attributes:
         row: What the pipeline takes.
         where: File, or table and line, for messages.
-        shown: What tells it in the output: `input`, and of a table's row `line`, `id` and `file`.
+        shown: What tells it in the output: `input`, and of a table's row `line`, `id` and `file`,
+            of a segment `start` and `end` (seconds).
         problem: What is wrong with it, known before anything is loaded.
     """
 
@@ -106,11 +107,13 @@ def _recordings(folder: Path) -> list[Path]:
 def _of_table(path: Path, columns: Mapping[str, str | None], recognises_words: bool) -> list[Unit]:
     from hf_mer.data.manifest import read_entry, resolve_columns, set_histories
     from hf_mer.data.manifest_files import read_manifest
+    from hf_mer.data.manifest_segments import set_segments
 
     lines, folder = read_manifest(path)
     names = resolve_columns(lines, columns, str(path), labelled=False)
     problems: list[str] = []
     entries = [read_entry(line, names, None, folder.absolute(), problems) for line in lines]
+    set_segments(entries, names, columns, str(path), problems)
     set_histories(entries, _MAX_HISTORY, "history" in columns, problems)
     told = _by_line(problems)
     items = {id(entry): _of_entry(entry, names, str(path), told) for entry in entries}
@@ -138,12 +141,15 @@ def _by_line(problems: Sequence[str]) -> dict[str, str]:
 def _of_entry(entry: Mapping[str, Any], names: Mapping[str, str], table: str, told: Mapping[str, str]) -> Item:
     # a column that is not there at all is filled from the other one's film; an empty cell means without
     row = {name: entry[name] for name in ("audio", "video") if name in names}
+    segment = {name: entry[name] for name in ("audio_start", "audio_end") if entry[name] is not None}
+    row.update(segment)
     row.update(text=entry["text"], history=entry["history"] or None)
     problem = told.get(entry["where"])
     if problem is None and all(row.get(name) is None for name in ("audio", "video", "text")):
         problem = f"{entry['where']}: neither audio nor video nor text"
     video = entry["video"] and entry["video"]["path"]
     shown = {"input": table, "line": entry["line"], "id": entry["id"], "file": entry["audio"] or video}
+    shown.update({name.removeprefix("audio_"): value for name, value in segment.items()})
     return Item(row, entry["where"], {name: value for name, value in shown.items() if name != "id" or "id" in names},
                 problem)  # fmt: skip
 

@@ -18,6 +18,7 @@ from hf_mer.data.collator import MerDataCollator
 from hf_mer.data.schema import column
 from hf_mer.models.mer_encoders import RAW_INPUTS
 from hf_mer.models.notes_mer import collected_notes
+from hf_mer.models.segments_mer import SEGMENT, audio_of
 from hf_mer.training.corpus import MEDIA
 from hf_mer.training.files import write_json
 from hf_mer.training.stages import Stage
@@ -181,7 +182,7 @@ def _extract(row: dict[str, Any], processor: Any) -> dict[str, Any]:
         # not None, which datasets' NumPy format cannot have first in a batch
         return {"features": np.zeros(0, dtype=np.float32), "feature_dim": 1}
     with collected_notes():  # the check of the corpus has counted them
-        features = processor.extract_audio(row["audio"])
+        features = processor.extract_audio(audio_of(row))
     return {"features": features.ravel(), "feature_dim": features.shape[1] if features.ndim == 2 else 1}
 
 
@@ -228,8 +229,7 @@ def _encode(
 def _cache_file(settings: str, rows: Dataset, modality: str, folder: str) -> Path:
     """File in the datasets cache, named after everything that its content depends on."""
     digest = hashlib.sha256(f"{_FORMAT} {settings}".encode())
-    names = [MEDIA[modality]] if modality in MEDIA else ["text", "history"]
-    for row in records(rows, ["id", *names]):
+    for row in records(rows, ["id", *content_columns(rows, modality)]):
         digest.update(f"{row['id']} {content(row, modality)}\n".encode())
     target = Path(datasets.config.HF_DATASETS_CACHE) / folder
     target.mkdir(parents=True, exist_ok=True)
@@ -243,16 +243,25 @@ def records(rows: Dataset, names: list[str]) -> Iterator[dict[str, Any]]:
             yield dict(zip(names, values, strict=True))
 
 
+def content_columns(rows: Dataset, modality: str) -> list[str]:
+    """The columns that `content` looks at."""
+    if modality not in MEDIA:
+        return ["text", "history"]
+    segment = [name for name in SEGMENT if modality == "speech" and name in rows.column_names]
+    return [MEDIA[modality], *segment]
+
+
 def content(row: dict[str, Any], modality: str) -> str:
-    """What a row's states depend on: its texts; or its file's path, size and time of change; or the file's bytes."""
+    """What a row's states depend on: its texts; or its file's path, size and time of change, or bytes; and span."""
     if modality not in MEDIA:
         return repr((row["text"], row["history"]))
-    file = row[MEDIA[modality]] or {}
+    file = (audio_of(row) if modality == "speech" else row[MEDIA[modality]]) or {}
+    span = tuple(file.get(name) for name in ("start", "end", "side"))
     path = file.get("path") or ""
     if path and os.path.exists(path):
         state = os.stat(path)
-        return repr((file.get("start"), file.get("end"), file.get("side"), path, state.st_size, state.st_mtime_ns))
-    return repr((path, hashlib.sha256(file.get("bytes") or b"").hexdigest()))
+        return repr((*span, path, state.st_size, state.st_mtime_ns))
+    return repr((*span, path, hashlib.sha256(file.get("bytes") or b"").hexdigest()))
 
 
 def module_hash(module: Any) -> str:

@@ -15,6 +15,7 @@ from matplotlib.figure import Figure
 from hf_mer.models import LabelEmbeddingStore, MultimodalEmotionRecognitionPipeline
 from hf_mer.models.audio_mer import load_audio
 from hf_mer.models.notes_mer import collected_notes
+from hf_mer.models.segments_mer import audio_of
 from hf_mer.plots import confusion_matrix, history_series, label_keywords_and_key_frames, training_curves
 from hf_mer.plots.prediction import prediction_figure
 from hf_mer.plots.reliability import reliability_diagram
@@ -163,7 +164,7 @@ def attention_examples(
                 break
         if prediction is None or (not prediction["frames"] and not prediction["words"]):
             continue
-        audio = chosen["audio"] if "speech" in model.config.modalities else None
+        audio = audio_of(chosen) if "speech" in model.config.modalities else None
         seconds = processor.max_audio_seconds
         with collected_notes():  # the check of the corpus has counted them
             waveform = None if audio is None else load_audio(audio, processor.sampling_rate, max_seconds=seconds)
@@ -217,7 +218,7 @@ def key_frame_waveforms(
             if row["audio"] is None:
                 continue
             codes = _codes(model, processor, discretizer, collator.audio_features(row))
-            pieces += _stretches(row["audio"], processor, np.isin(codes, list(wanted)))
+            pieces += _stretches(audio_of(row), processor, np.isin(codes, list(wanted)))
             if sum(map(len, pieces)) >= KEY_FRAME_SECONDS * processor.sampling_rate:
                 break
         if pieces:
@@ -253,7 +254,7 @@ def _stretches(audio: Any, processor: Any, chosen: np.ndarray) -> list[np.ndarra
 
 def _input(row: dict[str, Any], model: Any, use_history: bool) -> dict[str, Any]:
     return {
-        "audio": row["audio"] if "speech" in model.config.modalities else None,
+        "audio": audio_of(row) if "speech" in model.config.modalities else None,
         "text": row["text"] if "text" in model.config.modalities else None,
         "history": row["history"] if use_history else [],
     }

@@ -9,7 +9,8 @@ from typing import Any
 
 from hf_mer.data.loading import is_generated
 from hf_mer.data.manifest import resolve_columns
-from hf_mer.data.manifest_files import Line, read_manifest
+from hf_mer.data.manifest_files import read_manifest
+from hf_mer.data.tables import Line
 
 logger = logging.getLogger(__name__)
 

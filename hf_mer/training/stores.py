@@ -18,7 +18,7 @@ from torch.utils.data import DataLoader
 from hf_mer.data.collator import MerDataCollator
 from hf_mer.data.schema import column
 from hf_mer.models import LabelEmbeddingStore
-from hf_mer.training.features import content, module_hash, reading, records
+from hf_mer.training.features import content, content_columns, module_hash, reading, records
 from hf_mer.training.files import write_atomically
 from hf_mer.training.label_store_builder import LabelStoreArguments, build_label_store
 from hf_mer.training.stages import Stage
@@ -116,7 +116,7 @@ class StoreRecipe:
 
     def _rows_hash(self) -> str:
         digest = hashlib.sha256()
-        names = ["id", "label", "text", *(["audio"] if self.wants_codes else [])]
+        names = ["id", "label", "text", *(content_columns(self.train, "speech") if self.wants_codes else [])]
         for row in records(self.train, names):
             audio = content(row, "speech") if self.wants_codes else ""
             digest.update(repr((row["id"], row["label"], row["text"], audio)).encode())

@@ -300,9 +300,11 @@ class TestVideo:
         )
         rows = load_corpus(table)
         assert self.video(rows) == [(film, 0.25, 1.5, "left"), (film, None, 0.5, None), (film, None, None, "right")]
-        assert [one and one["path"] for one in rows["audio"][:]] == [None, None, film]
-        assert rows["id"][:] == ["line2", "line3", "scene"]
-        assert "2 rows have a span of a video and no audio: they are used without sound" in caplog.text
+        assert [one and one["path"] for one in rows["audio"][:]] == [film] * 3  # with the sound of the same span
+        assert rows["audio_start"][:] == [0.25, None, None]
+        assert rows["audio_end"][:] == [1.5, 0.5, None]
+        assert rows["id"][:] == ["scene_0.25-1.5", "scene_0-0.5", "scene"]
+        assert not caplog.text
 
     def test_recordings_of_spans(self, tmp_path, write_video, caplog):
         film, sound = write_video("scene.mp4"), str(wav(tmp_path / "a.wav"))

@@ -244,7 +244,7 @@ def test_every_bad_line_is_in_one_error(tree):
         "line 4: Dialogue_ID 'x' is not a number",
         "line 4: Utterance_ID '-1' is not a number",
         "line 6: Dialogue_ID 0, Utterance_ID 2 occurs twice",
-        "line 7: too few columns, Emotion,",
+        "line 7: 3 cells, but the header has",
         "dev_sent_emo.csv: no column Speaker; it has Sr No., Utterance,",
         "test_sent_emo.csv, line 2: StartTime '12:30' is not hours:minutes:seconds,milliseconds",
     ):

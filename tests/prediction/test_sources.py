@@ -62,3 +62,11 @@ def test_dialogues_stay_together_where_their_words_are_recognised(recordings):
     assert [set(turn) for turn in units[0].input["dialogue"]] == [{"audio", "text"}] * 2
     assert units[2].input["history"] == ["Hi"]
     assert all(not unit.is_dialogue for unit in collect_units([str(table)]))
+
+
+def test_open_quotes_swallow_no_rows(recordings, caplog):
+    table = recordings / "calls.tsv"
+    table.write_text('audio\ttext\na.wav\tHi\na.wav\t"Oh\nc.wav\tHm\nc.wav\t"Ah\na.wav\tHo\n')
+    units = collect_units([str(table)])
+    assert [unit.input["text"] for unit in units] == ["Hi", '"Oh', "Hm", '"Ah', "Ho"]
+    assert "line 3" in caplog.text

@@ -8,6 +8,7 @@ import numpy as np
 from hf_mer.data.words import word_spans
 from hf_mer.models.audio_mer import load_audio
 from hf_mer.models.notes_mer import collected_notes
+from hf_mer.models.segments_mer import audio_of
 from hf_mer.models.words_mer import has_words, turns_with_words
 from hf_mer.training.conditions.condition import Condition
 from hf_mer.training.conditions.sound import Babble, mix, white_noise
@@ -125,7 +126,7 @@ class BatchReader:
             rate, longest = self.processor.sampling_rate, self.processor.max_audio_seconds
             with collected_notes():
                 self._samples = [
-                    None if row.get("audio") is None else load_audio(row["audio"], rate, max_seconds=longest)
+                    None if row.get("audio") is None else load_audio(audio_of(row), rate, max_seconds=longest)
                     for row in self.rows
                 ]
         return self._samples

@@ -11,6 +11,7 @@ from datasets import Dataset
 from hf_mer.data.schema import column
 from hf_mer.models.audio_mer import AudioError, load_audio
 from hf_mer.models.notes_mer import collected_notes
+from hf_mer.models.segments_mer import audio_of
 
 logger = logging.getLogger(__name__)
 
@@ -73,7 +74,7 @@ class Babble:
                 break
             try:
                 with collected_notes():  # the check of the corpus has counted them
-                    samples = load_audio(rows[index]["audio"], sampling_rate, max_seconds=max_seconds)
+                    samples = load_audio(audio_of(rows[index]), sampling_rate, max_seconds=max_seconds)
             except AudioError as error:
                 logger.warning("not in the babble: %s", error)
                 continue

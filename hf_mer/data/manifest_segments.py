@@ -1,0 +1,145 @@
+"""Segments of a table's rows: which part of its recording a row is about, and whether it lies inside the file."""
+
+import logging
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from hf_mer.data.schema import CorpusError
+
+logger = logging.getLogger(__name__)
+
+TOLERANCE = 0.01
+"""Seconds by which a segment may pass the end of its file: annotations are rounded."""
+
+
+def set_segments(
+    entries: Sequence[dict[str, Any]],
+    names: Mapping[str, str],
+    columns: Mapping[str, str | None],
+    source: str,
+    problems: list[str],
+) -> None:
+    """Fills `audio_start` and `audio_end` of one table's rows.
+
+    Columns of these names (`offset` is one, with `duration` for its length) are segments. `start` and `end` may also
+    be places in a dialogue: they count as a segment only if nobody says what they are and every row fits inside its
+    file.
+
+    Args:
+        entries: The rows of one table; changed.
+        names: Columns that are there, by names of the schema.
+        columns: What the user says of them.
+        source: Name of the table.
+        problems: Segments outside their file are added here, where it is clear that they are segments.
+
+    Raises:
+        CorpusError: If it is not clear what `start` and `end`, or `offset`, are.
+    """
+    if {"audio_start", "audio_end"} & set(names):
+        with_length = "audio_start" in names and "audio_end" not in names and "duration" in names
+        if with_length:
+            _add_lengths(entries)
+        told: list[str] = []
+        _check_segments(entries, "audio_start", "audio_end", told)
+        if told and "audio_start" not in columns and names.get("audio_start", "").strip().lower() == "offset":
+            raise _unclear(source, told, names["audio_start"], None)
+        problems += told
+        if with_length and any(entry["audio_end"] is not None for entry in entries):
+            logger.info("%s: rows are segments from %r on, as long as %r says", source, names["audio_start"],
+                        names["duration"])  # fmt: skip
+        return
+    found = {name: names[name] for name in ("start", "end") if name in names}
+    sounding = [entry for entry in entries if entry["audio"] is not None]
+    timed = [entry for entry in sounding if any(entry[name] is not None for name in found)]
+    if not timed or {"start", "end"} & set(columns):
+        return
+    told = []
+    if len(found) == 2:
+        _check_segments(timed, "start", "end", told)
+    else:
+        told = [f"{source}: there is a column {name!r} and none for the other border" for name in found.values()]
+    if told:
+        raise _unclear(source, told, found.get("start"), found.get("end"))
+    for entry in timed:
+        entry["audio_start"], entry["audio_end"] = entry["start"], entry["end"]
+        entry["start"] = entry["end"] = None
+    logger.info(
+        "%s: %r and %r lie inside the files and are taken for segments of them (%d rows); columns={'start': %r, "
+        "'end': %r} says that they are places in a dialogue",
+        *(source, found["start"], found["end"], len(timed), found["start"], found["end"]),
+    )
+
+
+def _add_lengths(entries: Sequence[dict[str, Any]]) -> None:
+    """Ends out of lengths. A length alone only describes its row."""
+    for entry in entries:
+        if entry["audio_start"] is not None and entry["duration"] is not None:
+            entry["audio_end"] = entry["audio_start"] + entry["duration"]
+
+
+def _unclear(source: str, told: Sequence[str], start: str | None, end: str | None) -> CorpusError:
+    given = [(name, own) for name, own in (("start", start), ("end", end)) if own is not None]
+    segment = {f"audio_{name}": own for name, own in given}
+    place = {name: own for name, own in given}
+    return CorpusError.from_problems(
+        f"{source}: {' and '.join(repr(own) for _, own in given)} could be segments of the files or places in a dialogue",
+        told,
+        hint=f"Pass columns={segment} for segments in seconds, or columns={place} for places in a dialogue, which "
+        "never cut (on the command line: --columns, as JSON)",
+    )
+
+
+def _check_segments(entries: Sequence[dict[str, Any]], first: str, last: str, problems: list[str]) -> None:
+    """Adds what lies outside its file, with the unit that would fit."""
+    lengths: dict[str, tuple[float, int] | None] = {}
+    outside: list[tuple[dict[str, Any], str]] = []
+    for entry in entries:
+        start, end = entry[first], entry[last]
+        if start is None and end is None:
+            continue
+        if entry["audio"] is None:
+            problems.append(f"{entry['where']}: a segment of a recording, but no recording")
+            continue
+        length = _length(entry["audio"], lengths)
+        if length is None:  # no such file, or none that can be read: told elsewhere
+            continue
+        span = f"from {start or 0.0:.10g} to {'the end' if end is None else f'{end:.10g}'} s"
+        if end is not None and (start or 0.0) >= end:
+            problems.append(f"{entry['where']}: the segment {span} is empty")
+        elif (start or 0.0) < 0 or (start or 0.0) >= length[0] or (end or 0.0) > length[0] + TOLERANCE:
+            outside.append((entry, f"the segment {span} is not inside {entry['audio']}, {length[0]:.10g} s long"))
+    unit = _unit([entry for entry, _ in outside], first, last, lengths) if outside else ""
+    problems += [f"{entry['where']}: {told}{unit}" for entry, told in outside]
+
+
+def _unit(
+    outside: Sequence[dict[str, Any]], first: str, last: str, lengths: Mapping[str, tuple[float, int] | None]
+) -> str:
+    """The unit in which all of these would fit inside their files."""
+    scales: tuple[tuple[str, Callable[[int], float]], ...] = (
+        ("milliseconds", lambda rate: 1000.0),
+        ("samples", lambda rate: float(rate)),
+    )
+    for unit, scale in scales:
+        fits = []
+        for entry in outside:
+            length, rate = lengths[entry["audio"]] or (0.0, 1)
+            start, end = ((entry[name] or 0.0) / scale(rate) for name in (first, last))
+            fits.append(0 <= start < length and end <= length + TOLERANCE)
+        if all(fits):
+            return f" (are these {unit}? seconds are wanted)"
+    return ""
+
+
+def _length(path: str, known: dict[str, tuple[float, int] | None]) -> tuple[float, int] | None:
+    """Seconds and rate of a file; None if it cannot be read."""
+    if path not in known:
+        from hf_mer.models.audio_mer import AudioError, probe_audio
+
+        try:
+            info = probe_audio(path) if Path(path).is_file() else None
+        except AudioError:
+            info = None
+        known[path] = None if info is None else (info.duration, info.sampling_rate)
+    return known[path]
