@@ -8,10 +8,10 @@ import numpy as np
 from hf_mer.data.augmentation import augment_log_mel
 from hf_mer.data.collator_columns import check_columns, label_column_advice, labels_of
 from hf_mer.models.notes_mer import collected_notes
+from hf_mer.models.segments_mer import audio_of
 from hf_mer.models.words_mer import has_words
 
 logger = logging.getLogger(__name__)
-from hf_mer.models.segments_mer import audio_of
 
 STATE_MASKS = {"text": "attention_mask", "speech": "audio_attention_mask", "video": "video_attention_mask"}
 """Modality to the mask of its states, where those of a frozen encoder were computed beforehand."""

@@ -81,9 +81,10 @@ def _add_lengths(entries: Sequence[dict[str, Any]]) -> None:
 def _unclear(source: str, told: Sequence[str], start: str | None, end: str | None) -> CorpusError:
     given = [(name, own) for name, own in (("start", start), ("end", end)) if own is not None]
     segment = {f"audio_{name}": own for name, own in given}
-    place = {name: own for name, own in given}
+    place = dict(given)
+    columns = " and ".join(repr(own) for _, own in given)
     return CorpusError.from_problems(
-        f"{source}: {' and '.join(repr(own) for _, own in given)} could be segments of the files or places in a dialogue",
+        f"{source}: {columns} could be segments of the files or places in a dialogue",
         told,
         hint=f"Pass columns={segment} for segments in seconds, or columns={place} for places in a dialogue, which "
         "never cut (on the command line: --columns, as JSON)",

@@ -85,7 +85,7 @@ def _decode(path: Path, encoding: str) -> str:
 def _csv_table(text: str, path: Path, problems: list[str] | None) -> list[Line]:
     lines = list(io.StringIO(text, newline=""))
     skipped = 0
-    delimiters = ("\t", ",", ";") if path.suffix.lower() == ".tsv" else (",", ";", "\t")
+    delimiters: tuple[str, ...] = ("\t", ",", ";") if path.suffix.lower() == ".tsv" else (",", ";", "\t")
     if lines and (told := re.fullmatch(r"\"?sep=(.)\"?\s*", lines[0])):  # of spreadsheet programs
         skipped, delimiters = 1, (told[1],)
     while skipped < len(lines) and not lines[skipped].strip():
@@ -215,7 +215,7 @@ def _named(records: Sequence[_Record], path: Path) -> list[Line]:
             {name: cell for name, cell in zip(header, record.cells, strict=True) if name},
             f"{path}, line {record.first}",
             record.first,
-        )  # fmt: skip
+        )
         for record in records[1:]
     ]
 

@@ -6,7 +6,7 @@ from typing import Any
 from .sources_mer import is_bytes, is_file
 
 SEGMENT = ("audio_start", "audio_end")
-"""Columns of a row that say which part of its recording belongs to it, seconds; empty ones mean the border of the file.
+"""Columns of a row that say which part of its recording belongs to it, seconds; empty ones mean the file's border.
 
 `start` and `end` are something else: places in a dialogue or an episode, which never cut.
 """

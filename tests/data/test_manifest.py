@@ -296,7 +296,7 @@ class TestVideo:
             "video,video_start,video_end,video_side,label,text",
             "scene.mp4,0.25,0:00:01.5,Left,sad,Oh",
             "scene.mp4,,0.5,,sad,Ah",
-            "scene.mp4,,,right,sad,Uh",
+            "scene.mp4,,,right,glad,Uh",
         )
         rows = load_corpus(table)
         assert self.video(rows) == [(film, 0.25, 1.5, "left"), (film, None, 0.5, None), (film, None, None, "right")]

@@ -49,7 +49,7 @@ def test_start_and_end_inside_the_files_are_segments_and_that_is_said(table, cap
     assert rows["start"][:] == rows["end"][:] == [None, None]
     assert "taken for segments" in caplog.text
     assert check_audio(rows)["duration"][:] == pytest.approx([3.62, 1.9])
-    first = [unit.input for unit in collect_units([str(path)])][0]
+    first = next(unit.input for unit in collect_units([str(path)]))
     assert (first["audio_start"], first["audio_end"]) == (2.0, 5.62)
     shown = collect_units([str(path)])[0].items[0].shown
     assert (shown["start"], shown["end"]) == (2.0, 5.62)

@@ -252,7 +252,7 @@ def test_every_bad_line_is_in_one_error(tree):
     assert len(caught.value.problems) == 9
     write_lines(test, LINES["test"], times=("00:00:02,000", "00:00:01,000"))
     write_lines(dev, [(0, 0, "caf\xe9", "Joey", "joy", "positive")], encoding="latin-1")
-    with pytest.raises(CorpusError, match=r"(?s)not UTF-8 at byte.*EndTime '00:00:01,000' is before"):
+    with pytest.raises(CorpusError, match=r"(?s)not utf-8 at byte.*EndTime '00:00:01,000' is before"):
         load(tree)
 
 
