@@ -235,6 +235,7 @@ def test_a_checkpoint_is_evaluated_with_its_own_processor(make_experiment, tmp_p
     model = LeMerForEmotionClassification.from_pretrained(folder)
     embedding = model.text_encoder.embeddings.word_embeddings
     embedding.weight.data = embedding.weight.data[order]
+    model.config.temperatures = dict(model.config.temperatures)  # for other weights, which say the same
     model.save_pretrained(folder)
     settings = {"do_train": False, "checkpoint": str(tmp_path / "trained" / "{fold}" / "model")}
     evaluated = make_experiment(**settings, max_text_tokens=20).run()  # the checkpoint's 48 are used
