@@ -43,7 +43,8 @@ def existing_file(root: Path, cell: Any, kind: str, where: str, problems: list[s
 
     name = os.path.expanduser(str(cell))
     # as written; composed and decomposed, which print alike; without characters that do not show
-    forms = [name, *(unicodedata.normalize(form, name) for form in ("NFC", "NFD")), visible(name)]
+    plain = visible(name)
+    forms = [name, *(unicodedata.normalize(form, one) for one in (name, plain) for form in ("NFC", "NFD"))]
     path = next((root / form for form in forms if (root / form).is_file()), None)
     if path is None:
         problems.append(f"{where}: no {kind} file {root / name}")

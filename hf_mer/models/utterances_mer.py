@@ -14,7 +14,7 @@ from .notes_mer import collected_notes, note, say
 from .segments_mer import audio_of
 from .sources_mer import as_source, is_bytes, is_file, is_samples, shown_name
 from .video_mer import media_kinds
-from .words_mer import has_words, is_nan
+from .words_mer import has_words, is_nan, turns_with_words
 
 _ADDRESS = re.compile(r"[a-z][a-z0-9+.-]+://", re.IGNORECASE)
 
@@ -160,6 +160,7 @@ class UtteranceLoader:
             raise ValueError(
                 f"text must be a string, got {_short(text)}; timed words are for windows (window_seconds)"
             )
+        history = None if history is None else turns_with_words(history)
         listens = self.recognises and text is None
         audio, video = self.sources(item, listens)
         spoken = has_words(text, history)
