@@ -29,6 +29,8 @@ def test_columns():
         *(
             "id",
             "audio",
+            "audio_start",
+            "audio_end",
             "video",
             "text",
             "history",

@@ -79,6 +79,24 @@ def test_computed_again_for_another_extractor_or_length(rows, computed, other):
     assert len(computed) == 6
 
 
+def test_segments_of_one_recording_have_their_own_features(write_wav, computed):
+    file = write_wav("long.wav", 1.0)
+    spans = ((0.0, 0.4), (0.5, None), (0.0, 0.4))
+    records = [
+        make_record(id=f"u{i}", audio=file, audio_start=start, audio_end=end, label=0)
+        for i, (start, end) in enumerate(spans)
+    ]
+    made = processor(wave_feature_extractor())
+    cached = cache_features(records_to_dataset(records, ["any"]), made)
+    assert [len(row["features"]) for row in cached] == [6400, 8000, 6400]
+    whole = made.extract_audio({"path": file, "start": 0.5, "end": None})
+    np.testing.assert_array_equal(cached[1]["features"], whole)
+    count = len(computed)
+    records[0]["audio_end"] = 0.3
+    moved = cache_features(records_to_dataset(records, ["any"]), made)
+    assert (len(computed) - count, len(moved[0]["features"])) == (3, 4800)
+
+
 def test_lengths(rows):
     durations = [0.2, 0.3, 0.4, None]
     rows = rows.remove_columns("duration").add_column("duration", durations)
