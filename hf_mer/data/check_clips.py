@@ -1,14 +1,12 @@
 """Looking at every clip of a corpus before training on it; what `check_audio` is for recordings."""
 
 import logging
-import os
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 from datasets import Dataset, Features, Value
-from datasets.fingerprint import Hasher
 
-from hf_mer.data.checks import raise_or_log
+from hf_mer.data.checks import look_at_all, raise_or_log
 from hf_mer.data.schema import column
 
 logger = logging.getLogger(__name__)
@@ -52,20 +50,9 @@ def check_video(
         CorpusError: With all bad rows (the first 20 are written out).
         ValueError: If `on_bad` is not known.
     """
-    if on_bad not in ("raise", "skip"):
-        raise ValueError(f"on_bad is {on_bad!r}; it must be 'raise' or 'skip'")
     import hf_mer.models.video_mer  # noqa: F401 (once here, and not once in every process)
 
-    probed = rows.select_columns(["video"]).map(
-        _probe,
-        input_columns=["video"],
-        remove_columns=["video"],
-        features=_PROBED,
-        num_proc=num_proc,
-        fn_kwargs={"files_state": _files_state(column(rows, "video"))},
-        desc="Checking video",
-    )
-    found = {name: column(probed, name) for name in _PROBED}
+    found = look_at_all(rows, "video", ["video"], _probe, _PROBED, on_bad, num_proc)
     ids = column(rows, "id")
     bad = [index for index, problem in enumerate(found["problem"]) if problem is not None]
     problems = [f"row {ids[index]}: {found['problem'][index]}" for index in bad]
@@ -75,10 +62,11 @@ def check_video(
     return rows.select(kept) if problems else rows
 
 
-def _probe(video: Mapping[str, Any] | None, files_state: str) -> dict[str, Any]:
+def _probe(row: Mapping[str, Any], files_state: str) -> dict[str, Any]:
     """Probes one clip. `files_state` is there for the cache's fingerprint."""
     from hf_mer.models.video_mer import VideoError, probe_video
 
+    video = row["video"]
     result: dict[str, Any] = dict.fromkeys(_PROBED)
     if video is None or video["path"] is None:
         return result
@@ -87,16 +75,6 @@ def _probe(video: Mapping[str, Any] | None, files_state: str) -> dict[str, Any]:
     except VideoError as error:
         return {**result, "problem": str(error)}
     return {"seconds": info.seconds, "frames": info.frames, "missing": info.missing, "problem": None}
-
-
-def _files_state(videos: Sequence[Mapping[str, Any] | None]) -> str:
-    """A hash of size and time of change of every file that is referenced."""
-    states = []
-    for path in sorted({video["path"] for video in videos if video is not None and video["path"] is not None}):
-        if os.path.isfile(path):
-            state = os.stat(path)
-            states.append((path, state.st_size, state.st_mtime_ns))
-    return Hasher.hash(states)
 
 
 def _log_counts(

@@ -6,7 +6,7 @@ What would fail hours into a run fails here, with all bad rows in one report.
 import io
 import logging
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -55,6 +55,55 @@ def raise_or_log(problems: Sequence[str], num_rows: int, what: str, on_bad: str)
         raise CorpusError.from_problems(f"{what}: no row is left", problems)
 
 
+def look_at_all(
+    rows: Dataset,
+    what: str,
+    names: list[str],
+    look: Callable[..., dict[str, Any]],
+    features: Features,
+    on_bad: str,
+    num_proc: int | None,
+) -> dict[str, list[Any]]:
+    """Looks at the file of every row once; `datasets` caches it until a file's size or time of change is another.
+
+    Args:
+        rows: Rows of the schema.
+        what: Column of the files, `audio` or `video`.
+        names: Columns that are needed to look at one.
+        look: From a row with these columns, and `files_state`, to what was found.
+        features: Of what was found; `problem` says what is wrong with a row.
+        on_bad: `raise` or `skip`.
+        num_proc: Processes.
+
+    Returns:
+        Columns of what was found.
+
+    Raises:
+        ValueError: If `on_bad` is not known.
+    """
+    if on_bad not in ("raise", "skip"):
+        raise ValueError(f"on_bad is {on_bad!r}; it must be 'raise' or 'skip'")
+    found = rows.select_columns(names).map(
+        look,
+        remove_columns=names,
+        features=features,
+        num_proc=num_proc,
+        fn_kwargs={"files_state": _files_state(column(rows, what))},
+        desc=f"Checking {what}",
+    )
+    return {name: column(found, name) for name in features}
+
+
+def _files_state(files: Sequence[Mapping[str, Any] | None]) -> str:
+    """A hash of size and time of change of every file that is referenced."""
+    referenced = (file["path"] for file in files if file is not None and file.get("bytes") is None)
+    states = []
+    for path in sorted({path for path in referenced if path is not None and os.path.isfile(path)}):
+        state = os.stat(path)
+        states.append((path, state.st_size, state.st_mtime_ns))
+    return Hasher.hash(states)
+
+
 def check_audio(
     rows: Dataset,
     *,
@@ -85,21 +134,11 @@ def check_audio(
         CorpusError: With all bad rows (the first 20 are written out).
         ValueError: If `on_bad` is not known.
     """
-    if on_bad not in ("raise", "skip"):
-        raise ValueError(f"on_bad is {on_bad!r}; it must be 'raise' or 'skip'")
     import hf_mer.models.audio_mer  # noqa: F401 (once here, and not once in every process)
     from hf_mer.models.segments_mer import SEGMENT
 
     sound = [name for name in ("audio", *SEGMENT) if name in rows.column_names]
-    measured = rows.select_columns(sound).map(
-        _measure,
-        remove_columns=sound,
-        features=_MEASURED,
-        num_proc=num_proc,
-        fn_kwargs={"files_state": _files_state(column(rows, "audio"))},
-        desc="Checking audio",
-    )
-    found = {name: column(measured, name) for name in _MEASURED}
+    found = look_at_all(rows, "audio", sound, _measure, _MEASURED, on_bad, num_proc)
     ids = column(rows, "id")
     problems: list[str] = []
     kept: list[int] = []
@@ -169,17 +208,6 @@ def _probe_bytes(content: bytes) -> tuple[int | None, int | None]:
     except soundfile.LibsndfileError:
         return None, None
     return info.samplerate, info.channels
-
-
-def _files_state(audio: Sequence[Mapping[str, Any] | None]) -> str:
-    """A hash of size and time of change of every file that is referenced."""
-    states = []
-    for one in audio:
-        path = one["path"] if one is not None and one["bytes"] is None else None
-        if path is not None and os.path.isfile(path):
-            state = os.stat(path)
-            states.append((path, state.st_size, state.st_mtime_ns))
-    return Hasher.hash(states)
 
 
 def _log_counts(
