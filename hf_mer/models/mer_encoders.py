@@ -131,7 +131,7 @@ class EncodersMixin:
             mask: True for real tokens. Shape `(B, T)`.
         """
         mask = torch.ones_like(input_ids, dtype=torch.bool) if attention_mask is None else attention_mask.bool()
-        inputs = {"input_ids": input_ids, "attention_mask": _never_empty(mask).long()}
+        inputs = {"input_ids": input_ids, "attention_mask": never_empty(mask).long()}
         if token_type_ids is not None and getattr(self.config.text_config, "type_vocab_size", 0) > 1:
             inputs["token_type_ids"] = token_type_ids
         return self.text_encoder(**inputs).last_hidden_state, mask
@@ -173,7 +173,7 @@ class EncodersMixin:
         if torch.compiler.is_exporting():  # no graph knows how many frames are real: padding is encoded too
             states = self._pool_frames(pixel_values.flatten(0, 1)).unflatten(0, (size, frames))
             return states * mask.unsqueeze(-1), mask
-        chosen = mask if mask.any() else _never_empty(mask)  # the encoder needs at least one frame
+        chosen = mask if mask.any() else never_empty(mask)  # the encoder needs at least one frame
         pooled = self._pool_frames(pixel_values[chosen])  # (N, D_v), N real frames
         states = pooled.new_zeros(size, frames, pooled.shape[-1])  # (B, F, D_v)
         states[chosen] = pooled
@@ -418,7 +418,7 @@ def _warn_of_padding(audio: Tensor | None) -> None:
         )
 
 
-def _never_empty(mask: Tensor) -> Tensor:
+def never_empty(mask: Tensor) -> Tensor:
     """Lets a row without any real position keep its first: attention needs one, and the caller ignores the result."""
     first = torch.zeros_like(mask)
     first[:, 0] = True

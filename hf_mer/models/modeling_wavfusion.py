@@ -10,6 +10,7 @@ from transformers.masking_utils import create_bidirectional_mask
 from .configuration_wavfusion import WavFusionConfig
 from .mer_distributed import gather_across_ranks
 from .mer_embeddings import LearnedFrame
+from .mer_encoders import never_empty
 from .mer_layers import masked_max, masked_mean
 from .mer_losses import margin_loss, masked_cross_entropy, weighted_total
 from .mer_outputs import MerOutput
@@ -280,6 +281,7 @@ class WavFusionForEmotionClassification(MerPreTrainedModel):
         encoder = self.speech_encoder
         shallow = encoder.encoder.layers
         states = checkpointable(states, self.deep_layers[0])
+        mask = never_empty(mask)
         if encoder.config.model_type == "wavlm":  # whose first layer makes the position bias for all
             bias = None
             if len(shallow):

@@ -70,6 +70,17 @@ class TestSpeechWavLM(WavFusionTests):
     settings: ClassVar[dict] = {"modalities": ["speech"], "speech_type": "wavlm"}
 
 
+@pytest.mark.parametrize("speech_type", ["wav2vec2", "wavlm"])
+def test_an_utterance_without_speech_has_scores_all_the_same(speech_type):
+    """Its deep layers have no frame to attend to, which gave NaN."""
+    model = make_model(modalities=["speech"], speech_type=speech_type)
+    batch = make_batch(model.config, no_audio=(1,))
+    with torch.no_grad():
+        together, complete = model(**batch).logits, model(**make_batch(model.config)).logits
+    assert together.isfinite().all()
+    torch.testing.assert_close(together[[0, 2]], complete[[0, 2]], rtol=0, atol=1e-5)
+
+
 class TestText(WavFusionTests):
     settings: ClassVar[dict] = {"modalities": ["text"], "gru_bidirectional": True}
 
