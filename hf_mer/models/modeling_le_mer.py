@@ -13,6 +13,7 @@ from .mer_embeddings import LabelEmbeddings
 from .mer_encoders import load_speech_checkpoint
 from .mer_layers import BilinearCrossAttention, attend, masked_max
 from .mer_losses import attention_constraint_loss, masked_cross_entropy, weighted_total
+from .mer_masks import masks_of
 from .mer_outputs import MerOutput
 from .mer_targets import check_targets
 from .modeling_mer import MerPreTrainedModel
@@ -203,7 +204,7 @@ class LeMerForEmotionClassification(MerPreTrainedModel):
         """
         need_weights = bool(output_attentions)
         audio = input_values if input_values is not None else input_features
-        masks = self.masks_of(
+        masks = masks_of(
             audio=audio,
             input_ids=input_ids,
             attention_mask=attention_mask,

@@ -10,9 +10,9 @@ from transformers.masking_utils import create_bidirectional_mask
 from .configuration_wavfusion import WavFusionConfig
 from .mer_distributed import gather_across_ranks
 from .mer_embeddings import LearnedFrame
-from .mer_encoders import never_empty
 from .mer_layers import masked_max, masked_mean
 from .mer_losses import margin_loss, masked_cross_entropy, weighted_total
+from .mer_masks import never_empty
 from .mer_outputs import MerOutput
 from .mer_padding import checkpointable
 from .mer_targets import check_targets, likeliest_classes
