@@ -9,8 +9,6 @@ import numpy as np
 
 logger = logging.getLogger(__name__)
 
-SILENCE = 3e-4  # highest sample of a muted microphone; -70 decibels of full scale
-
 
 class PageError(ValueError):
     """Something that the visitor can mend; the message is for the page."""
@@ -42,7 +40,9 @@ class Recording:
     @property
     def silent(self) -> bool:
         """Whether there is nothing to be heard."""
-        return float(np.abs(self.samples).max()) < SILENCE
+        from hf_mer.models.audio_samples_mer import is_silent
+
+        return is_silent(self.samples)
 
 
 def read_recording(path: str, sampling_rate: int, max_seconds: float | None = None) -> Recording:

@@ -8,9 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
-from hf_mer.app.media import SILENCE, PageError, as_notices
+from hf_mer.app.media import PageError, as_notices
 from hf_mer.app.model import PageModel
 from hf_mer.app.prediction import Scores, decide
 
@@ -74,10 +72,11 @@ def recognise_recording(
 def _is_heard(path: str, sampling_rate: int) -> bool:
     """Whether any part of a recording is more than silence; it is read block by block, up to that part."""
     from hf_mer.models.audio_blocks_mer import audio_blocks
+    from hf_mer.models.audio_samples_mer import is_silent
     from hf_mer.models.notes_mer import collected_notes
 
     with collected_notes():  # the pipeline says them
-        return any(float(np.abs(block).max()) >= SILENCE for block in audio_blocks(path, sampling_rate) if block.size)
+        return any(not is_silent(block) for block in audio_blocks(path, sampling_rate) if block.size)
 
 
 def read_timed_words(text: str) -> list[dict[str, Any]]:
