@@ -80,6 +80,7 @@ def make_rows(settings: argparse.Namespace, processor: MerProcessor) -> Dataset:
         return " ".join(rng.choice(VOCABULARY, max(1, round(duration * WORDS_PER_SECOND))))
 
     rows = {
+        "audio": [None] * settings.rows,
         "text": [sentence(duration) for duration in durations],
         "history": [[sentence(other) for other in rng.choice(durations, settings.history)] for _ in durations],
         "duration": durations,

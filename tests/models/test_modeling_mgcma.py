@@ -109,7 +109,7 @@ class TestSystems:
         within = {}
         for name, branch in (("text", block.text), ("speech", block.speech)):
             within[name] = branch.norms[0](states[name] + attend(branch.self_attention, states[name], states[name]))
-        found = block(states, masks)
+        found = dict(zip(states, block(*states.values(), *masks.values()), strict=True))
         for name, other in (("text", "speech"), ("speech", "text")):
             branch = getattr(block, name)
             across = branch.norms[1](within[name] + attend(branch.cross_attention, within[name], within[other]))
