@@ -9,7 +9,9 @@ import sys
 import time
 from pathlib import Path
 
+import numpy as np
 import pytest
+import soundfile
 
 from hf_mer.cli import main
 
@@ -56,6 +58,40 @@ def test_a_table_as_json_lines_with_options(checkpoint, recognise, recordings, t
     ]
     expected = recognise({"text": "so glad", "history": ["hello"]}, top_k=2)
     assert rows[1]["scores"][0]["score"] == pytest.approx(expected[0]["score"], abs=1e-4)
+
+
+@pytest.mark.parametrize("suffix", [".csv", ".jsonl"])
+def test_what_is_to_be_said_of_a_recording_stands_in_its_row(suffix, checkpoint, recordings, tmp_path):
+    soundfile.write(recordings / "mute.wav", np.zeros(8000), 16000)
+    out = tmp_path / f"p{suffix}"
+    assert main(["predict", checkpoint, str(recordings), "--out", str(out), "--threshold", "0.1"]) == 0
+    rows = {Path(row["input"]).name: row for row in rows_of(out)}
+    told = rows["mute.wav"]["warnings"]
+    assert "nothing but silence" in (told if suffix == ".csv" else " ".join(told))
+    assert not rows["mute.wav"]["label"]
+    assert not rows["a.wav"].get("warnings")
+    assert rows["a.wav"]["label"]
+
+
+def test_segments_of_one_recording_are_heard_each_by_itself(checkpoint, recognise, recordings, tmp_path):
+    first, second = (soundfile.read(recordings / name)[0] for name in ("a.wav", "c.wav"))
+    soundfile.write(recordings / "two.wav", np.concatenate([first, second]), 16000)
+    border = len(first) / 16000
+    table = recordings / "calls.csv"
+    table.write_text(f"file,start,end\ntwo.wav,{border},{border + len(second) / 16000}\ntwo.wav,0,{border}\n")
+    out = tmp_path / "p.csv"
+    assert main(["predict", checkpoint, str(table), "--out", str(out)]) == 0
+    rows = rows_of(out)
+    assert [float(row["start"]) for row in rows] == [pytest.approx(border), 0.0]
+    for row, samples in zip(rows, (second, first), strict=True):
+        alone = {item["label"]: item["score"] for item in recognise(samples)}
+        assert scores_of(row) == pytest.approx(alone, abs=1e-3)
+        given = {
+            "audio": str(recordings / "two.wav"),
+            "audio_start": float(row["start"]),
+            "audio_end": float(row["end"]),
+        }
+        assert {item["label"]: item["score"] for item in recognise(given)} == pytest.approx(alone, abs=1e-3)
 
 
 def test_standard_output(checkpoint, recordings, capsys):
