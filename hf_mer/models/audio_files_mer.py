@@ -3,7 +3,7 @@
 import io
 import math
 import os
-from collections.abc import Generator, Iterator
+from collections.abc import Generator
 from dataclasses import dataclass
 from fractions import Fraction
 from typing import Any
@@ -13,6 +13,7 @@ import numpy as np
 from .audio_headers_mer import is_streamed, missing_seconds
 from .audio_samples_mer import AudioError
 from .notes_mer import note
+from .packets_mer import decoded_frames, reason_of
 
 try:
     import soundfile
@@ -78,12 +79,12 @@ def open_file(file: str | bytes, name: str, start: float = 0.0, until: float | N
                 return sound
             sound.pieces.close()  # libsndfile believes that there is nothing
         except soundfile.LibsndfileError as error:
-            reasons.append(_reason(error))
+            reasons.append(reason_of(error))
     if av is not None:
         try:
             return _open_av(file, name, start)
         except (av.FFmpegError, IndexError) as error:
-            reasons.append(_reason(error))
+            reasons.append(reason_of(error))
     if soundfile is None and av is None:
         raise ImportError("Reading audio files needs `pip install soundfile` (and `av` for the sound of video files)")
     raise AudioError(f"{name}: cannot be read as audio ({'; '.join(reasons)})")
@@ -100,12 +101,6 @@ def require_file(path: Any, name: str) -> None:
 def frames_until(seconds: float, rate: int) -> int:
     """Samples that hold so many seconds, whichever way their borders are rounded."""
     return max(1, math.ceil(seconds * rate) + 1)
-
-
-def _reason(error: Exception) -> str:
-    """What a decoder says; not the name that it was opened with, which may be an object of the program."""
-    told = getattr(error, "error_string", None) or getattr(error, "strerror", None)
-    return str(told or type(error).__name__)
 
 
 def _open_soundfile(file: str | bytes, name: str, start: float, until: float | None) -> Sound:
@@ -135,7 +130,7 @@ def _soundfile_pieces(
             try:
                 count = len(sound.read(wanted, dtype="float32", always_2d=True, out=block))
             except soundfile.LibsndfileError as error:
-                count, problem = max(0, min(wanted, sound.tell() - position)), f" ({_reason(error)})"
+                count, problem = max(0, min(wanted, sound.tell() - position)), f" ({reason_of(error)})"
             if count:
                 yield position, block[:count]
             position += count
@@ -190,7 +185,7 @@ def _av_pieces(container: Any, name: str, start: float, seconds: float | None) -
         resampler = av.AudioResampler(format="fltp", layout=stream.layout.name, rate=rate)
         problems: list[str] = []
         end = 0.0
-        for frame in _frames(container, stream, problems):
+        for frame in decoded_frames(container, stream, problems):
             stamp = None if frame.pts is None else frame.pts * (frame.time_base or stream.time_base) - origin
             at = None if stamp is None else round(stamp * rate)
             end = max(end, float(stamp or 0)) + frame.samples / (frame.sample_rate or rate)
@@ -208,20 +203,3 @@ def _av_pieces(container: Any, name: str, start: float, seconds: float | None) -
             why = f" ({len(problems)} packets: {problems[0]})" if problems else ""
             promised = "" if seconds is None else f": its header promises {seconds:.2f} s, {end:.2f} s are there"
             note(f"{name}: the sound is cut off or damaged{why}{promised}", "truncated")
-
-
-def _frames(container: Any, stream: Any, problems: list[str]) -> Iterator[Any]:
-    """Decoded frames; what cannot be decoded is left out and named in `problems`."""
-    packets = container.demux(stream)
-    while True:
-        try:
-            packet = next(packets)
-        except StopIteration:
-            return
-        except av.FFmpegError as error:
-            problems.append(_reason(error))
-            return
-        try:
-            yield from packet.decode()
-        except av.FFmpegError as error:
-            problems.append(_reason(error))

@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 
 from .notes_mer import note
+from .packets_mer import decoded_frames
 from .sources_mer import as_source, shown_name
 
 try:
@@ -381,23 +382,9 @@ def _pick(container: Any, stream: Any, times: list[float], name: str, jumped: bo
 def _timed_frames(container: Any, stream: Any, problems: list[str]) -> Iterator[tuple[float | None, Any]]:
     """Frames with their times in order; what cannot be decoded is left out and named in `problems`."""
     origin = _origin(container)
-    packets = container.demux(stream)
-    while True:
-        try:
-            packet = next(packets)
-        except StopIteration:
-            return
-        except av.FFmpegError as error:
-            problems.append(str(error.strerror))
-            return
-        try:
-            frames = packet.decode()
-        except av.FFmpegError as error:
-            problems.append(str(error.strerror))
-            continue
-        for frame in frames:
-            stamp = frame.pts if frame.pts is not None else frame.dts
-            yield None if stamp is None else float(stamp * stream.time_base) - origin, frame
+    for frame in decoded_frames(container, stream, problems):
+        stamp = frame.pts if frame.pts is not None else frame.dts
+        yield None if stamp is None else float(stamp * stream.time_base) - origin, frame
 
 
 def _duration(frame: Any, stream: Any) -> float:
