@@ -32,6 +32,8 @@ def masks_of(audio: Tensor | None, **inputs: Any) -> dict[str, Tensor | None]:
     if given["text"] is None and masks["text"] is not None:
         if masks["speech"] is None and given["speech"] is not None:
             names["speech"], masks["speech"] = names["text"], masks["text"]
+        elif audio is not None and masks["text"].shape == audio.shape[:2]:
+            raise ValueError("attention_mask and audio_attention_mask are both of the audio's shape: give one of them")
         masks["text"] = None
     for modality, mask in masks.items():
         states = given[modality]

@@ -372,6 +372,8 @@ class TestMasks:
             ValueError, match=r"attention_mask has shape \(3, 9\), but the speech input has \(3, 800\)"
         ):
             model(input_values=audio, attention_mask=batch["attention_mask"])
+        with pytest.raises(ValueError, match="both of the audio's shape"):
+            model(input_values=audio, audio_attention_mask=mask, attention_mask=mask)
         with pytest.raises(ValueError, match=r"audio_attention_mask has shape \(3, 700\)"):
             model(**{**batch, "audio_attention_mask": mask[:, :700]})
         with pytest.raises(ValueError, match=r"attention_mask has shape \(3, 800\), but the text input has \(3, 9\)"):
