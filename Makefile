@@ -16,10 +16,10 @@ STAMP := $(VENV)/.installed
 unexport PYTHONPATH
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test check format clean
+.PHONY: help install demo test hf-tests check format clean
 
 help:  ## show this list
-	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 16
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 16
 
 install: $(STAMP)  ## set up .venv with the package and what its development needs
 
@@ -30,6 +30,9 @@ test: $(STAMP)  ## run the tests
 	@command -v chromium >/dev/null || command -v google-chrome >/dev/null || \
 		echo "no Chromium here: the tests of the page in a browser are skipped (on Debian: apt-get install chromium)"
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n $(JOBS) $(ARGS)
+
+hf-tests: $(STAMP)  ## run transformers' own suites on the models and the processor (fetches their source distribution)
+	OMP_NUM_THREADS=1 $(BIN)/python tests/hf_suites/run.py -n $(JOBS) $(ARGS)
 
 check: $(STAMP)  ## lint, formatting and types
 	$(BIN)/ruff check .

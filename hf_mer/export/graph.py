@@ -72,7 +72,9 @@ class GraphModule(nn.Module):
         """Takes the inputs of the specification; gives its outputs in order."""
         values = locals()
         output = self.model(
-            **{name: values[name] for name in self.spec.inputs}, output_attentions=len(self.spec.outputs) > 1
+            **{name: values[name] for name in self.spec.inputs},
+            output_attentions=len(self.spec.outputs) > 1,
+            return_dict=True,
         )
         return tuple(getattr(output, name) for name in self.spec.outputs)
 

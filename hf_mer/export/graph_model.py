@@ -52,15 +52,18 @@ class GraphModel(ABC):
         """No; the pipeline asks."""
         return False
 
-    def __call__(self, **inputs: Any) -> MerOutput:
+    def __call__(self, **inputs: Any) -> MerOutput | tuple:
         """See `forward`."""
         return self.forward(**inputs)
 
-    def forward(self, output_attentions: bool | None = None, **inputs: Tensor | None) -> MerOutput:
+    def forward(
+        self, output_attentions: bool | None = None, return_dict: bool | None = None, **inputs: Tensor | None
+    ) -> MerOutput | tuple:
         """Classifies a batch of utterances.
 
         Args:
             output_attentions: Also return label attentions and masks, where the graph has them.
+            return_dict: `False` for a tuple.
             **inputs: As the processor gives them; masks of inputs without padding may be left out.
 
         Returns:
@@ -89,7 +92,7 @@ class GraphModel(ABC):
                 for key in (LABEL_ATTENTIONS.get(modality, ""), f"{modality}_mask"):
                     if key in outputs:
                         output[key] = outputs[key]
-        return output
+        return output.to_tuple() if return_dict is False else output
 
     def _source_of(self, modality: str) -> str:
         """The input that is not a mask."""

@@ -44,7 +44,13 @@ class MerConfig(PreTrainedConfig):
         "speech_config": AutoConfig,
         "video_config": AutoConfig,
     }
-    keys_to_ignore_at_inference = ["losses", "embeddings", "modality_embeddings"]  # noqa: RUF012
+    # `Trainer` gathers logits alone; the others differ in width from batch to batch
+    keys_to_ignore_at_inference = [  # noqa: RUF012
+        "losses", "embeddings", "modality_embeddings", "gates", "cross_attention", "hidden_states", "attentions",
+        *(f"{name}_label_attention" for name in ("text", "speech")),
+        *(f"{name}_cross_attentions" for name in ("text", "video")),
+        *(f"{name}_{what}" for name in MODALITIES for what in ("mask", "hidden_states", "attentions")),
+    ]  # fmt: skip
     known_modalities: ClassVar[tuple[str, ...]] = ("text", "speech")
     known_losses: ClassVar[dict[str, float]] = {"classification": 1.0}
     known_parts: ClassVar[tuple[str, ...]] = ()

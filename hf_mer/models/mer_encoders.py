@@ -8,6 +8,7 @@ from torch import Tensor, nn
 from transformers import MODEL_MAPPING, AutoModel, AutoModelForPreTraining, PreTrainedConfig, PreTrainedModel
 
 from .mer_masks import masks_of, never_empty, warn_of_bfloat16
+from .mer_outputs import LayerRecord
 from .mer_padding import MaskedAudio, guard_padding
 
 RAW_INPUTS = {
@@ -114,7 +115,11 @@ class EncodersMixin:
         guard_padding(self.speech_encoder)
 
     def encode_text(
-        self, input_ids: Tensor, attention_mask: Tensor | None, token_type_ids: Tensor | None
+        self,
+        input_ids: Tensor,
+        attention_mask: Tensor | None,
+        token_type_ids: Tensor | None,
+        record: LayerRecord | None = None,
     ) -> tuple[Tensor, Tensor]:
         """Runs the text encoder.
 
@@ -123,6 +128,7 @@ class EncodersMixin:
             attention_mask: 1 for real tokens; a row of zeros is an utterance without text. Shape `(B, T)`.
             token_type_ids: 0 history, 1 current utterance; handed on to encoders that know token types. Shape `(B,
                 T)`.
+            record: Takes the layers' states and attention, as far as it asks for them.
 
         Returns:
             hidden: `H_t`, last hidden state. Shape `(B, T, D_t)`.
@@ -132,9 +138,11 @@ class EncodersMixin:
         inputs = {"input_ids": input_ids, "attention_mask": never_empty(mask).long()}
         if token_type_ids is not None and getattr(self.config.text_config, "type_vocab_size", 0) > 1:
             inputs["token_type_ids"] = token_type_ids
-        return self.text_encoder(**inputs).last_hidden_state, mask
+        return self._recorded("text", record, **inputs).last_hidden_state, mask
 
-    def encode_speech(self, audio: Tensor, audio_attention_mask: Tensor | None) -> tuple[Tensor, Tensor]:
+    def encode_speech(
+        self, audio: Tensor, audio_attention_mask: Tensor | None, record: LayerRecord | None = None
+    ) -> tuple[Tensor, Tensor]:
         """Runs the speech encoder.
 
         Args:
@@ -142,21 +150,25 @@ class EncodersMixin:
                 wants.
             audio_attention_mask: 1 for real samples or frames; a row of zeros is an utterance without speech. Shape
                 `(B, N)` or `(B, S)`.
+            record: Takes the layers' states and attention, as far as it asks for them.
 
         Returns:
             hidden: `H_s`, last hidden state. Shape `(B, S, D_s)`.
             mask: True for real frames. Shape `(B, S)`.
         """
         frames = self.speech_frames(audio, audio_attention_mask)
-        hidden = self.run_speech_encoder(audio, frames, **self._spec_augment_guard(frames.encoded)).last_hidden_state
-        return hidden, frames.real
+        guard = self._spec_augment_guard(frames.encoded)
+        return self.run_speech_encoder(audio, frames, record=record, **guard).last_hidden_state, frames.real
 
-    def encode_video(self, pixel_values: Tensor, video_attention_mask: Tensor | None) -> tuple[Tensor, Tensor]:
+    def encode_video(
+        self, pixel_values: Tensor, video_attention_mask: Tensor | None, record: LayerRecord | None = None
+    ) -> tuple[Tensor, Tensor]:
         """Runs the encoder of video frames over the real frames, each by itself.
 
         Args:
             pixel_values: Shape `(B, F, 3, H, W)`.
             video_attention_mask: 1 for real frames; a row of zeros is an utterance without video. Shape `(B, F)`.
+            record: Takes the layers' states and attention, as far as it asks for them.
 
         Returns:
             pooled: The encoder's pooled features, 0 at padding. Shape `(B, F, D_v)`.
@@ -169,27 +181,37 @@ class EncodersMixin:
             else video_attention_mask.bool()
         )
         if torch.compiler.is_exporting():  # no graph knows how many frames are real: padding is encoded too
-            states = self._pool_frames(pixel_values.flatten(0, 1)).unflatten(0, (size, frames))
+            states = self._pool_frames(pixel_values.flatten(0, 1), record).unflatten(0, (size, frames))
             return states * mask.unsqueeze(-1), mask
         chosen = mask if mask.any() else never_empty(mask)  # the encoder needs at least one frame
-        pooled = self._pool_frames(pixel_values[chosen])  # (N, D_v), N real frames
+        pooled = self._pool_frames(pixel_values[chosen], record)  # (N, D_v), N real frames
         states = pooled.new_zeros(size, frames, pooled.shape[-1])  # (B, F, D_v)
         states[chosen] = pooled
         return states * mask.unsqueeze(-1), mask
 
-    def _pool_frames(self, pixels: Tensor) -> Tensor:
+    def _recorded(self, modality: str, record: LayerRecord | None, *args: Any, **kwargs: Any) -> Any:
+        """Runs an encoder, whatever its own configuration returns; the record takes what it asks for."""
+        encoder = getattr(self, f"{modality}_encoder")
+        wanted = {} if record is None else record.arguments(encoder)
+        output = encoder(*args, **kwargs, **wanted, return_dict=True)
+        if record is not None:
+            record.keep(modality, output)
+        return output
+
+    def _pool_frames(self, pixels: Tensor, record: LayerRecord | None) -> Tensor:
         """Pooled features of pictures. `(N, 3, H, W)` to `(N, D_v)`."""
-        output = self.video_encoder(pixel_values=pixels)
+        output = self._recorded("video", record, pixel_values=pixels)
         pooled = getattr(output, "pooler_output", None)
         if pooled is None:  # an encoder without pooling: the mean over its positions
             states = output.last_hidden_state
             pooled = states.flatten(2).mean(dim=2) if states.dim() == 4 else states.mean(dim=1)
         return pooled.flatten(1)  # some leave axes of one pixel
 
-    def encode_inputs(self, **inputs: Any) -> dict[str, tuple[Tensor, Tensor]]:
+    def encode_inputs(self, record: LayerRecord | None = None, **inputs: Any) -> dict[str, tuple[Tensor, Tensor]]:
         """States and mask of every modality that the model has and the inputs hold.
 
         Args:
+            record: Takes the layers' states and attention of the encoders that run.
             **inputs: Of `forward`: raw ones, or the states of a frozen encoder (`text_features (B, T, D)`,
                 `speech_features (B, S, D)`, `video_features (B, F, D)`) with a mask at their resolution.
 
@@ -211,7 +233,7 @@ class EncodersMixin:
                 mask = features.new_ones(features.shape[:2]) if mask is None else mask
                 encoded[modality] = (features.to(self.dtype), mask.bool())
             elif arguments[0] is not None:
-                encoded[modality] = getattr(self, f"encode_{modality}")(*arguments)
+                encoded[modality] = getattr(self, f"encode_{modality}")(*arguments, record=record)
         if not encoded:
             raise ValueError(
                 f"the model needs {' or '.join(self.config.modalities)}, but was given no input that it can use"
@@ -285,18 +307,21 @@ class EncodersMixin:
         inputs = (torch.arange(audio.shape[1], device=audio.device) < input_lengths[:, None]).long()
         return SpeechFrames(inputs, input_lengths, encoded, encoded & present[:, None])
 
-    def run_speech_encoder(self, audio: Tensor, frames: "SpeechFrames", **kwargs: Any) -> Any:
+    def run_speech_encoder(
+        self, audio: Tensor, frames: "SpeechFrames", record: LayerRecord | None = None, **kwargs: Any
+    ) -> Any:
         """The encoder's own outputs for a batch, blind to padding.
 
         Args:
             audio: Shape `(B, N)` or `(B, S, F)`.
             frames: Of `speech_frames`.
+            record: Takes the layers' states and attention, as far as it asks for them.
             **kwargs: Of the encoder.
         """
         if audio.device.type == "cpu" and not torch.compiler.is_compiling():
             warn_of_bfloat16(self.speech_encoder, audio.dtype)
         given = MaskedAudio(audio, frames.input_lengths) if audio.dim() == 2 else audio
-        return self.speech_encoder(given, attention_mask=frames.inputs, **kwargs)
+        return self._recorded("speech", record, given, attention_mask=frames.inputs, **kwargs)
 
     def _spec_augment_guard(self, frames: Tensor) -> dict[str, Tensor]:
         """The encoders' own SpecAugment cannot mask a batch shorter than one mask: such a batch goes without."""

@@ -1,6 +1,7 @@
 """What the models of this package return."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from typing import Any
 
 import torch
 from transformers.utils import ModelOutput
@@ -35,6 +36,19 @@ class MerOutput(ModelOutput):
         text_mask: Tokens that count, when `output_attentions=True`. Shape `(B, T)`.
         speech_mask: Frames that count, when `output_attentions=True`. Shape `(B, S)`.
         video_mask: Video frames that count, when `output_attentions=True`. Shape `(B, F)`.
+        text_hidden_states: What goes into the text encoder's first layer and what comes out of every layer, when
+            `output_hidden_states=True` and the encoder has run. Each of shape `(B, T, D_t)`.
+        speech_hidden_states: The same of the speech encoder; in WavFusion the deep layers follow the shallow ones.
+            Each of shape `(B, S, D_s)`.
+        video_hidden_states: The same of the video encoder, for the N real frames of the batch, row after row. Each of
+            shape `(N, ...)`, as the encoder has it.
+        text_attentions: Self-attention of the text encoder's layers, when `output_attentions=True`, for an encoder
+            with `attn_implementation="eager"`; the others keep no weights. Each of shape `(B, heads, T, T)`.
+        speech_attentions: The same of the speech encoder; of WavFusion's shallow layers. Each of shape `(B, heads, S,
+            S)`.
+        video_attentions: The same of a video encoder that has attention. Each of shape `(N, heads, P, P)`.
+        hidden_states: Those of the first modality that the model has of speech, text and video.
+        attentions: The same.
     """
 
     loss: torch.Tensor | None = None
@@ -51,3 +65,61 @@ class MerOutput(ModelOutput):
     text_mask: torch.Tensor | None = None
     speech_mask: torch.Tensor | None = None
     video_mask: torch.Tensor | None = None
+    text_hidden_states: tuple[torch.Tensor, ...] | None = None
+    speech_hidden_states: tuple[torch.Tensor, ...] | None = None
+    video_hidden_states: tuple[torch.Tensor, ...] | None = None
+    text_attentions: tuple[torch.Tensor, ...] | None = None
+    speech_attentions: tuple[torch.Tensor, ...] | None = None
+    video_attentions: tuple[torch.Tensor, ...] | None = None
+    hidden_states: tuple[torch.Tensor, ...] | None = None
+    attentions: tuple[torch.Tensor, ...] | None = None
+
+
+@dataclass
+class LayerRecord:
+    """What one forward pass was asked to return of its encoders' layers, and what they gave.
+
+    Attributes:
+        hidden_states: Whether the states between the layers are wanted, or which of them: the others are None then.
+        attentions: Whether their attention weights are.
+        found: `<modality>_hidden_states` and `<modality>_attentions` of the encoders that have run.
+    """
+
+    hidden_states: bool | int | list[int] = False
+    attentions: bool = False
+    found: dict[str, tuple[torch.Tensor, ...]] = field(default_factory=dict)
+
+    def _wants(self, name: str) -> bool:
+        return getattr(self, name) not in (None, False)  # 0 is a layer
+
+    def arguments(self, encoder: Any) -> dict[str, bool]:
+        """For the encoder's `forward`: only what is asked for and what it has."""
+        wanted: dict[str, Any] = {"output_hidden_states": self.hidden_states} if self._wants("hidden_states") else {}
+        if self.attentions and getattr(encoder.config, "_attn_implementation", None) == "eager":
+            wanted["output_attentions"] = True
+        return wanted
+
+    def keep(self, modality: str, output: Any) -> None:
+        """Takes what an encoder gave."""
+        for name in ("hidden_states", "attentions"):
+            layers = getattr(output, name, None)
+            if self._wants(name) and layers:
+                self.found[f"{modality}_{name}"] = tuple(layers)
+
+    def follow(self, modality: str, states: list[torch.Tensor]) -> None:
+        """Takes the states of layers on top of an encoder: what goes into the first, then what each gives."""
+        name = f"{modality}_hidden_states"
+        if not self._wants("hidden_states"):
+            return
+        layers: tuple = (*self.found.get(name, states[:1]), *states[1:])
+        if not isinstance(self.hidden_states, bool):
+            chosen = [self.hidden_states] if isinstance(self.hidden_states, int) else self.hidden_states
+            kept = {index % len(layers) for index in chosen}
+            layers = tuple(layer if index in kept else None for index, layer in enumerate(layers))
+        self.found[name] = layers
+
+    def fields(self, modalities: list[str]) -> dict[str, tuple[torch.Tensor, ...] | None]:
+        """Fields of `MerOutput`, for a model of these modalities."""
+        main = next(name for name in ("speech", "text", "video") if name in modalities)
+        names = ("hidden_states", "attentions")
+        return {**self.found, **{name: self.found.get(f"{main}_{name}") for name in names}}

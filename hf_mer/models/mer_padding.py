@@ -88,15 +88,33 @@ class MaskedGroupNormLayer(GradientCheckpointingLayer):
 
     def __init__(self, plain: Any):
         super().__init__()
-        self.conv, self.layer_norm, self.activation = plain.conv, plain.layer_norm, plain.activation
+        self.conv, self.layer_norm, self.activation = plain.conv, MaskedGroupNorm(plain.layer_norm), plain.activation
 
     def forward(self, states: Tensor, lengths: Tensor | None = None) -> Tensor:
         """`(B, 1, N)` and the numbers of real samples `(B,)` to `(B, channels, L)`."""
         states = self.conv(states)
-        if lengths is None:
-            return self.activation(self.layer_norm(states))
-        left = torch.div(lengths - self.conv.kernel_size[0], self.conv.stride[0], rounding_mode="floor") + 1
-        return self.activation(masked_group_norm(states, self.layer_norm, left.clamp(min=1)))
+        if lengths is not None:
+            lengths = torch.div(lengths - self.conv.kernel_size[0], self.conv.stride[0], rounding_mode="floor") + 1
+            lengths = lengths.clamp(min=1)
+        return self.activation(self.layer_norm(states, lengths))
+
+
+class MaskedGroupNorm(nn.GroupNorm):
+    """Group norm, every channel a group, with statistics over the real places.
+
+    Args:
+        plain: The norm whose weights are taken over.
+    """
+
+    def __init__(self, plain: nn.GroupNorm):
+        nn.Module.__init__(self)
+        self.num_groups, self.num_channels = plain.num_groups, plain.num_channels
+        self.eps, self.affine = plain.eps, plain.affine
+        self.weight, self.bias = plain.weight, plain.bias
+
+    def forward(self, states: Tensor, lengths: Tensor | None = None) -> Tensor:  # type: ignore[override]
+        """`(B, channels, L)`, of which the first `lengths (B,)` places are real; all are if it is not given."""
+        return super().forward(states) if lengths is None else masked_group_norm(states, self, lengths)
 
 
 class MaskedConformerLayer(Wav2Vec2ConformerEncoderLayer):

@@ -181,6 +181,7 @@ class LeMerForEmotionClassification(MerPreTrainedModel):
         audio_attention_mask: Tensor | None = None,
         labels: Tensor | None = None,
         output_attentions: bool | None = None,
+        output_hidden_states: bool | int | list[int] | None = None,
         return_dict: bool | None = None,
     ) -> MerOutput | tuple:
         """Classifies a batch of utterances.
@@ -196,13 +197,17 @@ class LeMerForEmotionClassification(MerPreTrainedModel):
                 N)` or `(B, S)`.
             labels: Class indices `(B,)` or shares of the classes `(B, C)`, see `check_targets`; -100 leaves an
                 utterance out of the losses.
-            output_attentions: Also return the label attentions and the cross-attention.
-            return_dict: `False` for a tuple.
+            output_attentions: Also return label attentions, cross-attention, masks, and what the encoders' layers
+                attend to; the configuration's if not given.
+            output_hidden_states: Also return the states between the encoders' layers, or of those by number; the
+                configuration's if not given.
+            return_dict: `False` for a tuple; the configuration's if not given.
 
         Raises:
             ValueError: If no branch of the model gets an input, or labels are not valid.
         """
-        need_weights = bool(output_attentions)
+        record = self.layer_record(output_attentions, output_hidden_states)
+        need_weights = record.attentions
         audio = input_values if input_values is not None else input_features
         masks = masks_of(
             audio=audio,
@@ -215,11 +220,13 @@ class LeMerForEmotionClassification(MerPreTrainedModel):
 
         # 1. Label-token attention (equations 1 and 2)
         if self.text_encoder is not None and input_ids is not None:
-            hidden, mask = self.encode_text(input_ids, masks["text"], token_type_ids)  # (B, T, D_t), (B, T)
+            hidden, mask = self.encode_text(
+                input_ids, masks["text"], token_type_ids, record=record
+            )  # (B, T, D_t), (B, T)
             text = self._branch("text", hidden, self._fusion_tokens(mask, token_type_ids))
         # 2. Label-frame attention (equations 4 and 5)
         if self.speech_encoder is not None and audio is not None:
-            hidden, mask = self.encode_speech(audio, masks["speech"])  # (B, S, D_s), (B, S)
+            hidden, mask = self.encode_speech(audio, masks["speech"], record=record)  # (B, S, D_s), (B, S)
             speech = self._branch("speech", hidden, mask)
         if text is None and speech is None:
             raise ValueError(
@@ -263,8 +270,9 @@ class LeMerForEmotionClassification(MerPreTrainedModel):
             cross_attention=attention if need_weights else None,
             text_mask=text["mask"] if need_weights and text else None,
             speech_mask=speech["mask"] if need_weights and speech else None,
+            **record.fields(self.config.modalities),
         )
-        return output if return_dict is None or return_dict else output.to_tuple()
+        return self.as_asked(output, return_dict)
 
     def _fusion_tokens(self, mask: Tensor, token_type_ids: Tensor | None) -> Tensor:
         """Tokens that label attention and fusion see: all, or the current utterance's. Shape `(B, T)`."""

@@ -1,14 +1,19 @@
 """What every model of this package shares: encoders, freezing, and checkpoints that bring their own code."""
 
+import math
 import os
 from typing import Any
 
+import torch
 from torch import nn
+from torch.nn.utils import parametrize
 from transformers import AutoModel, PreTrainedModel
+from transformers import initialization as init
 
 from .calibration_mer import settle_temperatures
 from .mer_embeddings import current_names, keep_present_names, rename_bare
 from .mer_encoders import EncodersMixin
+from .mer_outputs import LayerRecord, MerOutput
 from .mer_targets import refuse_smoothing_outside
 
 
@@ -29,6 +34,34 @@ class MerPreTrainedModel(EncodersMixin, PreTrainedModel):
     _supports_sdpa = True
     _supports_flash_attn = True
     _supports_flex_attn = True
+
+    @torch.no_grad()
+    @init.guard_torch_init_functions()
+    def initialize_weights(self) -> None:
+        """Gives the weights that no file holds their initial values: after loading the same as in `__init__`.
+
+        transformers' own passes over modules without weights of their own in code that is not its own, such as wav2vec
+        2.0's feature projection and positional convolution, which would begin as any linear layer or convolution; and
+        it leaves weights behind a parametrization as they lay in memory.
+        """
+        taken_over = {id(module) for module in self.taken_over()}
+
+        def visit(module: nn.Module, owner: PreTrainedModel) -> None:
+            for child in module.children():
+                if isinstance(child, PreTrainedModel):
+                    visit(child, child)
+                else:
+                    visit(child, self.speech_encoder if id(child) in taken_over else owner)
+            from_file_or_done = getattr(module, "_is_hf_initialized", False)
+            owner._initialize_weights(module)
+            if not from_file_or_done and parametrize.is_parametrized(module, "weight"):
+                _begin_parametrized(module)
+
+        visit(self, self)
+
+    def taken_over(self) -> list[nn.Module]:
+        """Modules outside the speech encoder that were its own, and begin as it says."""
+        return []
 
     def set_attn_implementation(self, attn_implementation: Any, *args: Any, **kwargs: Any) -> None:
         """Sets the attention of every encoder that has a choice; others (WavLM, EfficientNet) stay eager."""
@@ -93,6 +126,49 @@ class MerPreTrainedModel(EncodersMixin, PreTrainedModel):
         model = cls(cls.config_class(**configs, **config_kwargs))
         model.load_encoders(**{f"{name}_encoder": encoder for name, encoder in encoders.items()})
         return model.eval()  # as `from_pretrained` gives it
+
+    def layer_record(self, output_attentions: bool | None, output_hidden_states: Any) -> LayerRecord:
+        """What a forward pass returns of its encoders' layers; what is not given is the configuration's."""
+        config = self.config
+        return LayerRecord(
+            hidden_states=config.output_hidden_states if output_hidden_states is None else output_hidden_states,
+            attentions=bool(config.output_attentions if output_attentions is None else output_attentions),
+        )
+
+    def as_asked(self, output: MerOutput, return_dict: bool | None) -> MerOutput | tuple:
+        """The output, or its tuple; the configuration's choice if not given."""
+        wanted = self.config.return_dict if return_dict is None else return_dict
+        return output.to_tuple() if wanted is False else output
+
+    def get_input_embeddings(self) -> nn.Module:
+        """The text encoder's, which `resize_token_embeddings` makes longer or shorter.
+
+        Raises:
+            NotImplementedError: If the model has no text.
+        """
+        if self.text_encoder is None:
+            raise NotImplementedError(f"a model of {' and '.join(self.config.modalities)} has no token embeddings")
+        return self.text_encoder.get_input_embeddings()
+
+    def set_input_embeddings(self, value: nn.Module) -> None:
+        """Puts other token embeddings into the text encoder; see `get_input_embeddings`."""
+        self.get_input_embeddings()  # refuses a model without text
+        self.text_encoder.set_input_embeddings(value)
+
+    def freeze_feature_encoder(self) -> None:
+        """Freezes the speech encoder's convolutions on the waveform, here and in the checkpoints that are saved.
+
+        Raises:
+            ValueError: If the model has no speech encoder, or one without such convolutions.
+        """
+        part = "speech_feature_encoder"
+        if part not in self.config.freeze:
+            self.config.freeze = [*self.config.freeze, part]
+        try:
+            self.apply_freezing()
+        except ValueError:
+            self.config.freeze.remove(part)
+            raise
 
     def frozen_modules(self) -> list[nn.Module]:
         """The modules that `config.freeze` names."""
@@ -196,6 +272,15 @@ class MerPreTrainedModel(EncodersMixin, PreTrainedModel):
             }
         settle_temperatures(self, kwargs.get("state_dict"))
         super().save_pretrained(save_directory, is_main_process=is_main_process, **kwargs)
+
+
+def _begin_parametrized(module: Any) -> None:
+    """Draws a convolution's weight as PyTorch does and takes it apart, unless its parts come from a file."""
+    parts = module.parametrizations.weight.parameters()
+    if not any(getattr(part, "_is_hf_initialized", False) for part in parts):
+        weight = torch.empty_like(module.weight)
+        nn.init.kaiming_uniform_(weight, a=math.sqrt(5))
+        module.weight = weight
 
 
 def _layers(encoder: PreTrainedModel) -> list[nn.Module]:

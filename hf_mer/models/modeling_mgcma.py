@@ -70,6 +70,7 @@ class MgcmaForEmotionClassification(MerPreTrainedModel):
         speech_features: Tensor | None = None,
         labels: Tensor | None = None,
         output_attentions: bool | None = None,
+        output_hidden_states: bool | int | list[int] | None = None,
         return_dict: bool | None = None,
     ) -> MerOutput | tuple:
         """Classifies a batch of utterances.
@@ -88,15 +89,20 @@ class MgcmaForEmotionClassification(MerPreTrainedModel):
                 one of frames. Shape `(B, S, D_s)`.
             labels: Class indices `(B,)` or shares of the classes `(B, C)`, see `check_targets`; -100 leaves an
                 utterance out of the cross-entropy. The alignment losses compare utterances, whatever their classes.
-            output_attentions: Also return the masks.
-            return_dict: `False` for a tuple.
+            output_attentions: Also return masks, and what the encoders' layers attend to; the configuration's if not
+                given.
+            output_hidden_states: Also return the states between the encoders' layers, or of those by number; the
+                configuration's if not given.
+            return_dict: `False` for a tuple; the configuration's if not given.
 
         Raises:
             ValueError: If no branch of the model gets an input, or labels are not valid.
         """
+        record = self.layer_record(output_attentions, output_hidden_states)
         # 1. Encoders (section II-A)
         states, masks = self._pair(
             self.encode_inputs(
+                record,
                 input_ids=input_ids,
                 attention_mask=attention_mask,
                 token_type_ids=token_type_ids,
@@ -133,10 +139,11 @@ class MgcmaForEmotionClassification(MerPreTrainedModel):
             losses=losses or None,
             embeddings=embeddings,
             modality_embeddings=pooled,
-            text_mask=masks.get("text") if output_attentions else None,
-            speech_mask=masks.get("speech") if output_attentions else None,
+            text_mask=masks.get("text") if record.attentions else None,
+            speech_mask=masks.get("speech") if record.attentions else None,
+            **record.fields(self.config.modalities),
         )
-        return output if return_dict is None or return_dict else output.to_tuple()
+        return self.as_asked(output, return_dict)
 
     def _pair(self, encoded: dict[str, tuple[Tensor, Tensor]]) -> tuple[dict[str, Any], dict[str, Any]]:
         """States of one width and masks, in the order of the modalities.

@@ -13,7 +13,7 @@ from .mer_embeddings import LearnedFrame
 from .mer_layers import masked_max, masked_mean
 from .mer_losses import margin_loss, masked_cross_entropy, weighted_total
 from .mer_masks import never_empty
-from .mer_outputs import MerOutput
+from .mer_outputs import LayerRecord, MerOutput
 from .mer_padding import checkpointable
 from .mer_targets import check_targets, likeliest_classes
 from .modeling_mer import MerPreTrainedModel
@@ -109,10 +109,15 @@ class WavFusionForEmotionClassification(MerPreTrainedModel):
                 init.uniform_(parameter, -(module.hidden_size**-0.5), module.hidden_size**-0.5)
         elif isinstance(module, nn.Conv1d):
             init.kaiming_normal_(module.weight)
-        elif hasattr(module, "gru_rel_pos_const"):  # of WavLM's attention, in a deep layer that stays what it is
-            init.ones_(module.gru_rel_pos_const)
         else:
             super()._init_weights(module)
+
+    def taken_over(self) -> list[nn.Module]:
+        """What the deep layers have of the speech encoder's own, and the norm after them."""
+        modules: list[nn.Module] = [self.deep_norm] if len(self.deep_layers) else []
+        for layer in self.deep_layers:
+            modules += layer.kept if isinstance(layer, GatedCrossModalLayer) else [layer]
+        return modules
 
     def load_encoders(
         self,
@@ -158,6 +163,7 @@ class WavFusionForEmotionClassification(MerPreTrainedModel):
         video_features: Tensor | None = None,
         labels: Tensor | None = None,
         output_attentions: bool | None = None,
+        output_hidden_states: bool | int | list[int] | None = None,
         return_dict: bool | None = None,
     ) -> MerOutput | tuple:
         """Classifies a batch of utterances.
@@ -179,15 +185,20 @@ class WavFusionForEmotionClassification(MerPreTrainedModel):
             video_features: Pooled features of a frozen video encoder in the place of frames. Shape `(B, F, D_v)`.
             labels: Class indices `(B,)` or shares of the classes `(B, C)`, see `check_targets`; -100 leaves an
                 utterance out of the losses. For the margin loss the class of the largest share counts.
-            output_attentions: Also return gates, cross-attentions and masks.
-            return_dict: `False` for a tuple.
+            output_attentions: Also return gates, cross-attentions, masks, and what the encoders' layers attend to; the
+                configuration's if not given.
+            output_hidden_states: Also return the states between the encoders' layers, or of those by number; the
+                configuration's if not given.
+            return_dict: `False` for a tuple; the configuration's if not given.
 
         Raises:
             ValueError: If the model gets no input that it can use, or labels are not valid.
         """
-        need_weights = bool(output_attentions)
+        record = self.layer_record(output_attentions, output_hidden_states)
+        need_weights = record.attentions
         # 1. Encoders (equations 1, 5 and 7)
         encoded: Encoded = self.encode_inputs(
+            record,
             input_ids=input_ids,
             attention_mask=attention_mask,
             token_type_ids=token_type_ids,
@@ -206,10 +217,10 @@ class WavFusionForEmotionClassification(MerPreTrainedModel):
         # 3. Deep layers (equations 8 to 11)
         seen: list[dict[str, Tensor]] = []
         if self.config.has_gated_attention:
-            embeddings, seen = self._fuse(unfused, need_weights)  # (B, D_s)
+            embeddings, seen = self._fuse(unfused, record)  # (B, D_s)
         elif len(self.deep_layers):
             states, mask = unfused["speech"]
-            embeddings = self._pool(self._self_attention(states, mask), mask)
+            embeddings = self._pool(self._self_attention(states, mask, record), mask)
         else:
             embeddings = torch.cat(list(pooled.values()), dim=-1)
         logits = self.classifier(self.dropout(embeddings))  # (B, C)
@@ -235,8 +246,9 @@ class WavFusionForEmotionClassification(MerPreTrainedModel):
             text_mask=masks.get("text"),
             speech_mask=masks.get("speech"),
             video_mask=masks.get("video"),
+            **record.fields(self.config.modalities),
         )
-        return output if return_dict is None or return_dict else output.to_tuple()
+        return self.as_asked(output, return_dict)
 
     def _auxiliary(self, encoded: Encoded) -> Encoded:
         """`X_t`, `X_a`, `X_v` and their masks, in the order of the configuration's modalities.
@@ -265,22 +277,26 @@ class WavFusionForEmotionClassification(MerPreTrainedModel):
     def _pool(self, states: Tensor, mask: Tensor) -> Tensor:
         return masked_mean(states, mask) if self.config.pooling == "mean" else masked_max(states, mask)
 
-    def _fuse(self, unfused: Encoded, need_weights: bool) -> tuple[Tensor, list[dict[str, Tensor]]]:
+    def _fuse(self, unfused: Encoded, record: LayerRecord) -> tuple[Tensor, list[dict[str, Tensor]]]:
         """Runs the deep layers and pools them; a learned frame stands where an utterance has no speech."""
         audio, mask = self.missing_speech(*unfused["speech"])
         text, text_mask = unfused.get("text", (None, None))
         video, video_mask = unfused.get("video", (None, None))
-        seen = []
+        seen, states = [], [audio]
         for layer in self.deep_layers:
-            audio, looked_at = layer(audio, text, text_mask, video, video_mask, need_weights)  # (B, S, D_s)
+            audio, looked_at = layer(audio, text, text_mask, video, video_mask, record.attentions)  # (B, S, D_s)
             seen.append(looked_at)
-        return self._pool(self.deep_norm(audio), mask), seen
+            states.append(audio)
+        states[-1] = self.deep_norm(audio)
+        record.follow("speech", states)
+        return self._pool(states[-1], mask), seen
 
-    def _self_attention(self, states: Tensor, mask: Tensor) -> Tensor:
+    def _self_attention(self, states: Tensor, mask: Tensor, record: LayerRecord) -> Tensor:
         """Runs the deep layers of a model of speech alone, which are the encoder's own. `(B, S, D_s)`."""
         encoder = self.speech_encoder
         shallow = encoder.encoder.layers
         states = checkpointable(states, self.deep_layers[0])
+        passed = [states]
         mask = never_empty(mask)
         if encoder.config.model_type == "wavlm":  # whose first layer makes the position bias for all
             bias = None
@@ -290,11 +306,15 @@ class WavFusionForEmotionClassification(MerPreTrainedModel):
                 bias = heads.repeat(size, 1, 1)  # (B * H, S, S)
             for layer in self.deep_layers:
                 states, bias = layer(states, mask, bias)[:2]
+                passed.append(states)
         else:
             keys = create_bidirectional_mask(config=encoder.config, inputs_embeds=states, attention_mask=mask)
             for layer in self.deep_layers:
                 states = layer(states, keys)
-        return self.deep_norm(states)
+                passed.append(states)
+        passed[-1] = self.deep_norm(states)
+        record.follow("speech", passed)
+        return passed[-1]
 
     def _shared(self, pooled: dict[str, Tensor], unfused: Encoded) -> dict[str, Tensor]:
         """`X_com` of every modality, 0 where an utterance lacks it (equation 12). `(B, shared_dim)` each."""

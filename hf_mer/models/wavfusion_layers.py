@@ -279,6 +279,12 @@ class GatedCrossModalLayer(GradientCheckpointingLayer):
             setattr(self, name, getattr(replaced, name))
         self.adapter_layer = getattr(replaced, "adapter_layer", None)  # of the massively multilingual wav2vec 2.0
 
+    @property
+    def kept(self) -> list[nn.Module]:
+        """The modules of the layer that this one replaces."""
+        modules = [self.dropout, self.layer_norm, self.feed_forward, self.final_layer_norm, self.adapter_layer]
+        return [module for module in modules if module is not None]
+
     def forward(
         self,
         audio: Tensor,

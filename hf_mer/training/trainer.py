@@ -173,7 +173,7 @@ class MerTrainer(Trainer):
         self, model: nn.Module, inputs: dict, return_outputs: bool = False, num_items_in_batch: Any = None
     ) -> Any:
         """The model's loss; its parts are kept for the next log."""
-        outputs = model(**inputs)
+        outputs = model(**inputs, return_dict=True)
         if outputs.loss is None:
             raise ValueError(f"the batch has no labels, so that there is no loss; it has {', '.join(sorted(inputs))}")
         if model.training:

@@ -15,11 +15,13 @@ import string
 import numpy as np
 import pytest
 import torch
+from accelerate import disk_offload
 from safetensors.torch import load_file, save_file
 from transformers import (
     AutoConfig,
     BertTokenizer,
     PreTrainedConfig,
+    PreTrainedModel,
     RobertaTokenizer,
     SeamlessM4TFeatureExtractor,
     Wav2Vec2FeatureExtractor,
@@ -566,6 +568,122 @@ class MerModelTests:
     def test_labels_that_are_none_are_refused(self, labels, message):
         with pytest.raises(ValueError, match=message):
             self.losses(labels)
+
+    def test_layers_of_the_encoders_by_modality(self):
+        """States and attention are those that the encoders give, at the batch's own lengths."""
+        model = self.make_model()
+        model.set_attn_implementation("eager")
+        batch = make_batch(model.config)
+        with torch.no_grad():
+            output = model(**batch, output_hidden_states=True, output_attentions=True)
+            plain = model(**batch)
+        torch.testing.assert_close(output.logits, plain.logits, rtol=0, atol=self.tolerance)
+        assert not [name for name in plain if name.endswith(("hidden_states", "attentions"))]
+        widths = {"text": 12, "speech": 16}
+        for modality in [name for name in ("text", "speech") if name in model.config.modalities]:
+            states, attentions = output[f"{modality}_hidden_states"], output.get(f"{modality}_attentions", ())
+            layers = model.config.encoder_config(modality).num_hidden_layers
+            assert len(states) == layers + 1
+            assert {tuple(layer.shape) for layer in states} == {(3, states[0].shape[1], widths[modality])}
+            assert len(attentions) == layers - getattr(model.config, "num_deep_layers", 0) * (modality == "speech")
+            for weights in attentions:
+                assert weights.shape == (3, 2, states[0].shape[1], states[0].shape[1])
+        main = next(name for name in ("speech", "text", "video") if name in model.config.modalities)
+        assert output.hidden_states is output[f"{main}_hidden_states"]
+        assert output.attentions is getattr(output, f"{main}_attentions")
+
+    def test_some_layers_by_number(self):
+        model = self.make_model()
+        if model.config.modalities == ["video"]:
+            pytest.skip("EfficientNet gives all of its layers or none")
+        batch = make_batch(model.config)
+        with torch.no_grad():
+            every = model(**batch, output_hidden_states=True).hidden_states
+            some = model(**batch, output_hidden_states=[0, -1]).hidden_states
+        assert [layer is not None for layer in some] == [True, *[False] * (len(every) - 2), True]
+        torch.testing.assert_close((some[0], some[-1]), (every[0], every[-1]), rtol=0, atol=0)
+
+    def test_the_configuration_says_what_is_returned(self, tmp_path):
+        config = self.make_config(output_hidden_states=True, return_dict=False)
+        config.output_attentions = True
+        model = self.model_class(config).eval()
+        assert isinstance(model(**make_batch(config)), tuple)
+        model.save_pretrained(tmp_path)
+        model = self.model_class.from_pretrained(tmp_path, attn_implementation="eager")
+        batch = make_batch(model.config)
+        assert isinstance(model(**batch), tuple)
+        output = model(**batch, return_dict=True)
+        assert output.hidden_states is not None
+        assert [name for name in output if name.endswith("_mask")]
+        if not {"text", "speech"}.isdisjoint(model.config.modalities):
+            assert [name for name in output if name.endswith("_attentions")]
+        asked = model(**batch, return_dict=True, output_hidden_states=False, output_attentions=False)
+        assert not [name for name in asked if name.endswith(("hidden_states", "attentions", "mask"))]
+
+    def test_token_embeddings_grow_with_the_vocabulary(self, tmp_path):
+        model = self.make_model()
+        if model.text_encoder is None:
+            with pytest.raises(NotImplementedError, match="no token embeddings"):
+                model.get_input_embeddings()
+            return
+        batch = make_batch(model.config)
+        expected = self.logits(model, batch)
+        assert model.get_input_embeddings() is model.text_encoder.get_input_embeddings()
+        model.resize_token_embeddings(VOCAB_SIZE + 6)
+        assert model.config.text_config.vocab_size == VOCAB_SIZE + 6
+        torch.testing.assert_close(self.logits(model, batch), expected, rtol=0, atol=self.tolerance)
+        model.save_pretrained(tmp_path)
+        again = self.model_class.from_pretrained(tmp_path)
+        assert again.get_input_embeddings().weight.shape[0] == VOCAB_SIZE + 6
+        model.set_input_embeddings(torch.nn.Embedding(VOCAB_SIZE, 12))
+        assert (self.logits(model, batch) - expected).abs().max() > 1e-4
+
+    def test_the_feature_encoder_freezes_for_good(self, tmp_path):
+        model = self.make_model(freeze=[])
+        speech = model.config.speech_config
+        if speech is None or speech.model_type == "wav2vec2-bert":
+            with pytest.raises(ValueError, match="speech_feature_encoder"):
+                model.freeze_feature_encoder()
+            assert model.config.freeze == []
+            return
+        model.freeze_feature_encoder()
+        model.save_pretrained(tmp_path)
+        for one in (model, self.model_class.from_pretrained(tmp_path)):
+            one.train()
+            one(**make_batch(one.config, labels=[0, 1, 2])).loss.backward()
+            got = set(gradients(one))
+            assert not [name for name in got if "feature_extractor" in name]
+            assert [name for name in got if "speech_encoder.feature_projection" in name]
+
+    def test_weights_that_no_file_holds_begin_as_new_ones_do(self, monkeypatch):
+        """Each module with the same random numbers: from memory without content, and in `__init__`."""
+        initialise = PreTrainedModel._initialize_weights
+
+        def seeded(*args, **kwargs):
+            torch.manual_seed(0)
+            initialise(*args, **kwargs)
+
+        monkeypatch.setattr(PreTrainedModel, "_initialize_weights", seeded)
+        config = self.make_config()
+        new = self.model_class(copy.deepcopy(config)).state_dict()
+        loaded = self.model_class.from_pretrained(None, config=copy.deepcopy(config), state_dict={}).state_dict()
+        assert new.keys() == loaded.keys()
+        for name, weight in new.items():
+            if ".parametrizations." in name:  # drawn by PyTorch itself
+                torch.testing.assert_close(loaded[name].mean(), weight.mean(), rtol=0.1, atol=0.01, msg=name)
+                torch.testing.assert_close(loaded[name].std(), weight.std(), rtol=0.3, atol=0.0, msg=name)
+            else:
+                assert torch.equal(loaded[name], weight), name
+
+    def test_weights_on_disk(self, tmp_path):
+        """Explicit offloading, which brings in the weights of one module at a time."""
+        model = self.make_model()
+        if "speech" in model.config.modalities and model.config.speech_config.model_type == "wavlm":
+            pytest.skip("transformers' WavLM takes the weights of its attention's parts without running them")
+        batch = make_batch(model.config)
+        expected = self.logits(model, batch)
+        disk_offload(model, str(tmp_path), execution_device=torch.device("cpu"))
+        torch.testing.assert_close(self.logits(model, batch), expected, rtol=0, atol=self.tolerance)
 
     def test_tuple_output(self):
         model = self.make_model()

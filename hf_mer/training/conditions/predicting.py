@@ -78,7 +78,7 @@ def predict_conditions(
                 seen = present.any(axis=1)
                 if not seen.any():
                     continue
-                logits = model(**inputs).logits.double().cpu().numpy()
+                logits = model(**inputs, return_dict=True).logits.double().cpu().numpy()
                 predicted.logits[places[seen]] = logits[seen]
                 predicted.seen[places] = seen
                 predicted.temperatures[places] = [
@@ -103,7 +103,7 @@ def encoded_once(model: Any) -> Iterator[None]:
     kept: dict[tuple, tuple[tuple, Any]] = {}
 
     def remembering(name: str, encode: Callable) -> Callable:
-        def encoded(*tensors: Any) -> Any:
+        def encoded(*tensors: Any, record: Any = None) -> Any:  # which asks for nothing here
             key = (name, *map(id, tensors))
             if key not in kept:
                 kept[key] = (tensors, encode(*tensors))  # kept, so that no other tensor gets their ids

@@ -131,7 +131,7 @@ def represent(
             name: value.to(model.device, model.dtype if value.is_floating_point() else None)
             for name, value in batch.items()
         }
-        output = model(**inputs, output_attentions=True)
+        output = model(**inputs, output_attentions=True, return_dict=True)
         masks = {name: getattr(output, f"{name}_mask") for name in model.config.modalities}
         for name, vectors in (output.modality_embeddings or {"fused": output.embeddings}).items():
             vectors = vectors.float()
