@@ -92,10 +92,11 @@ class LayerRecord:
     def _wants(self, name: str) -> bool:
         return getattr(self, name) not in (None, False)  # 0 is a layer
 
-    def arguments(self, encoder: Any) -> dict[str, bool]:
-        """For the encoder's `forward`: only what is asked for and what it has."""
+    def arguments(self, encoder: Any) -> dict[str, Any]:
+        """For the encoder's `forward`: only what is asked for, and attention of an encoder that can show it."""
         wanted: dict[str, Any] = {"output_hidden_states": self.hidden_states} if self._wants("hidden_states") else {}
-        if self.attentions and getattr(encoder.config, "_attn_implementation", None) == "eager":
+        shown = "attentions" in (getattr(encoder, "_can_record_outputs", None) or {})
+        if self.attentions and shown and encoder.config._attn_implementation == "eager":
             wanted["output_attentions"] = True
         return wanted
 
@@ -118,7 +119,7 @@ class LayerRecord:
             layers = tuple(layer if index in kept else None for index, layer in enumerate(layers))
         self.found[name] = layers
 
-    def fields(self, modalities: list[str]) -> dict[str, tuple[torch.Tensor, ...] | None]:
+    def fields(self, modalities: list[str]) -> dict[str, Any]:
         """Fields of `MerOutput`, for a model of these modalities."""
         main = next(name for name in ("speech", "text", "video") if name in modalities)
         names = ("hidden_states", "attentions")

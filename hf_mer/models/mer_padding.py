@@ -112,7 +112,7 @@ class MaskedGroupNorm(nn.GroupNorm):
         self.eps, self.affine = plain.eps, plain.affine
         self.weight, self.bias = plain.weight, plain.bias
 
-    def forward(self, states: Tensor, lengths: Tensor | None = None) -> Tensor:  # type: ignore[override]
+    def forward(self, states: Tensor, lengths: Tensor | None = None) -> Tensor:
         """`(B, channels, L)`, of which the first `lengths (B,)` places are real; all are if it is not given."""
         return super().forward(states) if lengths is None else masked_group_norm(states, self, lengths)
 

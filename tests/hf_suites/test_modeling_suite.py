@@ -4,7 +4,6 @@ import unittest
 from unittest import mock
 
 import torch
-
 from model_tester import make_batch, tiny_settings, tiny_video_config
 from tests.test_configuration_common import ConfigTester
 from tests.test_modeling_common import ModelTesterMixin
