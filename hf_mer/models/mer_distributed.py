@@ -21,12 +21,33 @@ def gather_across_ranks(*tensors: Tensor) -> tuple[Tensor, ...]:
     Returns:
         Shape `(sum of B over the ranks, ...)` each.
     """
-    if not (dist.is_available() and dist.is_initialized() and dist.get_world_size() > 1):
+    if not _several_ranks():
         return tensors
     sizes = [torch.zeros(1, dtype=torch.long, device=tensors[0].device) for _ in range(dist.get_world_size())]
     dist.all_gather(sizes, torch.tensor([len(tensors[0])], device=tensors[0].device))
     counts = [int(size) for size in sizes]
     return tuple(_Gather.apply(tensor, counts) for tensor in tensors)
+
+
+def mean_across_ranks(counts: Tensor) -> Tensor:
+    """The mean of every process' numbers. Without distributed training nothing is done.
+
+    A sum over a process' rows divided by the mean number of rows has, averaged over the processes as distributed
+    training averages gradients, the value and the gradient of the mean over the joined batch. All processes must call
+    it, equally often.
+
+    Args:
+        counts: Of one shape on all processes; without gradients.
+    """
+    if not _several_ranks():
+        return counts
+    total = counts.float()
+    dist.all_reduce(total)
+    return total / dist.get_world_size()
+
+
+def _several_ranks() -> bool:
+    return dist.is_available() and dist.is_initialized() and dist.get_world_size() > 1
 
 
 class _Gather(torch.autograd.Function):

@@ -1,12 +1,52 @@
 """Losses of the package's models, masked so that padding never counts."""
 
+from collections.abc import Iterable
+from typing import NamedTuple
+
 import torch
 from torch import Tensor
 
+from .mer_distributed import mean_across_ranks
 from .mer_targets import NO_LABEL, labelled
 
 
-def attention_constraint_loss(guided: Tensor, attention: Tensor, pair_mask: Tensor) -> Tensor:
+class LossSum(NamedTuple):
+    """A loss that is a mean over utterances, before it is divided.
+
+    Attributes:
+        total: Sum over the utterances that count; 0 where there are none. Scalar.
+        number: How many do. Scalar, without gradient.
+    """
+
+    total: Tensor
+    number: Tensor
+
+    def mean(self) -> Tensor:
+        """Over the utterances of this process; 0 when nothing counts."""
+        return self.total / self.number.clamp(min=1)
+
+
+def joint_means(sums: dict[str, LossSum], names: Iterable[str], across_ranks: bool) -> dict[str, Tensor]:
+    """The mean of every loss, over the utterances of all processes where so asked.
+
+    Averaged over the processes, values and gradients are then those of one process with the joined batch, however
+    unequal the shares are.
+
+    Args:
+        sums: By name; a process whose batch lacks a modality may have fewer.
+        names: Of all losses that any process may have, in one order.
+        across_ranks: Whether all processes are here, each once.
+    """
+    if not across_ranks:
+        return {name: part.mean() for name, part in sums.items()}
+    names = list(names)
+    zero = next(iter(sums.values())).number.new_zeros(())
+    counts = mean_across_ranks(torch.stack([sums[name].number if name in sums else zero for name in names]))
+    divisors = dict(zip(names, counts.where(counts > 0, 1), strict=True))
+    return {name: part.total / divisors[name] for name, part in sums.items()}
+
+
+def attention_constraint_loss(guided: Tensor, attention: Tensor, pair_mask: Tensor) -> LossSum:
     """Mean squared distance of the cross-attention from its label guide, over real (token, frame) pairs.
 
     `L_c = mean (A_l - A_r)^2`: the mean over an utterance's pairs, then over the utterances that have any.
@@ -19,17 +59,17 @@ def attention_constraint_loss(guided: Tensor, attention: Tensor, pair_mask: Tens
         pair_mask: True where token and frame are real. Shape `(B, T, S)`.
 
     Returns:
-        Scalar; 0 when no utterance has both modalities.
+        Over the utterances that have both modalities.
     """
     squared = (guided - attention).float().square().masked_fill(~pair_mask, 0.0)
     pairs = pair_mask.sum(dim=(1, 2))  # (B,)
     per_utterance = squared.sum(dim=(1, 2)) / pairs.clamp(min=1)  # (B,)
-    return per_utterance.sum() / (pairs > 0).sum().clamp(min=1)
+    return LossSum(per_utterance.sum(), (pairs > 0).sum())
 
 
 def masked_cross_entropy(
     logits: Tensor, targets: Tensor, present: Tensor | None = None, label_smoothing: float = 0.0
-) -> Tensor:
+) -> LossSum:
     """Cross-entropy over the utterances that have a label, and the modality in question.
 
     Args:
@@ -39,7 +79,7 @@ def masked_cross_entropy(
         label_smoothing: Share of every target that is spread evenly over all classes.
 
     Returns:
-        Scalar, the mean over the utterances that count; 0 when nothing counts.
+        Over the utterances that count.
     """
     counted = labelled(targets) if present is None else labelled(targets) & present
     if targets.dim() == 1:
@@ -50,7 +90,7 @@ def masked_cross_entropy(
         logits.float(), targets, ignore_index=NO_LABEL, reduction="none", label_smoothing=label_smoothing
     )  # (B,)
     # shares of 0 throughout are smoothed, too
-    return each.masked_fill(~counted, 0.0).sum() / counted.sum().clamp(min=1)
+    return LossSum(each.masked_fill(~counted, 0.0).sum(), counted.sum())
 
 
 def weighted_total(losses: dict[str, Tensor], weights: dict[str, float]) -> Tensor:

@@ -12,7 +12,7 @@ from .label_store import LabelEmbeddingStore
 from .mer_embeddings import LabelEmbeddings
 from .mer_encoders import load_speech_checkpoint
 from .mer_layers import BilinearCrossAttention, attend, masked_max
-from .mer_losses import attention_constraint_loss, masked_cross_entropy, weighted_total
+from .mer_losses import LossSum, attention_constraint_loss, joint_means, masked_cross_entropy, weighted_total
 from .mer_masks import masks_of
 from .mer_outputs import MerOutput
 from .mer_targets import check_targets
@@ -235,7 +235,7 @@ class LeMerForEmotionClassification(MerPreTrainedModel):
             )
 
         # 3. Fusion (equations 7 to 9, 11)
-        losses: dict[str, Tensor] = {}
+        losses: dict[str, Any] = {}
         attention: Any = None
         if text is None or speech is None:
             branch = text or speech
@@ -352,15 +352,18 @@ class LeMerForEmotionClassification(MerPreTrainedModel):
         return guide
 
     def _losses(
-        self, logits: Tensor, labels: Tensor, text: dict | None, speech: dict | None, losses: dict
+        self, logits: Tensor, labels: Tensor, text: dict | None, speech: dict | None, losses: dict[str, LossSum]
     ) -> dict[str, Tensor]:
-        """All parts, in the order of equation 12."""
+        """All parts, in the order of equation 12; in training means over the utterances of all processes."""
         targets = check_targets(labels, len(logits), self.config.num_labels)
         smoothing = self.config.label_smoothing
-        parts = {"classification": masked_cross_entropy(logits, targets, label_smoothing=smoothing), **losses}
+        parts: dict[str, LossSum] = {
+            "classification": masked_cross_entropy(logits, targets, label_smoothing=smoothing),
+            **losses,
+        }
         for name, branch in (("text_label", text), ("speech_label", speech)):
             if branch is not None and branch["scores"] is not None:
                 parts[name] = masked_cross_entropy(
                     branch["scores"] / self.config.label_temperature, targets, branch["present"]
                 )
-        return parts
+        return joint_means(parts, self.config.known_losses, self.training)

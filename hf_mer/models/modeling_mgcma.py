@@ -8,7 +8,7 @@ from transformers import initialization as init
 
 from .configuration_mgcma import MgcmaConfig
 from .mer_layers import masked_mean
-from .mer_losses import masked_cross_entropy, weighted_total
+from .mer_losses import joint_means, masked_cross_entropy, weighted_total
 from .mer_outputs import MerOutput
 from .mer_targets import check_targets
 from .mgcma_layers import ALIGNMENTS, DistributionAlignment
@@ -131,7 +131,7 @@ class MgcmaForEmotionClassification(MerPreTrainedModel):
         if labels is not None:
             targets = check_targets(labels, len(logits), self.config.num_labels)
             classification = masked_cross_entropy(logits, targets, label_smoothing=self.config.label_smoothing)
-            losses = {"classification": classification, **losses}
+            losses = {**joint_means({"classification": classification}, ["classification"], self.training), **losses}
             loss = weighted_total(losses, self.config.loss_weights)
         output = MerOutput(
             loss=loss,

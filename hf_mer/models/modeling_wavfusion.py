@@ -11,7 +11,7 @@ from .configuration_wavfusion import WavFusionConfig
 from .mer_distributed import gather_across_ranks
 from .mer_embeddings import LearnedFrame
 from .mer_layers import masked_max, masked_mean
-from .mer_losses import margin_loss, masked_cross_entropy, weighted_total
+from .mer_losses import joint_means, margin_loss, masked_cross_entropy, weighted_total
 from .mer_masks import never_empty
 from .mer_outputs import LayerRecord, MerOutput
 from .mer_padding import checkpointable
@@ -230,7 +230,8 @@ class WavFusionForEmotionClassification(MerPreTrainedModel):
         if labels is not None:
             targets = check_targets(labels, len(logits), self.config.num_labels)
             smoothing = self.config.label_smoothing
-            losses["classification"] = masked_cross_entropy(logits, targets, label_smoothing=smoothing)
+            classification = masked_cross_entropy(logits, targets, label_smoothing=smoothing)
+            losses = joint_means({"classification": classification}, ["classification"], self.training)
             if shared is not None:
                 losses["margin"] = self._margin_loss(shared, unfused, likeliest_classes(targets))
         masks = {name: mask for name, (_, mask) in unfused.items()} if need_weights else {}

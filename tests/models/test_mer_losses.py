@@ -19,17 +19,17 @@ class TestAttentionConstraint:
         attention = torch.tensor([[[0.0, 0.0], [0.0, 0.0]], [[1.0, 0.0], [0.0, 0.0]]])
         mask = torch.tensor([[[1, 1], [1, 0]], [[1, 0], [0, 0]]]).bool()
         # first: (1 + 0 + 0.25) / 3 pairs; second: 1 / 1 pair; mean of the two
-        assert float(attention_constraint_loss(guided, attention, mask)) == pytest.approx((1.25 / 3 + 1) / 2)
+        assert float(attention_constraint_loss(guided, attention, mask).mean()) == pytest.approx((1.25 / 3 + 1) / 2)
 
     def test_an_utterance_without_pairs_does_not_count(self):
         guided, attention = torch.full((2, 1, 2), 3.0), torch.ones(2, 1, 2)
         mask = torch.tensor([[[1, 1]], [[0, 0]]]).bool()
-        assert float(attention_constraint_loss(guided, attention, mask)) == pytest.approx(4.0)
-        assert float(attention_constraint_loss(guided, attention, torch.zeros_like(mask))) == 0.0
+        assert float(attention_constraint_loss(guided, attention, mask).mean()) == pytest.approx(4.0)
+        assert float(attention_constraint_loss(guided, attention, torch.zeros_like(mask)).mean()) == 0.0
 
     def test_padding_gives_no_gradient_even_where_it_is_infinite(self):
         guided = torch.tensor([[[1.0, float("inf")]]], requires_grad=True)
-        loss = attention_constraint_loss(guided, torch.zeros(1, 1, 2), torch.tensor([[[True, False]]]))
+        loss = attention_constraint_loss(guided, torch.zeros(1, 1, 2), torch.tensor([[[True, False]]])).mean()
         loss.backward()
         assert guided.grad[0, 0, 0] == 2.0
         assert float(loss.detach()) == 1.0
@@ -42,22 +42,24 @@ class TestMaskedCrossEntropy:
         labels, everyone = torch.tensor([1, 0, 1]), torch.tensor([True, False, True])
         # -log(3/4) and -log(1/5); the second row does not count
         expected = (math.log(4 / 3) + math.log(5)) / 2
-        assert float(masked_cross_entropy(self.logits, labels, everyone)) == pytest.approx(expected)
+        assert float(masked_cross_entropy(self.logits, labels, everyone).mean()) == pytest.approx(expected)
 
     def test_unlabelled_rows_do_not_count(self):
         labels = torch.tensor([1, -100, -100])
-        loss = masked_cross_entropy(self.logits, labels, torch.ones(3, dtype=torch.bool))
+        loss = masked_cross_entropy(self.logits, labels, torch.ones(3, dtype=torch.bool)).mean()
         assert float(loss) == pytest.approx(math.log(4 / 3))
 
     def test_nothing_counts(self):
         logits = self.logits.clone().requires_grad_()
-        loss = masked_cross_entropy(logits, torch.tensor([1, 0, 1]), torch.zeros(3, dtype=torch.bool))
+        loss = masked_cross_entropy(logits, torch.tensor([1, 0, 1]), torch.zeros(3, dtype=torch.bool)).mean()
         loss.backward()
         assert float(loss) == 0.0
         assert not logits.grad.any()
 
     def test_half_precision_is_summed_in_full(self):
-        loss = masked_cross_entropy(self.logits.bfloat16(), torch.tensor([1, 0, 1]), torch.ones(3, dtype=torch.bool))
+        loss = masked_cross_entropy(
+            self.logits.bfloat16(), torch.tensor([1, 0, 1]), torch.ones(3, dtype=torch.bool)
+        ).mean()
         assert loss.dtype == torch.float32
 
 
@@ -108,12 +110,12 @@ class TestSymmetricContrastiveLoss:
 class TestTargets:
     def test_smoothed_cross_entropy_by_hand(self):
         logits = torch.tensor([[0.0, math.log(3.0)]])
-        loss = masked_cross_entropy(logits, torch.tensor([1]), label_smoothing=0.2)
+        loss = masked_cross_entropy(logits, torch.tensor([1]), label_smoothing=0.2).mean()
         assert float(loss) == pytest.approx(0.9 * math.log(4 / 3) + 0.1 * math.log(4))
 
     def test_rows_without_a_label_are_not_smoothed_either(self):
         logits = torch.tensor([[0.0, math.log(3.0)], [9.0, 0.0]], requires_grad=True)
-        loss = masked_cross_entropy(logits, torch.tensor([[0.0, 1.0], [-100.0, -100.0]]), label_smoothing=0.2)
+        loss = masked_cross_entropy(logits, torch.tensor([[0.0, 1.0], [-100.0, -100.0]]), label_smoothing=0.2).mean()
         loss.backward()
         assert loss.item() == pytest.approx(0.9 * math.log(4 / 3) + 0.1 * math.log(4))
         assert not logits.grad[1].any()
