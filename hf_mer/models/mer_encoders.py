@@ -180,7 +180,8 @@ class EncodersMixin:
             if video_attention_mask is None
             else video_attention_mask.bool()
         )
-        if torch.compiler.is_exporting():  # no graph knows how many frames are real: padding is encoded too
+        if torch.compiler.is_compiling() and not self.video_encoder.training:
+            # no graph knows how many frames are real: padding is encoded too, which only statistics of training notice
             states = self._pool_frames(pixel_values.flatten(0, 1), record).unflatten(0, (size, frames))
             return states * mask.unsqueeze(-1), mask
         chosen = mask if mask.any() else never_empty(mask)  # the encoder needs at least one frame

@@ -111,7 +111,8 @@ def margin_loss(items: Tensor, modalities: Tensor, labels: Tensor, present: Tens
     `c[i] = c[j]`, `c[i] != c[k]`. No triple is formed: the hinge is linear where it is not 0, so the sum is `sum n_ij
     cos(x_i, x_j)` with whole numbers `n_ij`, the triples above the hinge in which the pair stands (negative for `j`,
     positive for `k`). They come from sorting each anchor's pairs: memory `O(N^2)`, time `O(N^2 log N)`, exact, and so
-    is the gradient. Counts are 64-bit and the sum is in float64: 6000 items have more triples than 32 bits hold.
+    is the gradient. Counts are 64-bit and the sum is in float64, as 6000 items have more triples than 32 bits hold; on
+    Apple's MPS, which has no float64, it is in float32.
 
     Source: WavFusion, equation 13.
 
@@ -137,7 +138,8 @@ def margin_loss(items: Tensor, modalities: Tensor, labels: Tensor, present: Tens
     with torch.no_grad():
         triples = (positive.sum(dim=1) * negative.sum(dim=1)).sum()
         above = _triples_above_hinge(cosines - margin, cosines, positive, negative)
-    hinged = (above * cosines.double()).sum() - margin * above.clamp(max=0).sum()
+    exact = cosines if cosines.device.type == "mps" else cosines.double()
+    hinged = (above * exact).sum() - margin * above.clamp(max=0).sum()
     return (hinged / triples.clamp(min=1)).float()
 
 

@@ -33,6 +33,9 @@ class WavFusionForEmotionClassification(MerPreTrainedModel):
     frame; its missing modalities take no part in the margin loss. Where pooled modalities are joined, a missing one is
     zeros. One batch may mix complete and incomplete utterances.
 
+    `torch.compile` breaks the graph at every GRU; with `torch._dynamo.config.allow_rnn = True` it makes one graph
+    (`fullgraph=True`), in evaluation.
+
     Args:
         config: The configuration.
     """

@@ -122,10 +122,13 @@ def test_replicas_in_threads(name):
         torch.testing.assert_close(given, expected[number % len(batches)], rtol=0, atol=1e-5)
 
 
-@pytest.mark.parametrize("name", ["wav2vec2", "wav2vec2-conformer", "data2vec-audio", "mgcma"])
-def test_one_graph(name):
+@pytest.mark.parametrize("name", ["wav2vec2", "wav2vec2-conformer", "data2vec-audio", "mgcma", "wavfusion"])
+def test_one_graph(name, monkeypatch):
     """Compiled as a whole, without a break; the same logits for batches of other lengths."""
     model = make_model(name)
+    from torch._dynamo import config
+
+    monkeypatch.setattr(config, "allow_rnn", name == "wavfusion")
     for encoder in (model.text_encoder, model.speech_encoder):
         stack = encoder.encoder
         del (stack.layers if hasattr(stack, "layers") else stack.layer)[1:]  # one layer is compiled as two are
