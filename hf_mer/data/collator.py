@@ -7,6 +7,7 @@ import numpy as np
 
 from hf_mer.data.augmentation import augment_log_mel
 from hf_mer.data.collator_columns import check_columns, label_column_advice, labels_of
+from hf_mer.models.lengths_mer import pad_masked
 from hf_mer.models.notes_mer import collected_notes
 from hf_mer.models.segments_mer import audio_of
 from hf_mer.models.words_mer import has_words
@@ -77,7 +78,7 @@ class MerDataCollator:
         batch = self._collate({name: items[name] for name in items if name not in cached}, len(rows))
         for name in cached:
             if any(item is not None for item in items[name]):
-                padded = self.processor.pad(items[name], f"{name}_features", STATE_MASKS[name])
+                padded = pad_masked(items[name], f"{name}_features", STATE_MASKS[name])
                 batch.update({key: torch.from_numpy(value) for key, value in padded.items()})
         labels = labels_of(rows)
         if labels is not None:

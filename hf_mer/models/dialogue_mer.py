@@ -4,6 +4,7 @@ from collections import deque
 from collections.abc import Mapping
 from typing import Any
 
+from .columns_mer import undecoded
 from .words_mer import turns_with_words, words_of
 
 
@@ -62,7 +63,7 @@ def turns_of(item: Mapping[str, Any]) -> list[Any]:
     """
     if others := [name for name in ("audio", "video", "text") if item.get(name) is not None]:
         raise ValueError(f"an item with 'dialogue' also has {', '.join(others)}: these belong to its turns")
-    return list(item["dialogue"])
+    return list(undecoded(item["dialogue"]))
 
 
 def _is_list_of_turns(item: Any) -> bool:

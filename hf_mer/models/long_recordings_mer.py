@@ -13,6 +13,7 @@ from .audio_samples_mer import is_silent
 from .notes_mer import note, noting, say
 from .utterances_mer import Utterance, UtteranceLoader, name_of
 from .video_mer import media_kinds, probe_video
+from .words_mer import turns_with_words
 
 
 @dataclass(frozen=True)
@@ -100,7 +101,7 @@ def window_utterances(
     chunks = _timed(item["text"]) if wants_text and item.get("text") is not None else None
     listens = loader.recognises and chunks is None
     audio, video = loader.sources(item, listens)
-    history = item.get("history") if wants_text else None
+    history = turns_with_words(item.get("history")) if wants_text else None
     lacking = False
     offset, notes, number, silent = _start_of(audio if audio is not None else video), list[str](), 0, 0
     for start, end, samples, is_last in noting(

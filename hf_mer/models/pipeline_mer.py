@@ -12,9 +12,11 @@ from transformers.pipelines import PIPELINE_REGISTRY
 from transformers.pipelines.pt_utils import PipelineDataset, PipelineIterator
 
 from .batching_mer import LOOK_AHEAD, Results, in_batches, progress_bar
+from .columns_mer import Rows, as_inputs, as_list, is_iterable, naming, place_of
 from .dialogue_mer import DialogueHistory, as_dialogues, is_dialogue, turns_of
 from .long_recordings_mer import Windows, window_utterances
 from .notes_mer import say
+from .parameters_mer import check_parameters
 from .results_mer import ResultForm
 from .sources_mer import is_file, is_samples
 from .speech_recognition_mer import load_recogniser, recognise_words
@@ -63,6 +65,7 @@ class MultimodalEmotionRecognitionPipeline(Pipeline):
     _load_image_processor = False
 
     def __init__(self, *args: Any, asr: Any = None, **kwargs: Any):
+        check_parameters(kwargs)
         super().__init__(*args, **kwargs)
         self.asr = load_recogniser(asr, self.device)
         if hasattr(self.model, "settle_temperatures"):  # not an exported one, whose weights cannot change
@@ -83,6 +86,9 @@ class MultimodalEmotionRecognitionPipeline(Pipeline):
         self, inputs: Any = None, text: Any = None, history: Any = None, dialogue: bool = False, **kwargs: Any
     ) -> Any:
         """Classifies one utterance, dialogue or recording, a list, a generator or a dataset.
+
+        What is a list in all but name (a column, a Series, an array of paths, values of a dictionary) is one; rows of
+        a DataFrame are a list too. Files of a dataset's `Audio` and `Video` columns are read as any other.
 
         Args:
             inputs: See the class; None for text alone. `{"dialogue": [turn, ...]}` is a dialogue, wherever it stands;
@@ -120,19 +126,21 @@ class MultimodalEmotionRecognitionPipeline(Pipeline):
             which nothing can be said, such as those without words for a model of text alone, are left out; those with
             nothing but silence have no say in the mean.
         """
+        check_parameters({"dialogue": dialogue, **kwargs})
+        inputs = as_inputs(inputs)
         if text is not None or history is not None:
-            inputs = merge_columns(inputs, text, history)
+            inputs = merge_columns(as_list(inputs), as_list(text), as_list(history))
         if dialogue:
-            inputs = as_dialogues(inputs)
+            inputs = as_dialogues(as_list(inputs))
         if is_file(inputs) or is_samples(inputs):
             return super().__call__([inputs], **kwargs)[0]
-        if isinstance(inputs, (list, tuple)):
-            return super().__call__(list(inputs), **kwargs) if len(inputs) else []
-        if hasattr(inputs, "column_names"):  # of `datasets`, which are not datasets to PyTorch
-            inputs = _Rows(inputs) if hasattr(inputs, "__len__") else (row for row in inputs)
-        if isinstance(inputs, (Dataset, Iterator)):
-            inputs = inputs if isinstance(inputs, Dataset) else (item for item in inputs)
-            return super().__call__(inputs, **kwargs)
+        if isinstance(inputs, list):
+            return super().__call__(inputs, **kwargs) if inputs else []
+        if isinstance(inputs, Rows):
+            results = super().__call__(inputs, **kwargs)
+            return list(results) if inputs.is_column else results
+        if isinstance(inputs, Dataset) or is_iterable(inputs):
+            return super().__call__(inputs if isinstance(inputs, Dataset) else (one for one in inputs), **kwargs)
         return super().__call__([inputs], **kwargs)[0]
 
     def save_pretrained(self, save_directory: str | os.PathLike, **kwargs: Any) -> None:
@@ -149,10 +157,6 @@ class MultimodalEmotionRecognitionPipeline(Pipeline):
                 f"unknown argument {unknown}; known are {known}, batch_size, num_workers, text, history, dialogue"
             )
         given = {name: value for name, value in kwargs.items() if value is not None}
-        if given.get("top_k", 1) < 1:
-            raise ValueError(f"top_k={given['top_k']} must be at least 1")
-        if not 0 <= given.get("threshold", 0) <= 1:
-            raise ValueError(f"threshold={given['threshold']} must be from 0 to 1")
         before = {name: given[name] for name in preprocess if name in given}
         after = {name: given[name] for name in postprocess if name in given}
         return before, {name: after[name] for name in ("return_attention",) if name in after}, after
@@ -219,23 +223,42 @@ class MultimodalEmotionRecognitionPipeline(Pipeline):
     def _load(self, inputs: Any, settings: dict) -> Iterator[Utterance]:
         """Utterances of all inputs, loaded by workers where there are any."""
         sized, workers = hasattr(inputs, "__len__"), settings["num_workers"]
-        params = {"sampling_rate": settings.get("sampling_rate")}
-        dataset = (PipelineDataset if sized else PipelineIterator)(inputs, self.preprocess, params)
+        params = {"inputs": inputs, "sampling_rate": settings.get("sampling_rate")}
+        dataset = (
+            PipelineDataset(range(len(inputs)), self._load_row, params)
+            if sized
+            else PipelineIterator(enumerate(inputs), self._load_item, params)
+        )
         ahead = (
             {"num_workers": workers, "prefetch_factor": max(2, settings["batch_size"])} if workers and sized else {}
         )
         for utterances in DataLoader(dataset, batch_size=None, collate_fn=_same, **ahead):
             yield from utterances
 
+    def _load_row(self, index: int, inputs: Any, sampling_rate: int | None) -> list[Utterance]:
+        with naming(inputs, index):
+            given = inputs[index]
+        return self._load_item((index, given), inputs, sampling_rate)
+
+    def _load_item(self, numbered: tuple[int, Any], inputs: Any, sampling_rate: int | None) -> list[Utterance]:
+        index, given = numbered
+        with naming(inputs, index, given):
+            utterances = self.preprocess(given, sampling_rate)
+        for utterance in utterances:
+            utterance.place = place_of(inputs, index, given)
+        return utterances
+
     def _cut(self, inputs: Any, windows: Windows, settings: dict) -> Iterator[Utterance]:
         """Windows of all inputs, one recording after the other, none loaded before it is needed."""
         loader = self._loader()
         sized = isinstance(inputs, Dataset) and hasattr(inputs, "__len__")  # which need not know where they end
-        for given in (inputs[index] for index in range(len(inputs))) if sized else inputs:
-            item = as_item(given)
-            if is_dialogue(item):
-                raise ValueError("the turns of a dialogue are not cut into windows: leave window_seconds out")
-            yield from window_utterances(item, loader, windows, settings.get("sampling_rate"))
+        items = (inputs[index] for index in range(len(inputs))) if sized else inputs
+        for index, given in enumerate(items):
+            with naming(inputs, index, given):
+                item = as_item(given)
+                if is_dialogue(item):
+                    raise ValueError("the turns of a dialogue are not cut into windows: leave window_seconds out")
+                yield from window_utterances(item, loader, windows, settings.get("sampling_rate"))
 
     def _loader(self) -> UtteranceLoader:
         return UtteranceLoader(self.processor, self.model.config.modalities, self.asr is not None)
@@ -279,7 +302,8 @@ class MultimodalEmotionRecognitionPipeline(Pipeline):
                 say([told])
             utterance.weigh_silence()
             if not utterance.is_usable and utterance.kind != "window":
-                raise ValueError("no words were recognised in an utterance, and this model wants text")
+                where = f"{utterance.place}: " if utterance.place else ""
+                raise ValueError(f"{where}no words were recognised in an utterance, and this model wants text")
 
     def _forward(self, model_inputs: list[Utterance], return_attention: bool = False) -> list[dict[str, Any]]:
         """Calibrated scores `(C,)` of every utterance of a batch, and its label attention if asked for."""
@@ -338,19 +362,6 @@ def register_pipeline() -> None:
             pt_model=AutoModelForAudioClassification,
             type="multimodal",
         )
-
-
-class _Rows(Dataset):
-    """A dataset of `datasets` as one of PyTorch."""
-
-    def __init__(self, rows: Any):
-        self.rows = rows
-
-    def __len__(self) -> int:
-        return len(self.rows)
-
-    def __getitem__(self, index: int) -> dict[str, Any]:
-        return self.rows[index]
 
 
 def _same(utterances: list[Utterance]) -> list[Utterance]:

@@ -10,13 +10,18 @@ from transformers.processing_utils import ProcessorMixin
 from transformers.utils import cached_file
 
 from .audio_mer import AudioError, load_audio
+from .columns_mer import columns_of
 from .image_mer import crop_faces, image_processor_from_dict, load_face_detector, normalize, resize
 from .label_store import STORE_FILE, TENSORS_FILE, LabelEmbeddingStore
+from .lengths_mer import BatchSettings, MerProcessorKwargs, pad_masked
 from .notes_mer import note
-from .sources_mer import is_samples, shown_name
-from .text_mer import SplicedText, settle
+from .row_padding_mer import pad_rows
+from .sources_mer import shown_name
+from .text_mer import encode_texts, settle
 from .video_mer import load_video
 from .words_mer import turns_with_words, words_of
+
+_FRAME_WIDTH = 400  # samples that a log-mel frame is made of, 25 ms
 
 
 class MerProcessor(ProcessorMixin):
@@ -40,6 +45,8 @@ class MerProcessor(ProcessorMixin):
         max_video_seconds: Longer clips are cut at their end, as audio is; None keeps everything.
         face_crop: Whether the largest face is cut out of every frame, which needs OpenCV.
     """
+
+    valid_processor_kwargs = MerProcessorKwargs
 
     def __init__(
         self,
@@ -96,6 +103,16 @@ class MerProcessor(ProcessorMixin):
         return self.feature_extractor.model_input_names[0]
 
     @property
+    def audio_unit(self) -> str:
+        """What lengths of audio are counted in: `samples`, or `frames` of `10 ms * stride`."""
+        return "samples" if self.audio_input_name == "input_values" else "frames"
+
+    @property
+    def _hop(self) -> int:
+        """Samples from one log-mel frame to the next."""
+        return 160 * self.feature_extractor.stride  # the extractor's 10 ms steps, stacked
+
+    @property
     def model_input_names(self) -> list[str]:
         """Names of everything that a call can return."""
         names = ["input_ids", "attention_mask", "token_type_ids", self.audio_input_name, "audio_attention_mask"]
@@ -106,10 +123,10 @@ class MerProcessor(ProcessorMixin):
         audio: Any = None,
         text: str | list[str | None] | None = None,
         history: list[str] | list[list[str]] | None = None,
-        sampling_rate: int | None = None,
-        return_words: bool = False,
-        return_tensors: str = "pt",
+        *,
+        return_words: bool | None = None,
         video: Any = None,
+        **kwargs: Any,
     ) -> BatchFeature:
         """Makes a batch of model inputs; a modality that no item has is left out, one that some lack is masked there.
 
@@ -118,11 +135,16 @@ class MerProcessor(ProcessorMixin):
                 none.
             text: A transcript or a list of them; None or an empty string where there is none.
             history: Earlier utterances of the dialogue, oldest first; for a list of items a list of such lists.
-            sampling_rate: Hz of audio given as arrays; the feature extractor's if not given.
             return_words: Also return `words`: per item, `(word, token positions, is current utterance)`.
-            return_tensors: `"pt"` or `"np"`.
             video: One item or a list of items of what `load_video` takes; its sound is not used, unless given as
                 `audio` too.
+            **kwargs: `sampling_rate`, Hz of audio given as arrays, the feature extractor's if not given;
+                `return_tensors`, `"pt"` (default) or `"np"`; and how long rows become: to the longest, unless
+                `padding="max_length"` and `max_length` make every batch of one shape. They count tokens; for audio
+                they stand in `audio_kwargs` and count samples of `input_values` or frames (10 ms times the stride)
+                of `input_features`, for video in `videos_kwargs` and count frames. Text is cut at `max_length` where
+                that is below `max_text_tokens`, audio only with `audio_kwargs={"truncation": True, ...}`.
+                `pad_to_multiple_of` and, for what tokens are said of, `text_kwargs` are known too.
 
         Returns:
             `input_ids`, `attention_mask`, `token_type_ids` of shape `(B, T)`; `input_values (B, N)` or `input_features
@@ -131,18 +153,29 @@ class MerProcessor(ProcessorMixin):
         Raises:
             AudioError: If audio is unusable.
             VideoError: If video is unusable.
-            ValueError: If an item has none of them, or the lists differ in length.
+            TypeError: If a keyword is not known.
+            ValueError: If an item has none of them, the lists differ in length, or a row has no room.
         """
-        audios, texts, histories, videos = self._as_lists(audio, text, history, video)
+        settings = BatchSettings.of(self, kwargs, has_text=text is not None or history is not None)
+        audios, texts, histories, videos = columns_of(audio, text, history, video)
         for given in texts:
-            if told := self.cut_of_text(given):
+            if told := self.cut_of_text(given, settings.text.max_length):
                 note(told)
-        features = [None if item is None else self.extract_audio(item, sampling_rate) for item in audios]
+        longest = settings.audio.max_length if settings.audio.cuts else None
+        rate = settings.sampling_rate
+        features = [None if item is None else self.extract_audio(item, rate, longest) for item in audios]
         pixels = [None if item is None else self.extract_video(item) for item in videos]
-        return self.collate(features, texts, histories, return_words, return_tensors, videos=pixels)
+        return self.collate(features, texts, histories, bool(return_words), videos=pixels, settings=settings)
 
-    def extract_audio(self, source: Any, sampling_rate: int | None = None) -> np.ndarray:
+    def extract_audio(
+        self, source: Any, sampling_rate: int | None = None, max_length: int | None = None
+    ) -> np.ndarray:
         """Loads one utterance and computes its features, without padding.
+
+        Args:
+            source: What `load_audio` takes.
+            sampling_rate: Hz of arrays; the feature extractor's if not given.
+            max_length: Samples or frames after which it is cut, where that is before `max_audio_seconds`.
 
         Returns:
             Samples `(N,)` or log-mel frames `(S, F)`, standardised over the utterance as the feature extractor does.
@@ -150,8 +183,14 @@ class MerProcessor(ProcessorMixin):
         Raises:
             AudioError: If the audio is unusable or shorter than `min_audio_seconds`.
         """
-        samples = load_audio(source, self.sampling_rate, source_rate=sampling_rate, max_seconds=self.max_audio_seconds)
-        return self.features_of(samples, shown_name(source, "audio"))
+        limits = [] if self.max_audio_seconds is None else [self.max_audio_seconds]
+        if max_length is not None:
+            frames = self.audio_unit == "frames"  # the last of which is wider than its step
+            enough = max_length * self._hop + _FRAME_WIDTH if frames else max_length + 0.5
+            limits.append(enough / self.sampling_rate)
+        seconds = min(limits, default=None)
+        samples = load_audio(source, self.sampling_rate, source_rate=sampling_rate, max_seconds=seconds)
+        return self.features_of(samples, shown_name(source, "audio"))[:max_length]
 
     def features_of(self, samples: np.ndarray, name: str = "audio") -> np.ndarray:
         """What `extract_audio` gives, of samples `(N,)` that `load_audio` gave at the processor's rate.
@@ -177,18 +216,20 @@ class MerProcessor(ProcessorMixin):
             mask = np.ones(len(features), dtype=bool)
         return features[mask].astype(np.float32)
 
-    def cut_of_text(self, text: str | None) -> str | None:
+    def cut_of_text(self, text: str | None, max_length: int | None = None) -> str | None:
         """What is to be said of an utterance that alone is too long, and loses its end; None where nothing is lost."""
-        room = self.max_text_tokens - self.tokenizer.num_special_tokens_to_add(pair=False)
+        longest = min(self.max_text_tokens, max_length or self.max_text_tokens)
+        room = longest - self.tokenizer.num_special_tokens_to_add(pair=False)
         if not text or len(text.encode()) <= room:  # no tokenizer makes more tokens than there are bytes
             return None
         count = len(self.tokenizer(text, add_special_tokens=False, verbose=False)["input_ids"])
         if count <= room:
             return None
+        limit = "max_text_tokens" if longest == self.max_text_tokens else "max_length"
         begin = text if len(text) <= 30 else text[:30] + "..."
         return (
             f"text {begin!r}: its first {room} of {count} tokens are read "
-            f"(max_text_tokens={self.max_text_tokens} with the special ones); give it in parts to have all of it read"
+            f"({limit}={longest} with the special ones); give it in parts to have all of it read"
         )
 
     def extract_video(self, source: Any) -> np.ndarray:
@@ -237,104 +278,53 @@ class MerProcessor(ProcessorMixin):
         texts: list[str | None],
         histories: list[list[str] | None] | None = None,
         return_words: bool = False,
-        return_tensors: str = "pt",
         require_input: bool = True,
         videos: list[np.ndarray | None] | None = None,
+        settings: BatchSettings | None = None,
     ) -> BatchFeature:
         """Pads what `extract_audio` and `extract_video` gave and tokenizes texts; see `__call__`."""
+        settings = settings or BatchSettings.of(self, {})
         if not features:
             raise ValueError("nothing to process: neither audio nor text is given")
         videos = videos if videos is not None else [None] * len(features)
         texts = [words_of(text) for text in texts]
-        histories = [turns_with_words(turns) for turns in histories or [None] * len(texts)]
-        for index, (feature, text, turns, video) in enumerate(zip(features, texts, histories, videos, strict=True)):
+        spoken = [turns_with_words(turns) for turns in histories or [None] * len(texts)]
+        for index, (feature, text, turns, video) in enumerate(zip(features, texts, spoken, videos, strict=True)):
             if require_input and feature is None and video is None and not text and not turns:
                 also = "" if self.image_processor is None else " nor video"
                 raise ValueError(f"item {index} of the batch has neither audio nor text{also}")
         batch: dict[str, Any] = {}
         words = None
-        if any(texts) or any(histories):
-            batch, words = self._encode_texts(texts, histories, return_words)
+        if any(texts) or any(spoken):
+            latest = [turns[-self.max_history :] if self.max_history else [] for turns in spoken]
+            longest = min(self.max_text_tokens, settings.text.max_length or self.max_text_tokens)
+            batch, spliced = encode_texts(self.tokenizer, texts, latest, longest, settings.text)
+            words = [one.words for one in spliced] if return_words else None
         if any(feature is not None for feature in features):
-            batch.update(self.pad(features, self.audio_input_name, "audio_attention_mask"))
+            batch.update(pad_masked(features, self.audio_input_name, "audio_attention_mask", settings.audio))
         if any(video is not None for video in videos):
-            batch.update(self.pad(videos, "pixel_values", "video_attention_mask"))
-        result = BatchFeature(batch, tensor_type=return_tensors)
+            batch.update(pad_masked(videos, "pixel_values", "video_attention_mask", settings.video))
+        result = BatchFeature(batch, tensor_type=settings.return_tensors)
         if return_words:
             result["words"] = words or [[] for _ in texts]
         return result
 
-    def _as_lists(self, audio: Any, text: Any, history: Any, video: Any) -> tuple[list, list, list, list]:
-        samples = is_samples(audio)
-        columns = {"audio": audio, "text": text, "history": history, "video": video}
-        sizes = [
-            len(column)
-            for name, column in columns.items()
-            if name != "history" and isinstance(column, (list, tuple)) and not (name == "audio" and samples)
-        ]
-        if not sizes:
-            return [audio], [text], [history], [video]
-        size = sizes[0]
-        for name, column in columns.items():
-            if column is None:
-                columns[name] = [None] * size
-            elif not isinstance(column, (list, tuple)) or len(column) != size:
-                given = f"{len(column)} items" if isinstance(column, (list, tuple)) else f"a {type(column).__name__}"
-                raise ValueError(f"{name} must be a list of {size} items like the others, got {given}")
-        return list(columns["audio"]), list(columns["text"]), list(columns["history"]), list(columns["video"])
-
-    def pad(self, arrays: list[np.ndarray | None], name: str, mask_name: str) -> dict[str, np.ndarray]:
-        """Pads the arrays of one batch along their first axis.
+    def pad(self, features: Any, **kwargs: Any) -> BatchFeature:
+        """Pads rows that were processed before, as `DataCollatorWithPadding(processor)` asks for it.
 
         Args:
-            arrays: One per utterance; None where it lacks the modality, all padding then.
-            name: Of the padded arrays in the result.
-            mask_name: Of their mask, `(B, longest)`, 1 for what is real.
+            features: What a call gave, one dictionary per item without the axis of the batch, or with one of 1;
+                labels and other numbers beside it are stacked.
+            **kwargs: Lengths and `return_tensors` of `__call__`.
 
         Raises:
-            ValueError: If the arrays differ in another axis than the first.
+            ValueError: If rows have nothing that a call gives, or are longer than `max_length`.
         """
-        first = next(array for array in arrays if array is not None)
-        odd = [array.shape[1:] for array in arrays if array is not None and array.shape[1:] != first.shape[1:]]
-        if odd:
-            raise ValueError(f"{name} of one batch differ in shape, {first.shape[1:]} and {odd[0]}: set one size")
-        longest = max(len(array) for array in arrays if array is not None)
-        padded = np.zeros((len(arrays), longest, *first.shape[1:]), dtype=np.float32)
-        mask = np.zeros((len(arrays), longest), dtype=np.int64)
-        for row, array in enumerate(arrays):
-            if array is not None:
-                padded[row, : len(array)] = array
-                mask[row, : len(array)] = 1
-        return {name: padded, mask_name: mask}
-
-    def _encode_texts(
-        self, texts: list, histories: list, return_words: bool
-    ) -> tuple[dict[str, np.ndarray], list | None]:
-        spliced = [
-            SplicedText.of(
-                self.tokenizer,
-                text or "",
-                list(turns or [])[-self.max_history :] if self.max_history else [],
-                self.max_text_tokens,
-            )
-            for text, turns in zip(texts, histories, strict=True)
-        ]
-        shape = (len(texts), max(len(one.ids) for one in spliced))
-        ids = np.full(shape, self.tokenizer.pad_token_id or 0, dtype=np.int64)
-        mask, types = np.zeros(shape, dtype=np.int64), np.zeros(shape, dtype=np.int64)
-        for row, (one, text, turns) in enumerate(zip(spliced, texts, histories, strict=True)):
-            length = len(one.ids)
-            ids[row, :length], types[row, :length] = one.ids, one.types
-            mask[row, :length] = 1 if text or turns else 0  # an item without text is all padding
-        words = [one.words for one in spliced] if return_words else None
-        return {"input_ids": ids, "attention_mask": mask, "token_type_ids": types}, words
+        return pad_rows(self, features, kwargs)
 
     def frame_times(self, num_frames: int, speech_config: Any) -> np.ndarray:
         """Centre of every encoder frame in seconds. Shape `(num_frames,)`."""
-        if self.audio_input_name == "input_features":
-            hop = 160 * self.feature_extractor.stride  # the extractor's 10 ms steps, stacked
-        else:
-            hop = int(np.prod(speech_config.conv_stride))
+        hop = self._hop if self.audio_unit == "frames" else int(np.prod(speech_config.conv_stride))
         return (np.arange(num_frames) + 0.5) * hop / self.sampling_rate
 
     def to_dict(self) -> dict[str, Any]:
@@ -361,6 +351,7 @@ class MerProcessor(ProcessorMixin):
     def save_pretrained(self, save_directory: str | os.PathLike, push_to_hub: bool = False, **kwargs: Any) -> list:
         """Saves feature extractor, tokenizer, settings and label store in one folder."""
         saved = super().save_pretrained(save_directory)
+        self.__dict__.pop("auto_map", None)  # it is written, and saving leaves the processor as it was
         if self.label_store is not None:
             self.label_store.save_pretrained(save_directory)
         else:  # a store from before would come back when the processor is loaded

@@ -4,8 +4,13 @@ Nothing of the tokenizer is changed: it is asked for all tokens, and they are cu
 """
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
+
+import numpy as np
+
+from .lengths_mer import Lengths, pad_arrays
 
 
 @dataclass(frozen=True)
@@ -85,6 +90,32 @@ class SplicedText:
             (texts[sequence][start:end].strip(), positions, sequence == len(texts) - 1)
             for (sequence, _), (start, end, *positions) in found.items()
         ]
+
+
+def encode_texts(
+    tokenizer: Any, texts: Sequence[str | None], histories: Sequence[list[str]], max_tokens: int, lengths: Lengths
+) -> tuple[dict[str, np.ndarray], list[SplicedText]]:
+    """A batch of texts with their histories, spliced, cut at `max_tokens` and padded.
+
+    Returns:
+        batch: `input_ids`, `attention_mask` and `token_type_ids`. Each of shape `(B, T)`.
+        spliced: Before they were padded.
+    """
+    spliced = [
+        SplicedText.of(tokenizer, text or "", turns, max_tokens) for text, turns in zip(texts, histories, strict=True)
+    ]
+    spoken = [bool(text or turns) for text, turns in zip(texts, histories, strict=True)]
+    rows = {
+        "input_ids": [one.ids for one in spliced],
+        # an item without text is all padding
+        "attention_mask": [[int(has)] * len(one.ids) for one, has in zip(spliced, spoken, strict=True)],
+        "token_type_ids": [one.types for one in spliced],
+    }
+    length = lengths.common([len(one.ids) for one in spliced])
+    fills = {"input_ids": tokenizer.pad_token_id or 0}
+    return {
+        name: pad_arrays([np.asarray(row) for row in rows[name]], length, name, fills.get(name, 0)) for name in rows
+    }, spliced
 
 
 def settle(tokenizer: Any) -> None:

@@ -38,6 +38,7 @@ class Utterance:
         is_empty: A place holder for an input without utterances.
         is_silent: Whether it has sound in which there is nothing to be heard.
         is_undecided: Whether that silence is all it has to decide by.
+        place: Where it stands in the inputs, for messages; empty for the only one.
         notes: What is to be said of it.
         recording_notes: Of a window, what is to be said of the recording; whole with its last window.
     """
@@ -56,6 +57,7 @@ class Utterance:
     is_empty: bool = False
     is_silent: bool = False
     is_undecided: bool = False
+    place: str = ""
     notes: list[str] = field(default_factory=list)
     recording_notes: list[str] = field(default_factory=list)
 
@@ -99,7 +101,7 @@ def as_item(inputs: Any) -> Mapping[str, Any]:
     if is_dialogue(inputs):
         return inputs
     if not (isinstance(inputs, Mapping) and known & set(inputs)):
-        return {"audio": inputs}
+        return {"audio": None if is_nan(inputs) else inputs}
     return {name: None if is_nan(value) else value for name, value in inputs.items()}
 
 

@@ -1,6 +1,7 @@
 """What counts as a value, and what as words: one notion for tables, histories, batches and the pipeline."""
 
 import unicodedata
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 # Letters and symbols by their category, which show nothing: fillers of Hangul, the empty pattern of Braille.
@@ -47,11 +48,15 @@ def turns_with_words(history: Any) -> list[str]:
     """The turns of a history that say anything, as a model reads them.
 
     Raises:
-        ValueError: If it is one text instead of a list of them.
+        ValueError: If it is one text instead of a list of them, or something else.
     """
-    if isinstance(history, str):
-        raise ValueError("history must be a list of utterances, got a str")
     given = [] if history is None or is_nan(history) else history
+    if isinstance(given, (str, bytes, Mapping)) or not isinstance(given, Iterable):
+        raise ValueError(f"history must be a list of utterances, got a {type(given).__name__}")
+    given = list(given)
+    for number, turn in enumerate(given, start=1):
+        if not (turn is None or isinstance(turn, str) or is_nan(turn)):
+            raise ValueError(f"history must be a list of utterances, and its turn {number} is a {type(turn).__name__}")
     turns = (None if is_nan(turn) else words_of(turn) for turn in given)
     return [turn for turn in turns if turn]
 

@@ -1,8 +1,11 @@
 import json
+from collections import deque
 from pathlib import Path
 
 import datasets
 import numpy as np
+import pandas
+import pyarrow
 import pytest
 import torch
 from media_files import save_film_checkpoint
@@ -144,6 +147,57 @@ class TestManyUtterances:
             close(given, alone)
         close(recognise(rows[0]), next(iter(results)))
 
+    def test_an_audio_column_is_read_by_our_own_reader(self, recognise, write_wav, expected):
+        paths = [write_wav(f"{pitch}.wav", pitch=pitch) for pitch in (200.0, 300.0, 400.0)]
+        wanted = [expected(audio=path) for path in paths]
+        rows = datasets.Dataset.from_dict({"audio": paths, "label": [0, 1, 2]})
+        rows = rows.cast_column("audio", datasets.Audio())
+        for inputs in (rows, rows["audio"], rows.to_iterable_dataset(), rows.to_iterable_dataset()["audio"]):
+            for given, one in zip(recognise(inputs, batch_size=2), wanted, strict=True):
+                close(given, one)
+        assert isinstance(recognise(rows["audio"]), list)
+        texts = ["so", "yes", "no"]
+        for given, path, text in zip(recognise(rows["audio"], text=texts), paths, texts, strict=True):
+            close(given, expected(audio=path, text=text))
+        assert len(recognise(rows, dialogue=True)) == len(recognise({"dialogue": rows})) == 3
+        with pytest.raises(ValueError, match=r"a DatasetDict of train: give one of them, \['train'\]"):
+            recognise(datasets.DatasetDict({"train": rows}))
+
+    @pytest.mark.parametrize(
+        "form",
+        [
+            tuple,
+            deque,
+            np.array,
+            lambda paths: np.array(paths, dtype=object),
+            pandas.Series,
+            pandas.Index,
+            lambda paths: pandas.Series(paths, dtype=object),
+            lambda paths: dict(enumerate(paths)).values(),
+            lambda paths: dict.fromkeys(paths).keys(),
+            lambda paths: pandas.DataFrame({"audio": paths, "label": 0}),
+            lambda paths: pyarrow.array(paths),
+            lambda paths: pyarrow.table({"audio": paths}),
+        ],
+    )
+    def test_lists_in_all_but_name(self, recognise, write_wav, form):
+        paths = [write_wav(f"{pitch}.wav", pitch=pitch) for pitch in (200.0, 300.0)]
+        results, wanted = recognise(form(paths)), recognise(paths)
+        assert isinstance(results, list)
+        for given, one in zip(results, wanted, strict=True):
+            close(given, one)
+
+    def test_other_collections(self, recognise, write_wav, expected):
+        path = write_wav()
+        once = type("Once", (), {"__iter__": lambda _: iter([path, path])})()
+        assert len(list(recognise(once))) == 2
+        close(recognise(pandas.Series(tone())), expected(audio=tone()))
+        table = pandas.DataFrame({"path": [path, None], "words": ["so", "yes"]})
+        close(recognise(table["path"], text=table["words"])[1], expected(text="yes"))
+        for given, message in (({path}, "a set has no order"), ({path: 1}.items(), "a dict_items has pairs")):
+            with pytest.raises(ValueError, match=message):
+                recognise(given)
+
     def test_columns_beside_a_list(self, recognise, items):
         paths = [item.get("audio") for item in items]
         texts = [item.get("text") for item in items]
@@ -252,6 +306,66 @@ class TestBadInput:
             recognise([tone(), tone()], text="so")
         with pytest.raises(ValueError, match="history must be a list of utterances"):
             recognise(text="so", history="who is it")
+
+    @pytest.mark.parametrize(
+        ("given", "error", "message"),
+        [
+            ({"top_k": 1.5}, TypeError, r"top_k=1\.5 must be a whole number of at least 1"),
+            ({"top_k": True}, TypeError, "top_k=True must be a whole number"),
+            ({"threshold": "0.5"}, TypeError, "threshold='0.5' must be a number, from 0 to 1"),
+            ({"threshold": float("nan")}, ValueError, "threshold=nan must be from 0 to 1"),
+            ({"batch_size": 0}, ValueError, "batch_size=0 must be at least 1"),
+            ({"batch_size": 2.0}, TypeError, r"batch_size=2\.0 must be a whole number"),
+            ({"num_workers": -1}, ValueError, "num_workers=-1 must be at least 0"),
+            ({"sampling_rate": "16000"}, TypeError, "sampling_rate='16000' must be a number, at least 1, and finite"),
+            ({"sampling_rate": 0}, ValueError, "sampling_rate=0 must be at least 1"),
+            ({"window_seconds": "2"}, TypeError, "window_seconds='2' must be a number"),
+            ({"window_seconds": 2.0, "hop_seconds": float("inf")}, ValueError, "hop_seconds=inf must be"),
+            ({"return_attention": "no"}, TypeError, "return_attention='no' must be True or False"),
+            ({"merge_overlaps": 1}, TypeError, "merge_overlaps=1 must be True or False"),
+            ({"progress": "yes"}, TypeError, "progress='yes' must be True or False"),
+            ({"dialogue": "yes"}, TypeError, "dialogue='yes' must be True or False"),
+        ],
+    )
+    def test_kinds_and_ranges_are_checked_before_any_work(self, recognise, monkeypatch, given, error, message):
+        monkeypatch.setattr(type(recognise), "preprocess", lambda *_: pytest.fail("work has begun"))
+        with pytest.raises(error, match=message):
+            recognise([tone(), tone()], **given)
+        made = {name: value for name, value in given.items() if name != "dialogue"}
+        if made:
+            with pytest.raises(error, match=message):
+                pipeline(PIPELINE_TASK, model=recognise.model, processor=recognise.processor, **made)
+
+    def test_histories(self, recognise, expected):
+        close(recognise(text="so", history=[float("nan")]), expected(text="so"))
+        result = recognise({"audio": tone(), "history": [float("nan")], "text": None}, window_seconds=0.3)
+        assert result["timeline"]
+        for history, message in (([3], "its turn 1 is a int"), (3, "got a int"), ({"a": 1}, "got a dict")):
+            for asked in ({}, {"window_seconds": 0.3}):
+                with pytest.raises(ValueError, match=f"history must be a list of utterances.*{message}"):
+                    recognise({"audio": tone(), "history": history}, **asked)
+
+    @pytest.mark.parametrize("asked", [{}, {"batch_size": 2, "num_workers": 1}, {"window_seconds": 0.3}])
+    def test_one_of_many_is_named(self, recognise, write_wav, asked):
+        good, gone = write_wav(), "gone.wav"
+        with pytest.raises(AudioError, match=r"item 2 \(the first is 0\): gone\.wav: no such audio file"):
+            recognise([good, good, gone], **asked)
+        with pytest.raises(ValueError, match=r"item 1 \(the first is 0\): gone\.wav: no such"):
+            list(recognise((one for one in (good, gone)), **asked))
+        with pytest.raises(ValueError, match=r"item 1 \(the first is 0\), .*speech\.wav: history must be a list"):
+            recognise([good, {"audio": good, "history": "yes"}], **asked)
+        rows = datasets.Dataset.from_list([{"audio": good}, {"audio": gone}])
+        with pytest.raises(ValueError, match=r"row 1 \(the first is 0\): gone\.wav: no such audio file"):
+            list(recognise(rows, **asked))
+        with pytest.raises(AudioError, match=r"gone\.wav: no such audio file") as caught:
+            recognise([gone], **asked)
+        assert "the first is 0" not in str(caught.value)
+
+    def test_one_without_words_is_named(self, tiny_checkpoint, write_wav):
+        folder, _ = tiny_checkpoint(modalities=["text"])
+        recognise = pipeline(PIPELINE_TASK, model=folder, asr=lambda *_: "")
+        with pytest.raises(ValueError, match=r"item 0 \(the first is 0\), .*\.wav: no words were recognised"):
+            recognise([write_wav(), {"text": "so"}])
 
     def test_audio(self, recognise, tmp_path):
         with pytest.raises(AudioError, match=r"gone\.wav: no such audio file"):

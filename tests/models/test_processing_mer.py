@@ -1,6 +1,8 @@
 import json
+from collections import deque
 
 import numpy as np
+import pandas
 import pytest
 import torch
 from media_files import image_processor
@@ -15,10 +17,11 @@ from model_tester import (
     tone,
     wave_feature_extractor,
 )
-from transformers import AutoProcessor
+from transformers import AutoProcessor, DataCollatorWithPadding
 
 from hf_mer.models import LeMerConfig, LeMerForEmotionClassification, MerProcessor
 from hf_mer.models.audio_mer import AudioError
+from hf_mer.models.notes_mer import collected_notes
 from hf_mer.models.video_mer import VideoError
 
 
@@ -162,6 +165,23 @@ class TestInputs:
         with pytest.raises(ValueError, match=message):
             processor(**kwargs)
 
+    def test_a_single_item_beside_lists_of_one(self, processor):
+        expected = processor(audio=tone(), text="so glad", history=["yes"])
+        for given in (
+            {"audio": [tone()], "text": "so glad", "history": ["yes"]},
+            {"audio": [tone()], "text": "so glad", "history": [["yes"]]},
+            {"audio": tone(), "text": ["so glad"], "history": ["yes"]},
+        ):
+            batch = processor(**given)
+            assert all(torch.equal(batch[name], expected[name]) for name in expected)
+
+    def test_lists_in_other_forms(self, processor):
+        expected = processor(text=["so glad", "yes"])["input_ids"]
+        for form in (tuple, deque, np.array, pandas.Series, lambda texts: dict(enumerate(texts)).values()):
+            assert torch.equal(processor(text=form(["so glad", "yes"]))["input_ids"], expected)
+        with pytest.raises(ValueError, match="a set has no order"):
+            processor(text={"so glad", "yes"})
+
     def test_paths_rates_and_numpy(self, processor, write_wav):
         path = write_wav(rate=8000)
         from_path = processor(audio=path)["input_values"]
@@ -194,6 +214,163 @@ class TestInputs:
         slow = type("SlowTokenizer", (), {"is_fast": False})()
         with pytest.raises(ValueError, match="SlowTokenizer is not a fast tokenizer"):
             MerProcessor(wave_feature_extractor(), slow)
+
+
+class TestLengths:
+    def test_every_batch_of_one_shape(self, processor):
+        settings = {
+            "text_kwargs": {"padding": "max_length", "max_length": 10},
+            "audio_kwargs": {"padding": "max_length", "max_length": 2000},
+        }
+        for audio, text in (
+            ([tone(0.1), None], ["so glad", "i am so glad you came who is it ? yes no"]),
+            ([tone(0.125), tone(0.06)], ["yes", None]),
+        ):
+            batch = processor(audio=audio, text=text, **settings)
+            assert (
+                batch["input_ids"].shape == batch["token_type_ids"].shape == batch["attention_mask"].shape == (2, 10)
+            )
+            assert batch["input_values"].shape == batch["audio_attention_mask"].shape == (2, 2000)
+        plain = processor(audio=[tone(0.125), tone(0.06)], text=["yes", None])
+        for name in plain:
+            width = plain[name].shape[1]
+            assert torch.equal(batch[name][:, :width], plain[name])
+            assert (batch[name][:, width:] == (processor.tokenizer.pad_token_id if name == "input_ids" else 0)).all()
+
+    def test_scores_do_not_depend_on_it(self, tiny_checkpoint):
+        folder, model = tiny_checkpoint()
+        processor, given = MerProcessor.from_pretrained(folder), {"audio": tone(0.1), "text": "so glad"}
+        padded = processor(**given, text_kwargs={"pad_to_multiple_of": 16}, audio_kwargs={"pad_to_multiple_of": 999})
+        assert padded["input_ids"].shape == (1, 16)
+        assert padded["input_values"].shape == (1, 1998)
+        torch.testing.assert_close(model(**padded).logits, model(**processor(**given)).logits)
+
+    def test_lengths_alone_are_of_texts(self, processor):
+        batch = processor(audio=tone(0.1), text="so glad", padding="max_length", max_length=9)
+        assert batch["input_ids"].shape == (1, 9)
+        assert batch["input_values"].shape == (1, 1600)
+        assert processor(text="so glad", padding="max_length")["input_ids"].shape == (1, 12)  # max_text_tokens
+        with pytest.raises(ValueError, match="max_length counts tokens, and there is no text: use audio_kwargs"):
+            processor(audio=tone(0.1), padding="max_length", max_length=2000)
+
+    def test_text_is_cut_and_never_beyond_max_text_tokens(self, processor):
+        with collected_notes() as notes:
+            batch = processor(text="i am so glad you came who is it", history=["yes"], max_length=8)
+        assert tokens_of(processor, batch) == ["[CLS]", "i", "am", "so", "glad", "you", "came", "[SEP]"]
+        assert "its first 6 of 9 tokens are read (max_length=8 " in notes[0]
+        longer = processor(text="yes " * 20, padding="max_length", max_length=20)
+        assert longer["attention_mask"].sum() == 12
+        assert longer["input_ids"].shape == (1, 20)
+
+    @pytest.mark.parametrize(
+        ("extractor", "name", "length"),
+        [(wave_feature_extractor, "input_values", 1601), (mel_feature_extractor, "input_features", 7)],
+    )
+    def test_audio_is_cut_only_on_demand(self, extractor, name, length):
+        processor = MerProcessor(extractor(), tiny_tokenizer())
+        fixed = {"padding": "max_length", "max_length": length}
+        unit = "samples" if name == "input_values" else "frames"
+        with pytest.raises(
+            ValueError, match=rf"audio of item 1 has \d+ {unit}, more than max_length={length}: set aud"
+        ):
+            processor(audio=[tone(0.06), tone(0.5)], audio_kwargs=fixed)
+        with collected_notes() as notes:
+            batch = processor(audio=[tone(0.06), tone(0.5)], audio_kwargs={**fixed, "truncation": True})
+        assert "heard the first" in notes[0]
+        assert batch[name].shape[:2] == (2, length)
+        assert batch["audio_attention_mask"][1].all()
+
+    def test_clips(self, write_video):
+        settings = {"image_processor": image_processor(), "num_frames": 4}
+        processor = MerProcessor(wave_feature_extractor(), tiny_tokenizer(), **settings)
+        path = write_video("b.mp4", seconds=0.08)
+        batch = processor(video=path, videos_kwargs={"padding": "max_length"})
+        assert batch["video_attention_mask"].tolist() == [[1, 1, 0, 0]]
+        assert batch["pixel_values"].shape == (1, 4, 3, 16, 16)
+
+    @pytest.mark.parametrize(
+        ("kwargs", "error", "message"),
+        [
+            ({"padding": "longset"}, ValueError, "text: padding='longset' must be one of .*'max_length'"),
+            ({"max_length": 9.5}, TypeError, r"text: max_length=9\.5 must be a whole number of tokens"),
+            ({"max_length": 3}, ValueError, "text: max_length=3 must be at least 8 tokens"),
+            ({"pad_to_multiple_of": 0}, ValueError, "pad_to_multiple_of=0 must be at least 1"),
+            ({"truncation": False}, ValueError, "truncation=False, but text is always cut"),
+            ({"padding": False}, ValueError, "text: padding is off, and the items have 3 to 4 tokens"),
+            ({"audio_kwargs": {"padding": "max_length"}}, ValueError, "audio: padding='max_length' needs max_length"),
+            ({"audio_kwargs": {"truncation": True}}, ValueError, "truncation=True needs max_length, in samples"),
+            ({"max_lenght": 9}, TypeError, "unknown keyword 'max_lenght'; known are max_length"),
+            (
+                {"text_kwargs": {"stride": 2}},
+                TypeError,
+                "text_kwargs has the unknown key 'stride'; known are max_length",
+            ),
+            ({"text_kwargs": 9}, TypeError, "text_kwargs=9 must be a dictionary"),
+            ({"max_length": 9, "text_kwargs": {"max_length": 8}}, ValueError, "max_length is given twice: as 9 and"),
+            ({"return_tensors": "tf"}, ValueError, "return_tensors='tf' must be one of 'pt' and 'np'"),
+        ],
+    )
+    def test_refusals(self, processor, kwargs, error, message):
+        with pytest.raises(error, match=message):
+            processor(text=["yes", "so glad"], **kwargs)
+
+
+class TestPadding:
+    @pytest.fixture
+    def rows(self, processor):
+        given = [
+            {"audio": tone(0.1), "text": "so glad"},
+            {"text": "yes"},
+            {"audio": tone(0.2), "text": "i am so glad"},
+        ]
+        made = [processor(**one) for one in given]
+        return [{name: one[name][0].tolist() for name in one} | {"label": i} for i, one in enumerate(made)]
+
+    def test_collator_of_transformers(self, processor, rows):
+        expected = processor(audio=[tone(0.1), None, tone(0.2)], text=["so glad", "yes", "i am so glad"])
+        batch = DataCollatorWithPadding(processor)(rows)
+        assert batch.pop("labels").tolist() == [0, 1, 2]
+        assert set(batch) == set(expected)
+        for name in expected:
+            torch.testing.assert_close(batch[name], expected[name])
+        fixed = DataCollatorWithPadding(processor, padding="max_length", max_length=9, pad_to_multiple_of=4)(rows)
+        assert fixed["input_ids"].shape == (3, 12)
+        heard = DataCollatorWithPadding(processor)([{"input_values": [0.1, 0.2]}, {"input_values": [0.3]}])
+        assert heard["audio_attention_mask"].tolist() == [[1, 1], [1, 0]]
+        assert isinstance(DataCollatorWithPadding(processor, return_tensors="np")(rows)["input_ids"], np.ndarray)
+
+    def test_padding_of_before_and_the_axis_of_a_batch_of_one(self, processor, rows):
+        batch = processor(audio=[tone(0.1), tone(0.2)], text=["so glad", "i am so glad"])
+        once = [{name: batch[name][row] for name in batch} for row in range(2)]
+        singles = [processor(audio=tone(0.1), text="so glad"), processor(audio=tone(0.2), text="i am so glad")]
+        for given in (once, singles, {name: list(batch[name]) for name in batch}):
+            padded = processor.pad(given)
+            for name in batch:
+                torch.testing.assert_close(padded[name], batch[name])
+
+    def test_log_mel_frames(self):
+        processor = MerProcessor(mel_feature_extractor(), tiny_tokenizer())
+        singles = [processor(audio=tone(0.1)), processor(audio=tone(0.3))]
+        expected = processor(audio=[tone(0.1), tone(0.3)])
+        for given in (singles, [{name: one[name][0] for name in one} for one in singles]):
+            for name, array in processor.pad(given).items():
+                torch.testing.assert_close(array, expected[name])
+
+    def test_refusals(self, processor, rows):
+        with pytest.raises(ValueError, match=r"these have label.*TrainingArguments\(remove_unused_columns=False\)"):
+            processor.pad([{"label": 0}, {"label": 1}])
+        with pytest.raises(ValueError, match="these have audio, text. MerDataCollator takes rows with audio and text"):
+            processor.pad([{"audio": tone(), "text": "yes"}])
+        with pytest.raises(ValueError, match="item 2: attention_mask has 5 values for 6 places"):
+            processor.pad([*rows[:2], {**rows[2], "attention_mask": [1] * 5}])
+        with pytest.raises(ValueError, match="audio of item 2 has 3200 samples, more than max_length=2000"):
+            processor.pad(rows, audio_kwargs={"max_length": 2000})
+        with pytest.raises(ValueError, match="item 1 has nothing under 'label', which cannot be stacked"):
+            processor.pad([rows[0], {**rows[1], "label": None}])
+        with pytest.raises(
+            ValueError, match="item 0 has .* under 'id', which cannot be stacked: take the column away"
+        ):
+            processor.pad([{**rows[0], "id": "a"}])
 
 
 class TestFrames:
@@ -328,8 +505,6 @@ class TestVideo:
             processor(video=[write_video(), None])
         with pytest.raises(ValueError, match="video must be a list of 2 items"):
             processor(video=write_video(), text=["a", "b"])
-        with pytest.raises(ValueError, match="text must be a list of 1 items"):
-            processor(video=[write_video()], text="a")
         with pytest.raises(ValueError, match="num_frames=0"):
             MerProcessor(wave_feature_extractor(), tiny_tokenizer(), image_processor=image_processor(), num_frames=0)
         with pytest.raises(ValueError, match="has no image_processor, which video needs"):
