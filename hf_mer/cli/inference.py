@@ -209,7 +209,11 @@ def _labels(arguments: argparse.Namespace) -> None:
 
     source = locate_checkpoint(arguments.checkpoint, arguments.revision, "label_store.json")
     from hf_mer.models.label_store import LabelEmbeddingStore
+    from hf_mer.training.label_overlap import overlap_table
 
     with hub_errors(source, arguments.revision, writing=False):
         store = LabelEmbeddingStore.from_pretrained(source, revision=arguments.revision)
-    print(store.to_json_string() if arguments.json else store.to_table(arguments.top))
+    if arguments.json:
+        print(store.to_json_string())
+    else:
+        print(store.to_table(arguments.top), overlap_table(store), sep="\n\n")

@@ -21,6 +21,7 @@ from hf_mer.plots.prediction import prediction_figure
 from hf_mer.plots.reliability import reliability_diagram
 from hf_mer.training.discretizer import CodebookDiscretizer, KMeansDiscretizer
 from hf_mer.training.files import write_atomically
+from hf_mer.training.label_overlap import overlap_summary
 
 logger = logging.getLogger(__name__)
 
@@ -100,7 +101,8 @@ def draw_fold_figures(
     if store.tonal_codes and "speech" in model.config.modalities:
         waveforms = key_frame_waveforms(model, processor, store, parts["train"], collator, pretraining)
     if keywords or waveforms:
-        figure = label_keywords_and_key_frames(keywords, waveforms, processor.sampling_rate)
+        note = overlap_summary(store)
+        figure = label_keywords_and_key_frames(keywords, waveforms, processor.sampling_rate, note=note)
         save_figure(figure, folder / "label_keywords_and_key_frames.png")
     if model.config.has_text_labels or model.config.has_tonal_labels:
         use_history = results["settings"]["data"]["use_history"]
