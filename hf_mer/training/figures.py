@@ -26,7 +26,7 @@ from hf_mer.training.label_overlap import overlap_summary
 logger = logging.getLogger(__name__)
 
 KEY_FRAME_SECONDS = 2.0  # of waveform per class in figure 1
-KEY_FRAME_ROWS = 40  # training rows per class that are searched for key frames
+KEY_FRAME_ROWS = 40  # training rows per class that are searched for key frames, more only while there are none
 
 
 @dataclass
@@ -201,8 +201,12 @@ def key_frame_waveforms(
 ) -> dict[str, np.ndarray]:
     """Per class, the stretches of training audio that bear its tonal codes, one after the other (figure 1).
 
+    A stretch is two frames or more. Of a codebook with very many codes two that are wanted may never follow one
+    another: single frames are taken then.
+
     Returns:
-        Samples at the processor's rate, at most `KEY_FRAME_SECONDS`, by class; classes without any are left out.
+        Samples at the processor's rate, at most `KEY_FRAME_SECONDS`, by class, none for a class without any; nothing
+        if no class has any.
     """
     if store.discretizer["kind"] == "codebook":
         if pretraining is None:
@@ -211,21 +215,23 @@ def key_frame_waveforms(
     else:
         discretizer = KMeansDiscretizer(features=store.discretizer["features"], centroids=store.centroids)
     truth = np.array(train["label"])
+    most = int(KEY_FRAME_SECONDS * processor.sampling_rate)
     waveforms = {}
     for index, label in enumerate(store.labels):
-        wanted = {code for code, _ in store.tonal_codes[label]}
+        wanted = [code for code, _ in store.tonal_codes[label]]
         pieces: list[np.ndarray] = []
-        for row_index in np.flatnonzero(truth == index)[:KEY_FRAME_ROWS]:
+        single: list[np.ndarray] = []
+        for searched, row_index in enumerate(np.flatnonzero(truth == index)):
+            if sum(map(len, pieces)) >= most or (searched >= KEY_FRAME_ROWS and (pieces or single)):
+                break
             row = train[int(row_index)]
             if row["audio"] is None:
                 continue
             codes = _codes(model, processor, discretizer, collator.audio_features(row))
-            pieces += _stretches(audio_of(row), processor, np.isin(codes, list(wanted)))
-            if sum(map(len, pieces)) >= KEY_FRAME_SECONDS * processor.sampling_rate:
-                break
-        if pieces:
-            waveforms[label] = np.concatenate(pieces)[: int(KEY_FRAME_SECONDS * processor.sampling_rate)]
-    return waveforms if len(waveforms) == len(store.labels) else {}
+            for frames, samples in _stretches(audio_of(row), processor, np.isin(codes, wanted)):
+                (pieces if frames > 1 else single).append(samples)
+        waveforms[label] = np.concatenate([*(pieces or single), np.zeros(0, np.float32)])[:most]
+    return waveforms if any(map(len, waveforms.values())) else {}
 
 
 @torch.no_grad()
@@ -241,16 +247,15 @@ def _codes(model: Any, processor: Any, discretizer: Any, features: np.ndarray) -
     return discretizer.codes(frames)[0].cpu().numpy()
 
 
-def _stretches(audio: Any, processor: Any, chosen: np.ndarray) -> list[np.ndarray]:
-    """The samples of runs of at least two chosen frames."""
+def _stretches(audio: Any, processor: Any, chosen: np.ndarray) -> list[tuple[int, np.ndarray]]:
+    """Runs of chosen frames: how many frames, and their samples."""
     with collected_notes():
         waveform = load_audio(audio, processor.sampling_rate, max_seconds=processor.max_audio_seconds)
     hop = len(waveform) / len(chosen)
     edges = np.flatnonzero(np.diff(np.concatenate([[0], chosen.astype(int), [0]])))
     return [
-        waveform[int(start * hop) : int(end * hop)]
+        (int(end - start), waveform[int(start * hop) : int(end * hop)])
         for start, end in zip(edges[::2], edges[1::2], strict=True)
-        if end - start >= 2
     ]
 
 

@@ -9,6 +9,7 @@ import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import combinations
+from typing import Any
 
 from torch import Tensor
 from torch.nn.functional import cosine_similarity
@@ -67,7 +68,7 @@ class Overlap:
 
 def overlaps(store: LabelEmbeddingStore) -> list[Overlap]:
     """What every two classes share, for each kind of label that the store has; nothing for a single class."""
-    kinds = [
+    kinds: list[tuple[str, str, dict[str, Any], Tensor | None]] = [
         ("semantic", "keywords", store.keywords, store.text_embeddings),
         ("tonal", "codes", store.tonal_codes, store.tonal_embeddings),
     ]
