@@ -12,12 +12,13 @@ import torch
 from datasets import Dataset
 from matplotlib.figure import Figure
 
+from hf_mer.data.word_times import word_times
 from hf_mer.models import LabelEmbeddingStore, MultimodalEmotionRecognitionPipeline
 from hf_mer.models.audio_mer import load_audio
 from hf_mer.models.notes_mer import collected_notes
 from hf_mer.models.segments_mer import audio_of
 from hf_mer.plots import confusion_matrix, history_series, label_keywords_and_key_frames, training_curves
-from hf_mer.plots.prediction import prediction_figure
+from hf_mer.plots.prediction import prediction_figure, shown_words
 from hf_mer.plots.reliability import reliability_diagram
 from hf_mer.training.discretizer import CodebookDiscretizer, KMeansDiscretizer
 from hf_mer.training.files import write_atomically
@@ -170,24 +171,27 @@ def attention_examples(
         seconds = processor.max_audio_seconds
         with collected_notes():  # the check of the corpus has counted them
             waveform = None if audio is None else load_audio(audio, processor.sampling_rate, max_seconds=seconds)
+        times = word_times(audio, [word["word"] for word in shown_words(prediction)])
         figure = prediction_figure(
             prediction,
             labels,
             waveform=waveform,
             sampling_rate=processor.sampling_rate,
+            word_times=times,
             true_label=label,
             title=chosen["id"],
         )
         columns = ("unit", "position", "word", "seconds", *labels)
-        yield Drawn(f"label_attention_{file_name(label)}", figure, columns, _attention_rows(prediction, labels))
+        yield Drawn(f"label_attention_{file_name(label)}", figure, columns, _attention_rows(prediction, labels, times))
 
 
-def _attention_rows(prediction: dict[str, Any], labels: list[str]) -> list[Sequence[Any]]:
-    """Label attention of every word that is drawn, and of every frame at its centre in seconds."""
-    words = [word for word in prediction["words"] if word["current"]] or list(prediction["words"])
+def _attention_rows(prediction: dict[str, Any], labels: list[str], times: np.ndarray | None) -> list[Sequence[Any]]:
+    """Label attention of every word that is drawn and of every frame, with its centre in seconds where it is known."""
+    words = shown_words(prediction)
+    centres = [None] * len(words) if times is None else times.mean(axis=1).tolist()
     rows: list[Sequence[Any]] = [
-        ("word", position, word["word"], None, *(word[label] for label in labels))
-        for position, word in enumerate(words)
+        ("word", position, word["word"], centre, *(word[label] for label in labels))
+        for position, (word, centre) in enumerate(zip(words, centres, strict=True))
     ]
     frames = prediction["frames"]
     if frames:
