@@ -101,7 +101,7 @@ def estimated_word_times(words: Sequence[str], waveform: np.ndarray, sampling_ra
         Start and end in seconds. Shape `(words, 2)`.
     """
     loudness = np.abs(waveform)
-    sounding = np.flatnonzero(loudness > 0.05 * loudness.max()) if len(loudness) and loudness.max() > 0 else []
+    sounding = np.flatnonzero(loudness > 0.05 * loudness.max(initial=0))
     first, last = (sounding[0], sounding[-1] + 1) if len(sounding) else (0, len(waveform))
     edges = np.cumsum([0, *(max(len(word), 1) for word in words)])
     edges = (first + (last - first) * edges / edges[-1]) / sampling_rate
