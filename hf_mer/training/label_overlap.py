@@ -119,7 +119,7 @@ def tell(store: LabelEmbeddingStore) -> None:
         alike = [pair for pair in overlap.pairs if pair.cosine is not None and pair.cosine > ALIKE]
         if alike:
             closest = max(alike, key=lambda pair: pair.cosine or 0)
-            advice = "; with tfidf_contrast: true, terms count by how much more of them a class has than the others"
+            advice = "; tfidf_contrast: true makes their terms differ, the embeddings less so"
             logger.warning(
                 "label store: the %s label embeddings of %d of %d pairs of classes start as nearly one vector (cosine "
                 "above %s; nearest: %s and %s, %s)%s",

@@ -67,9 +67,7 @@ def test_nearly_one_vector_is_warned_of(caplog):
     (warning,) = [record.getMessage() for record in caplog.records if record.levelno == logging.WARNING]
     assert "the tonal label embeddings of 1 of 3 pairs of classes start as nearly one vector" in warning
     assert "nearest: angry and happy, 3 of 4 codes, cosine 1.0000" in warning
-    assert warning.endswith(
-        "with tfidf_contrast: true, terms count by how much more of them a class has than the others"
-    )
+    assert warning.endswith("tfidf_contrast: true makes their terms differ, the embeddings less so")
     assert "semantic labels, two classes: 0 to 1 of 2 keywords shared" in caplog.text
 
 
