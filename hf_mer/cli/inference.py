@@ -186,9 +186,10 @@ def plot_prediction(recognise: Any, row: dict[str, Any], prediction: dict[str, A
         prediction: What it gave with `return_attention=True`.
         path: PNG, PDF or SVG.
     """
+    from hf_mer.data.word_times import word_times
     from hf_mer.models.audio_mer import AudioError, load_audio
     from hf_mer.models.notes_mer import collected_notes
-    from hf_mer.plots.prediction import prediction_figure
+    from hf_mer.plots.prediction import prediction_figure, shown_words
     from hf_mer.training.figures import save_figure
 
     processor, config = recognise.processor, recognise.model.config
@@ -199,7 +200,10 @@ def plot_prediction(recognise: Any, row: dict[str, Any], prediction: dict[str, A
     path_of = audio["path"] if isinstance(audio, dict) else audio
     title = Path(path_of).name if path_of else None
     rate = processor.sampling_rate
-    figure = prediction_figure(prediction, recognise.labels, waveform=waveform, sampling_rate=rate, title=title)
+    times = word_times(audio, [word["word"] for word in shown_words(prediction)])
+    figure = prediction_figure(
+        prediction, recognise.labels, waveform=waveform, sampling_rate=rate, word_times=times, title=title
+    )
     save_figure(figure, path)
 
 
@@ -209,7 +213,11 @@ def _labels(arguments: argparse.Namespace) -> None:
 
     source = locate_checkpoint(arguments.checkpoint, arguments.revision, "label_store.json")
     from hf_mer.models.label_store import LabelEmbeddingStore
+    from hf_mer.training.label_overlap import overlap_table
 
     with hub_errors(source, arguments.revision, writing=False):
         store = LabelEmbeddingStore.from_pretrained(source, revision=arguments.revision)
-    print(store.to_json_string() if arguments.json else store.to_table(arguments.top))
+    if arguments.json:
+        print(store.to_json_string())
+    else:
+        print(store.to_table(arguments.top), overlap_table(store), sep="\n\n")

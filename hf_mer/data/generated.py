@@ -45,6 +45,8 @@ from hf_mer.data.generated_plan import (
 )
 from hf_mer.data.generated_text import TAGS, Sentence, write_sentence
 from hf_mer.data.synthesis import SAMPLING_RATE, Speaker, Speech, draw_speaker, synthesize
+from hf_mer.data.word_times import write_alignment
+from hf_mer.data.words import spoken_words
 
 __all__ = [
     "LABELS",
@@ -153,7 +155,11 @@ def _write_dialogue(
         rngs = [np.random.default_rng([config.seed, stream, number, turn]) for stream in (3, 4)]
         speaker = speakers[utterance.id.rsplit("_", 1)[1][0]]
         sentence, speech = _make_utterance(utterance, speaker, config, *rngs)
-        soundfile.write(wav_folder / f"{utterance.id}.wav", speech.waveform, SAMPLING_RATE, subtype="PCM_16")
+        wav = wav_folder / f"{utterance.id}.wav"
+        soundfile.write(wav, speech.waveform, SAMPLING_RATE, subtype="PCM_16")
+        words = spoken_words(sentence.text)
+        if len(words) == len(speech.word_spans):  # a turn that is but a tag says none of them
+            write_alignment(wav, words, speech.word_spans)
         sentences.append(sentence)
         times.append((clock, clock + speech.duration))
         # Now and then people speak at the same time, as in the original.

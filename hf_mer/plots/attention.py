@@ -14,7 +14,7 @@ from matplotlib.ticker import MaxNLocator
 
 from hf_mer.plots.style import FAINT_INK, HEAT, INK, SMALL_FONT_SIZE, class_colors, figure, light_grid, styled
 from hf_mer.plots.waveform import amplitude_limit, draw_waveform
-from hf_mer.plots.words import ROW_HEIGHT, draw_words, fit_words, wrap_boxes
+from hf_mer.plots.words import ROW_HEIGHT, draw_words, fit_words
 
 _WAVEFORM_HEIGHT, _CURVE_HEIGHT = 1.35, 1.35  # inches, titles and ticks included
 _DECORATIONS = 0.55  # inches above and below the words
@@ -30,6 +30,8 @@ def label_attention(
     frame_attention: np.ndarray | None = None,
     tokens: Sequence[str] | None = None,
     token_attention: np.ndarray | None = None,
+    word_times: np.ndarray | None = None,
+    times_estimated: bool = False,
     scores: Sequence[float] | None = None,
     true_label: str | None = None,
     title: str | None = None,
@@ -51,6 +53,9 @@ def label_attention(
         frame_attention: `G_s`, averaged over classes, shape `(S,)`, or by class, shape `(S, C)`.
         tokens: Words, pieces already joined. Length `T`. `None` for speech alone.
         token_attention: `G_t`, shape `(T,)` or `(T, C)`.
+        word_times: Start and end of each word in seconds: the words stand below the waveform where they are said.
+            Without them, or without a waveform, they stand one after the other. Shape `(T, 2)`.
+        times_estimated: Whether these times are a guess, which the figure then says.
         scores: Probability of each class. Length `C`.
         true_label: Name of the true class.
         title: Title of the figure.
@@ -63,6 +68,8 @@ def label_attention(
             not fit.
     """
     _check(labels, waveform, sampling_rate, frame_times, frame_attention, tokens, token_attention, scores, true_label)
+    if tokens is not None and word_times is not None and np.shape(word_times) != (len(tokens), 2):
+        raise ValueError(f"word_times has the shape {np.shape(word_times)}, expected ({len(tokens)}, 2)")
     speech, text = waveform is not None, tokens is not None
     by_class = any(np.ndim(given) == 2 for given in (frame_attention, token_attention) if given is not None)
     colors = class_colors(labels)
@@ -80,7 +87,12 @@ def label_attention(
     if waveform is not None and sampling_rate and frame_times is not None and frame_attention is not None:
         _draw_speech(left, panels[0], panels[1], waveform, sampling_rate, frame_times, frame_attention, labels, colors)
     if tokens is not None and token_attention is not None:
-        words_height = _draw_text(fig, left, panels[-1], tokens, token_attention, labels, colors)
+        duration = None if waveform is None or not sampling_rate else len(waveform) / sampling_rate
+        shares = None if word_times is None or duration is None else np.clip(word_times / duration, 0, 1)
+        words_height = _draw_text(fig, left, panels[-1], tokens, token_attention, labels, colors, shares)
+        if shares is not None:
+            how = "times estimated" if times_estimated else "where they are said"
+            panels[-1].set_title(f"Text: mean label attention Gₜ (words: {how})")
         heights[-1] = words_height + _DECORATIONS
     beside = 0.9 + 0.25 * len(labels) if aside else 0.0
     grid.set_height_ratios([*heights, max(beside - sum(heights), 1e-3)])
@@ -139,8 +151,9 @@ def _draw_text(
     token_attention: np.ndarray,
     labels: Sequence[str],
     colors: dict[str, str],
+    shares: np.ndarray | None,
 ) -> float:
-    """Draw the words and return the inches that they are high."""
+    """Draw the words, at these shares of the width if given, and return the inches that they are high."""
     mean = mean_attention(token_attention)
     norm = _norm(mean)
     axes.set_title("Text: mean label attention Gₜ")
@@ -154,9 +167,10 @@ def _draw_text(
     fig.draw_without_rendering()
     width = float(axes.get_window_extent().width) / fig.dpi
     words, widths = fit_words(fig, tokens, width)
-    draw_words(axes, words, widths, mean, width, HEAT, norm, strips)
-    rows = wrap_boxes(widths, width)[2]
-    return max(rows, 2) * ROW_HEIGHT  # the colour bar needs the height of two
+    height = draw_words(
+        axes, words, widths, mean, width, HEAT, norm, strips, None if shares is None else shares * width
+    )
+    return max(height, 2 * ROW_HEIGHT)  # the colour bar needs the height of two rows
 
 
 def draw_scores(

@@ -22,6 +22,7 @@ def label_keywords_and_key_frames(
     sampling_rate: int | None = None,
     *,
     max_keywords: int = 12,
+    note: str = "",
     title: str | None = None,
 ) -> Figure:
     """Per class, its keywords with their scores, and the waveform of its key frames one after the other.
@@ -37,6 +38,7 @@ def label_keywords_and_key_frames(
             without speech.
         sampling_rate: Of the waveforms, in Hz.
         max_keywords: Most words that are drawn per class, those with the highest scores.
+        note: Written below the panels: how much the classes share.
         title: Title of the figure.
 
     Returns:
@@ -52,7 +54,10 @@ def label_keywords_and_key_frames(
     rows = -(-len(labels) // per_row)
     most_words = max((len(words) for words in shown.values()), default=0)
     panels = ["keywords"] * bool(keywords) + ["waveform"] * bool(waveforms)
-    fig = figure(7.0 if per_row == 1 else 12.0, 0.5 + rows * max(1.15, 0.6 + 0.17 * most_words))
+    height = 0.5 + rows * max(1.15, 0.6 + 0.17 * most_words) + 0.16 * len(note.splitlines())
+    fig = figure(7.0 if per_row == 1 else 12.0, height)
+    if note:
+        fig.supxlabel(note, fontsize=SMALL_FONT_SIZE, color=FAINT_INK)
     if title:
         fig.suptitle(title)
     ratios = [{"keywords": 1.0, "waveform": 1.5}[panel] for panel in panels] * per_row

@@ -9,6 +9,7 @@ from matplotlib.figure import Figure
 from hf_mer.plots.attention import draw_scores, label_attention
 from hf_mer.plots.style import class_colors, figure, styled
 from hf_mer.plots.waveform import amplitude_limit, draw_waveform
+from hf_mer.plots.words import estimated_word_times
 
 
 def prediction_figure(
@@ -17,6 +18,7 @@ def prediction_figure(
     *,
     waveform: np.ndarray | None = None,
     sampling_rate: int = 16000,
+    word_times: np.ndarray | None = None,
     true_label: str | None = None,
     title: str | None = None,
 ) -> Figure:
@@ -29,11 +31,13 @@ def prediction_figure(
         labels: Class names, in the order of the logits.
         waveform: Samples that were given to the pipeline, mono. Shape `(N,)`.
         sampling_rate: Of the waveform, Hz.
+        word_times: Start and end of [`shown_words`] in seconds, where they are known; otherwise the figure estimates
+            them and says so. Shape `(words, 2)`.
         true_label: The right class, if it is known.
         title: Title of the figure.
     """
     scores = {item["label"]: item["score"] for item in prediction["scores"]}
-    words = [word for word in prediction["words"] if word["current"]] or list(prediction["words"])
+    words = shown_words(prediction)
     frames = prediction["frames"] if waveform is not None else {}
     if not words and not frames:
         return _plain(list(labels), scores, waveform, sampling_rate, true_label, title)
@@ -48,7 +52,13 @@ def prediction_figure(
     text: dict[str, Any] = {}
     if words:
         attention = np.array([[word[label] for label in labels] for word in words])
-        text = {"tokens": [word["word"] for word in words], "token_attention": attention}
+        tokens = [word["word"] for word in words]
+        text = {"tokens": tokens, "token_attention": attention}
+        if speech and words[0]["current"]:  # earlier utterances are in another recording
+            estimated = word_times is None
+            if estimated:
+                word_times = estimated_word_times(tokens, speech["waveform"], sampling_rate)
+            text.update(word_times=word_times, times_estimated=estimated)
     return label_attention(
         labels,
         **speech,
@@ -57,6 +67,11 @@ def prediction_figure(
         true_label=true_label,
         title=title,
     )
+
+
+def shown_words(prediction: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """The words that are drawn: those of the utterance itself, or where it has none, its history's."""
+    return [word for word in prediction["words"] if word["current"]] or list(prediction["words"])
 
 
 @styled

@@ -69,6 +69,45 @@ def wrap_boxes(widths: np.ndarray, width: float) -> tuple[np.ndarray, np.ndarray
     return lefts, rows, row + 1
 
 
+def place_boxes(widths: np.ndarray, centres: np.ndarray, width: float) -> tuple[np.ndarray, np.ndarray, int]:
+    """Place boxes with their middles where they are wanted, each in the first row that has room for it there.
+
+    Args:
+        widths: Of the words, in inches. Shape `(words,)`.
+        centres: Where the middles are wanted, in inches. Shape `(words,)`.
+        width: Of a row, in inches; a box that would leave it is moved inwards.
+
+    Returns:
+        As [`wrap_boxes`].
+    """
+    boxes = widths + 2 * _PADDING
+    lefts, rows = np.clip(centres - boxes / 2, 0, np.maximum(width - boxes, 0)), np.zeros(len(widths), dtype=int)
+    ends: list[float] = []  # of what stands in each row
+    for index, left in enumerate(lefts):
+        rows[index] = next((row for row, end in enumerate(ends) if end + _GAP <= left), len(ends))
+        ends[rows[index] : rows[index] + 1] = [left + boxes[index]]
+    return lefts, rows, len(ends)
+
+
+def estimated_word_times(words: Sequence[str], waveform: np.ndarray, sampling_rate: int) -> np.ndarray:
+    """When words may be said: one after the other from first to last sound, each as long as it has characters.
+
+    Args:
+        words: In their order.
+        waveform: Mono samples. Shape `(N,)`. Sound is what is louder than a twentieth of its loudest sample.
+        sampling_rate: Hz.
+
+    Returns:
+        Start and end in seconds. Shape `(words, 2)`.
+    """
+    loudness = np.abs(waveform)
+    sounding = np.flatnonzero(loudness > 0.05 * loudness.max(initial=0))
+    first, last = (sounding[0], sounding[-1] + 1) if len(sounding) else (0, len(waveform))
+    edges = np.cumsum([0, *(max(len(word), 1) for word in words)])
+    edges = (first + (last - first) * edges / edges[-1]) / sampling_rate
+    return np.column_stack([edges[:-1], edges[1:]])
+
+
 def draw_words(
     axes: Axes,
     words: Sequence[str],
@@ -78,7 +117,8 @@ def draw_words(
     cmap: Colormap,
     norm: Normalize,
     strips: Sequence[str] | None = None,
-) -> None:
+    spans: np.ndarray | None = None,
+) -> float:
     """Draw the words into axes that are `width` inches wide.
 
     Args:
@@ -90,10 +130,22 @@ def draw_words(
         cmap: Colours, light enough for dark text.
         norm: From values to the colour map.
         strips: Colour of the thin strip below each word.
+        spans: Start and end of each word along the axes, in inches: the words stand below a bar of their spans.
+            Without them, they stand one after the other. Shape `(words, 2)`.
+
+    Returns:
+        The height of what is drawn, in inches.
     """
-    lefts, rows, count = wrap_boxes(widths, width)
+    lefts, rows, count = wrap_boxes(widths, width) if spans is None else place_boxes(widths, spans.mean(axis=1), width)
+    above = 0.0
+    if spans is not None:
+        above = _STRIP + _BOX_HEIGHT
+        for (start, end), value in zip(spans, values, strict=True):
+            axes.add_patch(
+                Rectangle((start, 0), end - start, _BOX_HEIGHT / 2, facecolor=cmap(norm(value)), edgecolor="#C8C8C8")
+            )
     for index, word in enumerate(words):
-        top = rows[index] * ROW_HEIGHT
+        top = above + rows[index] * ROW_HEIGHT
         box = widths[index] + 2 * _PADDING
         face = cmap(norm(values[index]))
         axes.add_patch(
@@ -112,7 +164,9 @@ def draw_words(
             va="baseline",
         )
     axes.set_xlim(0, width)
-    axes.set_ylim(count * ROW_HEIGHT, 0)
+    height = above + count * ROW_HEIGHT
+    axes.set_ylim(height, 0)
     axes.set_xticks([])
     axes.set_yticks([])
     axes.spines[:].set_visible(False)
+    return height

@@ -12,20 +12,22 @@ import torch
 from datasets import Dataset
 from matplotlib.figure import Figure
 
+from hf_mer.data.word_times import word_times
 from hf_mer.models import LabelEmbeddingStore, MultimodalEmotionRecognitionPipeline
 from hf_mer.models.audio_mer import load_audio
 from hf_mer.models.notes_mer import collected_notes
 from hf_mer.models.segments_mer import audio_of
 from hf_mer.plots import confusion_matrix, history_series, label_keywords_and_key_frames, training_curves
-from hf_mer.plots.prediction import prediction_figure
+from hf_mer.plots.prediction import prediction_figure, shown_words
 from hf_mer.plots.reliability import reliability_diagram
 from hf_mer.training.discretizer import CodebookDiscretizer, KMeansDiscretizer
 from hf_mer.training.files import write_atomically
+from hf_mer.training.label_overlap import overlap_summary
 
 logger = logging.getLogger(__name__)
 
 KEY_FRAME_SECONDS = 2.0  # of waveform per class in figure 1
-KEY_FRAME_ROWS = 40  # training rows per class that are searched for key frames
+KEY_FRAME_ROWS = 40  # training rows per class that are searched for key frames, more only while there are none
 
 
 @dataclass
@@ -100,7 +102,8 @@ def draw_fold_figures(
     if store.tonal_codes and "speech" in model.config.modalities:
         waveforms = key_frame_waveforms(model, processor, store, parts["train"], collator, pretraining)
     if keywords or waveforms:
-        figure = label_keywords_and_key_frames(keywords, waveforms, processor.sampling_rate)
+        note = overlap_summary(store)
+        figure = label_keywords_and_key_frames(keywords, waveforms, processor.sampling_rate, note=note)
         save_figure(figure, folder / "label_keywords_and_key_frames.png")
     if model.config.has_text_labels or model.config.has_tonal_labels:
         use_history = results["settings"]["data"]["use_history"]
@@ -168,24 +171,27 @@ def attention_examples(
         seconds = processor.max_audio_seconds
         with collected_notes():  # the check of the corpus has counted them
             waveform = None if audio is None else load_audio(audio, processor.sampling_rate, max_seconds=seconds)
+        times = word_times(audio, [word["word"] for word in shown_words(prediction)])
         figure = prediction_figure(
             prediction,
             labels,
             waveform=waveform,
             sampling_rate=processor.sampling_rate,
+            word_times=times,
             true_label=label,
             title=chosen["id"],
         )
         columns = ("unit", "position", "word", "seconds", *labels)
-        yield Drawn(f"label_attention_{file_name(label)}", figure, columns, _attention_rows(prediction, labels))
+        yield Drawn(f"label_attention_{file_name(label)}", figure, columns, _attention_rows(prediction, labels, times))
 
 
-def _attention_rows(prediction: dict[str, Any], labels: list[str]) -> list[Sequence[Any]]:
-    """Label attention of every word that is drawn, and of every frame at its centre in seconds."""
-    words = [word for word in prediction["words"] if word["current"]] or list(prediction["words"])
+def _attention_rows(prediction: dict[str, Any], labels: list[str], times: np.ndarray | None) -> list[Sequence[Any]]:
+    """Label attention of every word that is drawn and of every frame, with its centre in seconds where it is known."""
+    words = shown_words(prediction)
+    centres = [None] * len(words) if times is None else times.mean(axis=1).tolist()
     rows: list[Sequence[Any]] = [
-        ("word", position, word["word"], None, *(word[label] for label in labels))
-        for position, word in enumerate(words)
+        ("word", position, word["word"], centre, *(word[label] for label in labels))
+        for position, (word, centre) in enumerate(zip(words, centres, strict=True))
     ]
     frames = prediction["frames"]
     if frames:
@@ -199,8 +205,12 @@ def key_frame_waveforms(
 ) -> dict[str, np.ndarray]:
     """Per class, the stretches of training audio that bear its tonal codes, one after the other (figure 1).
 
+    A stretch is two frames or more. Of a codebook with very many codes two that are wanted may never follow one
+    another: single frames are taken then.
+
     Returns:
-        Samples at the processor's rate, at most `KEY_FRAME_SECONDS`, by class; classes without any are left out.
+        Samples at the processor's rate, at most `KEY_FRAME_SECONDS`, by class, none for a class without any; nothing
+        if no class has any.
     """
     if store.discretizer["kind"] == "codebook":
         if pretraining is None:
@@ -209,21 +219,23 @@ def key_frame_waveforms(
     else:
         discretizer = KMeansDiscretizer(features=store.discretizer["features"], centroids=store.centroids)
     truth = np.array(train["label"])
+    most = int(KEY_FRAME_SECONDS * processor.sampling_rate)
     waveforms = {}
     for index, label in enumerate(store.labels):
-        wanted = {code for code, _ in store.tonal_codes[label]}
+        wanted = [code for code, _ in store.tonal_codes[label]]
         pieces: list[np.ndarray] = []
-        for row_index in np.flatnonzero(truth == index)[:KEY_FRAME_ROWS]:
+        single: list[np.ndarray] = []
+        for searched, row_index in enumerate(np.flatnonzero(truth == index)):
+            if sum(map(len, pieces)) >= most or (searched >= KEY_FRAME_ROWS and (pieces or single)):
+                break
             row = train[int(row_index)]
             if row["audio"] is None:
                 continue
             codes = _codes(model, processor, discretizer, collator.audio_features(row))
-            pieces += _stretches(audio_of(row), processor, np.isin(codes, list(wanted)))
-            if sum(map(len, pieces)) >= KEY_FRAME_SECONDS * processor.sampling_rate:
-                break
-        if pieces:
-            waveforms[label] = np.concatenate(pieces)[: int(KEY_FRAME_SECONDS * processor.sampling_rate)]
-    return waveforms if len(waveforms) == len(store.labels) else {}
+            for frames, samples in _stretches(audio_of(row), processor, np.isin(codes, wanted)):
+                (pieces if frames > 1 else single).append(samples)
+        waveforms[label] = np.concatenate([*(pieces or single), np.zeros(0, np.float32)])[:most]
+    return waveforms if any(map(len, waveforms.values())) else {}
 
 
 @torch.no_grad()
@@ -239,16 +251,15 @@ def _codes(model: Any, processor: Any, discretizer: Any, features: np.ndarray) -
     return discretizer.codes(frames)[0].cpu().numpy()
 
 
-def _stretches(audio: Any, processor: Any, chosen: np.ndarray) -> list[np.ndarray]:
-    """The samples of runs of at least two chosen frames."""
+def _stretches(audio: Any, processor: Any, chosen: np.ndarray) -> list[tuple[int, np.ndarray]]:
+    """Runs of chosen frames: how many frames, and their samples."""
     with collected_notes():
         waveform = load_audio(audio, processor.sampling_rate, max_seconds=processor.max_audio_seconds)
     hop = len(waveform) / len(chosen)
     edges = np.flatnonzero(np.diff(np.concatenate([[0], chosen.astype(int), [0]])))
     return [
-        waveform[int(start * hop) : int(end * hop)]
+        (int(end - start), waveform[int(start * hop) : int(end * hop)])
         for start, end in zip(edges[::2], edges[1::2], strict=True)
-        if end - start >= 2
     ]
 
 

@@ -10,6 +10,7 @@ import numpy as np
 from hf_mer.models import LabelEmbeddingStore
 from hf_mer.plots import confusion_matrix, history_series, label_keywords_and_key_frames, training_curves
 from hf_mer.training.figures import Drawn
+from hf_mer.training.label_overlap import overlap_summary
 
 _RESULTS, _STORE = "results.json", "label_store.json"
 
@@ -61,12 +62,14 @@ def draw_fold(folder: Path, kinds: Sequence[str]) -> Iterator[Drawn]:
         yield Drawn("training_curves", figure, ("name", "epoch", "value"), points)
     store = next((place for place in (folder, folder / "model") if (place / _STORE).is_file()), None)
     if "keywords" in kinds and store is not None:
-        keywords = LabelEmbeddingStore.from_pretrained(store).keywords
+        labels = LabelEmbeddingStore.from_pretrained(store)
+        keywords = labels.keywords
         if keywords:
             words: list[Sequence[Any]] = [
                 (label, word, score) for label, pairs in keywords.items() for word, score in pairs
             ]
-            yield Drawn("label_keywords", label_keywords_and_key_frames(keywords), ("class", "word", "score"), words)
+            figure = label_keywords_and_key_frames(keywords, note=overlap_summary(labels))
+            yield Drawn("label_keywords", figure, ("class", "word", "score"), words)
 
 
 def _has_something(folder: Path) -> bool:

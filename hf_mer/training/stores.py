@@ -20,6 +20,7 @@ from hf_mer.data.schema import column
 from hf_mer.models import LabelEmbeddingStore
 from hf_mer.training.features import content, content_columns, module_hash, reading, records
 from hf_mer.training.files import write_atomically
+from hf_mer.training.label_overlap import tell
 from hf_mer.training.label_store_builder import LabelStoreArguments, build_label_store
 from hf_mer.training.stages import Stage
 
@@ -167,6 +168,7 @@ def find_or_build(
             store = LabelEmbeddingStore.from_pretrained(path)
             if store.settings.get("key") == key:
                 logger.info("label store found: %s", path)
+                tell(store)
                 stage.add(reused=True, seconds_when_made=store.settings.get("seconds"))
                 return store
         started = time.perf_counter()
@@ -174,5 +176,6 @@ def find_or_build(
         seconds = round(time.perf_counter() - started, 3)
         store.settings.update(key=key, seconds=seconds)
         write_atomically(path, store.save_pretrained)
+    tell(store)
     stage.add(reused=False, seconds_when_made=seconds)
     return store

@@ -83,6 +83,8 @@ def test_a_checkpoint_that_is_not_there(capsys, tmp_path):
 def test_labels_as_table_and_as_json(checkpoint, capsys):
     assert main(["labels", checkpoint]) == 0
     table = capsys.readouterr().out
+    assert "semantic labels, two classes: 1 of 2 keywords shared" in table
+    assert "tonal labels, two classes: 2 of 2 codes shared" in table
     assert main(["labels", checkpoint, "--json"]) == 0
     content = json.loads(capsys.readouterr().out)
     assert all(label in table for label in content["labels"])

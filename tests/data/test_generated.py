@@ -21,6 +21,7 @@ from hf_mer.data.generated_plan import LABELS, dialogue_names, plan_corpus
 from hf_mer.data.generated_text import TAGS, VALENCE_WORDS, write_sentence
 from hf_mer.data.iemocap import load_iemocap
 from hf_mer.data.synthesis import VoiceSettings
+from hf_mer.data.word_times import word_times
 from hf_mer.data.words import split_units
 
 TINY = GeneratedCorpusConfig(
@@ -244,6 +245,17 @@ def test_sentences_of_every_language_have_the_number_of_words_asked_for(language
         assert len(units) == num_words or language == "zh"
         assert "{" not in sentence.text
         assert sentence.text[-1] == LANGUAGES[language].marks[1]
+
+
+def test_the_alignment_says_when_each_word_is_said(corpus):
+    rows = load_iemocap(corpus, "4class")
+    found = [(row, word_times(row["audio"], row["text"].split())) for row in rows]
+    spoken = [(row, times) for row, times in found if not row["text"].startswith("[")]
+    assert len(spoken) > 20
+    for row, times in spoken:
+        duration = soundfile.info(row["audio"]["path"]).duration
+        assert (np.diff(times.ravel()) >= 0).all()
+        assert 0 < times[0, 0] < times[-1, 1] < duration
 
 
 def test_sentences_have_the_length_asked_for():

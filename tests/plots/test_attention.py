@@ -1,9 +1,10 @@
 import numpy as np
 import pytest
+from matplotlib.axes import Axes
 from matplotlib.patches import Rectangle
 
 from hf_mer.plots import label_attention, mean_attention
-from hf_mer.plots.words import wrap_boxes
+from hf_mer.plots.words import estimated_word_times, place_boxes, wrap_boxes
 
 FOUR = ["angry", "happy", "neutral", "sad"]
 EIGHT = [*FOUR, "calm", "fearful", "disgust", "surprised"]
@@ -153,6 +154,52 @@ def test_boxes_wrap_and_do_not_touch():
     assert (lefts[1:][~same_row] == 0).all()
 
 
+@pytest.mark.parametrize(("words", "seconds"), [(SHORT, 3.2), (LONG, 9.0), (["W" * 200], 1.0)])
+@pytest.mark.parametrize("estimated", [False, True])
+def test_words_stand_where_they_are_said(words, seconds, estimated, drawn_texts):
+    times = np.linspace(0.1, 0.9, len(words) + 1) * seconds
+    times = np.column_stack([times[:-1], times[1:]])
+    fig = label_attention(
+        FOUR,
+        **speech(seconds, FOUR),
+        **text(words, FOUR),
+        word_times=times,
+        times_estimated=estimated,
+        scores=scores(FOUR),
+    )
+    texts = drawn_texts(fig)
+    assert any("times estimated" in found for found in texts) == estimated
+    panels = {axes.get_title("left")[:4]: axes for axes in fig.findobj(Axes)}
+    wave, panel = panels["Spee"], panels["Text"]
+    bars = [patch for patch in panel.patches if patch.get_y() == 0]
+    for bar, (start, end) in zip(bars, times, strict=True):
+        left, right = panel.transData.transform([[bar.get_x(), 0], [bar.get_x() + bar.get_width(), 0]])[:, 0]
+        assert wave.transData.inverted().transform([[left, 0], [right, 0]])[:, 0] == pytest.approx(
+            [start, end], abs=0.01 * seconds
+        )
+
+
+def test_boxes_at_their_places_do_not_touch():
+    rng = np.random.default_rng(0)
+    widths, centres = rng.uniform(0.1, 1.5, 60), np.sort(rng.uniform(0, 5, 60))
+    lefts, rows, count = place_boxes(widths, centres, 5.0)
+    assert count == rows.max() + 1
+    inside = (centres - widths / 2 > 0.05) & (centres + widths / 2 < 4.95)
+    assert (lefts + widths / 2 + 0.05)[inside] == pytest.approx(centres[inside])
+    assert ((lefts >= 0) & (lefts + widths + 0.1 <= 5 + 1e-9)).all()
+    for row in range(count):
+        own = np.flatnonzero(rows == row)
+        assert (lefts[own[1:]] > lefts[own[:-1]] + widths[own[:-1]] + 0.1).all()
+
+
+def test_estimated_times_share_the_sound_by_characters():
+    waveform = np.concatenate([np.zeros(100), np.ones(1000), np.zeros(300)])
+    times = estimated_word_times(["no", "congratulations", "you!"], waveform, 1000)
+    assert times[:, 0] == pytest.approx([0.1, 0.1 + 2 / 21, 0.1 + 17 / 21])
+    assert times[:, 1] == pytest.approx([0.1 + 2 / 21, 0.1 + 17 / 21, 1.1])
+    assert estimated_word_times(["no", "no"], np.zeros(1000), 1000).tolist() == [[0, 0.5], [0.5, 1]]
+
+
 def test_mean_is_over_classes():
     assert mean_attention(np.array([[1.0, 3.0], [0.0, 0.0], [2.0, 2.0]])).tolist() == [2, 0, 2]
     assert mean_attention(np.array([1.0, 2.0])).tolist() == [1, 2]
@@ -167,6 +214,10 @@ def test_mean_is_over_classes():
         ({"tokens": ["no"], "token_attention": np.zeros(2)}, r"token_attention has the shape \(2,\), expected \(1,\)"),
         ({"tokens": ["no"], "token_attention": np.array([np.nan])}, "not finite"),
         ({**text(["no"], FOUR), "scores": [1.0]}, "1 scores for the 4 classes"),
+        (
+            {**text(["no"], FOUR), "word_times": np.zeros((2, 2))},
+            r"word_times has the shape \(2, 2\), expected \(1, 2\)",
+        ),
         ({**text(["no"], FOUR), "true_label": "joy"}, "'joy' is not one of"),
         ({**speech(1, FOUR), "frame_times": np.zeros(50)}, "increase"),
     ],

@@ -64,3 +64,9 @@ def test_what_does_not_fit_together_is_refused():
         label_keywords_and_key_frames(None, waveforms(2))
     with pytest.raises(ValueError, match=r"keywords are of the classes \['calm', 'neutral'\], waveforms of"):
         label_keywords_and_key_frames(keywords(2), waveforms(3), 16000)
+
+
+def test_how_much_the_classes_share_stands_below(drawn_texts):
+    note = "semantic labels, two classes: 0 to 3 of 9 keywords shared\ntonal labels, two classes: 65 to 92 of 100 codes shared"
+    assert note in drawn_texts(label_keywords_and_key_frames(keywords(4), waveforms(4), 16000, note=note))
+    assert note in drawn_texts(label_keywords_and_key_frames(keywords(8), note=note))

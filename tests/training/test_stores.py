@@ -122,6 +122,14 @@ def test_one_process_builds_and_the_others_wait(make_recipe, monkeypatch, tmp_pa
     assert len({stage["seconds_when_made"] for stage in found}) == 1
 
 
+def test_a_store_says_how_alike_its_classes_are_when_made_and_when_found(make_recipe, tmp_path, caplog):
+    caplog.set_level("INFO")
+    recipe = make_recipe(modalities=["text"])
+    for times in (1, 2):
+        find_or_build(recipe, tmp_path, None, Stage(), False)
+        assert caplog.text.count("semantic labels, two classes:") == times
+
+
 def test_stages():
     stages = Stages()
     with stages.measure("features") as stage:
