@@ -10,6 +10,7 @@ from typing import Any
 from transformers import TrainingArguments
 from transformers.utils import logging as transformers_logging
 
+from hf_mer.console import accept_every_character
 from hf_mer.training.arguments import (
     DataArguments,
     MerTrainingArguments,
@@ -95,7 +96,8 @@ def _without_model(config: str, types: Sequence[type]) -> dict[str, Any]:
 
 
 def start_logging() -> None:
-    """What a script says on its way; libraries that draw are quiet."""
+    """What a script says on its way, in any encoding; libraries that draw are quiet."""
+    accept_every_character()
     logging.basicConfig(level=logging.INFO, format="%(levelname)s %(name)s: %(message)s")
     for name in ("fontTools", "matplotlib"):
         logging.getLogger(name).setLevel(logging.WARNING)

@@ -1,0 +1,25 @@
+"""Standard output and error that take every character, whatever the encoding of the terminal or file behind them."""
+
+import codecs
+import json
+import sys
+
+_PLAIN = {"█": "#", "±": "+/-"}
+
+
+def accept_every_character() -> None:
+    """What an encoding lacks is written in plain letters, where it would end the program after its work.
+
+    Bars become `#`, `±` becomes `+/-`; all else is written as JSON escapes it (`\\u0142`), so that JSON stays JSON.
+    """
+    codecs.register_error("hf_mer.plain", _plainly)
+    for stream in (sys.stdout, sys.stderr):
+        if hasattr(stream, "reconfigure"):  # not where a notebook, or nothing at all, takes its place
+            stream.reconfigure(errors="hf_mer.plain")
+
+
+def _plainly(error: UnicodeError) -> tuple[str, int]:
+    if not isinstance(error, UnicodeEncodeError):
+        raise error
+    lacking = error.object[error.start : error.end]
+    return "".join(_PLAIN.get(character) or json.dumps(character)[1:-1] for character in lacking), error.end
