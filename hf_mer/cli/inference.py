@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from hf_mer.cli.help import add_command
+from hf_mer.console import readable
 
 PREDICT_EXAMPLES = """examples:
   hf-mer predict runs/le_mer/Ses05 hello.wav --text "I am so glad you came" --plot attention.png
@@ -197,7 +198,7 @@ def plot_prediction(recognise: Any, row: dict[str, Any], prediction: dict[str, A
         with contextlib.suppress(AudioError), collected_notes():  # a film without sound; the answer has said the rest
             waveform = load_audio(audio, processor.sampling_rate, max_seconds=processor.max_audio_seconds)
     path_of = audio["path"] if isinstance(audio, dict) else audio
-    title = Path(path_of).name if path_of else None
+    title = readable(Path(path_of).name) if path_of else None
     rate = processor.sampling_rate
     figure = prediction_figure(prediction, recognise.labels, waveform=waveform, sampling_rate=rate, title=title)
     save_figure(figure, path)

@@ -5,7 +5,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from hf_mer.data.manifest_files import AUDIO_SUFFIXES, FILM_SUFFIXES
+from hf_mer.console import readable
+from hf_mer.data.manifest_files import AUDIO_SUFFIXES, FILM_SUFFIXES, recordings_in
 from hf_mer.data.schema import CorpusError
 from hf_mer.data.tables import TABLE_SUFFIXES
 
@@ -87,18 +88,13 @@ def is_single(sources: Sequence[str]) -> bool:
 
 
 def _of_file(path: Path) -> Item:
-    problem = None if path.is_file() else f"{path}: no such file or folder"
-    return Item({"audio": str(path)}, str(path), {"input": str(path)}, problem)
+    name = readable(path)
+    problem = None if path.is_file() else f"{name}: no such file or folder"
+    return Item({"audio": str(path)}, name, {"input": name}, problem)
 
 
 def _recordings(folder: Path) -> list[Path]:
-    found = sorted(
-        file
-        for file in folder.rglob("*")
-        if file.suffix.lower() in AUDIO_SUFFIXES + FILM_SUFFIXES
-        and file.is_file()
-        and not any(part.startswith(".") for part in file.relative_to(folder).parts)
-    )
+    found = recordings_in(folder, "**/*")
     if not found:
         raise CorpusError(f"{folder}: no sound or film files ({', '.join(AUDIO_SUFFIXES + FILM_SUFFIXES)})")
     return found
@@ -148,7 +144,8 @@ def _of_entry(entry: Mapping[str, Any], names: Mapping[str, str], table: str, to
     if problem is None and all(row.get(name) is None for name in ("audio", "video", "text")):
         problem = f"{entry['where']}: neither audio nor video nor text"
     video = entry["video"] and entry["video"]["path"]
-    shown = {"input": table, "line": entry["line"], "id": entry["id"], "file": entry["audio"] or video}
+    file = entry["audio"] or video
+    shown = {"input": readable(table), "line": entry["line"], "id": entry["id"], "file": file and readable(file)}
     shown.update({name.removeprefix("audio_"): value for name, value in segment.items()})
     return Item(row, entry["where"], {name: value for name, value in shown.items() if name != "id" or "id" in names},
                 problem)  # fmt: skip

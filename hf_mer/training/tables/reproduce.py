@@ -21,7 +21,7 @@ from tqdm.auto import tqdm
 from hf_mer.data.folds import Fold, find_fold
 from hf_mer.training.baselines import BaselineExperiment
 from hf_mer.training.experiment import Experiment
-from hf_mer.training.files import write_atomically
+from hf_mer.training.files import write_text
 from hf_mer.training.pretraining.fold import pretrain_fold
 from hf_mer.training.recipe import set_verbosity, start_logging
 from hf_mer.training.tables.figures import draw_table_figures
@@ -307,7 +307,7 @@ class Reproduction:
         found = sorted(self.output_dir.glob(f"*/{setup}/results.json"))
         found += sorted(self.output_dir.glob(f"*/*/{setup}/results.json"))
         text = summary([read_report(path.parent) for path in found])
-        write_atomically(self.output_dir / f"summary_{setup}.md", lambda path: path.write_text(text, encoding="utf-8"))
+        write_text(self.output_dir / f"summary_{setup}.md", text)
 
     def collect(self, table: Table) -> TableRuns:
         """The finished runs of a table's rows that were asked for."""
