@@ -57,6 +57,30 @@ def test_bad_input_is_one_line(checkpoint, capsys, arguments, message):
     assert message in error.splitlines()[-1]
 
 
+@pytest.mark.parametrize("device", ["cuda", "cuda:7", "mps", "foo", "0"])
+def test_a_device_that_is_not_there(device, capsys, monkeypatch):
+    monkeypatch.setattr("torch.accelerator.is_available", lambda: False)
+    for command in (["predict", "no/checkpoint", "--text", "hello"],
+                    ["evaluate", "no/checkpoint", "--corpus", "manifest", "--data-dir", "calls.csv"]):  # fmt: skip
+        assert main([*command, "--device", device]) == 1  # before the Hub is asked
+        assert capsys.readouterr().err == f"error: device '{device}' is not one of this machine's: cpu\n"
+
+
+def test_devices_of_a_machine_that_has_some(capsys, monkeypatch):
+    for name, value in {"is_available": True, "current_accelerator": "cuda", "device_count": 2}.items():
+        monkeypatch.setattr(f"torch.accelerator.{name}", lambda value=value: value)
+    assert main(["predict", "no/checkpoint", "--text", "hello", "--device", "cuda:2"]) == 1
+    assert "device 'cuda:2' is not one of this machine's: cpu, cuda, cuda:0, cuda:1" in capsys.readouterr().err
+
+
+def test_a_type_that_weights_cannot_have(checkpoint, capsys):
+    for wrong in ("foo", "int8", "torch.float32", "nn"):
+        assert main(["predict", checkpoint, "--text", "hello", "--dtype", wrong]) == 1
+        told = capsys.readouterr().err
+        assert told == f"error: dtype '{wrong}' is not one of auto, float32, bfloat16, float16, float64\n"
+    assert main(["predict", checkpoint, "--text", "hello", "--dtype", "bfloat16", "--device", "cpu"]) == 0
+
+
 def test_a_film_alone_is_enough(tmp_path, write_video, capsys):
     checkpoint = save_film_checkpoint(tmp_path / "films")
     film = write_video("scene.mp4", split=True)
