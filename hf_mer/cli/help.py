@@ -5,6 +5,11 @@ from collections.abc import Callable
 from typing import Any
 
 
+def add_encoding(parser: Any) -> None:
+    """The option of every command that reads tables of people's own."""
+    parser.add_argument("--encoding", default="utf-8", help="of tables, such as cp1252 or utf-16 (default: utf-8)")
+
+
 def add_command(
     commands: Any, name: str, run: Callable[[argparse.Namespace], Any], help: str, examples: str, **settings: Any
 ) -> argparse.ArgumentParser:

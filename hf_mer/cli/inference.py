@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from hf_mer.cli.help import add_command
+from hf_mer.cli.help import add_command, add_encoding
 from hf_mer.console import readable
 
 PREDICT_EXAMPLES = """examples:
@@ -56,6 +56,7 @@ def add_commands(commands: Any) -> None:
     many.add_argument("--on-bad", choices=("raise", "skip"), default="raise", help="inputs that cannot be used: stop "
                       "(default), or go on and say in the column error what is wrong")  # fmt: skip
     many.add_argument("--columns", type=json.loads, help='names of a table\'s columns: \'{"audio": "clip"}\'')
+    add_encoding(many)
     many.add_argument("--batch-size", type=int, default=8, help="utterances at once (default: 8)")
     scores = predict.add_argument_group("scores")
     scores.add_argument("--top-k", type=int, help="classes to tell, best first (default: all)")
@@ -143,7 +144,7 @@ def _predict_many(arguments: argparse.Namespace) -> None:
 
     if foreign := [f"--{name}" for name in _ONE if getattr(arguments, name) is not None]:
         raise ValueError(f"{', '.join(foreign)}: of one recording; for many, a table has columns for these")
-    units = collect_units(arguments.inputs, arguments.columns, recognises_words=arguments.asr is not None)
+    units = collect_units(arguments.inputs, arguments.columns, arguments.asr is not None, arguments.encoding)
     recognise = _load(arguments)
     options = _settings(arguments)
     columns = output_columns(

@@ -54,7 +54,10 @@ class Unit:
 
 
 def collect_units(
-    sources: Sequence[str], columns: Mapping[str, str | None] | None = None, recognises_words: bool = False
+    sources: Sequence[str],
+    columns: Mapping[str, str | None] | None = None,
+    recognises_words: bool = False,
+    encoding: str = "utf-8",
 ) -> list[Unit]:
     """Everything that files, folders and tables name, in order.
 
@@ -64,6 +67,7 @@ def collect_units(
         columns: Names of the schema to a table's column names, where they are not the usual ones.
         recognises_words: Whether a speech recogniser fills missing words in. Dialogues with missing words are then
             kept together, in the order of their turns, since what is heard is history of what follows.
+        encoding: Of tables.
 
     Raises:
         CorpusError: If a source is not there, a folder has no recordings, or a table cannot be read.
@@ -74,7 +78,7 @@ def collect_units(
         if path.is_dir():
             units += [Unit([_of_file(file)]) for file in _recordings(path)]
         elif path.suffix.lower() in TABLE_SUFFIXES:
-            units += _of_table(path, columns or {}, recognises_words)
+            units += _of_table(path, columns or {}, recognises_words, encoding)
         else:
             units.append(Unit([_of_file(path)]))
     return units
@@ -100,12 +104,12 @@ def _recordings(folder: Path) -> list[Path]:
     return found
 
 
-def _of_table(path: Path, columns: Mapping[str, str | None], recognises_words: bool) -> list[Unit]:
+def _of_table(path: Path, columns: Mapping[str, str | None], recognises_words: bool, encoding: str) -> list[Unit]:
     from hf_mer.data.manifest import read_entry, resolve_columns, set_histories
     from hf_mer.data.manifest_files import read_manifest
     from hf_mer.data.manifest_segments import set_segments
 
-    lines, folder = read_manifest(path)
+    lines, folder = read_manifest(path, encoding)
     names = resolve_columns(lines, columns, str(path), labelled=False)
     problems: list[str] = []
     entries = [read_entry(line, names, None, folder.absolute(), problems) for line in lines]

@@ -37,6 +37,7 @@ class DataArguments:
     columns: dict | str | None = field(
         default=None, metadata={"help": "Names of a manifest's columns: {audio: file, label: emotion}."}
     )
+    encoding: str = field(default="utf-8", metadata={"help": "Of a manifest, such as cp1252."})
     labels: list[str] | None = field(
         default=None, metadata={"help": "Classes of a manifest, in order; found if not given."}
     )

@@ -53,7 +53,8 @@ def read_rows(arguments: DataArguments) -> Dataset:
         return load_iemocap(source, task, max_history=arguments.max_history)
     if arguments.corpus == "meld":
         return load_meld(source, task, max_history=arguments.max_history)
-    return load_corpus(source, columns=columns, labels=arguments.labels, max_history=arguments.max_history)
+    own: Any = {"columns": columns, "labels": arguments.labels, "encoding": arguments.encoding}
+    return load_corpus(source, **own, max_history=arguments.max_history)
 
 
 def _visible(rows: Dataset, modalities: list[str], arguments: DataArguments) -> Dataset:

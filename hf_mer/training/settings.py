@@ -28,7 +28,7 @@ DECIDING = (
     "spec_augment", "early_stopping_patience", "metric_for_best_model", "train_sampling_strategy", "bf16", "fp16",
     "label_smoothing_factor", "grid", "grid_folds",
 )  # fmt: skip
-INDIFFERENT = ("folds", "num_proc", "data_dir", "cache_features")  # how a corpus is read, not what is in it
+INDIFFERENT = ("folds", "num_proc", "data_dir", "encoding", "cache_features")  # how it is read, not what is in it
 
 
 def check_settings(
