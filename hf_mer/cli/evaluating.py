@@ -53,7 +53,10 @@ def _add_corpus(group: Any) -> None:
     group.add_argument("--labels", nargs="+", help="classes of a manifest")
     group.add_argument("--no-history", "--no_history", action="store_true", help="leave earlier utterances out")
     group.add_argument(
-        "--skip-bad", "--skip_bad", action="store_true", help="leave unusable recordings out instead of stopping"
+        "--skip-bad",
+        "--skip_bad",
+        action="store_true",
+        help="leave unusable recordings out of their rows instead of stopping",
     )
     group.add_argument(
         "--split",

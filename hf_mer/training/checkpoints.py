@@ -11,8 +11,8 @@ def remote_checkpoints(arguments: Any) -> dict[str, str]:
     """Repositories on the Hub that a system starts from, by the setting that names them.
 
     Args:
-        arguments: `ModelArguments`, or of the second stage, which have a `speech_encoder` alone; what belongs to a fold
-            (`{fold}` in its name) is not looked at.
+        arguments: `ModelArguments`, or of the second stage, which have a `speech_encoder` alone. What belongs to a
+            fold (`{fold}` in its name) is not looked at.
     """
     settings = [f"{modality}_encoder" for modality in getattr(arguments, "modalities", ["speech"])]
     if getattr(arguments, "trained", False):

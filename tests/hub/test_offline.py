@@ -54,7 +54,9 @@ def test_training_names_the_checkpoint_and_what_to_do(hub, monkeypatch, tmp_path
     with pytest.raises(SystemExit) as left:
         main(["train", "le_mer", table, "--out", str(tmp_path / "runs"), "--use_cpu", "true"])
     told = str(left.value)
-    assert told.startswith("error: text_encoder bert-base-uncased: it is neither a folder nor in the cache of this machine")
+    assert told.startswith(
+        "error: text_encoder bert-base-uncased: it is neither a folder nor in the cache of this machine"
+    )
     assert f"the Hub at {url} cannot be reached" in told
     assert "--text-encoder FOLDER" in told
     assert "`hf-mer train ... --from-scratch`" in told
