@@ -5,7 +5,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-from hf_mer.cli.help import add_command, add_encoding
+from hf_mer.cli.help import add_command, add_encoding, column_names
 
 PREPARE_EXAMPLES = """examples:
   hf-mer prepare iemocap /data/IEMOCAP_full_release prepared --task 4class
@@ -29,7 +29,7 @@ def add_commands(commands: Any) -> None:
     prepare.add_argument("source", help="root of the release, or a CSV, JSON-lines file or audio folder")
     prepare.add_argument("out", type=Path, help="folder to write")
     prepare.add_argument("--task", help="classes of IEMOCAP (4class, 6class) or MELD (emotion, sentiment)")
-    prepare.add_argument("--columns", type=json.loads, default=None, help="names of a manifest's columns, as JSON")
+    prepare.add_argument("--columns", type=column_names, default=None, help="names of a manifest's columns, as JSON")
     add_encoding(prepare)
     prepare.add_argument("--check-video", action="store_true", help="look at the picture of every clip too")
     prepare.add_argument("--skip-bad", action="store_true", help="leave unusable recordings out instead of stopping")

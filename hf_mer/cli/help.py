@@ -1,8 +1,24 @@
 """How every command explains itself: what it does, its flags, and examples that can be copied."""
 
 import argparse
+import json
 from collections.abc import Callable
 from typing import Any
+
+
+def column_names(text: str) -> dict[str, str | None]:
+    """The value of `--columns`.
+
+    Raises:
+        ArgumentTypeError: If it is no JSON object.
+    """
+    try:
+        names = json.loads(text)
+    except json.JSONDecodeError:
+        names = None
+    if not isinstance(names, dict):
+        raise argparse.ArgumentTypeError(f'{text!r} is no JSON object, such as \'{{"audio": "clip"}}\'')
+    return names
 
 
 def add_encoding(parser: Any) -> None:

@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from hf_mer.cli.help import add_command, add_encoding
+from hf_mer.cli.help import add_command, add_encoding, column_names
 from hf_mer.console import readable
 
 PREDICT_EXAMPLES = """examples:
@@ -55,7 +55,7 @@ def add_commands(commands: Any) -> None:
     many.add_argument("--overwrite", action="store_true", help="start --out anew instead of going on with it")
     many.add_argument("--on-bad", choices=("raise", "skip"), default="raise", help="inputs that cannot be used: stop "
                       "(default), or go on and say in the column error what is wrong")  # fmt: skip
-    many.add_argument("--columns", type=json.loads, help='names of a table\'s columns: \'{"audio": "clip"}\'')
+    many.add_argument("--columns", type=column_names, help='names of a table\'s columns: \'{"audio": "clip"}\'')
     add_encoding(many)
     many.add_argument("--batch-size", type=int, default=8, help="utterances at once (default: 8)")
     scores = predict.add_argument_group("scores")
@@ -92,6 +92,11 @@ def _predict(arguments: argparse.Namespace) -> None:
 def _check(arguments: argparse.Namespace) -> None:
     if not arguments.inputs and not arguments.text:
         raise ValueError("nothing to recognise: give a sound or video file, --text, or both")
+    for name in ("text", "history"):
+        given = getattr(arguments, name) or []
+        for said in [given] if isinstance(given, str) else given:
+            if readable(said) != said:
+                raise ValueError(f"--{name} '{readable(said)}' is not UTF-8, which the command line must be")
     part = any(getattr(arguments, name) is not None for name in ("start", "end", "side"))
     if not arguments.inputs and part:
         raise ValueError("--start, --end and --side are about a file: give one")
