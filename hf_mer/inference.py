@@ -6,6 +6,8 @@ from typing import Any
 
 from hf_mer.export.folder import find_exported
 
+_DTYPES = ("auto", "float32", "bfloat16", "float16", "float64")
+
 
 def load_recognizer(
     checkpoint: str | os.PathLike,
@@ -26,14 +28,16 @@ def load_recognizer(
         asr: Name of a speech-recognition checkpoint, or its pipeline, for inputs without words.
 
     Raises:
-        ValueError: If the folder is no checkpoint (of a folder of folds the message names them), or an export cannot
-            run on that device or with that type.
+        ValueError: If the folder is no checkpoint (of a folder of folds the message names them), or the device is not
+            there, or the type none of weights; also where an export cannot run there or with that type.
         HubError: If the Hub cannot be reached, or has no such repository or revision.
     """
     from hf_mer.hub.errors import hub_errors
     from hf_mer.hub.loading import locate_checkpoint
 
     graph = find_exported(checkpoint)
+    if graph is None:
+        _check_placement(device, dtype)
     source = str(graph) if graph is not None else locate_checkpoint(checkpoint, revision)
     from safetensors import SafetensorError
     from transformers import pipeline
@@ -52,6 +56,24 @@ def load_recognizer(
             return pipeline(PIPELINE_TASK, model=source, **given)
     except SafetensorError as error:
         raise ValueError(f"the weights of {source} are damaged or half-written: {error}") from error
+
+
+def _check_placement(device: Any, dtype: Any) -> None:
+    """Refuses a device that this machine lacks, and types that weights cannot have, before anything is loaded."""
+    import torch
+
+    there = ["cpu"]
+    if torch.accelerator.is_available():
+        kind = str(torch.accelerator.current_accelerator())
+        there += [kind, *(f"{kind}:{index}" for index in range(torch.accelerator.device_count()))]
+    if isinstance(device, int):
+        known = device < torch.accelerator.device_count()
+    else:
+        known = device is None or str(device) in (*there, "cpu:0")
+    if not known:
+        raise ValueError(f"device '{device}' is not one of this machine's: {', '.join(there)}")
+    if dtype is not None and (dtype if isinstance(dtype, str) else str(dtype).removeprefix("torch.")) not in _DTYPES:
+        raise ValueError(f"dtype '{dtype}' is not one of {', '.join(_DTYPES)}")
 
 
 def _exported_recognizer(graph: Path, device: str | int | None, dtype: str | None, settings: dict[str, Any]) -> Any:

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from hf_mer.cli import app, completion, corpora, evaluating, exporting, inference, plotting, sharing, training
 from hf_mer.cli.help import add_command
+from hf_mer.console import accept_every_character
 from hf_mer.version import __version__
 
 EXAMPLES = """examples (more with hf-mer COMMAND --help):
@@ -42,6 +43,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         The exit status: 0, 1 with one line on standard error, 130 after Ctrl-C, 141 where nobody reads the output any
         more; wrong usage leaves the program with 2.
     """
+    accept_every_character()
     parser = _parser()
     arguments, further = parser.parse_known_args(argv)
     if further and not getattr(arguments, "passes_on", False):

@@ -5,7 +5,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-from hf_mer.cli.help import add_command
+from hf_mer.cli.help import add_command, add_encoding, column_names
 
 PREPARE_EXAMPLES = """examples:
   hf-mer prepare iemocap /data/IEMOCAP_full_release prepared --task 4class
@@ -29,7 +29,8 @@ def add_commands(commands: Any) -> None:
     prepare.add_argument("source", help="root of the release, or a CSV, JSON-lines file or audio folder")
     prepare.add_argument("out", type=Path, help="folder to write")
     prepare.add_argument("--task", help="classes of IEMOCAP (4class, 6class) or MELD (emotion, sentiment)")
-    prepare.add_argument("--columns", type=json.loads, default=None, help="names of a manifest's columns, as JSON")
+    prepare.add_argument("--columns", type=column_names, default=None, help="names of a manifest's columns, as JSON")
+    add_encoding(prepare)
     prepare.add_argument("--check-video", action="store_true", help="look at the picture of every clip too")
     prepare.add_argument("--skip-bad", action="store_true", help="leave unusable recordings out instead of stopping")
     prepare.add_argument(
@@ -79,7 +80,7 @@ def _prepare(arguments: argparse.Namespace) -> None:
     elif arguments.kind == "meld":
         rows = load_meld(arguments.source, **task, on_bad_clip="skip" if arguments.skip_bad else "keep")
     else:
-        rows = load_corpus(arguments.source, columns=arguments.columns)
+        rows = load_corpus(arguments.source, columns=arguments.columns, encoding=arguments.encoding)
     if any(audio is not None for audio in column(rows, "audio")):
         rows = check_audio(rows, on_bad="skip" if arguments.skip_bad else "raise")
     if arguments.check_video:
@@ -104,6 +105,7 @@ def _about(arguments: argparse.Namespace, official_splits: bool) -> dict[str, An
     flags = [f"--task {arguments.task}"] * bool(arguments.task)
     flags += [f"--{name.replace('_', '-')}" for name in ("check_video", "skip_bad", "embed_audio") if
               getattr(arguments, name)]  # fmt: skip
+    flags += [f"--encoding {arguments.encoding}"] * (arguments.encoding != "utf-8")
     if arguments.columns:
         flags.append(f"--columns '{json.dumps(arguments.columns)}'")
     return {

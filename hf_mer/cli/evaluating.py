@@ -5,7 +5,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-from hf_mer.cli.help import add_command
+from hf_mer.cli.help import add_command, add_encoding, column_names
 
 EXAMPLES = """examples:
   hf-mer evaluate runs/le_mer/Ses05 --corpus iemocap --data-dir /data/IEMOCAP_full_release --out conditions
@@ -48,11 +48,15 @@ def _add_corpus(group: Any) -> None:
         "--data-dir", "--data_dir", required=True, help="root of the release, or a CSV or JSON-lines file or folder"
     )
     group.add_argument("--task", help="classes of IEMOCAP (4class, 6class) or MELD (emotion, sentiment)")
-    group.add_argument("--columns", type=json.loads, help="names of a manifest's columns, as JSON")
+    group.add_argument("--columns", type=column_names, help="names of a manifest's columns, as JSON")
+    add_encoding(group)
     group.add_argument("--labels", nargs="+", help="classes of a manifest")
     group.add_argument("--no-history", "--no_history", action="store_true", help="leave earlier utterances out")
     group.add_argument(
-        "--skip-bad", "--skip_bad", action="store_true", help="leave unusable recordings out instead of stopping"
+        "--skip-bad",
+        "--skip_bad",
+        action="store_true",
+        help="leave unusable recordings out of their rows instead of stopping",
     )
     group.add_argument(
         "--split",
@@ -114,6 +118,7 @@ def _evaluate(arguments: argparse.Namespace) -> None:
         arguments.corpus,
         task=arguments.task,
         columns=arguments.columns,
+        encoding=arguments.encoding,
         labels=arguments.labels,
         use_history=False if arguments.no_history else None,
         on_bad_audio="skip" if arguments.skip_bad else None,

@@ -4,7 +4,7 @@ import argparse
 from pathlib import Path
 from typing import Any
 
-from hf_mer.cli.help import add_command
+from hf_mer.cli.help import add_command, add_encoding
 
 EXAMPLES = """examples:
   hf-mer export runs/le_mer/Ses05 exported
@@ -35,6 +35,7 @@ def add_commands(commands: Any) -> None:
         help="manifest or folder of labelled utterances, as for `hf-mer prepare manifest`, on which the int8 graph is "
         "compared with the model too",
     )
+    add_encoding(export)
     export.add_argument("--limit", type=int, default=100, help="utterances of it, evenly over it (default: 100)")
     export.add_argument("--tolerance", type=float, help="of the largest difference (default: 1e-4)")
     export.add_argument("--revision", help="branch, tag or commit of the repository")
@@ -56,21 +57,21 @@ def _export(arguments: argparse.Namespace) -> None:
     if arguments.format == "torch":
         description = export_torch(arguments.checkpoint, arguments.out, **settings)
     else:
-        utterances = _utterances(arguments.utterances, arguments.limit)
+        utterances = _utterances(arguments.utterances, arguments.limit, arguments.encoding)
         description = export_onnx(
             arguments.checkpoint, arguments.out, int8=arguments.int8, utterances=utterances, **settings
         )
     _print_description(arguments.out, description)
 
 
-def _utterances(source: str | None, limit: int) -> list[dict[str, Any]]:
+def _utterances(source: str | None, limit: int, encoding: str) -> list[dict[str, Any]]:
     if source is None:
         return []
     if limit < 1:
         raise ValueError(f"--limit {limit} must be at least 1")
     from hf_mer.data.manifest import load_corpus
 
-    rows = load_corpus(source)
+    rows = load_corpus(source, encoding=encoding)
     count = min(limit, len(rows))
     return [rows[index * len(rows) // count] for index in range(count)]
 

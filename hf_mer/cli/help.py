@@ -1,8 +1,29 @@
 """How every command explains itself: what it does, its flags, and examples that can be copied."""
 
 import argparse
+import json
 from collections.abc import Callable
 from typing import Any
+
+
+def column_names(text: str) -> dict[str, str | None]:
+    """The value of `--columns`.
+
+    Raises:
+        ArgumentTypeError: If it is no JSON object.
+    """
+    try:
+        names = json.loads(text)
+    except json.JSONDecodeError:
+        names = None
+    if not isinstance(names, dict):
+        raise argparse.ArgumentTypeError(f'{text!r} is no JSON object, such as \'{{"audio": "clip"}}\'')
+    return names
+
+
+def add_encoding(parser: Any) -> None:
+    """The option of every command that reads tables of people's own."""
+    parser.add_argument("--encoding", default="utf-8", help="of tables, such as cp1252 or utf-16 (default: utf-8)")
 
 
 def add_command(

@@ -7,7 +7,8 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from hf_mer.cli.help import add_command
+from hf_mer.cli.help import add_command, add_encoding, column_names
+from hf_mer.console import readable
 
 PREDICT_EXAMPLES = """examples:
   hf-mer predict runs/le_mer/Ses05 hello.wav --text "I am so glad you came" --plot attention.png
@@ -54,7 +55,8 @@ def add_commands(commands: Any) -> None:
     many.add_argument("--overwrite", action="store_true", help="start --out anew instead of going on with it")
     many.add_argument("--on-bad", choices=("raise", "skip"), default="raise", help="inputs that cannot be used: stop "
                       "(default), or go on and say in the column error what is wrong")  # fmt: skip
-    many.add_argument("--columns", type=json.loads, help='names of a table\'s columns: \'{"audio": "clip"}\'')
+    many.add_argument("--columns", type=column_names, help='names of a table\'s columns: \'{"audio": "clip"}\'')
+    add_encoding(many)
     many.add_argument("--batch-size", type=int, default=8, help="utterances at once (default: 8)")
     scores = predict.add_argument_group("scores")
     scores.add_argument("--top-k", type=int, help="classes to tell, best first (default: all)")
@@ -90,6 +92,11 @@ def _predict(arguments: argparse.Namespace) -> None:
 def _check(arguments: argparse.Namespace) -> None:
     if not arguments.inputs and not arguments.text:
         raise ValueError("nothing to recognise: give a sound or video file, --text, or both")
+    for name in ("text", "history"):
+        given = getattr(arguments, name) or []
+        for said in [given] if isinstance(given, str) else given:
+            if readable(said) != said:
+                raise ValueError(f"--{name} '{readable(said)}' is not UTF-8, which the command line must be")
     part = any(getattr(arguments, name) is not None for name in ("start", "end", "side"))
     if not arguments.inputs and part:
         raise ValueError("--start, --end and --side are about a file: give one")
@@ -142,7 +149,7 @@ def _predict_many(arguments: argparse.Namespace) -> None:
 
     if foreign := [f"--{name}" for name in _ONE if getattr(arguments, name) is not None]:
         raise ValueError(f"{', '.join(foreign)}: of one recording; for many, a table has columns for these")
-    units = collect_units(arguments.inputs, arguments.columns, recognises_words=arguments.asr is not None)
+    units = collect_units(arguments.inputs, arguments.columns, arguments.asr is not None, arguments.encoding)
     recognise = _load(arguments)
     options = _settings(arguments)
     columns = output_columns(
@@ -198,7 +205,7 @@ def plot_prediction(recognise: Any, row: dict[str, Any], prediction: dict[str, A
         with contextlib.suppress(AudioError), collected_notes():  # a film without sound; the answer has said the rest
             waveform = load_audio(audio, processor.sampling_rate, max_seconds=processor.max_audio_seconds)
     path_of = audio["path"] if isinstance(audio, dict) else audio
-    title = Path(path_of).name if path_of else None
+    title = readable(Path(path_of).name) if path_of else None
     rate = processor.sampling_rate
     times = word_times(audio, [word["word"] for word in shown_words(prediction)])
     figure = prediction_figure(

@@ -64,7 +64,7 @@ def _card(arguments: argparse.Namespace) -> None:
     if arguments.out is None:
         print(text)
         return
-    arguments.out.write_text(text, encoding="utf-8")
+    arguments.out.write_text(text, encoding="utf-8", errors="backslashreplace")
     print(arguments.out)
 
 

@@ -6,7 +6,7 @@ from typing import Any
 
 from datasets import Dataset, Features, Value
 
-from hf_mer.data.checks import look_at_all, raise_or_log
+from hf_mer.data.checks import blank, look_at_all, raise_or_log
 from hf_mer.data.schema import column
 
 logger = logging.getLogger(__name__)
@@ -38,7 +38,7 @@ def check_video(
 
     Args:
         rows: Rows of the schema; those without video are left alone.
-        on_bad: `raise`, or `skip` to leave bad rows out and log how many.
+        on_bad: `raise`; `skip` to leave bad rows out, or `blank` to leave them words and sound, and log how many.
         num_frames: What the processor takes of a clip.
         max_seconds: Longer clips are counted.
         num_proc: Processes that probe.
@@ -59,6 +59,8 @@ def check_video(
     raise_or_log(problems, len(rows), "video", on_bad)
     kept = sorted(set(range(len(rows))) - set(bad))
     _log_counts(found, kept, ids, num_frames, max_seconds)
+    if on_bad == "blank":
+        return blank(rows, "video", bad)
     return rows.select(kept) if problems else rows
 
 

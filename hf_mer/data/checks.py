@@ -36,23 +36,34 @@ _NOTED = {
 
 
 def raise_or_log(problems: Sequence[str], num_rows: int, what: str, on_bad: str) -> None:
-    """What is done about bad rows: an error with all of them, or a line that says how many are left out.
+    """What is done about bad rows: an error with all of them, or a line that says how many there are.
 
     Args:
         problems: One line per bad row.
         num_rows: Of the corpus.
         what: That is bad, `audio` or `video`.
-        on_bad: `raise` or `skip`.
+        on_bad: `raise`, `skip` or `blank`.
 
     Raises:
-        CorpusError: If there are any and they are to raise, or if no row is left.
+        CorpusError: If there are any and they are to raise, or if they are left out and no row is left.
     """
     if problems and on_bad == "raise":
         raise CorpusError.from_problems(what, problems, hint="on_bad='skip' leaves these rows out")
     if problems:
-        logger.warning("%d of %d rows left out for their %s, such as %s", len(problems), num_rows, what, problems[0])
-    if len(problems) == num_rows:
+        done = "left out for" if on_bad == "skip" else "go on without"
+        logger.warning("%d of %d rows %s their %s, such as %s", len(problems), num_rows, done, what, problems[0])
+    if on_bad == "skip" and len(problems) == num_rows:
         raise CorpusError.from_problems(f"{what}: no row is left", problems)
+
+
+def blank(rows: Dataset, what: str, bad: Sequence[int]) -> Dataset:
+    """The rows, some of them without their `audio` or `video`, of which nothing can be used."""
+    given = {"what": what, "bad": sorted(bad)}
+    return rows.map(_blank, with_indices=True, features=rows.features, fn_kwargs=given) if bad else rows
+
+
+def _blank(row: Mapping[str, Any], index: int, what: str, bad: Sequence[int]) -> dict[str, Any]:
+    return {what: None if index in bad else row[what]}
 
 
 def look_at_all(
@@ -72,7 +83,7 @@ def look_at_all(
         names: Columns that are needed to look at one.
         look: From a row with these columns, and `files_state`, to what was found.
         features: Of what was found; `problem` says what is wrong with a row.
-        on_bad: `raise` or `skip`.
+        on_bad: `raise`, `skip` or `blank`.
         num_proc: Processes.
 
     Returns:
@@ -81,8 +92,8 @@ def look_at_all(
     Raises:
         ValueError: If `on_bad` is not known.
     """
-    if on_bad not in ("raise", "skip"):
-        raise ValueError(f"on_bad is {on_bad!r}; it must be 'raise' or 'skip'")
+    if on_bad not in ("raise", "skip", "blank"):
+        raise ValueError(f"on_bad is {on_bad!r}; it must be 'raise', 'skip' or 'blank'")
     found = rows.select_columns(names).map(
         look,
         remove_columns=names,
@@ -122,7 +133,7 @@ def check_audio(
 
     Args:
         rows: Rows of the schema; those without audio keep their `duration`.
-        on_bad: `raise`, or `skip` to leave bad rows out and log how many.
+        on_bad: `raise`; `skip` to leave bad rows out, or `blank` to leave them text and picture; both are logged.
         min_duration: Seconds; shorter recordings are bad.
         max_duration: Seconds; longer recordings are counted.
         num_proc: Processes that decode.
@@ -142,22 +153,23 @@ def check_audio(
     ids = column(rows, "id")
     problems: list[str] = []
     kept: list[int] = []
+    seconds_of = column(rows, "duration")
     for index, (problem, seconds) in enumerate(zip(found["problem"], found["seconds"], strict=True)):
         if problem is None and seconds is not None and seconds < min_duration:
             problem = f"{seconds:.3f} s long, shorter than {min_duration} s"
         if problem is None:
             kept.append(index)
+            seconds_of[index] = seconds_of[index] if seconds is None else seconds
         else:
             problems.append(f"row {ids[index]}: {problem}")
     raise_or_log(problems, len(rows), "audio", on_bad)
     _log_counts(found, kept, ids, max_duration)
-    durations = [
-        old if new is None else new for old, new in zip(column(rows, "duration"), found["seconds"], strict=True)
-    ]
-    checked = rows.remove_columns("duration").add_column("duration", durations, feature=Value("float32"))
+    checked = rows.remove_columns("duration").add_column("duration", seconds_of, feature=Value("float32"))
     order = [name for name in COLUMNS if name in checked.column_names]
     checked = checked.select_columns(order + [name for name in checked.column_names if name not in order])
-    if problems:
+    if on_bad == "blank":
+        checked = blank(checked, "audio", sorted(set(range(len(rows))) - set(kept)))
+    elif problems:
         checked = checked.select(kept)
     check_text(checked)
     return checked

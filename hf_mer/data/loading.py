@@ -3,6 +3,7 @@
 import hashlib
 import logging
 from collections.abc import Iterable, Sequence
+from functools import cache
 from pathlib import Path
 
 from datasets import ArrowBasedBuilder, Dataset, DatasetDict
@@ -70,7 +71,7 @@ def is_generated(root: Path) -> bool:
 
 
 def report_counts(differences: Sequence[str], task: str, root: Path, mode: str) -> None:
-    """Says how a corpus differs from its published counts.
+    """Says how a corpus differs from its published counts; nothing where it does not, and a warning once a process.
 
     Args:
         differences: One line each; empty if there are none.
@@ -81,11 +82,7 @@ def report_counts(differences: Sequence[str], task: str, root: Path, mode: str) 
     Raises:
         CorpusError: With the differences, if `strict`.
     """
-    if mode == "auto" and is_generated(root):
-        logger.info("%s is a generated corpus; its counts are not compared with the published ones", root)
-        return
-    if not differences:
-        logger.info("%s: all counts are the published ones", root)
+    if not differences or (mode == "auto" and is_generated(root)):
         return
     error = CorpusError.from_problems(
         f"{root} differs from the published counts of the {task} task",
@@ -94,7 +91,12 @@ def report_counts(differences: Sequence[str], task: str, root: Path, mode: str) 
     )
     if mode == "strict":
         raise error
-    logger.warning("%s", error)
+    _warn_once(str(error))
+
+
+@cache
+def _warn_once(text: str) -> None:
+    logger.warning("%s", text)
 
 
 def hash_files(root: Path, paths: Iterable[Path]) -> str:

@@ -16,6 +16,7 @@ from typing import Any
 
 from datasets import Dataset
 
+from hf_mer.console import readable
 from hf_mer.data.manifest_files import read_manifest
 from hf_mer.data.manifest_segments import set_segments
 from hf_mer.data.manifest_video import existing_file, fill_from_film, read_video
@@ -272,6 +273,9 @@ def read_entry(
     turn = _number(cells["turn"], "turn", line.where, problems)
     entry["turn"] = None if turn is None else int(turn)
     entry["history"] = _history_list(cells["history"], line.where, problems)
+    for said in (entry["text"] or "", *entry["history"]):
+        if readable(said) != said:
+            problems.append(f"{line.where}: '{readable(said)}' has half a character (a surrogate alone) in it")
     entry["audio"] = None
     if cells["audio"] is not None:
         entry["audio"] = existing_file(root, cells["audio"], "audio", line.where, problems)

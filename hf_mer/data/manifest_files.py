@@ -1,12 +1,24 @@
 """Reading manifests: tables, and folders of recordings."""
 
+import logging
+from collections import Counter
 from pathlib import Path
 
+from hf_mer.console import readable
 from hf_mer.data.schema import CorpusError
 from hf_mer.data.tables import TABLE_SUFFIXES, Line, read_table
 
-AUDIO_SUFFIXES = (".wav", ".flac", ".ogg", ".opus", ".mp3", ".m4a", ".aac", ".aiff", ".aif")
-FILM_SUFFIXES = (".mp4", ".m4v", ".mov", ".mkv", ".avi", ".webm", ".mpg", ".mpeg", ".wmv")
+logger = logging.getLogger(__name__)
+
+AUDIO_SUFFIXES = (
+    ".wav", ".flac", ".ogg", ".oga", ".opus", ".spx", ".mp3", ".mp2", ".mpa", ".m4a", ".m4b", ".aac", ".ac3", ".eac3",
+    ".aiff", ".aif", ".aifc", ".caf", ".au", ".snd", ".w64", ".rf64", ".bwf", ".sph", ".nist", ".voc", ".mka", ".weba",
+    ".wma", ".amr", ".awb", ".ape", ".wv", ".tta",
+)  # fmt: skip
+FILM_SUFFIXES = (
+    ".mp4", ".m4v", ".mov", ".mkv", ".avi", ".webm", ".mpg", ".mpeg", ".wmv", ".asf", ".3gp", ".3g2", ".flv", ".f4v",
+    ".ogv", ".ts", ".mts", ".m2ts", ".vob",
+)  # fmt: skip
 _SPLITS = {"train", "training", "validation", "valid", "val", "dev", "test"}
 
 
@@ -38,17 +50,41 @@ def read_manifest(path: Path, encoding: str = "utf-8") -> tuple[list[Line], Path
     return lines, path.parent
 
 
+def recordings_in(folder: Path, pattern: str) -> list[Path]:
+    """Sound and films of a folder, by their endings; a warning says which files are none. Hidden ones are not seen.
+
+    Args:
+        folder: The folder.
+        pattern: Of `Path.glob`.
+    """
+    files = [
+        file
+        for file in sorted(folder.glob(pattern))
+        if file.is_file() and not any(part.startswith(".") for part in file.relative_to(folder).parts)
+    ]
+    endings = Counter(file.suffix.lower() for file in files)
+    others = {ending: count for ending, count in endings.items() if ending not in AUDIO_SUFFIXES + FILM_SUFFIXES}
+    if others:
+        told = ", ".join(f"{readable(ending) or 'none'} ({count})" for ending, count in sorted(others.items()))
+        logger.warning("%s: files left out, by their endings: %s", readable(folder), told)
+    return [file for file in files if file.suffix.lower() not in others]
+
+
+def _with_plain_names(files: list[Path]) -> list[Path]:
+    """Those whose names are UTF-8, as the rows of a corpus must be; a warning says which are left out."""
+    odd = [file for file in files if readable(file) != str(file)]
+    if odd:
+        logger.warning("%d files left out whose names are not UTF-8, such as %s; rename them", len(odd),
+                       readable(odd[0]))  # fmt: skip
+    return [file for file in files if file not in odd]
+
+
 def _folder_lines(folder: Path) -> list[Line]:
     """`<label>/*.wav`, or `<split>/<label>/*.wav` where every folder at the top is a split."""
     tops = sorted(entry for entry in folder.iterdir() if entry.is_dir() and not entry.name.startswith("."))
     by_split = bool(tops) and all(top.name.lower() in _SPLITS for top in tops)
     pattern = "*/*/*" if by_split else "*/*"
-    files = sorted(
-        file
-        for file in folder.glob(pattern)
-        if file.suffix.lower() in AUDIO_SUFFIXES + FILM_SUFFIXES
-        and not any(part.startswith(".") for part in file.relative_to(folder).parts)
-    )
+    files = _with_plain_names(recordings_in(folder, pattern))
     if not files:
         raise CorpusError(
             f"{folder}: no metadata.csv (.tsv, .jsonl), and no recordings at <label>/*.wav or <split>/<label>/*.wav"

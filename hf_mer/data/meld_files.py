@@ -155,7 +155,7 @@ def read_annotations(path: Path, split: str, problems: list[str]) -> dict[int, l
     """
     dialogues: dict[int, dict[int, Utterance]] = {}
     try:
-        lines = read_table(path, problems=problems)
+        lines = read_table(path, None, problems)
     except CorpusError as error:
         problems += error.problems or [str(error)]
         return {}

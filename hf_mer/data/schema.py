@@ -8,7 +8,7 @@ calls are cached too.
 import os
 import re
 import tempfile
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +16,8 @@ import datasets
 import pyarrow as pa
 from datasets import Audio, ClassLabel, Dataset, Features, List, Value
 from datasets.fingerprint import Hasher
+
+from hf_mer.console import readable
 
 SAMPLING_RATE = 16000  # Hz
 VIDEO_FEATURES = {
@@ -116,8 +118,28 @@ def make_record(**values: Any) -> dict[str, Any]:
 
 
 def records_to_table(records: Sequence[Mapping[str, Any]], labels: Sequence[str]) -> pa.Table:
-    """Rows as an Arrow table with the schema of `corpus_features`; audio stays a reference."""
-    return pa.Table.from_pylist(list(records), schema=corpus_features(labels).arrow_schema)
+    """Rows as an Arrow table with the schema of `corpus_features`; audio stays a reference.
+
+    Raises:
+        CorpusError: If names of files or texts hold bytes that are no UTF-8, which Arrow does not take.
+    """
+    try:
+        return pa.Table.from_pylist(list(records), schema=corpus_features(labels).arrow_schema)
+    except UnicodeEncodeError:
+        odd = [(record["id"], text) for record in records for text in _strings(record) if readable(text) != text]
+    problems = [f"row {readable(row_id)}: {readable(text)}" for row_id, text in odd]
+    raise CorpusError.from_problems("not UTF-8", problems, hint="Rename these files or folders, or mend these texts")
+
+
+def _strings(value: Any) -> Iterator[str]:
+    """Every string in a row."""
+    if isinstance(value, str):
+        yield value
+    elif isinstance(value, (Mapping, list)):
+        for part in value.values() if isinstance(value, Mapping) else value:
+            yield from _strings(part)
+    elif isinstance(value, os.PathLike):
+        yield os.fspath(value)
 
 
 def records_to_dataset(

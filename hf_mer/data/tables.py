@@ -43,7 +43,7 @@ class _Record:
     last: int
 
 
-def read_table(path: Path, encoding: str = "utf-8", problems: list[str] | None = None) -> list[Line]:
+def read_table(path: Path, encoding: str | None = "utf-8", problems: list[str] | None = None) -> list[Line]:
     """Reads a table.
 
     A quote that opens a cell and is never closed on its line is read as a character, with a warning that names the
@@ -51,7 +51,8 @@ def read_table(path: Path, encoding: str = "utf-8", problems: list[str] | None =
 
     Args:
         path: CSV or TSV by its suffix, else JSON lines.
-        encoding: Byte-order marks of UTF-8 and UTF-16 are heeded.
+        encoding: Byte-order marks of UTF-8 and UTF-16 are heeded. None is UTF-8 where the caller lets nobody say
+            another.
         problems: Of CSV and TSV, rows with too few or too many cells are added here and left out, so that they are
             reported beside what else is wrong; an error if not given.
 
@@ -62,24 +63,28 @@ def read_table(path: Path, encoding: str = "utf-8", problems: list[str] | None =
     return _csv_table(text, path, problems) if path.suffix.lower() in (".csv", ".tsv") else _json_lines(text, path)
 
 
-def _decode(path: Path, encoding: str) -> str:
-    content = path.read_bytes()
+def _decode(path: Path, wanted: str | None) -> str:
+    content, encoding = path.read_bytes(), wanted or "utf-8"
     if encoding.lower().replace("_", "-") in _UTF_8:
         encoding = next((name for mark, name in _MARKS.items() if content.startswith(mark)), "utf-8")
     try:
         text = content.decode(encoding)
+    except LookupError:
+        raise CorpusError(f"{path}: encoding '{encoding}' is not known; such as utf-8, cp1252, utf-16 are") from None
     except UnicodeDecodeError as error:
         line = content.count(b"\n", 0, error.start) + 1
         raise CorpusError(
-            f"{path}, line {line}: not {error.encoding} at byte {error.start}; "
-            "pass encoding='cp1252' or what it is in, or save it as UTF-8"
+            f"{path}, line {line}: not {error.encoding} at byte {error.start}; {_advice('cp1252', wanted)}"
         ) from error
     if "\0" in text:
         line = text.count("\n", 0, text.index("\0")) + 1
-        raise CorpusError(
-            f"{path}, line {line}: a NUL character; pass encoding='utf-16-le' if it is UTF-16, or save it as UTF-8"
-        )
+        raise CorpusError(f"{path}, line {line}: a NUL character; {_advice('utf-16-le', wanted)}")
     return text.removeprefix("\ufeff")
+
+
+def _advice(perhaps: str, wanted: str | None) -> str:
+    told = f", or say what it is in, such as --encoding {perhaps} (in Python encoding='{perhaps}')"
+    return f"save it as UTF-8{told if wanted else ''}"
 
 
 def _csv_table(text: str, path: Path, problems: list[str] | None) -> list[Line]:

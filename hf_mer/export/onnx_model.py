@@ -79,7 +79,7 @@ class OnnxMerModel(GraphModel):
 def _provider(device: str | int | torch.device | None, available: list[str]) -> str:
     if isinstance(device, int):
         device = "cpu" if device < 0 else f"cuda:{device}"
-    kind = torch.device(device if device is not None else "cpu").type
+    kind = str(device or "cpu").partition(":")[0]
     provider = PROVIDERS.get(kind)
     if provider not in available:
         usable = [name for name, wanted in PROVIDERS.items() if wanted in available]

@@ -46,10 +46,10 @@ class Source:
         given = {"revision": revision} if revision else {}
         with hub_errors(name, revision, writing=False):
             config = AutoConfig.from_pretrained(name, **given)
-        if not isinstance(config, MerConfig):
-            raise ExportError(f"{name}: '{config.model_type}' is not one of le_mer, mgcma, wavfusion")
-        model = AutoModelForAudioClassification.from_pretrained(name, dtype=torch.float32, **given)
-        processor = MerProcessor.from_pretrained(name, **given)
+            if not isinstance(config, MerConfig):
+                raise ExportError(f"{name}: '{config.model_type}' is not one of le_mer, mgcma, wavfusion")
+            model = AutoModelForAudioClassification.from_pretrained(name, dtype=torch.float32, **given)
+            processor = MerProcessor.from_pretrained(name, **given)
         return cls(model.eval().requires_grad_(False), processor, GraphSpec.of(config, processor))
 
     def batches(self, rows: Iterable[dict[str, Any]], batch_size: int = 8) -> list[dict[str, Tensor]]:

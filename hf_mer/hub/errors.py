@@ -1,9 +1,12 @@
 """What may go wrong between here and the Hub, as one clear message."""
 
+import logging
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import cache
 
-from huggingface_hub import constants
+from huggingface_hub import constants, get_session
 from huggingface_hub.errors import (
     EntryNotFoundError,
     GatedRepoError,
@@ -23,8 +26,49 @@ _Told = (LocalTokenNotFoundError, HFValidationError, RepositoryNotFoundError, Re
          OfflineModeIsEnabled, HfHubHTTPError, EntryNotFoundError, TransportError, ConnectionError)  # fmt: skip
 
 
+logger = logging.getLogger(__name__)
+
+_silence: list[Exception] = []  # why the Hub is not asked just now
+
+
 class HubError(OSError):
     """The Hub cannot or will not do it; the message says why, and what helps."""
+
+
+@contextmanager
+def hub_or_cache(wanted: bool = True) -> Iterator[None]:
+    """Asks the Hub one question; without an answer all loading within is from the cache, or fails, at once.
+
+    The libraries ask again and again for every file, of which those that a checkpoint lacks are never in the cache.
+
+    Args:
+        wanted: Whether there is anything to load from the Hub.
+    """
+    silence = _no_answer() if wanted and not constants.HF_HUB_OFFLINE else None
+    if silence is None:
+        yield
+        return
+    _say_once(f"the Hub at {constants.ENDPOINT} cannot be reached; checkpoints are looked for in the cache alone")
+    constants.HF_HUB_OFFLINE = True
+    _silence.append(silence)
+    try:
+        yield
+    finally:
+        _silence.pop()
+        constants.HF_HUB_OFFLINE = False
+
+
+@cache
+def _say_once(text: str) -> None:
+    logger.warning("%s", text)
+
+
+def _no_answer() -> Exception | None:
+    try:
+        get_session().head(constants.ENDPOINT, timeout=constants.HF_HUB_ETAG_TIMEOUT)
+    except (TransportError, ConnectionError) as error:
+        return error
+    return None
 
 
 @contextmanager
@@ -32,22 +76,25 @@ def hub_errors(repo_id: str, revision: str | None = None, writing: bool = True) 
     """Turns what may go wrong into one clear message, a `HubError`.
 
     The libraries wrap what the Hub said into errors of their own with long texts; what counts is the one that began
-    it.
+    it. Loading is from the cache where the Hub cannot be reached, see `hub_or_cache`.
 
     Args:
-        repo_id: `owner/name`, for the message.
+        repo_id: `owner/name`, for the message; of a folder nobody asks the Hub.
         revision: Branch, tag or commit that was asked for.
         writing: Whether something was to be sent; loading needs other advice.
     """
-    try:
-        yield
-    except HubError:
-        raise
-    except (OSError, RuntimeError, *_Told) as error:
-        cause = _beginning(error)
-        if cause is None:
+    with hub_or_cache(not writing and not os.path.exists(repo_id)):
+        try:
+            yield
+        except HubError:
             raise
-        raise HubError(_message(repo_id, revision, cause, writing)) from error
+        except (OSError, RuntimeError, *_Told) as error:
+            cause = _beginning(error)
+            if cause is None:
+                raise
+            if _silence and isinstance(cause, (OfflineModeIsEnabled, LocalEntryNotFoundError)):
+                cause = _silence[-1]
+            raise HubError(_message(repo_id, revision, cause, writing)) from error
 
 
 def _beginning(error: BaseException) -> Exception | None:

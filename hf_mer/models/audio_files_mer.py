@@ -104,7 +104,7 @@ def frames_until(seconds: float, rate: int) -> int:
 
 
 def _open_soundfile(file: str | bytes, name: str, start: float, until: float | None) -> Sound:
-    sound = soundfile.SoundFile(io.BytesIO(file) if isinstance(file, bytes) else file)
+    sound = soundfile.SoundFile(io.BytesIO(file) if isinstance(file, bytes) else _path(file))
     frames = sound.frames if 0 <= sound.frames < 2**62 else None
     seconds = None if frames is None else frames / sound.samplerate
     if missing := missing_seconds(file):
@@ -112,6 +112,11 @@ def _open_soundfile(file: str | bytes, name: str, start: float, until: float | N
         note(f"{name}: the file is cut off: {promised}{seconds or 0:.2f} s are there", "truncated")
     pieces = _soundfile_pieces(sound, name, start, until, frames)
     return Sound(name, sound.samplerate, sound.channels, seconds, pieces)
+
+
+def _path(file: str) -> str | bytes:
+    """A path as libsndfile's binding takes it: a `str` whose bytes are no UTF-8 it refuses."""
+    return file if os.name == "nt" else os.fsencode(file)
 
 
 def _soundfile_pieces(

@@ -70,7 +70,8 @@ def shown_name(source: Any, default: str = "input") -> str:
         return default
     name = os.fspath(name)
     if isinstance(name, bytes):
-        return os.fsdecode(name)
+        name = os.fsdecode(name)
+    name = name.encode("utf-8", "backslashreplace").decode("utf-8")  # bytes of a file's name that are no UTF-8
     if not name or len(name) > _LONGEST_NAME or not name.isprintable():
         return f"a str of {len(name)} characters" if name else default
     return name

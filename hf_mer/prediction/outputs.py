@@ -66,7 +66,9 @@ class PredictionFile:
             self.path.parent.mkdir(parents=True, exist_ok=True)
             if done == 0:
                 write_json(self._settings_path, self.settings)
-            self.stream = self.path.open("r+" if done else "w", encoding="utf-8", newline="")
+            self.stream = self.path.open(
+                "r+" if done else "w", encoding="utf-8", newline="", errors="backslashreplace"
+            )
             self.stream.seek(len(kept))
             self.stream.truncate()
         if self.kind == "csv" and done == 0:

@@ -8,6 +8,13 @@ from hf_mer.prediction.outputs import PredictionFile
 from hf_mer.prediction.sources import Unit
 
 _BATCHES = 8  # that are run, and then written, together
+_BAD = (
+    ValueError,
+    OSError,
+    TypeError,
+    LookupError,
+    ArithmeticError,
+)  # what libraries make of an input they cannot use
 
 
 def output_columns(
@@ -95,7 +102,7 @@ def _run(
         found: list[Any] | None = (
             list(recognise([unit.input for unit in usable], batch_size=batch_size, **settings)) if usable else []
         )
-    except (ValueError, OSError):
+    except _BAD:
         found = None
     results_in_order = iter(found or ())
     for unit in units:
@@ -110,8 +117,9 @@ def _run(
 def _alone(recognise: Any, unit: Unit, on_bad: str, settings: Mapping[str, Any]) -> Any:
     try:
         return recognise(unit.input, **settings)
-    except (ValueError, OSError) as error:
-        where = unit.items[0].where
+    except _BAD as error:
+        where = next((item.where for item in unit.items if str(item.shown.get("file") or "\0") in str(error)),
+                     unit.items[0].where)  # fmt: skip
         told = str(error) if str(error).startswith(where) else f"{where}: {error}"
         if on_bad == "raise":
             raise CorpusError(f"{told}\n--on-bad skip goes on without such inputs") from error

@@ -5,7 +5,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from hf_mer.data.manifest_files import AUDIO_SUFFIXES, FILM_SUFFIXES
+from hf_mer.console import readable
+from hf_mer.data.manifest_files import AUDIO_SUFFIXES, FILM_SUFFIXES, recordings_in
 from hf_mer.data.schema import CorpusError
 from hf_mer.data.tables import TABLE_SUFFIXES
 
@@ -53,7 +54,10 @@ class Unit:
 
 
 def collect_units(
-    sources: Sequence[str], columns: Mapping[str, str | None] | None = None, recognises_words: bool = False
+    sources: Sequence[str],
+    columns: Mapping[str, str | None] | None = None,
+    recognises_words: bool = False,
+    encoding: str = "utf-8",
 ) -> list[Unit]:
     """Everything that files, folders and tables name, in order.
 
@@ -63,6 +67,7 @@ def collect_units(
         columns: Names of the schema to a table's column names, where they are not the usual ones.
         recognises_words: Whether a speech recogniser fills missing words in. Dialogues with missing words are then
             kept together, in the order of their turns, since what is heard is history of what follows.
+        encoding: Of tables.
 
     Raises:
         CorpusError: If a source is not there, a folder has no recordings, or a table cannot be read.
@@ -73,7 +78,7 @@ def collect_units(
         if path.is_dir():
             units += [Unit([_of_file(file)]) for file in _recordings(path)]
         elif path.suffix.lower() in TABLE_SUFFIXES:
-            units += _of_table(path, columns or {}, recognises_words)
+            units += _of_table(path, columns or {}, recognises_words, encoding)
         else:
             units.append(Unit([_of_file(path)]))
     return units
@@ -87,29 +92,24 @@ def is_single(sources: Sequence[str]) -> bool:
 
 
 def _of_file(path: Path) -> Item:
-    problem = None if path.is_file() else f"{path}: no such file or folder"
-    return Item({"audio": str(path)}, str(path), {"input": str(path)}, problem)
+    name = readable(path)
+    problem = None if path.is_file() else f"{name}: no such file or folder"
+    return Item({"audio": str(path)}, name, {"input": name}, problem)
 
 
 def _recordings(folder: Path) -> list[Path]:
-    found = sorted(
-        file
-        for file in folder.rglob("*")
-        if file.suffix.lower() in AUDIO_SUFFIXES + FILM_SUFFIXES
-        and file.is_file()
-        and not any(part.startswith(".") for part in file.relative_to(folder).parts)
-    )
+    found = recordings_in(folder, "**/*")
     if not found:
         raise CorpusError(f"{folder}: no sound or film files ({', '.join(AUDIO_SUFFIXES + FILM_SUFFIXES)})")
     return found
 
 
-def _of_table(path: Path, columns: Mapping[str, str | None], recognises_words: bool) -> list[Unit]:
+def _of_table(path: Path, columns: Mapping[str, str | None], recognises_words: bool, encoding: str) -> list[Unit]:
     from hf_mer.data.manifest import read_entry, resolve_columns, set_histories
     from hf_mer.data.manifest_files import read_manifest
     from hf_mer.data.manifest_segments import set_segments
 
-    lines, folder = read_manifest(path)
+    lines, folder = read_manifest(path, encoding)
     names = resolve_columns(lines, columns, str(path), labelled=False)
     problems: list[str] = []
     entries = [read_entry(line, names, None, folder.absolute(), problems) for line in lines]
@@ -148,7 +148,8 @@ def _of_entry(entry: Mapping[str, Any], names: Mapping[str, str], table: str, to
     if problem is None and all(row.get(name) is None for name in ("audio", "video", "text")):
         problem = f"{entry['where']}: neither audio nor video nor text"
     video = entry["video"] and entry["video"]["path"]
-    shown = {"input": table, "line": entry["line"], "id": entry["id"], "file": entry["audio"] or video}
+    file = entry["audio"] or video
+    shown = {"input": readable(table), "line": entry["line"], "id": entry["id"], "file": file and readable(file)}
     shown.update({name.removeprefix("audio_"): value for name, value in segment.items()})
     return Item(row, entry["where"], {name: value for name, value in shown.items() if name != "id" or "id" in names},
                 problem)  # fmt: skip

@@ -37,6 +37,7 @@ class DataArguments:
     columns: dict | str | None = field(
         default=None, metadata={"help": "Names of a manifest's columns: {audio: file, label: emotion}."}
     )
+    encoding: str = field(default="utf-8", metadata={"help": "Of a manifest, such as cp1252."})
     labels: list[str] | None = field(
         default=None, metadata={"help": "Classes of a manifest, in order; found if not given."}
     )
@@ -65,7 +66,10 @@ class DataArguments:
     max_audio_seconds: float = field(default=30.0, metadata={"help": "Longer audio is cut."})
     on_bad_audio: str = field(
         default="raise",
-        metadata={"help": "raise or skip; also for video, and for rows of which nothing is seen."},
+        metadata={
+            "help": "raise, or skip: recordings and films that cannot be used are left out of their rows. Rows of "
+            "which nothing is left are not trained on, and refused where they would be tested on."
+        },
     )
     num_frames: int = field(default=8, metadata={"help": "Video frames of an utterance, evenly over it."})
     max_video_seconds: float | None = field(default=30.0, metadata={"help": "Longer video is cut."})

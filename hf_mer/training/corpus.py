@@ -1,6 +1,7 @@
 """The corpus of a run: loaded, checked, and cut down to the rows of which the system sees anything."""
 
 import logging
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 import numpy as np
@@ -20,28 +21,31 @@ logger = logging.getLogger(__name__)
 MEDIA = {"speech": "audio", "video": "video"}  # columns of the modalities that are files
 
 
-def load_rows(arguments: DataArguments, modalities: list[str]) -> Dataset:
+def load_rows(
+    arguments: DataArguments, modalities: list[str], tested: Callable[[Dataset], Iterable[int]] | None = None
+) -> Dataset:
     """The corpus, checked: every recording is decoded once before anything is trained.
+
+    With `on_bad_audio: skip` what cannot be used is taken out of its row; a row of which nothing is left goes too.
+
+    Args:
+        arguments: The corpus.
+        modalities: What the system sees.
+        tested: Which of all rows are scored. Of these none may go: scores of other rows are no scores of the corpus.
 
     Raises:
         CorpusError: If the corpus is not what it should be; all bad rows in one message.
     """
-    rows = read_rows(arguments)
+    on_bad = "blank" if arguments.on_bad_audio == "skip" else arguments.on_bad_audio
+    rows, num_proc = read_rows(arguments), arguments.num_proc
     if "speech" in modalities:
-        rows = check_audio(
-            rows, on_bad=arguments.on_bad_audio, max_duration=arguments.max_audio_seconds, num_proc=arguments.num_proc
-        )
+        rows = check_audio(rows, on_bad=on_bad, max_duration=arguments.max_audio_seconds, num_proc=num_proc)
     if "video" in modalities:
-        rows = check_video(
-            rows,
-            on_bad=arguments.on_bad_audio,
-            num_frames=arguments.num_frames,
-            max_seconds=arguments.max_video_seconds,
-            num_proc=arguments.num_proc,
-        )
+        limits: Any = {"num_frames": arguments.num_frames, "max_seconds": arguments.max_video_seconds}
+        rows = check_video(rows, on_bad=on_bad, num_proc=num_proc, **limits)
     if "text" in modalities:
         check_text(rows)
-    return _visible(rows, modalities, arguments)
+    return _visible(rows, modalities, arguments, tested)
 
 
 def read_rows(arguments: DataArguments) -> Dataset:
@@ -53,20 +57,42 @@ def read_rows(arguments: DataArguments) -> Dataset:
         return load_iemocap(source, task, max_history=arguments.max_history)
     if arguments.corpus == "meld":
         return load_meld(source, task, max_history=arguments.max_history)
-    return load_corpus(source, columns=columns, labels=arguments.labels, max_history=arguments.max_history)
+    own: Any = {"columns": columns, "labels": arguments.labels, "encoding": arguments.encoding}
+    return load_corpus(source, **own, max_history=arguments.max_history)
 
 
-def _visible(rows: Dataset, modalities: list[str], arguments: DataArguments) -> Dataset:
+def _visible(
+    rows: Dataset,
+    modalities: list[str],
+    arguments: DataArguments,
+    tested: Callable[[Dataset], Iterable[int]] | None,
+) -> Dataset:
     """Rows of which the system sees anything; the others are bad rows."""
     seen = np.any([has_modality(rows, name, arguments.use_history) for name in modalities], axis=0)
     if seen.all():
         return rows
-    ids = column(rows, "id")
-    problems = [f"row {ids[index]}: no {' and no '.join(modalities)}" for index in np.flatnonzero(~seen)]
-    if arguments.on_bad_audio == "raise" or not seen.any():
-        raise CorpusError.from_problems("rows", problems, hint="on_bad_audio='skip' leaves these rows out")
-    logger.warning("%d of %d rows left out, such as %s", len(problems), len(rows), problems[0])
+    hint = "on_bad_audio='skip' leaves these rows out of training"
+    unseen = refused = np.flatnonzero(~seen)
+    if arguments.on_bad_audio == "skip" and seen.any():
+        refused = np.intersect1d(unseen, list(tested(rows)) if tested is not None else [])
+        hint = "These would be tested on, and no test row is left out of a score: mend them, or take them out yourself"
+    if len(refused):
+        raise CorpusError.from_problems("rows", unseen_problems(rows, modalities, refused), hint=hint)
+    told = unseen_problems(rows, modalities, unseen)
+    logger.warning("%d of %d rows left out, such as %s", len(told), len(rows), told[0])
     return rows.select(np.flatnonzero(seen))
+
+
+def unseen_problems(rows: Dataset, modalities: Sequence[str], indices: Iterable[int]) -> list[str]:
+    """A line for every row that has nothing of what the system sees."""
+    ids = column(rows, "id")
+    return [f"row {ids[index]}: no {' and no '.join(modalities)} that can be used" for index in indices]
+
+
+def rows_without(rows: Dataset, modalities: Sequence[str], use_history: bool) -> dict[str, int]:
+    """How many rows lack a modality, by its name; those that none lacks are not in it."""
+    counts = {name: int((~has_modality(rows, name, use_history)).sum()) for name in modalities}
+    return {name: count for name, count in counts.items() if count}
 
 
 def has_modality(rows: Dataset, name: str, use_history: bool) -> np.ndarray:

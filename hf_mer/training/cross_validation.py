@@ -127,7 +127,11 @@ class CrossValidation(ABC):
             CorpusError: If the corpus is not what it should be.
         """
         with self.args.main_process_first(desc="loading the corpus"):
-            return load_rows(self.data_arguments, self.modalities)
+            return load_rows(self.data_arguments, self.modalities, self._tested)
+
+    def _tested(self, rows: Dataset) -> set[int]:
+        """Which rows are in a test part that is run."""
+        return {index for fold in self.chosen(self.folds(rows)) for index in fold.test}
 
     def folds(self, rows: Dataset) -> list[Fold]:
         """All folds of the protocol, checked.

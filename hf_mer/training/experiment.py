@@ -25,7 +25,7 @@ from hf_mer.models import LabelEmbeddingStore, MerProcessor
 from hf_mer.training import building, evaluation
 from hf_mer.training.arguments import DataArguments, MerTrainingArguments
 from hf_mer.training.calibrating import calibrate, row_temperatures, test_calibration
-from hf_mer.training.corpus import has_modality
+from hf_mer.training.corpus import has_modality, rows_without
 from hf_mer.training.cross_validation import CrossValidation
 from hf_mer.training.features import add_lengths, cache_features, cache_frames, cache_states
 from hf_mer.training.files import last_complete_checkpoint, write_atomically, write_json
@@ -339,6 +339,9 @@ class Experiment(CrossValidation):
         results = evaluation.test_results(
             rows, fold, test, logits, self.labels, self.args.bootstrap_resamples, self.args.seed
         )
+        if lacking := rows_without(test, modalities, use_history):
+            results["rows_without"] = lacking  # and scored with what they have
+            logger.warning("fold %s: test rows without %s are scored with what they have", fold.name, lacking)
         if self.is_main:
             scaled = logits / temperatures[:, None]
             evaluation.write_predictions(folder / "predictions.csv", test, scaled, self.labels)

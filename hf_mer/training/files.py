@@ -51,8 +51,13 @@ def remove_leftovers(folder: str | os.PathLike) -> None:
 
 def write_json(path: str | os.PathLike, content: Any) -> Path:
     """Writes JSON, whole or not at all."""
-    text = json.dumps(content, indent=2, ensure_ascii=False) + "\n"
-    return write_atomically(path, lambda temporary: temporary.write_text(text, encoding="utf-8"))
+    return write_text(path, json.dumps(content, indent=2, ensure_ascii=False) + "\n")
+
+
+def write_text(path: str | os.PathLike, text: str) -> Path:
+    r"""Writes UTF-8, whole or not at all; what is no character, of a file's name, as JSON writes it (`\udce9`)."""
+    content = text.encode("utf-8", "backslashreplace")
+    return write_atomically(path, lambda temporary: temporary.write_bytes(content))
 
 
 def last_complete_checkpoint(folder: str | os.PathLike) -> Path | None:

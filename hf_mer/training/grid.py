@@ -16,10 +16,10 @@ from hf_mer.training.settings import check_settings
 from hf_mer.training.systems import known_name
 
 FIXED = (
-    "corpus", "data_dir", "task", "columns", "labels", "on_bad_audio", "protocol", "validation", "test_session",
-    "group_column", "num_groups", "folds", "num_proc", "checkpoint", "unimodal_text", "unimodal_speech", "do_train",
-    "metric_for_best_model", "grid", "grid_folds", "output_dir", "overwrite", "figures", "use_cpu",
-    "word_error_rate", "word_error_parts", "word_error_shares",
+    "corpus", "data_dir", "task", "columns", "encoding", "labels", "on_bad_audio", "protocol", "validation",
+    "test_session", "group_column", "num_groups", "folds", "num_proc", "checkpoint", "unimodal_text",
+    "unimodal_speech", "do_train", "metric_for_best_model", "grid", "grid_folds", "output_dir", "overwrite",
+    "figures", "use_cpu", "word_error_rate", "word_error_parts", "word_error_shares",
 )  # fmt: skip
 """Settings that no grid may have: they say which rows and folds there are, what is compared, or where files lie."""
 READING = ("max_history", "max_audio_seconds", "num_frames", "max_video_seconds", "modalities")

@@ -95,7 +95,7 @@ def _settings_of_table(path: Path, flags: Sequence[str]) -> list[tuple[str, ...]
     """
     given = _value(flags, "columns")
     columns: dict[str, Any] = json.loads(given) if given else {}
-    lines, _ = read_manifest(path)
+    lines, _ = read_manifest(path, _value(flags, "encoding") or "utf-8")
     names = resolve_columns(lines, columns, str(path))
     heard, read = bool({"audio", "video"} & set(names)), "text" in names
     modalities: list[tuple[str, ...]] = [] if heard and read else [("modalities", "speech" if heard else "text")]

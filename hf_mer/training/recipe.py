@@ -10,6 +10,8 @@ from typing import Any
 from transformers import TrainingArguments
 from transformers.utils import logging as transformers_logging
 
+from hf_mer.console import accept_every_character
+from hf_mer.hub.errors import hub_or_cache
 from hf_mer.training.arguments import (
     DataArguments,
     MerTrainingArguments,
@@ -18,6 +20,7 @@ from hf_mer.training.arguments import (
     read_yaml,
 )
 from hf_mer.training.baselines import BaselineExperiment
+from hf_mer.training.checkpoints import remote_checkpoints, require_checkpoints
 from hf_mer.training.cross_validation import CrossValidation
 from hf_mer.training.experiment import Experiment
 from hf_mer.training.label_store_builder import LabelStoreArguments
@@ -40,11 +43,15 @@ def run_recipe(model_arguments: type[ModelArguments], argv: Sequence[str] | None
         types.append(LabelStoreArguments)
     try:
         model, data, training, *rest = parse_arguments(types, argv, model_arguments.training_defaults)
-        store: Any = rest[0] if rest else None
-        experiment = Experiment(model, data, store, training)
     except ValueError as error:
         sys.exit(f"error in the settings: {error}")
-    _run(experiment)
+    store: Any = rest[0] if rest else None
+    with hub_or_cache(bool(remote_checkpoints(model))):
+        try:
+            experiment = Experiment(model, data, store, training)
+        except ValueError as error:
+            sys.exit(f"error in the settings: {error}")
+        _run(experiment)
 
 
 @dataclass
@@ -95,7 +102,8 @@ def _without_model(config: str, types: Sequence[type]) -> dict[str, Any]:
 
 
 def start_logging() -> None:
-    """What a script says on its way; libraries that draw are quiet."""
+    """What a script says on its way, in any encoding; libraries that draw are quiet."""
+    accept_every_character()
     logging.basicConfig(level=logging.INFO, format="%(levelname)s %(name)s: %(message)s")
     for name in ("fontTools", "matplotlib"):
         logging.getLogger(name).setLevel(logging.WARNING)
@@ -116,6 +124,8 @@ def _run(experiment: CrossValidation) -> None:
     set_verbosity(training)
     pushes = bool(training.push_to_hub) and isinstance(experiment, Experiment)
     try:
+        if isinstance(experiment, Experiment) and not (experiment.output_dir / "results.json").exists():
+            require_checkpoints(experiment.model_arguments)
         if pushes:
             _check_hub(training)
         report = experiment.run()

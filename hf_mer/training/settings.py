@@ -14,6 +14,7 @@ from transformers import AutoConfig
 
 from hf_mer.data.folds import Fold, split_hash
 from hf_mer.data.schema import column
+from hf_mer.hub.errors import hub_errors
 from hf_mer.training.arguments import DataArguments, MerTrainingArguments
 from hf_mer.training.files import remove_leftovers, write_json
 from hf_mer.training.label_store_builder import LabelStoreArguments
@@ -28,7 +29,7 @@ DECIDING = (
     "spec_augment", "early_stopping_patience", "metric_for_best_model", "train_sampling_strategy", "bf16", "fp16",
     "label_smoothing_factor", "grid", "grid_folds",
 )  # fmt: skip
-INDIFFERENT = ("folds", "num_proc", "data_dir", "cache_features")  # how a corpus is read, not what is in it
+INDIFFERENT = ("folds", "num_proc", "data_dir", "encoding", "cache_features")  # how it is read, not what is in it
 
 
 def check_settings(
@@ -71,7 +72,7 @@ def _known_configs(model: ModelArguments) -> dict[str, Any]:
         if isinstance(source, dict):
             configs[f"{name}_config"] = source
         elif isinstance(source, str) and "{fold}" not in source:
-            with contextlib.suppress(OSError, ValueError):
+            with contextlib.suppress(OSError, ValueError), hub_errors(source, writing=False):
                 configs[f"{name}_config"] = AutoConfig.from_pretrained(source)
     return configs
 

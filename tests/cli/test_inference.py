@@ -48,6 +48,8 @@ def test_one_modality_is_enough(checkpoint, write_wav):
         ([], "give a sound or video file, --text, or both"),
         (["--text", "hello", "--start", "1"], "are about a file"),
         (["nowhere.wav"], "nowhere.wav: no such audio file"),
+        (["--text", "caf\udce9"], "--text 'caf\\udce9' is not UTF-8"),
+        (["--text", "so", "--history", "hi", "caf\udce9"], "--history 'caf\\udce9' is not UTF-8"),
     ],
 )
 def test_bad_input_is_one_line(checkpoint, capsys, arguments, message):
@@ -55,6 +57,30 @@ def test_bad_input_is_one_line(checkpoint, capsys, arguments, message):
     error = capsys.readouterr().err.strip()
     assert error.startswith("error: ")
     assert message in error.splitlines()[-1]
+
+
+@pytest.mark.parametrize("device", ["cuda", "cuda:7", "mps", "foo", "0"])
+def test_a_device_that_is_not_there(device, capsys, monkeypatch):
+    monkeypatch.setattr("torch.accelerator.is_available", lambda: False)
+    for command in (["predict", "no/checkpoint", "--text", "hello"],
+                    ["evaluate", "no/checkpoint", "--corpus", "manifest", "--data-dir", "calls.csv"]):  # fmt: skip
+        assert main([*command, "--device", device]) == 1  # before the Hub is asked
+        assert capsys.readouterr().err == f"error: device '{device}' is not one of this machine's: cpu\n"
+
+
+def test_devices_of_a_machine_that_has_some(capsys, monkeypatch):
+    for name, value in {"is_available": True, "current_accelerator": "cuda", "device_count": 2}.items():
+        monkeypatch.setattr(f"torch.accelerator.{name}", lambda value=value: value)
+    assert main(["predict", "no/checkpoint", "--text", "hello", "--device", "cuda:2"]) == 1
+    assert "device 'cuda:2' is not one of this machine's: cpu, cuda, cuda:0, cuda:1" in capsys.readouterr().err
+
+
+def test_a_type_that_weights_cannot_have(checkpoint, capsys):
+    for wrong in ("foo", "int8", "torch.float32", "nn"):
+        assert main(["predict", checkpoint, "--text", "hello", "--dtype", wrong]) == 1
+        told = capsys.readouterr().err
+        assert told == f"error: dtype '{wrong}' is not one of auto, float32, bfloat16, float16, float64\n"
+    assert main(["predict", checkpoint, "--text", "hello", "--dtype", "bfloat16", "--device", "cpu"]) == 0
 
 
 def test_a_film_alone_is_enough(tmp_path, write_video, capsys):

@@ -68,7 +68,7 @@ def test_bad_rows_can_be_skipped(good, bad, caplog):
     assert "7 of 10 rows left out for their video" in caplog.text
     with pytest.raises(CorpusError, match="no row is left"):
         check_video(corpus(bad), on_bad="skip")
-    with pytest.raises(ValueError, match="'raise' or 'skip'"):
+    with pytest.raises(ValueError, match="'raise', 'skip' or 'blank'"):
         check_video(corpus(good), on_bad="ignore")
 
 

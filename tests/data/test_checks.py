@@ -80,7 +80,7 @@ def test_bad_rows_can_be_skipped(good, bad, caplog):
     assert "6 of 8 rows left out" in caplog.text
     with pytest.raises(CorpusError, match="no row is left"):
         check_audio(corpus(bad), on_bad="skip")
-    with pytest.raises(ValueError, match="'raise' or 'skip'"):
+    with pytest.raises(ValueError, match="'raise', 'skip' or 'blank'"):
         check_audio(corpus(good), on_bad="ignore")
 
 
@@ -117,6 +117,14 @@ def test_the_pass_is_cached_until_a_file_changes(good, tmp_path, monkeypatch):
     soundfile.write(tmp_path / "good.wav", noise(0.25), 16000)
     assert measured_again() == [0.25, 0.75]
     assert calls == [0, 1]
+
+
+def test_bad_rows_can_be_kept_without_their_recordings(good, bad, caplog):
+    rows = check_audio(corpus([bad[0], good[0], *bad[1:]]), on_bad="blank")
+    assert rows["id"][:] == [bad[0]["id"], "good", *(one["id"] for one in bad[1:])]
+    assert [row["audio"] is None for row in rows] == [True, False, *[True] * (len(bad) - 1)]
+    assert rows["duration"][:] == [None, 0.5, *[None] * (len(bad) - 1)]
+    assert "6 of 7 rows go on without their audio" in caplog.text
 
 
 def test_rows_without_audio(good, caplog):

@@ -307,14 +307,14 @@ def test_count_checks(tree, caplog):
     with pytest.raises(CorpusError, match=r"(?s)published counts of the 4class task.*Ses01 angry: 1 utterances"):
         load(tree, check_counts="strict")
     with caplog.at_level(logging.INFO, logger="hf_mer"):
-        load(tree, check_counts="auto")
-    assert any("differs from the published counts" in record.message for record in caplog.records)
+        for _ in range(3):
+            load(tree, check_counts="auto")
+    assert sum("differs from the published counts" in record.message for record in caplog.records) == 1
     caplog.clear()
     (tree / "generated.json").write_text("{}")
     with caplog.at_level(logging.INFO, logger="hf_mer"):
         load(tree, check_counts="auto")
-    assert [record.levelname for record in caplog.records if "generated corpus" in record.message] == ["INFO"]
-    assert not any(record.levelname == "WARNING" for record in caplog.records)
+    assert not [record for record in caplog.records if "counts" in record.message]
 
 
 class TestVideo:

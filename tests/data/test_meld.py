@@ -329,8 +329,9 @@ def test_counts_are_compared(tmp_path):
 def test_count_checks(tree, caplog):
     with pytest.raises(CorpusError, match=r"(?s)counts of the emotion task.*train neutral: 2 utterances"):
         load(tree, check_counts="strict")
-    load(tree, check_counts="auto")
-    assert "differs from the published counts" in caplog.text
+    for _ in range(2):
+        load(tree, check_counts="auto")
+    assert caplog.text.count("differs from the published counts") == 1
     caplog.clear()
     (tree / "generated.json").write_text("{}")
     load(tree, check_counts="auto")

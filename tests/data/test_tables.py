@@ -92,11 +92,15 @@ def test_byte_order_marks(read, encoding):
 
 
 def test_other_bytes(read, tmp_path):
-    with pytest.raises(CorpusError, match="line 1: a NUL character; pass encoding='utf-16-le'"):
+    with pytest.raises(CorpusError, match="line 1: a NUL character; save it as UTF-8, or say .* --encoding utf-16-le"):
         read("a,b\n1,2\n", encoding="utf-16-le")
     with pytest.raises(CorpusError, match="line 2: not utf-8 at byte 6"):
         read("a,b\n1,ö\n", encoding="latin-1")
     assert rows(read_table(tmp_path / "t.csv", "cp1252")) == [("1", "ö")]
+    with pytest.raises(CorpusError, match=r"t\.csv: encoding 'cp12' is not known; such as utf-8, cp1252"):
+        read_table(tmp_path / "t.csv", "cp12")
+    with pytest.raises(CorpusError, match="at byte 6; save it as UTF-8$"):  # where nobody can say another
+        read_table(tmp_path / "t.csv", None)
 
 
 def test_headers(read, caplog):

@@ -95,6 +95,8 @@ def test_what_a_graph_cannot_do(le_mer, program):
         load_recognizer(le_mer.folder, dtype="bfloat16")
     with pytest.raises(ValueError, match="onnxruntime here runs on cpu only"):
         load_recognizer(le_mer.folder, device="cuda")
+    with pytest.raises(ValueError, match="device .foo.: onnxruntime here runs on cpu only"):
+        load_recognizer(le_mer.folder, device="foo")
     with pytest.raises(ValueError, match="runs on the cpu only"):
         load_recognizer(program.folder, device="cuda")
     model = OnnxMerModel.from_pretrained(le_mer.folder)

@@ -70,3 +70,36 @@ def test_open_quotes_swallow_no_rows(recordings, caplog):
     units = collect_units([str(table)])
     assert [unit.input["text"] for unit in units] == ["Hi", '"Oh', "Hm", '"Ah', "Ho"]
     assert "line 3" in caplog.text
+
+
+def test_what_a_folder_holds_beside_recordings_is_told(recordings, write_wav, caplog):
+    for name in ("x.caf", "y.w64"):
+        write_wav(f"calls/{name}")
+    (recordings / "README").write_text("no recording")
+    names = [unit.items[0].where.removeprefix(f"{recordings}/") for unit in collect_units([str(recordings)])]
+    assert names == ["a.wav", "b.flac", "c.wav", "deep/er/d.wav", "x.caf", "y.w64"]
+    assert caplog.messages == [f"{recordings}: files left out, by their endings: none (1), .txt (1)"]
+
+
+@pytest.mark.parametrize(
+    ("suffix", "codec"),
+    [(".3gp", "aac"), (".mka", "aac"), (".mp2", "mp2"), (".ac3", "ac3"), (".wv", "wavpack"), (".flv", "aac")],
+)
+def test_endings_that_count_can_be_heard(tmp_path, suffix, codec):
+    """Sound of 44.1 kHz in the containers of telephones, recorders and players."""
+    import av
+    import numpy as np
+
+    from hf_mer.models.audio_mer import load_audio
+
+    path = tmp_path / f"sound{suffix}"
+    with av.open(str(path), "w") as container:
+        stream = container.add_stream(codec, rate=44100, layout="mono")
+        samples = np.sin(np.arange(44100) / 20, dtype=np.float32)[None]
+        frame = av.AudioFrame.from_ndarray(samples, format="fltp", layout="mono")
+        frame.sample_rate, frame.pts = 44100, 0
+        for made in av.AudioResampler(stream.format.name, "mono", 44100, stream.frame_size or 1024).resample(frame):
+            container.mux(stream.encode(made))
+        container.mux(stream.encode(None))
+    assert [unit.input for unit in collect_units([str(tmp_path)])] == [{"audio": str(path)}]
+    assert len(load_audio(str(path))) == pytest.approx(16000, abs=2000)

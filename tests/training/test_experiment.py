@@ -529,6 +529,39 @@ def test_rows_that_lack_a_modality(make_experiment, manifest):
     assert has_modality(rows, "text", use_history=False).all()
 
 
+def test_no_test_row_is_left_out_of_the_score(make_experiment, manifest, tmp_path, caplog):
+    """Two recordings that cannot be decoded: one of the test part, one that is trained on."""
+    for name in ("2.wav", "12.wav"):
+        (Path(manifest).parent / name).write_bytes(b"no sound at all")
+    settings = {
+        "corpus": "manifest",
+        "data_dir": manifest,
+        "protocol": "groups",
+        "group_column": "speaker",
+        "folds": ["0"],
+        "validation": "none",
+        "on_bad_audio": "skip",
+        "num_train_epochs": 1,
+    }
+    results = make_experiment(**settings).run()["folds"][0]
+    assert results["rows"]["test"] == 10
+    assert np.sum(results["test"]["confusion"]["matrix"]) == 10
+    assert results["test"]["rows_without"] == {"text": 3, "speech": 3}  # of them two rows that never had any
+    assert "u2," in (tmp_path / "run" / "s0" / "predictions.csv").read_text()
+    assert "2 of 40 rows go on without their audio, such as row u2" in caplog.text
+    alone = {**settings, "modalities": ["speech"], "output_dir": str(tmp_path / "alone")}
+    with pytest.raises(
+        CorpusError, match=r"(?s)3 problems.*row u2: no speech that.*no test row is left out of a score"
+    ):
+        make_experiment(**alone).run()
+    rows = make_experiment(**{**alone, "folds": ["3"]}).load
+    with pytest.raises(CorpusError, match="row u31"):
+        rows()
+    lines = [line for line in Path(manifest).read_text().splitlines() if not line.startswith(("u31,", "u35,", "u39,"))]
+    Path(manifest).write_text("\n".join(lines))
+    assert len(make_experiment(**{**alone, "folds": ["3"]}).load()) == 28  # what is trained on may be left out
+
+
 @pytest.mark.parametrize("space", ["contrastive", "hidden"])
 def test_pretrained_encoders(make_experiment, pretrained, space, tmp_path):
     settings = {**pretrained, "tonal_space": space, "discretizer": "codebook", "max_audio_seconds": 1.0}

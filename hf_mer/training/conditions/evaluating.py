@@ -18,7 +18,7 @@ from hf_mer.training.conditions.predicting import predict_conditions, transcript
 from hf_mer.training.conditions.rows import RowSettings, check_classes, check_rows, choose_rows
 from hf_mer.training.conditions.scoring import score_conditions
 from hf_mer.training.conditions.sound import Babble
-from hf_mer.training.corpus import read_rows
+from hf_mer.training.corpus import read_rows, rows_without
 
 logger = logging.getLogger(__name__)
 
@@ -57,6 +57,7 @@ def evaluate_conditions(
     corpus = check_classes(read_rows(data), config)
     rows, name = choose_rows(corpus, chosen or RowSettings(), dict(trained or {}), data)
     rows = check_rows(rows, processor, config.modalities, data)
+    lacking = rows_without(rows, config.modalities, data.use_history)
     check_test_labels(rows, range(len(rows)), name)
     conditions = all_conditions(config.modalities, settings)
     wrong_words = transcripts_with_errors(rows, conditions, settings)
@@ -93,7 +94,13 @@ def evaluate_conditions(
             "labels": [config.id2label[index] for index in range(config.num_labels)],
             "temperatures": dict(config.temperatures),
         },
-        "rows": {"name": name, "utterances": len(rows), "corpus": data.corpus, "use_history": data.use_history},
+        "rows": {
+            "name": name,
+            "utterances": len(rows),
+            **({"without": lacking} if lacking else {}),
+            "corpus": data.corpus,
+            "use_history": data.use_history,
+        },
         "settings": {key: _plain(value) for key, value in vars(settings).items()},
         "conditions": scored,
         "minutes": round((time.perf_counter() - started) / 60, 2),

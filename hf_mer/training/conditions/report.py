@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from hf_mer.metrics import SCORE_NAMES
-from hf_mer.training.files import write_atomically, write_json
+from hf_mer.training.files import write_atomically, write_json, write_text
 
 RESULTS = "conditions.json"
 
@@ -15,7 +15,7 @@ def write_report(folder: Path, report: Mapping[str, Any]) -> list[Path]:
     """Writes `conditions.md`, `.csv` and `.json`; gives their paths."""
     text = markdown(report)
     return [
-        write_atomically(folder / "conditions.md", lambda path: path.write_text(text, encoding="utf-8")),
+        write_text(folder / "conditions.md", text),
         write_atomically(folder / "conditions.csv", lambda path: _write_csv(path, report["conditions"])),
         write_json(folder / RESULTS, report),
     ]

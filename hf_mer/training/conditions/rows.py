@@ -17,7 +17,7 @@ from hf_mer.data.folds import find_fold
 from hf_mer.data.protocols import make_folds
 from hf_mer.data.schema import CorpusError, canonical_label, column
 from hf_mer.training.arguments import DataArguments
-from hf_mer.training.corpus import has_modality
+from hf_mer.training.corpus import has_modality, unseen_problems
 
 logger = logging.getLogger(__name__)
 
@@ -126,24 +126,22 @@ def check_classes(rows: Dataset, config: Any) -> Dataset:
 
 
 def check_rows(rows: Dataset, processor: Any, modalities: Sequence[str], data: DataArguments) -> Dataset:
-    """Rows whose files can be read and of which the model sees anything, with their durations.
+    """The rows with their durations; files that cannot be used are out of their rows if `on_bad_audio` is `skip`.
 
     Raises:
-        CorpusError: If files are bad, or no row is left.
+        CorpusError: If files are bad, or rows have nothing that the model sees.
     """
+    on_bad = "blank" if data.on_bad_audio == "skip" else data.on_bad_audio
     if "speech" in modalities:
-        rows = check_audio(
-            rows, on_bad=data.on_bad_audio, max_duration=processor.max_audio_seconds, num_proc=data.num_proc
-        )
+        rows = check_audio(rows, on_bad=on_bad, max_duration=processor.max_audio_seconds, num_proc=data.num_proc)
     if "video" in modalities:
         limits = {"num_frames": processor.num_frames, "max_seconds": processor.max_video_seconds}
-        rows = check_video(rows, on_bad=data.on_bad_audio, num_proc=data.num_proc, **limits)
+        rows = check_video(rows, on_bad=on_bad, num_proc=data.num_proc, **limits)
     seen = np.any([has_modality(rows, name, data.use_history) for name in modalities], axis=0)
     if not seen.any():
         raise CorpusError(f"no row has {' or '.join(modalities)}, which is what the checkpoint wants")
     if not seen.all():
-        ids = column(rows, "id")
-        left_out = [ids[index] for index in np.flatnonzero(~seen)]
-        logger.warning("%d rows left out: no %s, such as %s", len(left_out), " and no ".join(modalities), left_out[0])
-        rows = rows.select(np.flatnonzero(seen))
+        problems = unseen_problems(rows, modalities, np.flatnonzero(~seen))
+        hint = "No row is left out of a score: mend these, or take them out yourself"
+        raise CorpusError.from_problems("rows", problems, hint=hint)
     return rows

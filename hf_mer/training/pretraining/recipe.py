@@ -9,7 +9,9 @@ from typing import Any
 
 from hf_mer.data.folds import find_fold
 from hf_mer.data.protocols import make_folds
+from hf_mer.hub.errors import hub_or_cache
 from hf_mer.training.arguments import DataArguments, parse_arguments
+from hf_mer.training.checkpoints import remote_checkpoints, require_checkpoints
 from hf_mer.training.corpus import load_rows
 from hf_mer.training.pretraining.arguments import PretrainingArguments, SpeechEncoderArguments
 from hf_mer.training.pretraining.fold import pretrain_fold
@@ -30,7 +32,9 @@ def run_pretraining(argv: Sequence[str] | None = None) -> None:
         sys.exit(f"error in the settings: {error}")
     set_verbosity(arguments)
     try:
-        pretrain_folds(encoder, data, arguments)
+        with hub_or_cache(bool(remote_checkpoints(encoder))):
+            require_checkpoints(encoder)
+            pretrain_folds(encoder, data, arguments)
     except (ValueError, OSError) as error:  # corpora, recordings, checkpoints; `--log_level debug` shows where
         logging.getLogger(__name__).debug("traceback", exc_info=True)
         sys.exit(f"error: {error}" if arguments.process_index == 0 else 1)

@@ -17,7 +17,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from hf_mer.training.files import write_atomically, write_json
+from hf_mer.training.files import write_atomically, write_json, write_text
 from hf_mer.training.tables.markdown import page
 from hf_mer.training.tables.statistics import claim_statistics, row_statistics, sharing, units_of
 from hf_mer.training.tables.summary import summary
@@ -91,7 +91,7 @@ def write_report(
     )
     _write_csv(target / "runs.csv", _run_columns(content), _runs(content))
     text = page(content)
-    write_atomically(target / "results.md", lambda path: path.write_text(text, encoding="utf-8"))
+    write_text(target / "results.md", text)
 
 
 def read_report(folder: str | os.PathLike) -> dict[str, Any]:

@@ -19,9 +19,11 @@ from filelock import FileLock, Timeout
 from tqdm.auto import tqdm
 
 from hf_mer.data.folds import Fold, find_fold
+from hf_mer.hub.errors import hub_or_cache
 from hf_mer.training.baselines import BaselineExperiment
+from hf_mer.training.checkpoints import require_checkpoints
 from hf_mer.training.experiment import Experiment
-from hf_mer.training.files import write_atomically
+from hf_mer.training.files import write_text
 from hf_mer.training.pretraining.fold import pretrain_fold
 from hf_mer.training.recipe import set_verbosity, start_logging
 from hf_mer.training.tables.figures import draw_table_figures
@@ -125,6 +127,17 @@ class Reproduction:
         return Experiment(
             arguments.model, arguments.data, arguments.store, arguments.training, shared_dir=self.output_dir / "shared"
         )
+
+    def require_checkpoints(self) -> None:
+        """Makes sure that what no run of this folder has started from yet can be had.
+
+        Raises:
+            HubError: If not.
+        """
+        for system in self.systems.values():
+            model = system.arguments(self.output_dir, self.seeds[0]).model
+            if model is not None and not any(system.folder(self.output_dir, seed).exists() for seed in self.seeds):
+                require_checkpoints(model)
 
     def jobs(self) -> list[Job]:
         """The runs in the order in which they are worked on: seed by seed, what others start from first."""
@@ -307,7 +320,7 @@ class Reproduction:
         found = sorted(self.output_dir.glob(f"*/{setup}/results.json"))
         found += sorted(self.output_dir.glob(f"*/*/{setup}/results.json"))
         text = summary([read_report(path.parent) for path in found])
-        write_atomically(self.output_dir / f"summary_{setup}.md", lambda path: path.write_text(text, encoding="utf-8"))
+        write_text(self.output_dir / f"summary_{setup}.md", text)
 
     def collect(self, table: Table) -> TableRuns:
         """The finished runs of a table's rows that were asked for."""
@@ -409,14 +422,17 @@ def run_reproduction(argv: Sequence[str] | None = None) -> None:
     """Runs a command line; leaves the program with one line if it cannot be met, and with 1 if a run failed."""
     start_logging()
     try:
-        made, options = reproduction(sys.argv[1:] if argv is None else argv)
-        set_verbosity(made.training)
-        jobs = made.jobs()
+        # tables name checkpoints of their own: what is not in the cache is asked for once, for all of them
+        with hub_or_cache():
+            made, options = reproduction(sys.argv[1:] if argv is None else argv)
+            set_verbosity(made.training)
+            if not options.list:
+                made.require_checkpoints()
+            jobs = made.jobs()
+            failed = [] if options.list else made.run()
     except (ValueError, OSError) as error:
         sys.exit(f"error: {error}")
     if options.list:
         print("\n".join(job.labels[0] for job in jobs if job.labels))
-        return
-    failed = made.run()
     if failed:
         sys.exit(f"error: {len(failed)} of {len(jobs)} runs failed: " + ", ".join(job.labels[0] for job in failed))

@@ -218,6 +218,23 @@ def test_the_test_part_of_the_checkpoints_own_fold(evaluate, tmp_path):
     assert "'elsewhere'" in printed.err
 
 
+def test_every_row_counts(tiny_checkpoint, evaluate, manifest, tmp_path):
+    """One recording cannot be decoded; a model that only hears cannot be scored on all rows."""
+    (tmp_path / "2.wav").write_bytes(b"no sound at all")
+    checkpoint, _ = tiny_checkpoint()
+    status, _, printed = evaluate(checkpoint)
+    assert status == 1
+    assert "row u2: " in printed.err
+    _, report, _ = evaluate(checkpoint, "--skip-bad")
+    assert report["rows"]["utterances"] == 8
+    assert report["rows"]["without"] == {"text": 1, "speech": 2}
+    deaf, _ = tiny_checkpoint("speech", modalities=["speech"])
+    status, _, printed = evaluate(deaf, "--skip-bad")
+    assert status == 1
+    assert "row u2: no speech that can be used" in printed.err
+    assert "row u6: no speech that can be used" in printed.err
+
+
 def test_evaluations_side_by_side(tiny_checkpoint, evaluate, tmp_path):
     checkpoint, _ = tiny_checkpoint()
     evaluate(checkpoint, out="first")

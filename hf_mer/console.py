@@ -1,0 +1,31 @@
+"""Standard output and error that take every character, whatever the encoding of the terminal or file behind them."""
+
+import codecs
+import json
+import os
+import sys
+
+_PLAIN = {"█": "#", "±": "+/-"}
+
+
+def accept_every_character() -> None:
+    r"""What an encoding lacks is written in plain letters, where it would end the program after its work.
+
+    Bars become `#`, `±` becomes `+/-`; all else is written as JSON escapes it (`\u0142`), so that JSON stays JSON.
+    """
+    codecs.register_error("hf_mer.plain", _plainly)
+    for stream in (sys.stdout, sys.stderr):
+        if hasattr(stream, "reconfigure"):  # not where a notebook, or nothing at all, takes its place
+            stream.reconfigure(errors="hf_mer.plain")
+
+
+def readable(path: str | os.PathLike) -> str:
+    r"""A file's name as text for tables, figures and messages: bytes that are no UTF-8 become such as `\udce9`."""
+    return os.fspath(path).encode("utf-8", "backslashreplace").decode("utf-8")
+
+
+def _plainly(error: UnicodeError) -> tuple[str, int]:
+    if not isinstance(error, UnicodeEncodeError):
+        raise error
+    lacking = error.object[error.start : error.end]
+    return "".join(_PLAIN.get(character) or json.dumps(character)[1:-1] for character in lacking), error.end
