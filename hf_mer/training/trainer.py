@@ -150,8 +150,7 @@ class MerTrainer(Trainer):
         ]
         names = [name.removeprefix("module.") for name, _ in model.named_parameters()]
         for prefix in self.args.learning_rates:
-            absent = getattr(model, prefix, 0) is None  # a branch that this model does not have
-            if not absent and not any(name.startswith(prefix) for name in names):
+            if not _is_left_out(model, prefix) and not any(name.startswith(prefix) for name in names):
                 parts = sorted({name.split(".")[0] for name in names})
                 raise ValueError(
                     f"learning_rates: '{prefix}' is the beginning of no parameter; the model has {', '.join(parts)}"
@@ -195,6 +194,12 @@ class MerTrainer(Trainer):
             self._loss_sums.clear()
             self._loss_counts.clear()
         super().log(logs, start_time)
+
+
+def _is_left_out(model: nn.Module, prefix: str) -> bool:
+    """Whether a prefix begins with a part that this model does without: a branch that is None, or has no layers."""
+    part = getattr(getattr(model, "module", model), prefix.partition(".")[0], 0)
+    return part is None or (isinstance(part, nn.Module) and not any(True for _ in part.parameters()))
 
 
 def own_process_state(args: TrainingArguments) -> None:
