@@ -16,6 +16,7 @@ from transformers.trainer_pt_utils import LengthGroupedSampler
 
 from hf_mer.data.collator import MerDataCollator
 from hf_mer.data.schema import column
+from hf_mer.training.schedule import warn_of_long_warmup
 
 logger = logging.getLogger(__name__)
 
@@ -138,6 +139,11 @@ class MerTrainer(Trainer):
             optimizer_class, kwargs = self.get_optimizer_cls_and_kwargs(self.args, self.model)
             self.optimizer = optimizer_class(self.parameter_groups(model or self.model), **kwargs)
         return self.optimizer
+
+    def create_scheduler(self, num_training_steps: int, optimizer: torch.optim.Optimizer | None = None) -> Any:
+        """The library's schedule; a warm-up that is too long for the training is said."""
+        warn_of_long_warmup(self.args, num_training_steps)
+        return super().create_scheduler(num_training_steps, optimizer)
 
     def parameter_groups(self, model: nn.Module) -> list[dict[str, Any]]:
         """Groups trainable parameters by the longest matching prefix of `args.learning_rates`, and by weight decay."""
