@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 import torch
 from datasets import Dataset
-from transformers import EarlyStoppingCallback, set_seed
+from transformers import set_seed
 
 from hf_mer.calibration import calibration_scores
 from hf_mer.data.collator import MerDataCollator
@@ -33,6 +33,7 @@ from hf_mer.training.grid import Settings, check_grid, grid_candidates, reading_
 from hf_mer.training.label_store_builder import LabelStoreArguments
 from hf_mer.training.model_arguments import ModelArguments
 from hf_mer.training.nested import earlier_choice, select_candidate
+from hf_mer.training.schedule import PatienceAfterWarmup
 from hf_mer.training.settings import check_settings, fold_settings
 from hf_mer.training.stages import Stage, Stages
 from hf_mer.training.stores import StoreRecipe, find_or_build
@@ -285,7 +286,7 @@ class Experiment(CrossValidation):
             args.save_strategy, args.save_steps = args.eval_strategy, args.eval_steps or args.save_steps
             args.load_best_model_at_end, args.greater_is_better = True, True
             if args.early_stopping_patience:
-                callbacks.append(EarlyStoppingCallback(args.early_stopping_patience))
+                callbacks.append(PatienceAfterWarmup(args.early_stopping_patience))
         else:
             args.eval_strategy, args.load_best_model_at_end, args.metric_for_best_model = "no", False, None
         return MerTrainer(

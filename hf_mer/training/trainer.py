@@ -16,6 +16,7 @@ from transformers.trainer_pt_utils import LengthGroupedSampler
 
 from hf_mer.data.collator import MerDataCollator
 from hf_mer.data.schema import column
+from hf_mer.training.schedule import warn_of_long_warmup
 
 logger = logging.getLogger(__name__)
 
@@ -139,6 +140,11 @@ class MerTrainer(Trainer):
             self.optimizer = optimizer_class(self.parameter_groups(model or self.model), **kwargs)
         return self.optimizer
 
+    def create_scheduler(self, num_training_steps: int, optimizer: torch.optim.Optimizer | None = None) -> Any:
+        """The library's schedule; a warm-up that is too long for the training is said."""
+        warn_of_long_warmup(self.args, num_training_steps)
+        return super().create_scheduler(num_training_steps, optimizer)
+
     def parameter_groups(self, model: nn.Module) -> list[dict[str, Any]]:
         """Groups trainable parameters by the longest matching prefix of `args.learning_rates`, and by weight decay."""
         decayed = set(self.get_decay_parameter_names(model))
@@ -150,8 +156,7 @@ class MerTrainer(Trainer):
         ]
         names = [name.removeprefix("module.") for name, _ in model.named_parameters()]
         for prefix in self.args.learning_rates:
-            absent = getattr(model, prefix, 0) is None  # a branch that this model does not have
-            if not absent and not any(name.startswith(prefix) for name in names):
+            if not _is_left_out(model, prefix) and not any(name.startswith(prefix) for name in names):
                 parts = sorted({name.split(".")[0] for name in names})
                 raise ValueError(
                     f"learning_rates: '{prefix}' is the beginning of no parameter; the model has {', '.join(parts)}"
@@ -195,6 +200,12 @@ class MerTrainer(Trainer):
             self._loss_sums.clear()
             self._loss_counts.clear()
         super().log(logs, start_time)
+
+
+def _is_left_out(model: nn.Module, prefix: str) -> bool:
+    """Whether a prefix begins with a part that this model does without: a branch that is None, or has no layers."""
+    part = getattr(getattr(model, "module", model), prefix.partition(".")[0], 0)
+    return part is None or (isinstance(part, nn.Module) and not any(True for _ in part.parameters()))
 
 
 def own_process_state(args: TrainingArguments) -> None:

@@ -96,6 +96,18 @@ def test_a_misspelt_prefix_is_found_in_a_frozen_part_too(make_trainer, model):
     assert not any(name.startswith("text_encoder.embeddings") for name in found)
 
 
+def test_rates_of_parts_that_the_model_does_without(make_trainer, model):
+    """A branch that is None, layers of which there are none, in whatever distributed training wraps around the model."""
+    model.deep_layers = torch.nn.ModuleList()
+    given = {"speech_encoder": 1e-7, "speech_encoder.encoder": 1e-7, "deep_layers": 1e-5, "text_encoder": 1e-6}
+    trainer = make_trainer(learning_rates=given)
+    wrapped = torch.nn.Module()
+    wrapped.module = model
+    for whole in (model, wrapped):
+        found = {group["lr"]: len(group["params"]) for group in trainer.parameter_groups(whole) if group["params"]}
+        assert found.keys() == {1e-6, trainer.args.learning_rate}
+
+
 def test_loss_parts_are_logged_and_averaged(make_trainer, model, rows):
     trainer = make_trainer(learning_rate=0.0, logging_strategy="epoch", lr_scheduler_type="constant", warmup_steps=0)
     trainer.train()
