@@ -24,6 +24,13 @@ def readable(path: str | os.PathLike) -> str:
     return os.fspath(path).encode("utf-8", "backslashreplace").decode("utf-8")
 
 
+def told(error: Exception) -> str:
+    """What an error says; of a name that some library could not write down, what to do about it."""
+    if isinstance(error, UnicodeEncodeError):
+        return f"'{readable(error.object)}' is not UTF-8, which is needed here; rename the file or folder"
+    return str(error)
+
+
 def _plainly(error: UnicodeError) -> tuple[str, int]:
     if not isinstance(error, UnicodeEncodeError):
         raise error

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from hf_mer.cli import app, completion, corpora, evaluating, exporting, inference, plotting, sharing, training
 from hf_mer.cli.help import add_command
-from hf_mer.console import accept_every_character
+from hf_mer.console import accept_every_character, told
 from hf_mer.version import __version__
 
 EXAMPLES = """examples (more with hf-mer COMMAND --help):
@@ -64,7 +64,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     except (ValueError, OSError, ImportError) as error:
         if arguments.debug:
             raise
-        print(f"error: {error}", file=sys.stderr)
+        print(f"error: {told(error)}", file=sys.stderr)
         return ERROR
     return status if isinstance(status, int) else OK
 

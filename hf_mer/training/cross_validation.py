@@ -8,6 +8,7 @@ from typing import Any
 
 from datasets import Dataset
 
+from hf_mer.console import readable
 from hf_mer.data.checks import check_labels, check_test_labels
 from hf_mer.data.folds import Fold, check_folds, find_fold, split_hash
 from hf_mer.data.loading import is_generated
@@ -110,6 +111,8 @@ class CrossValidation(ABC):
         if training_arguments.grid and not self.has_grid:
             raise ValueError("grid: this system has no settings that could be chosen")
         self.output_dir = Path(str(training_arguments.output_dir))
+        if (name := readable(self.output_dir)) != str(self.output_dir):  # known now, and not after hours of training
+            raise ValueError(f"output_dir: '{name}' is not UTF-8, and no weights can be written there")
         self.is_main = training_arguments.process_index == 0
 
     @abstractmethod

@@ -10,7 +10,7 @@ from typing import Any
 from transformers import TrainingArguments
 from transformers.utils import logging as transformers_logging
 
-from hf_mer.console import accept_every_character
+from hf_mer.console import accept_every_character, told
 from hf_mer.hub.errors import hub_or_cache
 from hf_mer.training.arguments import (
     DataArguments,
@@ -133,7 +133,7 @@ def _run(experiment: CrossValidation) -> None:
             _push(experiment, [fold["fold"] for fold in report["folds"]])
     except (ValueError, OSError) as error:  # corpora, recordings, checkpoints; `--log_level debug` shows where
         logging.getLogger(__name__).debug("traceback", exc_info=True)
-        sys.exit(f"error: {error}" if training.process_index == 0 else 1)
+        sys.exit(f"error: {told(error)}" if training.process_index == 0 else 1)
 
 
 def _check_hub(training: TrainingArguments) -> None:

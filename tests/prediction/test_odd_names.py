@@ -55,6 +55,17 @@ def test_one_that_is_damaged_is_skipped(checkpoint, recordings, odd, tmp_path, c
     assert "caf\\udce9.wav: cannot be read as audio" in capsys.readouterr().err
 
 
+def test_folders_in_which_libraries_cannot_write(odd, tmp_path, capsys):
+    folder = os.path.join(tmp_path, os.path.basename(odd))
+    assert main(["generate", folder, "--num-utterances", "20"]) == 1
+    assert "caf\\udce9.wav" in (told := capsys.readouterr().err)
+    assert "is not UTF-8, which is needed here; rename the file or folder" in told
+    table = tmp_path / "calls.csv"
+    table.write_text("text,label,speaker\n" + "".join(f"hi {i},{'ab'[i % 2]},s{i % 4}\n" for i in range(8)))
+    with pytest.raises(SystemExit, match=r"error in the settings: output_dir: '.*caf.udce9.wav' is not UTF-8"):
+        main(["train", "le_mer", str(table), "--from-scratch", "--out", folder, "--use_cpu", "true"])
+
+
 def test_a_corpus_says_so(write_wav, odd, tmp_path, caplog):
     """Arrow takes UTF-8 alone: of a folder such files are left out, in a table they are refused."""
     write_wav("corpus/glad/a.wav")
