@@ -11,6 +11,7 @@ import yaml
 from transformers import HfArgumentParser, TrainingArguments
 
 from hf_mer.data.augmentation import SPEC_AUGMENT_KEYS
+from hf_mer.data.iemocap import SPLIT_SCREENS
 from hf_mer.data.transcripts import WORD_ERROR_PARTS, WORD_ERROR_SHARES, check_word_errors
 from hf_mer.training.model_arguments import from_json
 
@@ -73,6 +74,12 @@ class DataArguments:
     )
     num_frames: int = field(default=8, metadata={"help": "Video frames of an utterance, evenly over it."})
     max_video_seconds: float | None = field(default=30.0, metadata={"help": "Longer video is cut."})
+    split_screen: str = field(
+        default="named_left",
+        metadata={
+            "help": "Half of IEMOCAP's films with the actor that names them: named_left, named_right, or whole."
+        },
+    )
     face_crop: bool = field(default=False, metadata={"help": "Cut the largest face out of every frame (OpenCV)."})
     cache_features: bool | None = field(
         default=None,
@@ -97,6 +104,8 @@ class DataArguments:
             raise ValueError(f"task: '{self.task}' is not one of those of {self.corpus} ({valid})")
         if self.on_bad_audio not in ("raise", "skip"):
             raise ValueError(f"on_bad_audio: '{self.on_bad_audio}' is not one of raise, skip")
+        if self.split_screen not in SPLIT_SCREENS:
+            raise ValueError(f"split_screen: '{self.split_screen}' is not one of {', '.join(SPLIT_SCREENS)}")
         if self.data_dir is None:
             raise ValueError("data_dir is missing: the root of the corpus, or a manifest with corpus=manifest")
         self.folds = None if self.folds is None else [str(fold) for fold in self.folds]

@@ -54,7 +54,7 @@ def read_rows(arguments: DataArguments) -> Dataset:
     task: Any = arguments.task
     columns: Any = arguments.columns
     if arguments.corpus == "iemocap":
-        return load_iemocap(source, task, max_history=arguments.max_history)
+        return load_iemocap(source, task, max_history=arguments.max_history, split_screen=arguments.split_screen)
     if arguments.corpus == "meld":
         return load_meld(source, task, max_history=arguments.max_history)
     own: Any = {"columns": columns, "labels": arguments.labels, "encoding": arguments.encoding}

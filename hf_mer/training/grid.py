@@ -22,7 +22,7 @@ FIXED = (
     "figures", "use_cpu", "word_error_rate", "word_error_parts", "word_error_shares",
 )  # fmt: skip
 """Settings that no grid may have: they say which rows and folds there are, what is compared, or where files lie."""
-READING = ("max_history", "max_audio_seconds", "num_frames", "max_video_seconds", "modalities")
+READING = ("max_history", "max_audio_seconds", "num_frames", "max_video_seconds", "split_screen", "modalities")
 """Settings that a corpus is loaded by; a candidate that changes one loads it anew."""
 
 

@@ -118,7 +118,7 @@ def data_settings(trained: Mapping[str, Any], data_dir: str | Path, corpus: str,
         **wanted: Fields of `DataArguments`; None for what is not asked for.
     """
     known = dict(trained.get("settings", {}).get("data", {})) if trained else {}
-    kept = ("task", "columns", "labels", "use_history", "max_history", "on_bad_audio")
+    kept = ("task", "columns", "labels", "use_history", "max_history", "on_bad_audio", "split_screen")
     own = {name: known[name] for name in kept if name in known} if known.get("corpus") == corpus else {}
     given = {name: value for name, value in wanted.items() if value is not None}
     return DataArguments(**{**own, **given, "corpus": corpus, "data_dir": str(data_dir)})

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from hf_mer.training.arguments import DataArguments, MerTrainingArguments, parse_arguments, read_yaml
-from hf_mer.training.settings import DECIDING, INDIFFERENT
+from hf_mer.training.settings import DECIDING, corpus_settings
 from hf_mer.training.systems import SYSTEMS, argument_types, setting_names
 from hf_mer.training.tables.table import TABLES_FOLDER, Row, Table, TableError, load_table
 
@@ -60,7 +60,7 @@ class System:
         content = {
             "kind": self.kind,
             "model": None if plain.model is None else asdict(plain.model),
-            "data": {name: value for name, value in asdict(plain.data).items() if name not in INDIFFERENT},
+            "data": corpus_settings(plain.data),
             "data_dir": plain.data.data_dir,
             "store": None if plain.store is None else asdict(plain.store),
             "training": {name: getattr(plain.training, name) for name in DECIDING if name != "seed"},

@@ -85,7 +85,7 @@ class Source:
             raise NothingToDrawError(f"row {row.name}: where its corpus lies is not known (data_dirs)")
 
         def read(arguments: DataArguments) -> Dataset:
-            names = ("corpus", "data_dir", "task", "columns", "labels", "max_history")
+            names = ("corpus", "data_dir", "task", "columns", "labels", "max_history", "split_screen")
             key = repr([getattr(arguments, name) for name in names])
             if key not in self._read:
                 self._read[key] = read_rows(arguments)
