@@ -91,6 +91,7 @@ def test_defaults_are_the_papers():
         ("- a\n", [], "must hold settings"),
         ("", ["--loss_weights", "{constraint}"], "is not JSON"),
         ("corpus: cremad\n", [], "corpus: 'cremad' is not one of iemocap, meld, manifest"),
+        ("split_screen: left\n", [], "split_screen: 'left' is not one of named_left, named_right, whole"),
         ("on_bad_audio: ignore\n", [], "is not one of raise, skip"),
         ("metric_for_best_model: loss\n", [], "is not one of wa, ua, wf1"),
         ("spec_augment: {masks: 2}\n", [], r"\['masks'\] are not among"),
