@@ -54,7 +54,9 @@ def find_fold(folds: Sequence[Fold], wanted: int | str) -> Fold:
     raise ValueError(f"fold {wanted!r} does not exist; give 0 to {len(folds) - 1} or one of {names}")
 
 
-def check_folds(rows: Dataset, folds: Sequence[Fold], *, speaker_independent: bool = True) -> None:
+def check_folds(
+    rows: Dataset, folds: Sequence[Fold], *, speaker_independent: bool = True, every_class: bool = True
+) -> None:
     """Refuses folds that would make a result worthless.
 
     Args:
@@ -62,10 +64,11 @@ def check_folds(rows: Dataset, folds: Sequence[Fold], *, speaker_independent: bo
         folds: Of one protocol.
         speaker_independent: Whether the protocol promises that no speaker is in two parts of a fold. Where it does
             not, shared speakers are logged.
+        every_class: Whether every fold must have training rows of every class.
 
     Raises:
         CorpusError: If parts of a fold, or the tests of two folds, share a row; if they share a speaker where that is
-            promised; if a train or test part is empty; if a class has no training rows.
+            promised; if a train or test part is empty; if a class that must have training rows has none.
     """
     problems: list[str] = []
     names = rows.features["label"].names
@@ -82,7 +85,7 @@ def check_folds(rows: Dataset, folds: Sequence[Fold], *, speaker_independent: bo
             problems += shared
         elif shared:
             logger.warning("not speaker-independent: %s", "; ".join(shared))
-        if fold.train:
+        if fold.train and every_class:
             for missing in sorted(set(range(len(names))) - set(labels[fold.train].tolist())):
                 problems.append(f"fold {fold.name!r}: class {names[missing]!r} has no training rows")
     if speaker_independent and any(speaker is None for speaker in speakers):

@@ -59,6 +59,7 @@ def make_folds(
     test_session: str | None = None,
     num_main_speakers: int = 6,
     seed: int = 0,
+    every_class: bool = True,
 ) -> list[Fold]:
     """Cuts a corpus into folds.
 
@@ -83,6 +84,7 @@ def make_folds(
         test_session: Session that `fixed_session` tests; the last one if not given.
         num_main_speakers: How many speakers are main ones, those with most rows; MELD has six.
         seed: For `speakers:N`.
+        every_class: Of `check_folds`; False where only some of the folds are run, which are looked at by themselves.
 
     Returns:
         Folds that `check_folds` accepted.
@@ -108,7 +110,8 @@ def make_folds(
         folds = _held_out_folds(rows, protocol, validation, unit_column, units, test_session)
     if validation.startswith("speakers:"):
         folds = [_hold_out_speakers(rows, fold, validation, seed + index) for index, fold in enumerate(folds)]
-    check_folds(rows, folds, speaker_independent=promises_speakers(protocol, group_column))
+    promised = promises_speakers(protocol, group_column)
+    check_folds(rows, folds, speaker_independent=promised, every_class=every_class)
     return folds
 
 

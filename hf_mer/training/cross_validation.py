@@ -137,13 +137,12 @@ class CrossValidation(ABC):
         return {index for fold in self.chosen(self.folds(rows)) for index in fold.test}
 
     def folds(self, rows: Dataset) -> list[Fold]:
-        """All folds of the protocol, checked.
+        """All folds of the protocol.
 
         Raises:
-            CorpusError: If the rows lack what the protocol needs, folds share what they must not, or a class has too
-                few training rows.
+            CorpusError: If the rows lack what the protocol needs, or folds share what they must not.
         """
-        folds = make_folds(
+        return make_folds(
             rows,
             self.data_arguments.protocol,
             validation=self.data_arguments.validation,
@@ -151,13 +150,21 @@ class CrossValidation(ABC):
             num_groups=self.data_arguments.num_groups,
             test_session=self.data_arguments.test_session,
             seed=self.args.seed,
+            every_class=False,
         )
+
+    @staticmethod
+    def check(rows: Dataset, folds: Sequence[Fold]) -> None:
+        """Looks at the classes of folds that are run; others may lack some.
+
+        Raises:
+            CorpusError: If a class has too few training rows, or a part has a label that training does not know.
+        """
         for fold in folds:
             check_labels(rows, fold.train, f"the training part of fold {fold.name}")
             for name, indices in fold.parts.items():
                 if name != "train":
                     check_test_labels(rows, indices, f"the {name} part of fold {fold.name}")
-        return folds
 
     def chosen(self, folds: Sequence[Fold]) -> list[Fold]:
         """The folds that `data_arguments.folds` names, in its order; all if it names none.
@@ -184,7 +191,9 @@ class CrossValidation(ABC):
         """
         rows = self.load() if rows is None else rows
         folds = self.folds(rows)
-        report = cross_validate(self.chosen(folds), lambda fold: self.run_fold(rows, fold))
+        chosen = self.chosen(folds)
+        self.check(rows, chosen)
+        report = cross_validate(chosen, lambda fold: self.run_fold(rows, fold))
         report["split_hash"] = split_hash(rows, folds)  # of the whole protocol, also where some of its folds are run
         if self.is_main:
             write_json(self.output_dir / "results.json", report)

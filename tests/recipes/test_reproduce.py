@@ -92,6 +92,8 @@ def test_a_table_end_to_end(main, table, tmp_path, capsys):
     assert "accelerate launch recipes/reproduce.py --table small" in page
     assert (folder / "results.csv").exists()
     assert list((folder / "figures").glob("*.png"))
+    assert f"Small: {folder / 'results.md'}" in (printed := capsys.readouterr().out)
+    assert f"{rows['T']['scores']['ua']['mean']:.2f}" in printed
     fused = json.loads(next((tmp_path / "out" / "runs").glob("le_mer-*/seed1/Ses01/results.json")).read_text())
     assert fused["settings"]["training"]["seed"] == 1
 

@@ -589,3 +589,14 @@ def test_a_figure_that_fails_loses_no_results(make_experiment, monkeypatch, tmp_
     make_experiment(figures=True, modalities=["text"], num_train_epochs=1).run()
     assert (tmp_path / "run" / "Ses05" / "results.json").exists()
     assert "could not be drawn" in caplog.text
+
+
+def test_a_fold_that_is_not_run_stops_none(make_experiment):
+    """Of a class that one session alone has, that session's fold has nothing to learn from; the others do."""
+    experiment = make_experiment(protocol="leave_one_session_out", folds=["Ses02"])
+    rows = experiment.load()
+    rows = rows.filter(lambda row: row["label"] != 0 or row["session"] == "Ses01")
+    folds = {fold.name: fold for fold in experiment.folds(rows)}
+    experiment.check(rows, experiment.chosen(list(folds.values())))
+    with pytest.raises(CorpusError, match="training part of fold Ses01"):
+        experiment.check(rows, [folds["Ses01"]])

@@ -27,6 +27,7 @@ from hf_mer.training.files import write_text
 from hf_mer.training.pretraining.fold import pretrain_fold
 from hf_mer.training.recipe import set_verbosity, start_logging
 from hf_mer.training.tables.figures import draw_table_figures
+from hf_mer.training.tables.markdown import results_table
 from hf_mer.training.tables.report import read_report, write_report
 from hf_mer.training.tables.rows import Resolver, System, rows_key
 from hf_mer.training.tables.summary import summary
@@ -147,6 +148,9 @@ class Reproduction:
                 for fold in self.fold_names(system, seed):
                     if self._wanted(f"{name}/{seed}/{fold}"):
                         self._add(found, system, seed, fold, name)
+        for job in found.values():
+            rows, folds = self.rows(job.system), self.folds(job.system, job.seed)
+            self.experiment(job.system, job.seed).check(rows, [find_fold(folds, job.fold)])
         return list(found.values())
 
     def _add(self, found: dict, system: System, seed: int, fold: str, name: str | None) -> None:
@@ -309,6 +313,15 @@ class Reproduction:
         if final:
             self.summarise()
 
+    def printed(self) -> str:
+        """The tables with their scores, and where the whole reports lie."""
+        parts = []
+        for table in self.tables:
+            folder = self.output_dir / table.name / self.resolver.setup
+            if (folder / "results.json").is_file():
+                parts += [f"{table.title}: {folder / 'results.md'}", results_table(read_report(folder))]
+        return "\n\n".join(parts)
+
     def _data_dirs(self, table: Table) -> dict[str, str]:
         """The corpus of every row."""
         names = {row.name: f"{table.name}:{row.name}" for row in table.rows}
@@ -346,7 +359,8 @@ def parse_command(argv: Sequence[str]) -> tuple[argparse.Namespace, list[str]]:
     parser = argparse.ArgumentParser(
         prog="reproduce.py",
         description=__doc__,
-        epilog="Any setting of the systems is a flag too and wins over the tables: --num_train_epochs 2",
+        epilog="Any setting of the systems is a flag too and wins over the tables. Epochs, steps, batch "
+        "size and precision are also those of second stages: --num_train_epochs 2",
         allow_abbrev=False,
     )
     parser.add_argument("--table", nargs="+", required=True, metavar="NAME", help="tables (le_mer/table2), or `all`")
@@ -434,5 +448,7 @@ def run_reproduction(argv: Sequence[str] | None = None) -> None:
         sys.exit(f"error: {error}")
     if options.list:
         print("\n".join(job.labels[0] for job in jobs if job.labels))
+    elif made.training.process_index == 0:
+        print(made.printed())
     if failed:
         sys.exit(f"error: {len(failed)} of {len(jobs)} runs failed: " + ", ".join(job.labels[0] for job in failed))

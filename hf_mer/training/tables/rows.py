@@ -19,6 +19,10 @@ _HEARD = (
     "corpus", "data_dir", "task", "columns", "labels", "protocol", "validation", "test_session", "group_column",
     "num_groups", "max_audio_seconds", "on_bad_audio",
 )  # fmt: skip
+# flags that are the second stage's, too: how much is computed, and how; rates and schedules are each stage's own
+_OF_BOTH_STAGES = (
+    "num_train_epochs", "max_steps", "per_device_train_batch_size", "gradient_accumulation_steps", "bf16", "fp16",
+)  # fmt: skip
 _PLACEHOLDER = re.compile(r"\{(\w+)\}")
 
 
@@ -57,6 +61,8 @@ class System:
 
     def __post_init__(self) -> None:
         plain = self._parse(0, "unused", {})
+        if self.pretraining is not None:
+            self.pretraining = {**self.pretraining, **self._flags_of_second_stage(plain.training)}
         content = {
             "kind": self.kind,
             "model": None if plain.model is None else asdict(plain.model),
@@ -99,6 +105,11 @@ class System:
         data, training = by_type.pop(DataArguments), by_type.pop(MerTrainingArguments)
         own = by_type.pop(model) if model else None
         return Arguments(own, data, training, next(iter(by_type.values()), None), self._second_stage(training, seed))
+
+    def _flags_of_second_stage(self, training: MerTrainingArguments) -> dict[str, Any]:
+        """What the flags say of both stages."""
+        given = {flag[2:].split("=")[0].replace("-", "_") for flag in self.flags if flag.startswith("--")}
+        return {name: getattr(training, name) for name in _OF_BOTH_STAGES if name in given}
 
     def _second_stage(self, training: MerTrainingArguments, seed: int) -> Any:
         if self.pretraining is None:
