@@ -236,9 +236,7 @@ class EncodersMixin:
             elif arguments[0] is not None:
                 encoded[modality] = getattr(self, f"encode_{modality}")(*arguments, record=record)
         if not encoded:
-            raise ValueError(
-                f"the model needs {' or '.join(self.config.modalities)}, but was given no input that it can use"
-            )
+            raise ValueError(nothing_to_use(self.config.modalities))
         return encoded
 
     @property
@@ -331,6 +329,14 @@ class EncodersMixin:
         if self.speech_encoder.training and masks and frames.shape[1] < config.mask_time_length:
             return {"mask_time_indices": torch.zeros_like(frames)}
         return {}
+
+
+def nothing_to_use(modalities: list[str]) -> str:
+    """What is said where a batch has no input of a model."""
+    return (
+        f"the model needs {' or '.join(modalities)}, but was given no input that it can use; Trainer drops columns "
+        "such as audio and text unless remove_unused_columns=False, and MerDataCollator makes batches of them"
+    )
 
 
 def receptive_field(config: PreTrainedConfig) -> int:

@@ -10,7 +10,7 @@ from transformers import initialization as init
 from .configuration_le_mer import LeMerConfig
 from .label_store import LabelEmbeddingStore
 from .mer_embeddings import LabelEmbeddings
-from .mer_encoders import load_speech_checkpoint
+from .mer_encoders import load_speech_checkpoint, nothing_to_use
 from .mer_layers import BilinearCrossAttention, attend, masked_max
 from .mer_losses import LossSum, attention_constraint_loss, joint_means, masked_cross_entropy, weighted_total
 from .mer_masks import masks_of
@@ -229,10 +229,7 @@ class LeMerForEmotionClassification(MerPreTrainedModel):
             hidden, mask = self.encode_speech(audio, masks["speech"], record=record)  # (B, S, D_s), (B, S)
             speech = self._branch("speech", hidden, mask)
         if text is None and speech is None:
-            raise ValueError(
-                f"the model needs {' or '.join(self.config.modalities)}, "
-                "but was given neither input_ids nor audio that it can use"
-            )
+            raise ValueError(nothing_to_use(self.config.modalities))
 
         # 3. Fusion (equations 7 to 9, 11)
         losses: dict[str, Any] = {}

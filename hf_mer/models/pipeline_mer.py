@@ -319,7 +319,8 @@ class MultimodalEmotionRecognitionPipeline(Pipeline):
         batch = batch.to(self.device)
         if self.dtype is not None:
             batch = batch.to(self.dtype)
-        output = self.model(**batch, **({"output_attentions": True} if return_attention else {}))
+        wanted = {"output_attentions": True} if return_attention else {}
+        output = self.model(**batch, **wanted, return_dict=True)
         scores = (output.logits.float().cpu() / temperatures[:, None]).softmax(-1).numpy()
         results: list[dict[str, Any]] = [{"scores": row} for row in scores]
         if return_attention:
