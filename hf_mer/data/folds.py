@@ -42,14 +42,16 @@ def select_fold(rows: Dataset, fold: Fold) -> DatasetDict:
 
 
 def find_fold(folds: Sequence[Fold], wanted: int | str) -> Fold:
-    """A fold by position or by name.
+    """A fold by name or by position; `"2"` is the third one where none has that name.
 
     Raises:
         ValueError: If there is no such fold.
     """
-    for index, fold in enumerate(folds):
-        if wanted == fold.name or (not isinstance(wanted, str) and wanted == index):
-            return fold
+    position = int(wanted) if isinstance(wanted, str) and wanted.isdecimal() else wanted
+    for known in (lambda index, fold: fold.name == wanted, lambda index, fold: index == position):
+        for index, fold in enumerate(folds):
+            if known(index, fold):
+                return fold
     names = ", ".join(fold.name for fold in folds)
     raise ValueError(f"fold {wanted!r} does not exist; give 0 to {len(folds) - 1} or one of {names}")
 

@@ -9,9 +9,11 @@ from datasets import Dataset
 
 from hf_mer.data.check_clips import check_video
 from hf_mer.data.checks import check_audio, check_text
+from hf_mer.data.folds import Fold, find_fold
 from hf_mer.data.iemocap import load_iemocap
 from hf_mer.data.manifest import load_corpus
 from hf_mer.data.meld import load_meld
+from hf_mer.data.protocols import make_folds
 from hf_mer.data.schema import CorpusError, column
 from hf_mer.models.words_mer import has_words
 from hf_mer.training.arguments import DataArguments
@@ -104,3 +106,35 @@ def has_modality(rows: Dataset, name: str, use_history: bool) -> np.ndarray:
         [has_words(text, turns if use_history else None) for text, turns in zip(texts, histories, strict=True)],
         dtype=bool,
     )
+
+
+def protocol_folds(rows: Dataset, arguments: DataArguments, seed: int) -> list[Fold]:
+    """All folds of the protocol; whether every class can be learnt is asked of those that are run.
+
+    Args:
+        rows: Of `load_rows`.
+        arguments: The corpus and its protocol.
+        seed: For validation speakers that are drawn.
+
+    Raises:
+        CorpusError: If the rows lack what the protocol needs, or folds share what they must not.
+    """
+    return make_folds(
+        rows,
+        arguments.protocol,
+        validation=arguments.validation,
+        group_column=arguments.group_column,
+        num_groups=arguments.num_groups,
+        test_session=arguments.test_session,
+        seed=seed,
+        every_class=False,
+    )
+
+
+def chosen_folds(folds: Sequence[Fold], arguments: DataArguments) -> list[Fold]:
+    """The folds that `arguments.folds` names, in its order; all if it names none.
+
+    Raises:
+        ValueError: If there is no such fold.
+    """
+    return [find_fold(folds, wanted) for wanted in arguments.folds] if arguments.folds else list(folds)

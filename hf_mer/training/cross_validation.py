@@ -10,14 +10,13 @@ from datasets import Dataset
 
 from hf_mer.console import readable
 from hf_mer.data.checks import check_labels, check_test_labels
-from hf_mer.data.folds import Fold, check_folds, find_fold, split_hash
+from hf_mer.data.folds import Fold, check_folds, split_hash
 from hf_mer.data.loading import is_generated
-from hf_mer.data.protocols import make_folds
 from hf_mer.data.transcripts import with_transcript_errors
 from hf_mer.metrics import SCORE_NAMES, aggregate
 from hf_mer.training import evaluation
 from hf_mer.training.arguments import DataArguments, MerTrainingArguments
-from hf_mer.training.corpus import load_rows
+from hf_mer.training.corpus import chosen_folds, load_rows, protocol_folds
 from hf_mer.training.files import write_json
 from hf_mer.training.settings import claim_folder
 from hf_mer.training.stages import Stages
@@ -142,16 +141,7 @@ class CrossValidation(ABC):
         Raises:
             CorpusError: If the rows lack what the protocol needs, or folds share what they must not.
         """
-        return make_folds(
-            rows,
-            self.data_arguments.protocol,
-            validation=self.data_arguments.validation,
-            group_column=self.data_arguments.group_column,
-            num_groups=self.data_arguments.num_groups,
-            test_session=self.data_arguments.test_session,
-            seed=self.args.seed,
-            every_class=False,
-        )
+        return protocol_folds(rows, self.data_arguments, self.args.seed)
 
     @staticmethod
     def check(rows: Dataset, folds: Sequence[Fold]) -> None:
@@ -172,13 +162,7 @@ class CrossValidation(ABC):
         Raises:
             ValueError: If there is no such fold.
         """
-        if not self.data_arguments.folds:
-            return list(folds)
-        names = {fold.name for fold in folds}
-        return [
-            find_fold(folds, wanted if wanted in names or not wanted.isdigit() else int(wanted))
-            for wanted in self.data_arguments.folds
-        ]
+        return chosen_folds(folds, self.data_arguments)
 
     def run(self, rows: Dataset | None = None) -> dict[str, Any]:
         """Runs the folds that were asked for.

@@ -352,3 +352,10 @@ def test_repeated_texts(dataset):
     mask = repeated_texts(rows, Fold("f", [0, 1, 2, 5], [4], [3, 4, 5, 6]))
     assert mask.dtype == np.bool_
     assert mask.tolist() == [True, False, False, False]
+
+
+def test_a_fold_by_name_or_by_position():
+    folds = [Fold(name, [], [], []) for name in ("a", "2", "c")]
+    assert [find_fold(folds, wanted).name for wanted in ("c", "2", 2, "0")] == ["c", "2", "c", "a"]
+    with pytest.raises(ValueError, match="fold '7' does not exist; give 0 to 2 or one of a, 2, c"):
+        find_fold(folds, "7")

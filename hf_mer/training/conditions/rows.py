@@ -79,10 +79,9 @@ def choose_rows(
             raise ValueError(f"split '{settings.split}' has no rows; splits: {known}; all takes every row")
         return rows.select(chosen), f"split {settings.split}"
     if settings.protocol is not None:
-        folds = make_folds(rows, settings.protocol, **settings.protocol_settings)
+        folds = make_folds(rows, settings.protocol, **settings.protocol_settings, every_class=False)
         wanted: Any = settings.fold
-        names = {fold.name for fold in folds}
-        fold = find_fold(folds, wanted if wanted in names or not wanted.isdigit() else int(wanted))
+        fold = find_fold(folds, wanted)
         return rows.select(fold.test), f"test part of fold {fold.name} ({settings.protocol})"
     if settings.split is None:
         same_corpus = trained and trained["settings"].get("data", {}).get("corpus") == data.corpus

@@ -7,12 +7,10 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from hf_mer.data.folds import find_fold
-from hf_mer.data.protocols import make_folds
 from hf_mer.hub.errors import hub_or_cache
 from hf_mer.training.arguments import DataArguments, parse_arguments
 from hf_mer.training.checkpoints import remote_checkpoints, require_checkpoints
-from hf_mer.training.corpus import load_rows
+from hf_mer.training.corpus import chosen_folds, load_rows, protocol_folds
 from hf_mer.training.pretraining.arguments import PretrainingArguments, SpeechEncoderArguments
 from hf_mer.training.pretraining.fold import pretrain_fold
 from hf_mer.training.pretraining.settings import RESULTS
@@ -50,21 +48,7 @@ def pretrain_folds(
     """
     with arguments.main_process_first(desc="loading the corpus"):
         rows = load_rows(data_arguments, ["speech"])
-    folds = make_folds(
-        rows,
-        data_arguments.protocol,
-        validation=data_arguments.validation,
-        group_column=data_arguments.group_column,
-        num_groups=data_arguments.num_groups,
-        test_session=data_arguments.test_session,
-        seed=arguments.seed,
-    )
-    names = {fold.name for fold in folds}
-    if data_arguments.folds:
-        folds = [
-            find_fold(folds, wanted if wanted in names or not wanted.isdigit() else int(wanted))
-            for wanted in data_arguments.folds
-        ]
+    folds = chosen_folds(protocol_folds(rows, data_arguments, arguments.seed), data_arguments)
     output_dir = Path(str(arguments.output_dir))
     given = (encoder.speech_encoder, encoder.speech_overrides, encoder.feature_extractor)
     folders = {
