@@ -3,8 +3,6 @@
 import csv
 import json
 import os
-import shutil
-import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import contextmanager
@@ -13,6 +11,8 @@ from pathlib import Path
 from typing import Any
 
 from tqdm.auto import tqdm
+
+from hf_mer.files import whole
 
 MARK = "generated.json"
 TRUTH = "generated_truth.csv"
@@ -51,17 +51,11 @@ def is_there(root: Path, version: int, settings: dict[str, Any]) -> bool:
 @contextmanager
 def whole_folder(root: Path) -> Iterator[Path]:
     """A folder to write into, which becomes `root` at the end of the block, or vanishes if the block fails."""
-    root.parent.mkdir(parents=True, exist_ok=True)
-    partial_root = Path(tempfile.mkdtemp(dir=root.parent, prefix=f".{root.name}-"))
-    try:
+    with whole(root) as partial_root:
+        partial_root.mkdir()
         yield partial_root
-        partial_root.chmod(root.parent.stat().st_mode & 0o777)
-        if root.exists():
+        if root.exists():  # empty, or somebody has written into it meanwhile
             root.rmdir()
-        os.replace(partial_root, root)
-    except BaseException:
-        shutil.rmtree(partial_root, ignore_errors=True)
-        raise
 
 
 def write_mark(root: Path, version: int, settings: dict[str, Any], ceilings: dict[str, Any]) -> None:

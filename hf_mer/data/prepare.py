@@ -4,8 +4,6 @@ import hashlib
 import io
 import json
 import os
-import shutil
-import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -18,6 +16,7 @@ from datasets.utils.metadata import MetadataConfigs
 from huggingface_hub import DatasetCardData
 
 from hf_mer.data.schema import SAMPLING_RATE, CorpusError, column
+from hf_mer.files import whole
 from hf_mer.version import __version__
 
 ABOUT = "corpus.json"
@@ -62,22 +61,15 @@ def prepare(
         raise CorpusError(f"nothing to write: {empty} without rows")
     target = Path(out_dir).expanduser().absolute()
     _require_replaceable(target, overwrite)
-    target.parent.mkdir(parents=True, exist_ok=True)
-    temporary = Path(tempfile.mkdtemp(dir=target.parent, prefix=f".{target.name}-"))
-    try:
-        (temporary / "data").mkdir()
+    with whole(target) as folder:
+        (folder / "data").mkdir(parents=True)
         files = {
-            name: _write_parquet(_embed(part) if embed_audio else part, temporary / "data", name)
+            name: _write_parquet(_embed(part) if embed_audio else part, folder / "data", name)
             for name, part in splits.items()
         }
-        (temporary / "README.md").write_text(_card(splits, files, embed_audio), encoding="utf-8")
+        (folder / "README.md").write_text(_card(splits, files, embed_audio), encoding="utf-8")
         described = {"hf_mer": __version__, **(about or {})}
-        (temporary / ABOUT).write_text(json.dumps(described, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
-        temporary.chmod(0o755)
-        _move_into_place(temporary, target)
-    except BaseException:
-        shutil.rmtree(temporary, ignore_errors=True)
-        raise
+        (folder / ABOUT).write_text(json.dumps(described, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
     return target
 
 
@@ -96,16 +88,6 @@ def _require_replaceable(target: Path, overwrite: bool) -> None:
         raise FileExistsError(
             f"{target} is no prepared corpus (it holds {', '.join(foreign or sorted(there))}); choose another folder"
         )
-
-
-def _move_into_place(temporary: Path, target: Path) -> None:
-    if not target.exists():
-        os.replace(temporary, target)
-        return
-    old = Path(tempfile.mkdtemp(dir=target.parent, prefix=f".{target.name}-old-"))
-    os.replace(target, old / "replaced")
-    os.replace(temporary, target)
-    shutil.rmtree(old)
 
 
 def _write_parquet(rows: Dataset, folder: Path, split: str) -> str:

@@ -6,6 +6,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from hf_mer.files import write_atomically
+
 DESCRIPTION = "export.json"
 MODEL_FILES = ("model.onnx", "model_int8.onnx", "model.pt2")
 
@@ -81,8 +83,6 @@ def write_export(
     Raises:
         FileExistsError: If the folder holds something that is no export.
     """
-    from hf_mer.training.files import write_atomically
-
     out = Path(out)
     if out.exists() and not (out / DESCRIPTION).is_file() and (not out.is_dir() or any(out.iterdir())):
         raise FileExistsError(f"{out}: is there already and no export; name another folder")

@@ -3,50 +3,24 @@
 import json
 import logging
 import os
-import shutil
-import uuid
 import zipfile
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 from safetensors import SafetensorError, safe_open
 
+from hf_mer.files import remove_leftovers, write_atomically
+
+__all__ = [
+    "incomplete",
+    "last_complete_checkpoint",
+    "remove_leftovers",
+    "write_atomically",
+    "write_json",
+    "write_text",
+]
+
 logger = logging.getLogger(__name__)
-
-_MARK = ".unfinished"
-
-
-def write_atomically(path: str | os.PathLike, write: Callable[[Path], Any]) -> Path:
-    """Lets `write` make a file or folder under a temporary name, then gives it its own; an older one is replaced.
-
-    Args:
-        path: Final name.
-        write: Gets the temporary path, in the same folder and with the same suffix.
-    """
-    target = Path(path)
-    target.parent.mkdir(parents=True, exist_ok=True)
-    token = f"{os.getpid()}-{uuid.uuid4().hex[:8]}"
-    temporary = target.with_name(f".{target.stem}.{token}{_MARK}{target.suffix}")
-    try:
-        write(temporary)
-        if target.is_dir():
-            old = target.with_name(f".{target.name}.{token}.old{_MARK}")
-            os.replace(target, old)
-            os.replace(temporary, target)
-            _remove(old)
-        else:
-            os.replace(temporary, target)
-    except BaseException:
-        _remove(temporary)
-        raise
-    return target
-
-
-def remove_leftovers(folder: str | os.PathLike) -> None:
-    """Removes what a killed process began to write in a folder and never named."""
-    for path in Path(folder).glob(f".*{_MARK}*"):
-        _remove(path)
 
 
 def write_json(path: str | os.PathLike, content: Any) -> Path:
@@ -91,10 +65,3 @@ def incomplete(checkpoint: Path) -> str | None:
     except (OSError, SafetensorError, ValueError, KeyError) as error:
         return str(error)
     return None
-
-
-def _remove(path: Path) -> None:
-    if path.is_dir():
-        shutil.rmtree(path)
-    else:
-        path.unlink(missing_ok=True)
