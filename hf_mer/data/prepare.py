@@ -23,6 +23,7 @@ ABOUT = "corpus.json"
 """What a prepared folder is of, for those who hand it on."""
 
 _WRITTEN = {"README.md", ABOUT, "data"}
+_NOT_EMPTY = "{} is not empty; pass overwrite=True to replace it"
 
 
 def prepare(
@@ -42,7 +43,7 @@ def prepare(
 
     Args:
         rows: A dataset (becomes the split `train`) or one per split, such as a fold.
-        out_dir: Folder to write; must not hold anything yet.
+        out_dir: Folder to write; must not hold anything yet but what the same call wrote.
         embed_audio: Whether the recordings go into the Parquet files.
         overwrite: Replace a folder that this function wrote before. Anything else is never replaced.
         about: What the rows are of, ready for JSON: `corpus` (`iemocap`, `meld`, `manifest`), `task`, `generated`
@@ -60,7 +61,10 @@ def prepare(
         empty = ", ".join(name for name, part in splits.items() if len(part) == 0) or "no splits"
         raise CorpusError(f"nothing to write: {empty} without rows")
     target = Path(out_dir).expanduser().absolute()
-    _require_replaceable(target, overwrite)
+    described = {"hf_mer": __version__, **(about or {})}
+    older = _older(target, overwrite)
+    if older is not None and json.loads((target / ABOUT).read_text(encoding="utf-8")) != described:
+        raise FileExistsError(_NOT_EMPTY.format(target))  # before any work
     with whole(target) as folder:
         (folder / "data").mkdir(parents=True)
         files = {
@@ -68,26 +72,35 @@ def prepare(
             for name, part in splits.items()
         }
         (folder / "README.md").write_text(_card(splits, files, embed_audio), encoding="utf-8")
-        described = {"hf_mer": __version__, **(about or {})}
         (folder / ABOUT).write_text(json.dumps(described, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+        if older is not None and older != set(files.values()):  # names tell the content
+            raise FileExistsError(_NOT_EMPTY.format(target))
     return target
 
 
-def _require_replaceable(target: Path, overwrite: bool) -> None:
+def _older(target: Path, overwrite: bool) -> set[str] | None:
+    """The data files of a prepared corpus that only the same one may replace; None if anything may.
+
+    Raises:
+        FileExistsError: If something else is there.
+    """
     if not target.exists():
-        return
+        return None
     if not target.is_dir():
         raise FileExistsError(f"{target} is a file")
     there = {entry.name for entry in target.iterdir()}
     if not there:
-        return
-    if not overwrite:
-        raise FileExistsError(f"{target} is not empty; pass overwrite=True to replace it")
+        return None
     foreign = sorted(there - _WRITTEN)
     if foreign or "README.md" not in there:
         raise FileExistsError(
             f"{target} is no prepared corpus (it holds {', '.join(foreign or sorted(there))}); choose another folder"
         )
+    if overwrite:
+        return None
+    if there != _WRITTEN:
+        raise FileExistsError(_NOT_EMPTY.format(target))
+    return {entry.name for entry in (target / "data").iterdir()}
 
 
 def _write_parquet(rows: Dataset, folder: Path, split: str) -> str:
