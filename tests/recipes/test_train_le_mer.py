@@ -9,7 +9,7 @@ import time
 import numpy as np
 import pytest
 
-from hf_mer.training.files import last_complete_checkpoint
+from hf_mer.training.resume import last_complete_checkpoint
 
 
 def results(folder):
