@@ -2,11 +2,14 @@
 
 import csv
 import json
+import multiprocessing
 import os
+import threading
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import contextmanager
 from dataclasses import asdict
+from multiprocessing.connection import wait
 from pathlib import Path
 from typing import Any
 
@@ -130,8 +133,15 @@ def write_dialogues(
                 bar.update(len(rows))
 
         if num_proc is not None and num_proc > 1:
-            with ProcessPoolExecutor(num_proc) as pool:
+            with ProcessPoolExecutor(num_proc, initializer=_end_with_parent) as pool:
                 collect(pool.map(write, range(len(dialogues)), dialogues))
         else:
             collect(map(write, range(len(dialogues)), dialogues))
     return truth
+
+
+def _end_with_parent() -> None:
+    """Ends this process when the one that started it is no more: killed, it cannot tell anybody to stop."""
+    parent = multiprocessing.parent_process()
+    assert parent is not None
+    threading.Thread(target=lambda: (wait([parent.sentinel]), os._exit(1)), daemon=True).start()
