@@ -22,6 +22,7 @@ from hf_mer.data.nested import nested_folds
 from hf_mer.data.schema import column
 from hf_mer.metrics import compute_metrics_for_trainer, emotion_scores
 from hf_mer.models import LabelEmbeddingStore, MerProcessor
+from hf_mer.stopping import lacks_space
 from hf_mer.training import building, evaluation
 from hf_mer.training.arguments import DataArguments, MerTrainingArguments
 from hf_mer.training.calibrating import calibrate, row_temperatures, test_calibration
@@ -405,7 +406,9 @@ class Experiment(CrossValidation):
 
         try:
             draw_fold_figures(folder, model, processor, results, parts, self._collator(processor), pretraining)
-        except Exception:
+        except Exception as error:
+            if lacks_space(error):
+                raise
             logger.exception("the figures of fold %s could not be drawn", results["fold"])
 
 

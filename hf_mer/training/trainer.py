@@ -50,7 +50,7 @@ class _ExactResume(TrainerCallback):
 
     def on_epoch_begin(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
         """Augmentations of this epoch, before any batch is made."""
-        if self.trainer.train_collator is not None:
+        if isinstance(self.trainer.train_collator, MerDataCollator):
             self.trainer.train_collator.draw_by(self.trainer.epoch_seed())
 
     def on_step_end(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
