@@ -84,9 +84,9 @@ KINDS = {
         ("conditions", "conditions/.*", "conditions/*.md", "conditions/*.png", "cache/*/*"),
     ),
     "export": Kind(
-        lambda shared: ["export", str(shared / "run" / "Ses05"), "exported", "--int8"],
-        "ONNX with int8",
-        (".exported*", ".exported*/model.onnx", ".exported*/model_int8.onnx", "exported"),
+        lambda shared: ["export", str(shared / "run" / "Ses05"), "exported"],
+        "ONNX",
+        (".exported*", ".exported*/model.onnx", "exported"),
     ),
     "export-torch": Kind(
         lambda shared: ["export", str(shared / "run" / "Ses05"), "exported", "--format", "torch"],
@@ -100,17 +100,19 @@ def prepare_shared(shared: Path) -> None:
     """What the commands work on: a corpus, settings, and a trained checkpoint."""
     shared.mkdir(parents=True, exist_ok=True)
     settings = yaml.safe_load((ROOT / "recipes/configs/le_mer_generated.yaml").read_text(encoding="utf-8"))
-    settings |= {"data_dir": str(shared / "corpus"), "num_train_epochs": 4, "kmeans_clusters": 20, "save_total_limit": 2,
-                 "bootstrap_resamples": 50, "disable_tqdm": True}  # fmt: skip
+    settings |= {"data_dir": str(shared / "corpus"), "num_train_epochs": 4, "kmeans_clusters": 20, "figures": False,
+                 "bootstrap_resamples": 50, "disable_tqdm": True, "max_audio_seconds": 2.0}  # fmt: skip
+    for name in ("text_encoder", "speech_encoder"):
+        settings[name] |= {"hidden_size": 32, "num_hidden_layers": 1, "intermediate_size": 64}
     changes = {
-        "epochs": {},
+        "epochs": {"figures": True},
         "steps": {"eval_strategy": "steps", "eval_steps": 2, "logging_steps": 1},
-        "stopping": {"early_stopping_patience": 2, "warmup_steps": 0, "num_train_epochs": 12, "learning_rate": 0.01},
+        "stopping": {"early_stopping_patience": 2, "warmup_steps": 0, "learning_rate": 0.01, "num_train_epochs": 10},
         "augmented": {"modality_dropout": 0.4, "spec_augment": {"time_masks": 2, "frequency_masks": 2}},
     }
     for name, change in changes.items():
         (shared / f"{name}.yaml").write_text(json.dumps({**settings, **change}), encoding="utf-8")
-    for arguments in (["generate", "corpus", "--num-utterances", "100"], _train("epochs")(shared)):
+    for arguments in (["generate", "corpus", "--num-utterances", "60"], _train("epochs")(shared)):
         command = Command(arguments, shared)
         if command.wait():
             raise RuntimeError(f"{' '.join(arguments)}: {command.last_words()}")
