@@ -2,6 +2,7 @@
 
 import errno
 import os
+import re
 import shutil
 import signal
 import tempfile
@@ -17,7 +18,7 @@ ERROR, INTERRUPTED, TERMINATED = 1, 130, 143
 
 _NO_SPACE = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 # torch and safetensors write by themselves, and have no error number to tell
-_FAILED_WRITES = ("inline_container.cc", "PytorchStreamWriter", "iostream error", "os error 28", "os error 122")
+_FAILED_WRITES = re.compile(r"inline_container\.cc|PytorchStreamWriter|iostream error|os error (27|28|122)\b")
 
 
 class Terminated(KeyboardInterrupt):
@@ -73,7 +74,7 @@ def lacks_space(error: BaseException) -> bool:
     """Whether a file could not be written for want of space, be it of the disk or of a quota."""
     if isinstance(error, OSError) and error.errno is not None:
         return error.errno in _NO_SPACE
-    return any(mark in str(error) for mark in _FAILED_WRITES)
+    return _FAILED_WRITES.search(str(error)) is not None
 
 
 def _no_space(error: BaseException, folders: Iterable[str | os.PathLike]) -> str:

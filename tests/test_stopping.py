@@ -4,7 +4,6 @@ import multiprocessing
 import os
 import signal
 import time
-from pathlib import Path
 
 import pytest
 import torch
@@ -12,21 +11,30 @@ from safetensors.torch import save_file
 
 from hf_mer.stopping import Terminated, lacks_space, last_words, terminable
 
-FULL = Path("/dev/full")  # has never any space
+TENSORS = {"a": torch.zeros(2_000_000)}
 
 
-@pytest.mark.skipif(not FULL.exists(), reason="no /dev/full on this system")
+@pytest.fixture
+def no_space(tmp_path):
+    """Files of this process end after 1 MB, as a quota would have it."""
+    resource = pytest.importorskip("resource")
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (1_000_000, before[1]))
+    yield tmp_path / "file"
+    resource.setrlimit(resource.RLIMIT_FSIZE, before)
+
+
 @pytest.mark.parametrize(
     "write",
     [
-        lambda: torch.save({"a": torch.zeros(2_000_000)}, FULL),
-        lambda: save_file({"a": torch.zeros(2_000_000)}, FULL),
-        lambda: FULL.write_bytes(b"0"),
+        lambda path: torch.save(TENSORS, path),
+        lambda path: save_file(TENSORS, path),
+        lambda path: path.write_bytes(b"0" * 8_000_000),
     ],
 )
-def test_no_space(write, tmp_path):
+def test_no_space(no_space, write, tmp_path):
     with pytest.raises(Exception) as failed:  # noqa: PT011 (of three libraries)
-        write()
+        write(no_space)
     line, status = last_words(failed.value, [tmp_path / "run" / "fold"])
     assert status == 1
     assert line.startswith("error: /")
@@ -59,9 +67,12 @@ def test_sigterm_ends_the_block_alone(tmp_path):
 
 
 def test_a_forked_worker_ends_without_a_word(capfd):
+    context = multiprocessing.get_context("fork")
+    begun = context.Event()
     with terminable():
-        worker = multiprocessing.get_context("fork").Process(target=time.sleep, args=(60,))
+        worker = context.Process(target=lambda: begun.set() or time.sleep(60))
         worker.start()
+        begun.wait(30)
         worker.terminate()
         worker.join(30)
     assert worker.exitcode == -signal.SIGTERM

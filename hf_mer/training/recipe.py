@@ -16,7 +16,7 @@ from transformers.utils import logging as transformers_logging
 
 from hf_mer.console import accept_every_character
 from hf_mer.hub.errors import hub_or_cache
-from hf_mer.stopping import last_words, terminable
+from hf_mer.stopping import ERROR, last_words, terminable
 from hf_mer.training.arguments import (
     DataArguments,
     MerTrainingArguments,
@@ -139,10 +139,15 @@ def a_script() -> Iterator[list[Path]]:
         words = last_words(error, folders)
         if words is None:
             raise
-        if os.environ.get("RANK", "0") == "0":  # of torch's launcher; settings that cannot be read know no process
-            where = " in the settings:" if isinstance(error, SettingsError) else ":"
-            print(words[0].replace(":", where, 1), file=sys.stderr)
-        sys.exit(words[1])
+        line, status = words
+        if isinstance(error, SettingsError):
+            line = line.replace("error:", "error in the settings:", 1)
+        if os.environ.get("RANK", "0") != "0":  # of torch's launcher; settings that cannot be read know no process
+            sys.exit(status)
+        if status == ERROR:
+            sys.exit(line)
+        print(line, file=sys.stderr)
+        sys.exit(status)
 
 
 def start_logging() -> None:
