@@ -1,6 +1,7 @@
 """`Trainer` with a learning rate per part and every part of the loss in the log."""
 
 import logging
+import math
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -226,7 +227,11 @@ class MerTrainer(Trainer):
         return (outputs.loss, outputs) if return_outputs else outputs.loss
 
     def log(self, logs: dict[str, float], start_time: float | None = None) -> None:
-        """Adds the mean of every part of the loss since the last log, over all processes, as `loss_<name>`."""
+        """Adds the mean of every part of the loss since the last log, over all processes, as `loss_<name>`.
+
+        Raises:
+            ValueError: If one is no number: nothing that is trained on could be used.
+        """
         if "loss" in logs:
             # objects, not tensors: a process whose batches all lacked a modality has fewer parts than the others
             mine = {name: (total.item(), self._loss_counts[name]) for name, total in self._loss_sums.items()}
@@ -236,6 +241,12 @@ class MerTrainer(Trainer):
                 logs[f"loss_{name}"] = round(sum(sums) / sum(counts), 6)
             self._loss_sums.clear()
             self._loss_counts.clear()
+        for name, value in logs.items():
+            if name.startswith("loss") and not math.isfinite(value):
+                raise ValueError(
+                    f"step {self.state.global_step}: {name} is {value}, and the weights are spoilt; try lower "
+                    "learning rates, or another precision"
+                )
         super().log(logs, start_time)
 
 
