@@ -38,8 +38,9 @@ def _train(name: str) -> Callable[[Path], list[str]]:
 def _reproduce(shared: Path) -> list[str]:
     return [
         "reproduce", "--table", "le_mer/table1", "--corpus", "generated", "--data_dir", str(shared / "corpus"),
-        "--seeds", "1", "--folds", "Ses05", "--only", "A1", "B2", "--output_dir", "run", "--num_train_epochs", "2",
-        "--unit_iterations", "1", "--disable_tqdm", "true",
+        "--seeds", "1", "--folds", "Ses05", "--only", "A1/*", "B2/*", "--output_dir", "run", "--num_train_epochs", "2",
+        "--disable_tqdm", "true", "--tables_folder", str(ROOT / "recipes/tables"), "--configs_folder",
+        str(ROOT / "recipes/configs"),
     ]  # fmt: skip
 
 
