@@ -44,10 +44,20 @@ def _content(folder: Path, name: str) -> Any:
         with path.open(newline="", encoding="utf-8") as file:
             return [_lasting(row) for row in csv.DictReader(file)]
     if path.suffix == ".md":
-        # numbers with a unit of time or memory, and cells of a column of either, are not in the scores
-        text = path.read_text(encoding="utf-8").replace(str(folder), "")
-        return re.sub(r"[\d.]+ ?(?=min|s\b|MiB|GiB)", "", text)
+        return _without_measures(path.read_text(encoding="utf-8").replace(str(folder), ""))
     return path.read_bytes()
+
+
+def _without_measures(text: str) -> list[list[str]]:
+    """The cells of Markdown, less columns of minutes and memory, and numbers with such a unit in sentences."""
+    lines, dropped = [], set()
+    for line in text.splitlines():
+        cells = re.sub(r"[\d.]+ ?(?=min|s\b|MiB|GiB)", "", line).split(" | ")
+        if len(cells) == 1:
+            dropped = set()
+        dropped |= {place for place, cell in enumerate(cells) if re.search("[Mm]inutes|[Mm]emory", cell)}
+        lines.append([cell for place, cell in enumerate(cells) if place not in dropped])
+    return lines
 
 
 def _lasting(value: Any) -> Any:
