@@ -124,7 +124,7 @@ class MerTrainer(Trainer):
         if self.args.train_sampling_strategy != "group_by_length":
             return super()._get_train_sampler(train_dataset)
         lengths = column(rows, self.args.length_column_name)  # the library would read one length at a time from disk
-        size = self.args.train_batch_size * self.args.gradient_accumulation_steps
+        size = self.args.train_batch_size * self.args.gradient_accumulation_steps * self.args.world_size
         return EpochLengthSampler(size, lengths, self.epoch_seed)
 
     def epoch_seed(self) -> int:

@@ -49,13 +49,15 @@ def _content(folder: Path, name: str) -> Any:
 
 
 def _without_measures(text: str) -> list[list[str]]:
-    """The cells of Markdown, less columns of minutes and memory, and numbers with such a unit in sentences."""
+    """The cells of Markdown, less columns and sentences of minutes and memory, and of what was found again."""
     lines, dropped = [], set()
     for line in text.splitlines():
-        cells = re.sub(r"[\d.]+ ?(?=min|s\b|MiB|GiB)", "", line).split(" | ")
+        cells = line.split(" | ")
         if len(cells) == 1:
             dropped = set()
         dropped |= {place for place, cell in enumerate(cells) if re.search("[Mm]inutes|[Mm]emory", cell)}
+        if re.search(r"\d (min|s|MiB)\b", line):
+            continue
         lines.append([cell for place, cell in enumerate(cells) if place not in dropped])
     return lines
 
