@@ -14,6 +14,7 @@ from .audio_headers_mer import is_streamed, missing_seconds
 from .audio_samples_mer import AudioError
 from .notes_mer import note
 from .packets_mer import decoded_frames, reason_of
+from .resampling_mer import plausible_rate
 
 try:
     import soundfile
@@ -105,6 +106,7 @@ def frames_until(seconds: float, rate: int) -> int:
 
 def _open_soundfile(file: str | bytes, name: str, start: float, until: float | None) -> Sound:
     sound = soundfile.SoundFile(io.BytesIO(file) if isinstance(file, bytes) else _path(file))
+    plausible_rate(sound.samplerate, name)
     frames = sound.frames if 0 <= sound.frames < 2**62 else None
     seconds = None if frames is None else frames / sound.samplerate
     if missing := missing_seconds(file):
@@ -158,8 +160,8 @@ def _open_av(file: str | bytes, name: str, start: float) -> Sound:
         container.close()
         raise AudioError(f"{name}: has no audio stream{only}")
     stream = container.streams.audio[0]
-    seconds = _stated_seconds(container, stream)
-    return Sound(name, stream.rate, stream.channels, seconds, _av_pieces(container, name, start, seconds))
+    rate, seconds = plausible_rate(stream.rate, name), _stated_seconds(container, stream)
+    return Sound(name, rate, stream.channels, seconds, _av_pieces(container, name, start, seconds))
 
 
 def _stated_seconds(container: Any, stream: Any) -> float | None:
