@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from .audio_files_mer import PIECE_SECONDS, Sound, open_file
+from .audio_files_mer import Sound, open_file, piece_size
 from .audio_samples_mer import AudioError, Downmix, as_channels, decibels, is_silent, peak_of
 from .notes_mer import note
 from .resampling_mer import plausible_rate, resample
@@ -24,6 +24,7 @@ __all__ = ["AudioError", "AudioInfo", "load_audio", "mono_blocks", "probe_audio"
 
 _JITTER = 0.01  # seconds by which rounded time stamps are off
 _GAP = 0.05  # seconds of gaps that are worth a word
+_MOST_SILENCE = 3600.0  # seconds of gaps, beside as much as there is sound; more are damaged time stamps
 _BEYOND = 0.1  # seconds by which a recording is longer than what is heard, that are worth a word
 
 
@@ -147,7 +148,7 @@ def _of_array(values: Any, rate: Any, name: str, start: float) -> Sound:
         values, rate = decoded.data.reshape(-1, decoded.data.shape[-1]).T, decoded.sample_rate
     rate = plausible_rate(rate, name)
     samples = as_channels(values, name)
-    size, skipped = int(PIECE_SECONDS * rate), min(len(samples), round(start * rate))
+    size, skipped = piece_size(rate, samples.shape[1]), min(len(samples), round(start * rate))
     pieces = ((at, samples[at : at + size]) for at in range(skipped, len(samples), size))
     return Sound(name, rate, samples.shape[1], len(samples) / rate, pieces)
 
@@ -175,8 +176,8 @@ def _placed(sound: Sound, first: int, last: float) -> Iterator[np.ndarray]:
     """The samples `first` to `last` on the clock of the file: silence in gaps, overlaps cut. `(N, channels)`."""
     jitter, cursor, expected = _JITTER * sound.rate, first, None
     latest = math.inf if sound.seconds is None else (sound.seconds + 10.0) * sound.rate
-    gaps: list[tuple[int, int]] = []
-    size = max(1, int(PIECE_SECONDS * sound.rate))
+    gaps, silence, heard = list[tuple[int, int]](), 0, 0
+    size = piece_size(sound.rate, sound.channels)
     try:
         for stamp, piece in sound.pieces:
             at = expected or 0 if stamp is None else stamp
@@ -185,6 +186,9 @@ def _placed(sound: Sound, first: int, last: float) -> Iterator[np.ndarray]:
             expected = max(expected if expected is not None else at, at + len(piece))
             if at > cursor:
                 until = int(min(at, last))
+                silence += until - cursor
+                if silence - heard > _MOST_SILENCE * sound.rate:
+                    raise AudioError(_without_sound(sound, cursor, until))
                 gaps.append((cursor, until))
                 for begin in range(cursor, until, size):
                     yield np.zeros((min(size, until - begin), piece.shape[1]), np.float32)
@@ -192,11 +196,19 @@ def _placed(sound: Sound, first: int, last: float) -> Iterator[np.ndarray]:
             chosen = piece[max(0, cursor - at) : None if last == math.inf else max(0, int(last) - at)]
             if len(chosen):
                 yield chosen
-                cursor += len(chosen)
+                cursor, heard = cursor + len(chosen), heard + len(chosen)
             if cursor >= last:
                 return
     finally:
         _note_gaps(sound, gaps)
+
+
+def _without_sound(sound: Sound, begin: int, until: int) -> str:
+    return (
+        f"{sound.name}: there is no sound from {begin / sound.rate:.2f} to {until / sound.rate:.2f} s, and silence "
+        f"stands for {_MOST_SILENCE:.0f} s at most, or for as much again as there is sound; the time stamps are "
+        "damaged, or the parts with sound must be given one by one (start and end, seconds)"
+    )
 
 
 def _note_gaps(sound: Sound, gaps: list[tuple[int, int]]) -> None:
@@ -216,7 +228,7 @@ def _mono(
 ) -> Iterator[np.ndarray]:
     """Gathers, checks and mixes down; notes what was chosen, and what was cut."""
     downmix, count = Downmix(), 0
-    for block in _gathered(blocks, max(1, int(PIECE_SECONDS * sound.rate))):
+    for block in _gathered(blocks, piece_size(sound.rate, sound.channels)):
         if not np.isfinite(block).all():
             bad = int((~np.isfinite(block)).any(axis=1).sum())
             where = f" of the block from {count / sound.rate:.2f} s on" if count else ""
