@@ -146,6 +146,8 @@ def _cut_segment(row: dict[str, Any]) -> dict[str, Any]:
         return row
     content, path = row["audio"]["bytes"], row["audio"]["path"]
     rate = SAMPLING_RATE if content is not None else probe_audio(path).sampling_rate
+    if rate > 655_350 or (rate > 65_535 and rate % 10):  # which the header of FLAC has no room for
+        rate = SAMPLING_RATE
     sink = io.BytesIO()
     soundfile.write(sink, load_audio(audio_of(row), rate), rate, format="FLAC", subtype="PCM_24")
     name = "".join(character if character.isalnum() or character in "._-" else "_" for character in row["id"])

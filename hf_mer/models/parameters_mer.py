@@ -7,10 +7,12 @@ from typing import Any
 
 import numpy as np
 
+from .resampling_mer import HIGHEST_RATE, LOWEST_RATE
+
 _WHOLE = {"top_k": 1, "batch_size": 1, "num_workers": 0}
 _REAL = {
     "threshold": (0.0, 1.0),
-    "sampling_rate": (1.0, math.inf),
+    "sampling_rate": (LOWEST_RATE, HIGHEST_RATE),
     "window_seconds": (0.0, math.inf),
     "hop_seconds": (0.0, math.inf),
 }

@@ -268,12 +268,12 @@ class MultimodalEmotionRecognitionPipeline(Pipeline):
         loader, item = self._loader(), as_item(inputs)
         if not is_dialogue(item):
             return [loader(item, sampling_rate)]
-        turns = turns_of(item)
+        turns, rate = turns_of(item), item.get("sampling_rate")
         history = DialogueHistory(self.processor.max_history, item.get("history"))
         utterances = []
         for number, turn in enumerate(turns, start=1):
             try:
-                utterance = loader(as_item(turn), item.get("sampling_rate") or sampling_rate)
+                utterance = loader(as_item(turn), sampling_rate if rate is None else rate)
             except ValueError as error:
                 raise ValueError(f"turn {number} of a dialogue: {error}") from error
             utterance.dialogue, utterance.kind, utterance.is_last = history, "turn", number == len(turns)

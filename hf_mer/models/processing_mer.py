@@ -15,6 +15,7 @@ from .image_mer import crop_faces, image_processor_from_dict, load_face_detector
 from .label_store import STORE_FILE, TENSORS_FILE, LabelEmbeddingStore
 from .lengths_mer import BatchSettings, MerProcessorKwargs, pad_masked
 from .notes_mer import note
+from .resampling_mer import plausible_rate
 from .row_padding_mer import pad_rows
 from .sources_mer import shown_name
 from .text_mer import encode_texts, settle
@@ -86,6 +87,7 @@ class MerProcessor(ProcessorMixin):
         self.max_audio_seconds = max_audio_seconds
         self.min_audio_seconds = min_audio_seconds
         super().__init__(feature_extractor, tokenizer)
+        _ = self.sampling_rate  # checked now and not at the first recording
 
     @classmethod
     def get_attributes(cls) -> list[str]:
@@ -95,7 +97,8 @@ class MerProcessor(ProcessorMixin):
     @property
     def sampling_rate(self) -> int:
         """Hz that the feature extractor expects."""
-        return self.feature_extractor.sampling_rate
+        extractor = self.feature_extractor
+        return plausible_rate(extractor.sampling_rate, f"processor_config.json: {type(extractor).__name__}")
 
     @property
     def audio_input_name(self) -> str:
