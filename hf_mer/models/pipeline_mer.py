@@ -106,7 +106,8 @@ class MultimodalEmotionRecognitionPipeline(Pipeline):
                 `{"text", "timestamp": (start, end)}`, seconds of the file.
                 Of running: `batch_size`, of utterances of like length (some batches' worth of a list, dataset or
                 generator is loaded and sorted; results come in the order of the inputs), `num_workers` that load lists
-                and datasets of utterances, `progress` for a bar, `sampling_rate` (Hz) of arrays.
+                and datasets of utterances, `progress` for a bar (or one with `update(count)`
+                and `close()`), `sampling_rate` (Hz) of arrays.
 
         Returns:
             Per utterance, a list of `{"label", "score"}`, best first; per dialogue, a list with one result per turn.
@@ -184,7 +185,9 @@ class MultimodalEmotionRecognitionPipeline(Pipeline):
         windows = self._windows(settings)
         utterances = self._load(inputs, settings) if windows is None else self._cut(inputs, windows, settings)
         form = self._form(**postprocess_params)
-        bar = progress_bar(inputs, "windows" if windows else "utterances") if settings.get("progress") else None
+        bar = settings.get("progress") or None
+        if isinstance(bar, (bool, np.bool_)):
+            bar = progress_bar(inputs, "windows" if windows else "utterances")
         done: list[Any] = []
         scores: list[np.ndarray] = []
         undecided: list[bool] = []
