@@ -145,6 +145,7 @@ def _predict_one(arguments: argparse.Namespace) -> None:
 
 def _predict_many(arguments: argparse.Namespace) -> None:
     from hf_mer.prediction import PredictionFile, collect_units, predict_all
+    from hf_mer.prediction.content import checkpoint_content
     from hf_mer.prediction.runner import output_columns
 
     if foreign := [f"--{name}" for name in _ONE if getattr(arguments, name) is not None]:
@@ -155,10 +156,8 @@ def _predict_many(arguments: argparse.Namespace) -> None:
     columns = output_columns(
         units, recognise.labels, arguments.window is not None, arguments.asr is not None, arguments.on_bad == "skip"
     )
-    here = Path(arguments.checkpoint).exists()
-    name = str(Path(arguments.checkpoint).resolve()) if here else arguments.checkpoint
-    depends = {"checkpoint": name, "columns": columns, **options}
-    depends.update({key: getattr(arguments, key) for key in ("revision", "asr", "dtype")})
+    depends = {"checkpoint": checkpoint_content(arguments.checkpoint, arguments.revision), "columns": columns}
+    depends |= {"asr": arguments.asr and checkpoint_content(arguments.asr), "dtype": arguments.dtype, **options}
     output = PredictionFile(arguments.out, columns, depends, "jsonl" if arguments.json else None)
     settings = {"batch_size": arguments.batch_size, "on_bad": arguments.on_bad, "overwrite": arguments.overwrite}
     progress = sys.stderr.isatty()

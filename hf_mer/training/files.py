@@ -1,5 +1,6 @@
 """Files that are whole or not there at all, and checkpoints that can be trusted."""
 
+import glob
 import json
 import logging
 import os
@@ -43,9 +44,10 @@ def write_atomically(path: str | os.PathLike, write: Callable[[Path], Any]) -> P
     return target
 
 
-def remove_leftovers(folder: str | os.PathLike) -> None:
-    """Removes what a killed process began to write in a folder and never named."""
-    for path in Path(folder).glob(f".*{_MARK}*"):
+def remove_leftovers(folder: str | os.PathLike, stem: str | None = None) -> None:
+    """Removes what a killed process began to write in a folder and never named; of one name where that is given."""
+    own = "" if stem is None else f"{glob.escape(stem)}."
+    for path in Path(folder).glob(f".{own}*{_MARK}*"):
         _remove(path)
 
 
