@@ -193,10 +193,12 @@ def plot_prediction(recognise: Any, row: dict[str, Any], prediction: dict[str, A
         path: PNG, PDF or SVG.
     """
     from hf_mer.data.word_times import word_times
+    from hf_mer.locks import exclusive
     from hf_mer.models.audio_mer import AudioError, load_audio
     from hf_mer.models.notes_mer import collected_notes
     from hf_mer.plots.prediction import prediction_figure, shown_words
     from hf_mer.training.figures import save_figure
+    from hf_mer.training.files import remove_leftovers
 
     processor, config = recognise.processor, recognise.model.config
     audio, waveform = row.get("audio"), None
@@ -210,7 +212,9 @@ def plot_prediction(recognise: Any, row: dict[str, Any], prediction: dict[str, A
     figure = prediction_figure(
         prediction, recognise.labels, waveform=waveform, sampling_rate=rate, word_times=times, title=title
     )
-    save_figure(figure, path)
+    with exclusive(path):
+        remove_leftovers(path.parent, path.stem)
+        save_figure(figure, path)
 
 
 def _labels(arguments: argparse.Namespace) -> None:

@@ -46,8 +46,8 @@ def write_atomically(path: str | os.PathLike, write: Callable[[Path], Any]) -> P
 
 def remove_leftovers(folder: str | os.PathLike, stem: str | None = None) -> None:
     """Removes what a killed process began to write in a folder and never named; of one name where that is given."""
-    own = "" if stem is None else f"{glob.escape(stem)}."
-    for path in Path(folder).glob(f".{own}*{_MARK}*"):
+    own = "*" if stem is None else f"{glob.escape(stem)}.[0-9]*"
+    for path in Path(folder).glob(f".{own}{_MARK}*"):
         _remove(path)
 
 
