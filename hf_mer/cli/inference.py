@@ -2,13 +2,13 @@
 
 import argparse
 import contextlib
-import json
 import sys
 from pathlib import Path
 from typing import Any
 
 from hf_mer.cli.help import add_command, add_encoding, column_names
 from hf_mer.console import readable
+from hf_mer.formats import json_text
 
 PREDICT_EXAMPLES = """examples:
   hf-mer predict runs/le_mer/Ses05 hello.wav --text "I am so glad you came" --plot attention.png
@@ -133,7 +133,7 @@ def _predict_one(arguments: argparse.Namespace) -> None:
     explained = {"return_attention": True} if (arguments.json or arguments.plot) and not arguments.window else {}
     prediction = recognise(row, **{"threshold": 0.0, **_settings(arguments), **explained})
     if arguments.json:
-        print(json.dumps(prediction, indent=2, ensure_ascii=False))
+        print(json_text(prediction, indent=2))
     else:
         _print_prediction(prediction, arguments.threshold)
     if arguments.plot:

@@ -1,7 +1,6 @@
 """Predictions as CSV or JSON lines, written as they come; a second run goes on where the first was killed."""
 
 import csv
-import io
 import json
 import sys
 from collections.abc import Mapping, Sequence
@@ -9,6 +8,7 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import IO, Any
 
+from hf_mer.formats import csv_text, json_text, plain_cell
 from hf_mer.locks import exclusive
 from hf_mer.prediction.content import inputs_content
 from hf_mer.prediction.sources import Unit
@@ -25,6 +25,7 @@ class PredictionFile:
     windows and segments `start` and `end` (seconds; empty in the row of a whole recording, which comes first),
     `label`, `score`, `score_<class>` for every class, of recognised words `text`, `warnings` (what was cut, silent or
     guessed; several are divided by ` | `), and of inputs that could not be used `error`.
+    Cells that a spreadsheet would run (`=...`, in file names, words and labels) have an apostrophe before them.
     JSON lines have one object per input with the same names, `scores` and `timeline` as the pipeline gives them.
 
     Beside the file lies `<name>.settings.json`, by which a second run knows that it would give the same predictions:
@@ -96,7 +97,7 @@ class PredictionFile:
         if self.kind == "csv":
             self._write_csv([row for content in rows for row in csv_rows(content)])
         else:
-            self.stream.write("".join(f"{json.dumps(row, ensure_ascii=False)}\n" for row in rows))
+            self.stream.write("".join(f"{json_text(row)}\n" for row in rows))
         self.stream.flush()
 
     def close(self) -> None:
@@ -104,9 +105,7 @@ class PredictionFile:
         self._held.close()
 
     def _write_csv(self, rows: Sequence[Mapping[str, Any]]) -> None:
-        text = io.StringIO()
-        csv.DictWriter(text, self.columns, lineterminator="\n", extrasaction="ignore").writerows(rows)
-        self.stream.write(text.getvalue())
+        self.stream.write(csv_text([row.get(name) for name in self.columns] for row in rows))
 
     def _check_settings(self, path: Path) -> list[str]:
         """The inputs that the file was made of, by their content."""
@@ -203,5 +202,5 @@ def _csv_rows(content: bytes) -> list[tuple[int, Mapping[str, Any]]]:
     header: list[str] = next(reader, [])
     for cells in reader:
         if len(cells) == len(header):
-            rows.append((ends[reader.line_num], dict(zip(header, cells, strict=True))))
+            rows.append((ends[reader.line_num], dict(zip(header, map(plain_cell, cells), strict=True))))
     return rows

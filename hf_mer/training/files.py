@@ -7,11 +7,13 @@ import os
 import shutil
 import uuid
 import zipfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
 from safetensors import SafetensorError, safe_open
+
+from hf_mer.formats import csv_text, json_text
 
 logger = logging.getLogger(__name__)
 
@@ -53,7 +55,12 @@ def remove_leftovers(folder: str | os.PathLike, stem: str | None = None) -> None
 
 def write_json(path: str | os.PathLike, content: Any) -> Path:
     """Writes JSON, whole or not at all."""
-    return write_text(path, json.dumps(content, indent=2, ensure_ascii=False) + "\n")
+    return write_text(path, json_text(content, indent=2) + "\n")
+
+
+def write_csv(path: str | os.PathLike, columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> Path:
+    """Writes CSV for people, whole or not at all, see `csv_text`; `read_csv` reads what was given."""
+    return write_text(path, csv_text([columns, *rows]))
 
 
 def write_text(path: str | os.PathLike, text: str) -> Path:

@@ -1,5 +1,6 @@
 """A second run goes on with what the first left, if it would give the same: by content, and alone at work."""
 
+import csv
 import json
 import os
 import shutil
@@ -177,3 +178,21 @@ def test_settings_of_an_older_version(predict, out, capsys):
     settings.write_text(json.dumps(content))
     assert predict() == 1
     assert "no p.csv.settings.json beside it tells how it was made" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("name", ["=1+1", "'@x", "a\rb", "\n=1"])
+def test_names_that_a_spreadsheet_would_run(checkpoint, recordings, out, name, monkeypatch):
+    """They are made harmless, and a second run knows them again."""
+    monkeypatch.chdir(recordings)
+    names = [f"{name}{number}.wav" for number in range(3)]
+    for own in names:
+        os.link("a.wav", own)
+    command = ["predict", checkpoint, *names, "--out", str(out)]
+    assert main(command) == 0
+    whole = out.read_bytes()
+    with out.open(newline="") as file:
+        shown = [row["input"] for row in csv.DictReader(file)]
+    assert shown == [own if name[0] == "a" else f"'{own}" for own in names]
+    out.write_bytes(whole[:-5])
+    assert main(command) == 0
+    assert out.read_bytes() == whole
