@@ -21,7 +21,8 @@ PREDICT_EXAMPLES = """examples:
   hf-mer predict runs/le_mer/Ses05 calls.csv --out predictions.jsonl --on-bad skip
 
 tables (CSV, TSV, JSON lines): a column audio or video with files relative to the table, text, and history or dialogue
-and turn; other names with --columns. Output is written every few batches: the same call again goes on after a kill.
+and turn; other names with --columns. Output is written every few batches: the same call again goes on after a kill,
+if checkpoint, settings, inputs and recordings are the same. In CSV, cells that a spreadsheet would run begin with '.
 """
 LABELS_EXAMPLES = """examples:
   hf-mer labels runs/le_mer/Ses05
