@@ -9,6 +9,7 @@ from pathlib import Path
 from hf_mer.cli import app, completion, corpora, evaluating, exporting, inference, plotting, sharing, training
 from hf_mer.cli.help import add_command
 from hf_mer.console import accept_every_character, told
+from hf_mer.stopping import ERROR, last_words, terminable
 from hf_mer.version import __version__
 
 EXAMPLES = """examples (more with hf-mer COMMAND --help):
@@ -27,21 +28,22 @@ EXAMPLES = """examples (more with hf-mer COMMAND --help):
   hf-mer prepare iemocap /data/IEMOCAP_full_release prepared --task 4class
   hf-mer generate corpus --num-utterances 1500
 
-exit status: 0 done, 1 error (one line; --debug shows the traceback), 2 wrong usage, 130 interrupted (Ctrl-C)
+exit status: 0 done, 1 error (one line; --debug shows the traceback), 2 wrong usage, 130 interrupted (Ctrl-C),
+143 stopped (SIGTERM)
 """
 DEMO_EXAMPLES = """examples:
   hf-mer demo
   hf-mer demo --out /tmp/demo
 """
-OK, ERROR, INTERRUPTED, BROKEN_PIPE = 0, 1, 130, 141
+OK, BROKEN_PIPE = 0, 141
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Runs a command.
 
     Returns:
-        The exit status: 0, 1 with one line on standard error, 130 after Ctrl-C, 141 where nobody reads the output any
-        more; wrong usage leaves the program with 2.
+        The exit status: 0, 1 with one line on standard error, 130 after Ctrl-C and 143 after SIGTERM, too, 141 where
+        nobody reads the output any more; wrong usage leaves the program with 2.
     """
     accept_every_character()
     parser = _parser()
@@ -50,22 +52,21 @@ def main(argv: Sequence[str] | None = None) -> int:
         parser.error(f"unrecognized arguments: {' '.join(further)}")
     arguments.further = further
     try:
-        status = arguments.run(arguments)
+        with terminable():
+            status = arguments.run(arguments)
         sys.stdout.flush()
-    except KeyboardInterrupt:
-        if arguments.debug:
-            raise
-        print("interrupted", file=sys.stderr)
-        return INTERRUPTED
     except BrokenPipeError:
         # what is still buffered would complain at exit
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return BROKEN_PIPE
-    except (ValueError, OSError, ImportError) as error:
-        if arguments.debug:
+    except (Exception, KeyboardInterrupt) as error:
+        words = last_words(error, filter(None, [getattr(arguments, "out", None)]))
+        if words is None and isinstance(error, ImportError):
+            words = f"error: {told(error)}", ERROR
+        if words is None or arguments.debug:
             raise
-        print(f"error: {told(error)}", file=sys.stderr)
-        return ERROR
+        print(words[0], file=sys.stderr)
+        return words[1]
     return status if isinstance(status, int) else OK
 
 

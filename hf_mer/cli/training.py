@@ -70,11 +70,22 @@ def _train(arguments: argparse.Namespace) -> int:
         print(" ".join(["accelerate launch" if launched else "python", *launcher[3:], "-m", *command]))
         return 0
     if launched:
-        return subprocess.run([*launcher, "-m", *command]).returncode
+        return _launch([*launcher, "-m", *command])
     from hf_mer.training.run import run_system
 
     run_system(arguments.system, flags)
     return 0
+
+
+def _launch(command: list[str]) -> int:
+    """Runs the launcher; told to stop, it stops its processes, and they say what to do."""
+    process = subprocess.Popen(command)
+    try:
+        return process.wait()
+    except KeyboardInterrupt:
+        process.terminate()
+        process.wait()
+        raise
 
 
 def _launcher(arguments: argparse.Namespace) -> list[str]:

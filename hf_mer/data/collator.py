@@ -1,6 +1,9 @@
 """From rows to a batch: text, history, audio, video or what was computed of them, and what training does to them."""
 
+import contextlib
 import logging
+import zlib
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -54,6 +57,15 @@ class MerDataCollator:
         self.processor, self.modalities, self.use_history = processor, modalities, use_history
         self.modality_dropout, self.spec_augment, self.training = modality_dropout, spec_augment, training
         self._advised = False
+        self._seed: Any = None
+
+    def draw_by(self, seed: int) -> None:
+        """From now on augmentations depend on this seed and the rows' `id` alone; workers that run hear of it, too."""
+        import torch
+
+        if self._seed is None:
+            self._seed = torch.zeros((), dtype=torch.int64).share_memory_()
+        self._seed.fill_(seed)
 
     def __call__(self, rows: list[dict[str, Any]]) -> dict[str, Any]:
         """Makes a batch of the inputs of `forward`, and `labels` where rows have a `label` (or `labels`).
@@ -73,8 +85,9 @@ class MerDataCollator:
         }
         if self.training:
             if "speech" in items and "speech" not in cached:
-                items["speech"] = [None if item is None else self._augment(item) for item in items["speech"]]
-            self._drop_modalities(items)
+                items["speech"] = [self._augment(item, row) for item, row in zip(items["speech"], rows, strict=True)]
+            with self._random_numbers(rows):
+                self._drop_modalities(items)
         batch = self._collate({name: items[name] for name in items if name not in cached}, len(rows))
         for name in cached:
             if any(item is not None for item in items[name]):
@@ -145,10 +158,24 @@ class MerDataCollator:
             if sum(item is not None for item in items[name]) > 1:
                 items[name][index] = None
 
-    def _augment(self, features: np.ndarray) -> np.ndarray:
-        if not self.spec_augment or features.ndim != 2:
+    def _augment(self, features: np.ndarray | None, row: dict[str, Any]) -> np.ndarray | None:
+        if features is None or not self.spec_augment or features.ndim != 2:
             return features
-        return augment_log_mel(features, self.processor.feature_extractor.stride, self.spec_augment)
+        with self._random_numbers([row]):
+            return augment_log_mel(features, self.processor.feature_extractor.stride, self.spec_augment)
+
+    @contextlib.contextmanager
+    def _random_numbers(self, rows: list[dict[str, Any]]) -> Iterator[None]:
+        """Torch's generator, seeded for these rows while the block runs; as it is where they have no `id`."""
+        import torch
+
+        if self._seed is None or any(row.get("id") is None for row in rows):
+            yield
+            return
+        ids = zlib.crc32("\n".join(str(row["id"]) for row in rows).encode("utf-8", "surrogatepass"))
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(int(np.random.SeedSequence((int(self._seed), ids)).generate_state(1)[0]))
+            yield
 
 
 def states_of(row: dict[str, Any], modality: str) -> np.ndarray | None:

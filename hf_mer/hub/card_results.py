@@ -146,7 +146,7 @@ def _clean_settings(settings: Mapping[str, Any], names: Mapping[str, str]) -> tu
     for key in settings:
         if key in ("model", "data", "label_store", "training"):
             plain.update(settings[key])
-        elif key not in ("split_hash", "data_hash", "processes", "output_dir"):
+        elif key not in ("split_hash", "data_hash", "recordings_hash", "processes", "output_dir"):
             plain[key] = settings[key]
     modalities = plain.get("modalities") or []
     for modality in ("text", "speech", "video"):

@@ -123,7 +123,7 @@ class BaselineExperiment(CrossValidation):
             "label_store": {},
             "training": {name: getattr(self.args, name) for name in ("seed", "metric_for_best_model")},
             "processes": 1,
-            **data_settings(rows, fold, self.data_arguments),
+            **data_settings(rows, fold, self.data_arguments, self.modalities),
         }
         return json.loads(json.dumps(settings, default=str))
 

@@ -1,5 +1,7 @@
 """What every system does with the folds of a corpus, whatever it is that runs in one."""
 
+import contextlib
+import shutil
 import time
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
@@ -13,12 +15,14 @@ from hf_mer.data.checks import check_labels, check_test_labels
 from hf_mer.data.folds import Fold, check_folds, split_hash
 from hf_mer.data.loading import is_generated
 from hf_mer.data.transcripts import with_transcript_errors
+from hf_mer.locks import exclusive
 from hf_mer.metrics import SCORE_NAMES, aggregate
 from hf_mer.training import evaluation
 from hf_mer.training.arguments import DataArguments, MerTrainingArguments
 from hf_mer.training.corpus import chosen_folds, load_rows, protocol_folds
 from hf_mer.training.files import write_json
-from hf_mer.training.settings import claim_folder
+from hf_mer.training.processes import decided_by_main
+from hf_mer.training.settings import claim_folder, clear_folder, finished_fold
 from hf_mer.training.stages import Stages
 
 SUBSETS = {
@@ -193,13 +197,38 @@ class CrossValidation(ABC):
             absent where nobody knows (training that went on from a checkpoint).
         """
         rows = with_transcript_errors(rows, fold, self.data_arguments, self.args.seed)
-        folder, settings = self.output_dir / fold.name, self.settings(rows, fold)
-        with self.args.main_process_first(desc="folder of the fold"):
-            finished = claim_folder(folder, settings, self.args.overwrite, self.is_main)
-        if finished is not None:
-            return finished
-        evaluation.reset_peak_memory()
-        return self._run_fold(rows, fold, folder, settings)
+        folder = self.output_dir / fold.name
+        with contextlib.ExitStack() as held:
+            settings, finished = decided_by_main(self.args, lambda: self._claim(rows, fold, folder, held))
+            if finished is not None:
+                return finished
+            evaluation.reset_peak_memory()
+            return self._run_fold(rows, fold, folder, settings)
+
+    def _claim(
+        self, rows: Dataset, fold: Fold, folder: Path, held: contextlib.ExitStack
+    ) -> tuple[dict[str, Any], dict[str, Any] | None]:
+        """Makes the fold's folder this run's, and its alone until `held` is left.
+
+        Returns:
+            The settings that decide; results where the fold is finished, whose folder is nobody's.
+
+        Raises:
+            BusyError: If another run is at work there.
+            ValueError: If something of other settings lies there.
+        """
+        settings = self.settings(rows, fold)
+        finished = None if self.args.overwrite else finished_fold(folder, settings)
+        if finished is None:
+            held.enter_context(exclusive(folder))
+            if self.args.overwrite:
+                clear_folder(folder)
+            finished = finished_fold(folder, settings)  # another run may have been at its end just now
+        if finished is None:
+            claim_folder(folder, settings)
+        else:  # a run may have been killed between its results and this
+            shutil.rmtree(folder / "checkpoints", ignore_errors=True)
+        return settings, finished
 
     def _report(
         self,

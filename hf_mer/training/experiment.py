@@ -22,17 +22,20 @@ from hf_mer.data.nested import nested_folds
 from hf_mer.data.schema import column
 from hf_mer.metrics import compute_metrics_for_trainer, emotion_scores
 from hf_mer.models import LabelEmbeddingStore, MerProcessor
+from hf_mer.stopping import lacks_space
 from hf_mer.training import building, evaluation
 from hf_mer.training.arguments import DataArguments, MerTrainingArguments
 from hf_mer.training.calibrating import calibrate, row_temperatures, test_calibration
 from hf_mer.training.corpus import has_modality, rows_without
 from hf_mer.training.cross_validation import CrossValidation
 from hf_mer.training.features import add_lengths, cache_features, cache_frames, cache_states
-from hf_mer.training.files import last_complete_checkpoint, write_atomically, write_json
+from hf_mer.training.files import write_atomically, write_json
 from hf_mer.training.grid import Settings, check_grid, grid_candidates, reading_settings
 from hf_mer.training.label_store_builder import LabelStoreArguments
 from hf_mer.training.model_arguments import ModelArguments
 from hf_mer.training.nested import earlier_choice, select_candidate
+from hf_mer.training.processes import decided_by_main
+from hf_mer.training.resume import keep_trained, last_complete_checkpoint, load_trained, remove_later_checkpoints
 from hf_mer.training.schedule import PatienceAfterWarmup
 from hf_mer.training.settings import check_settings, fold_settings
 from hf_mer.training.stages import Stage, Stages
@@ -302,11 +305,25 @@ class Experiment(CrossValidation):
         )
 
     def _train(self, trainer: MerTrainer, folder: Path, stage: Stage) -> list[dict[str, Any]]:
-        checkpoint = last_complete_checkpoint(folder / "checkpoints")
+        """Trains to the end, from wherever an earlier call was stopped; gives the log."""
+        checkpoints = folder / "checkpoints"
+        history = load_trained(checkpoints, trainer.model)
+        if history is not None:
+            stage.add(reused=True, seconds_when_made=None)
+            return history
+        checkpoint = decided_by_main(self.args, lambda: last_complete_checkpoint(checkpoints))
         if checkpoint is not None:
             logger.warning("going on from %s", checkpoint)
             stage.add(reused=False, seconds_when_made=None)  # what was trained before is not timed
+        if self.is_main:
+            remove_later_checkpoints(checkpoints, checkpoint)
         trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
+        weights = trainer.accelerator.get_state_dict(trainer.model)  # by all processes: FSDP puts the shards together
+        if self.is_main:
+            keep_trained(
+                checkpoints, trainer.accelerator.unwrap_model(trainer.model), weights, trainer.state.log_history
+            )
+        trainer.accelerator.wait_for_everyone()
         return trainer.state.log_history
 
     def _calibrate(self, trainer: MerTrainer, validation: Dataset | None, model: Any) -> dict[str, Any]:
@@ -389,7 +406,9 @@ class Experiment(CrossValidation):
 
         try:
             draw_fold_figures(folder, model, processor, results, parts, self._collator(processor), pretraining)
-        except Exception:
+        except Exception as error:
+            if lacks_space(error):
+                raise
             logger.exception("the figures of fold %s could not be drawn", results["fold"])
 
 

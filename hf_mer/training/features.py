@@ -3,29 +3,27 @@
 import hashlib
 import json
 import logging
-import os
 import time
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import datasets
 import numpy as np
-import torch
 from datasets import Dataset, List, Value
+from filelock import FileLock
 
 from hf_mer.data.collator import MerDataCollator
 from hf_mer.data.schema import column
 from hf_mer.models.mer_encoders import RAW_INPUTS
 from hf_mer.models.notes_mer import collected_notes
-from hf_mer.models.segments_mer import SEGMENT, audio_of
-from hf_mer.training.corpus import MEDIA
+from hf_mer.models.segments_mer import audio_of
 from hf_mer.training.files import write_json
+from hf_mer.training.fingerprints import content, content_columns, module_hash, records
 from hf_mer.training.stages import Stage
 
 logger = logging.getLogger(__name__)
 
-_FORMAT = 2  # of the files; raise it with every change of what they hold
+_FORMAT = 3  # of the files; raise it with every change of what they hold
 
 
 def add_lengths(rows: Dataset, processor: Any, modalities: list[str]) -> Dataset:
@@ -45,9 +43,8 @@ def add_lengths(rows: Dataset, processor: Any, modalities: list[str]) -> Dataset
 def cache_features(rows: Dataset, processor: Any, num_proc: int | None = None, stage: Stage | None = None) -> Dataset:
     """Adds the columns `features` and `feature_dim` with what `processor.extract_audio` gives.
 
-    The file in the datasets cache is named after the rows' ids, their audio files (path, size, time of change) and
-    the feature extractor's settings, so that it is found by later folds, epochs and runs, and made anew when any of
-    these changes.
+    The folder in the datasets cache is named after the rows' ids, what is in their audio files and the feature
+    extractor's settings, so that it is found by later folds, epochs and runs, and made anew when any of these changes.
 
     Args:
         rows: Rows with audio (None where an utterance has none).
@@ -58,7 +55,7 @@ def cache_features(rows: Dataset, processor: Any, num_proc: int | None = None, s
     settings = f"{processor.feature_extractor.to_json_string()} {_audio_limits(processor)}"
     return _with_columns(
         rows,
-        _cache_file(settings, rows, "speech", "hf_mer_features"),
+        _cache_folder(settings, rows, "speech", "hf_mer_features"),
         "log-mel features",
         {"features": List(Value("float32")), "feature_dim": Value("int32")},
         _extract,
@@ -72,8 +69,8 @@ def cache_features(rows: Dataset, processor: Any, num_proc: int | None = None, s
 def cache_frames(rows: Dataset, processor: Any, num_proc: int | None = None, stage: Stage | None = None) -> Dataset:
     """Adds the columns `frames` and `frames_shape` with what `processor.read_video` gives: a byte a pixel and colour.
 
-    The file in the datasets cache is named after the rows' ids, their video files (path, size, time of change) and
-    the processor's settings for video, like that of `cache_features`.
+    The folder in the datasets cache is named after the rows' ids, what is in their video files and the processor's
+    settings for video, like that of `cache_features`.
 
     Args:
         rows: Rows with video (None where an utterance has none).
@@ -83,7 +80,7 @@ def cache_frames(rows: Dataset, processor: Any, num_proc: int | None = None, sta
     """
     return _with_columns(
         rows,
-        _cache_file(video_settings(processor), rows, "video", "hf_mer_frames"),
+        _cache_folder(video_settings(processor), rows, "video", "hf_mer_frames"),
         "video frames",
         {"frames": List(Value("uint8")), "frames_shape": List(Value("int32"))},
         _read_frames,
@@ -106,9 +103,9 @@ def cache_states(
     """Adds the columns `<modality>_states` and `<modality>_states_dim`: what a frozen encoder makes of every row.
 
     Rows go through the encoder in batches of like length and into a file of the datasets cache as they come, and are
-    read from there; memory does not grow with the corpus. The file is named after the rows, their files (path, size,
-    time of change), the processor's settings for the modality and the encoder's weights: epochs, folds and runs find
-    it again, and it is made anew when any of these changes.
+    read from there; memory does not grow with the corpus. The folder is named after the rows, what is in their files,
+    the processor's settings for the modality and the encoder's weights: epochs, folds and runs find it again, and it
+    is made anew when any of these changes.
 
     Args:
         rows: Rows with the column `length`.
@@ -124,7 +121,7 @@ def cache_states(
     model.eval()
     with_states = _with_columns(
         rows,
-        _cache_file(settings, rows, modality, "hf_mer_states"),
+        _cache_folder(settings, rows, modality, "hf_mer_states"),
         f"states of the frozen {modality} encoder",
         {f"{modality}_states": List(Value(dtype)), f"{modality}_states_dim": Value("int32")},
         _encode,
@@ -146,32 +143,35 @@ def cache_states(
 
 def _with_columns(
     rows: Dataset,
-    path: Path,
+    folder: Path,
     what: str,
     columns: dict[str, Any],
     function: Any,
     stage: Stage | None,
     **kwargs: Any,
 ) -> Dataset:
-    """Rows with further columns out of a file of our naming, which is made if it is not there."""
-    reused = path.exists() or any(path.parent.glob(f"{path.stem}_*_of_*.arrow"))
-    plain = rows.with_format(None)
-    started = time.perf_counter()
-    made = plain.map(
-        function,
-        cache_file_name=str(path),
-        new_fingerprint=path.stem,
-        features=datasets.Features(columns),
-        remove_columns=rows.column_names,
-        desc=what,
-        **kwargs,
-    )
-    note = path.with_suffix(".json")
-    if not reused:
-        write_json(note, {"seconds": round(time.perf_counter() - started, 3)})
+    """Rows with further columns out of a folder of our naming, which is filled by one process if it is empty."""
+    folder.mkdir(parents=True, exist_ok=True)
+    plain, note = rows.with_format(None), folder / "made.json"
+    with FileLock(folder / ".lock"):
+        for half_written in folder.glob("tmp*"):  # by a process that was killed, or it would hold the lock
+            half_written.unlink()
+        reused = any(folder.glob("*.arrow"))
+        started = time.perf_counter()
+        made = plain.map(
+            function,
+            cache_file_name=str(folder / "rows.arrow"),
+            new_fingerprint=folder.name,
+            features=datasets.Features(columns),
+            remove_columns=rows.column_names,
+            desc=what,
+            **kwargs,
+        )
+        if not reused:
+            write_json(note, {"seconds": round(time.perf_counter() - started, 3)})
     if stage is not None:
         stage.add(reused, json.loads(note.read_text())["seconds"] if note.exists() else None)
-    logger.info("%s of %d utterances %s (%s)", what, len(rows), "found in the cache" if reused else "computed", path)
+    logger.info("%s of %d utterances %s (%s)", what, len(rows), "found in the cache" if reused else "computed", folder)
     joined = datasets.concatenate_datasets([plain, made], axis=1)
     arrays = [name for name in joined.column_names if name in ("features", "frames") or name.endswith("_states")]
     return joined.with_format("numpy", columns=arrays, output_all_columns=True)
@@ -226,51 +226,12 @@ def _encode(
     return result
 
 
-def _cache_file(settings: str, rows: Dataset, modality: str, folder: str) -> Path:
-    """File in the datasets cache, named after everything that its content depends on."""
+def _cache_folder(settings: str, rows: Dataset, modality: str, folder: str) -> Path:
+    """Folder in the datasets cache, named after everything that its content depends on."""
     digest = hashlib.sha256(f"{_FORMAT} {settings}".encode())
     for row in records(rows, ["id", *content_columns(rows, modality)]):
         digest.update(f"{row['id']} {content(row, modality)}\n".encode())
-    target = Path(datasets.config.HF_DATASETS_CACHE) / folder
-    target.mkdir(parents=True, exist_ok=True)
-    return target / f"{digest.hexdigest()[:24]}.arrow"
-
-
-def records(rows: Dataset, names: list[str]) -> Iterator[dict[str, Any]]:
-    """Rows with some of their columns, read in chunks: one by one takes long, and all at once may not fit."""
-    for chunk in rows.with_format(None).select_columns(names).iter(batch_size=1000):
-        for values in zip(*(chunk[name] for name in names), strict=True):
-            yield dict(zip(names, values, strict=True))
-
-
-def content_columns(rows: Dataset, modality: str) -> list[str]:
-    """The columns that `content` looks at."""
-    if modality not in MEDIA:
-        return ["text", "history"]
-    segment = [name for name in SEGMENT if modality == "speech" and name in rows.column_names]
-    return [MEDIA[modality], *segment]
-
-
-def content(row: dict[str, Any], modality: str) -> str:
-    """What a row's states depend on: its texts; or its file's path, size and time of change, or bytes; and span."""
-    if modality not in MEDIA:
-        return repr((row["text"], row["history"]))
-    file = (audio_of(row) if modality == "speech" else row[MEDIA[modality]]) or {}
-    span = tuple(file.get(name) for name in ("start", "end", "side"))
-    path = file.get("path") or ""
-    if path and os.path.exists(path):
-        state = os.stat(path)
-        return repr((*span, path, state.st_size, state.st_mtime_ns))
-    return repr((*span, path, hashlib.sha256(file.get("bytes") or b"").hexdigest()))
-
-
-def module_hash(module: Any) -> str:
-    """Of an encoder's kind, configuration and weights."""
-    digest = hashlib.sha256(f"{type(module).__name__} {module.config.to_json_string()}".encode())
-    for name, tensor in module.state_dict().items():
-        digest.update(name.encode())
-        digest.update(tensor.detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy())
-    return digest.hexdigest()
+    return Path(datasets.config.HF_DATASETS_CACHE) / folder / digest.hexdigest()[:24]
 
 
 def reading(collator: MerDataCollator, modality: str) -> str:

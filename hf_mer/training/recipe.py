@@ -2,16 +2,21 @@
 
 import argparse
 import logging
+import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field, fields
+from pathlib import Path
 from typing import Any
 
+import datasets
 from transformers import TrainingArguments
 from transformers.utils import logging as transformers_logging
 
-from hf_mer.console import accept_every_character, told
+from hf_mer.console import accept_every_character
 from hf_mer.hub.errors import hub_or_cache
+from hf_mer.stopping import ERROR, last_words, terminable
 from hf_mer.training.arguments import (
     DataArguments,
     MerTrainingArguments,
@@ -37,21 +42,18 @@ def run_recipe(model_arguments: type[ModelArguments], argv: Sequence[str] | None
         model_arguments: The system's class of settings.
         argv: The command line; `sys.argv[1:]` if not given.
     """
-    start_logging()
     types: list[type] = [model_arguments, DataArguments, MerTrainingArguments]
     if issubclass(model_arguments, LeMerArguments):
         types.append(LabelStoreArguments)
-    try:
-        model, data, training, *rest = parse_arguments(types, argv, model_arguments.training_defaults)
-    except ValueError as error:
-        sys.exit(f"error in the settings: {error}")
-    store: Any = rest[0] if rest else None
-    with hub_or_cache(bool(remote_checkpoints(model))):
-        try:
-            experiment = Experiment(model, data, store, training)
-        except ValueError as error:
-            sys.exit(f"error in the settings: {error}")
-        _run(experiment)
+    with a_script() as folders:
+        with settings_read():
+            model, data, training, *rest = parse_arguments(types, argv, model_arguments.training_defaults)
+        store: Any = rest[0] if rest else None
+        with hub_or_cache(bool(remote_checkpoints(model))):
+            with settings_read():
+                experiment = Experiment(model, data, store, training)
+            folders.append(experiment.output_dir)
+            _run(experiment)
 
 
 @dataclass
@@ -71,21 +73,24 @@ def run_baseline(argv: Sequence[str] | None = None) -> None:
     Args:
         argv: The command line; `sys.argv[1:]` if not given.
     """
-    start_logging()
+    with a_script() as folders:
+        with settings_read():
+            experiment = _baseline(list(sys.argv[1:] if argv is None else argv))
+        folders.append(experiment.output_dir)
+        _run(experiment)
+
+
+def _baseline(argv: list[str]) -> BaselineExperiment:
     first = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
     first.add_argument("--config")
     first.add_argument("--system")
-    named, rest = first.parse_known_args(list(sys.argv[1:] if argv is None else argv))
+    named, rest = first.parse_known_args(argv)
     types = [BaselineArguments, DataArguments, MerTrainingArguments]
-    try:
-        settings = {} if named.config is None else _without_model(named.config, types)
-        system = named.system or settings.get("system")
-        defaults = {"output_dir": f"runs/{system}", **settings, "system": system}
-        arguments, data, training = parse_arguments(types, rest, defaults)
-        experiment = BaselineExperiment(arguments.system, data, training)
-    except ValueError as error:
-        sys.exit(f"error in the settings: {error}")
-    _run(experiment)
+    settings = {} if named.config is None else _without_model(named.config, types)
+    system = named.system or settings.get("system")
+    defaults = {"output_dir": f"runs/{system}", **settings, "system": system}
+    arguments, data, training = parse_arguments(types, rest, defaults)
+    return BaselineExperiment(arguments.system, data, training)
 
 
 def _without_model(config: str, types: Sequence[type]) -> dict[str, Any]:
@@ -99,6 +104,50 @@ def _without_model(config: str, types: Sequence[type]) -> dict[str, Any]:
         foreign |= {"output_dir", "grid", "grid_folds"} & set(settings)
         logger.info("%s is another system's; not used: %s", config, ", ".join(sorted(foreign)))
     return {name: value for name, value in settings.items() if name not in foreign}
+
+
+class SettingsError(ValueError):
+    """Settings that cannot be met."""
+
+
+@contextmanager
+def settings_read() -> Iterator[None]:
+    """What is wrong in the block is wrong in the settings.
+
+    Raises:
+        SettingsError: Instead of a ValueError.
+    """
+    try:
+        yield
+    except ValueError as error:
+        raise SettingsError(str(error)) from error
+
+
+@contextmanager
+def a_script() -> Iterator[list[Path]]:
+    """A script's work: it says what it does, in any encoding, and ends with one line if it cannot go on.
+
+    Gives a list for the folders that it writes into.
+    """
+    start_logging()
+    folders = [Path(datasets.config.HF_DATASETS_CACHE)]
+    try:
+        with terminable():
+            yield folders
+    except (Exception, KeyboardInterrupt) as error:
+        logger.debug("traceback", exc_info=True)  # `--log_level debug` shows where
+        words = last_words(error, folders)
+        if words is None:
+            raise
+        line, status = words
+        if isinstance(error, SettingsError):
+            line = line.replace("error:", "error in the settings:", 1)
+        if os.environ.get("RANK", "0") != "0":  # of torch's launcher; settings that cannot be read know no process
+            sys.exit(status)
+        if status == ERROR:
+            sys.exit(line)
+        print(line, file=sys.stderr)
+        sys.exit(status)
 
 
 def start_logging() -> None:
@@ -119,21 +168,17 @@ def set_verbosity(training: TrainingArguments) -> None:
 
 
 def _run(experiment: CrossValidation) -> None:
-    """Runs the folds; one line for what cannot be used."""
+    """Runs the folds, and sends them to the Hub where that is wanted."""
     training = experiment.args
     set_verbosity(training)
     pushes = bool(training.push_to_hub) and isinstance(experiment, Experiment)
-    try:
-        if isinstance(experiment, Experiment) and not (experiment.output_dir / "results.json").exists():
-            require_checkpoints(experiment.model_arguments)
-        if pushes:
-            _check_hub(training)
-        report = experiment.run()
-        if pushes and training.process_index == 0:
-            _push(experiment, [fold["fold"] for fold in report["folds"]])
-    except (ValueError, OSError) as error:  # corpora, recordings, checkpoints; `--log_level debug` shows where
-        logging.getLogger(__name__).debug("traceback", exc_info=True)
-        sys.exit(f"error: {told(error)}" if training.process_index == 0 else 1)
+    if isinstance(experiment, Experiment) and not (experiment.output_dir / "results.json").exists():
+        require_checkpoints(experiment.model_arguments)
+    if pushes:
+        _check_hub(training)
+    report = experiment.run()
+    if pushes and training.process_index == 0:
+        _push(experiment, [fold["fold"] for fold in report["folds"]])
 
 
 def _check_hub(training: TrainingArguments) -> None:

@@ -47,11 +47,17 @@ class PatienceAfterWarmup(TrainerCallback):
     def __init__(self, patience: int):
         self.patience = patience
 
+    def on_train_begin(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
+        """Nothing is trained after a checkpoint of the end, whose process was killed before it could say so."""
+        self._stop(args, state, control)
+
     def on_evaluate(self, args: Any, state: Any, control: Any, metrics: dict[str, float], **kwargs: Any) -> None:
         """Counts the evaluations since the best score, or since the warm-up's end if that is later."""
+        if state.best_metric is not None and metrics[f"eval_{args.metric_for_best_model}"] <= state.best_metric:
+            self._stop(args, state, control)
+
+    def _stop(self, args: Any, state: Any, control: Any) -> None:
         name = f"eval_{args.metric_for_best_model}"
-        if state.best_metric is None or metrics[name] > state.best_metric:
-            return
         begin = max(state.best_global_step or 0, warmup_end(args, state.max_steps))
         waited = [entry for entry in state.log_history if name in entry and entry["step"] > begin]
         control.should_training_stop = control.should_training_stop or len(waited) >= self.patience

@@ -5,6 +5,7 @@ import hashlib
 import json
 import logging
 import shutil
+from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -17,8 +18,10 @@ from hf_mer.data.schema import column
 from hf_mer.hub.errors import hub_errors
 from hf_mer.training.arguments import DataArguments, MerTrainingArguments
 from hf_mer.training.files import remove_leftovers, write_json
+from hf_mer.training.fingerprints import recordings_hash
 from hf_mer.training.label_store_builder import LabelStoreArguments
 from hf_mer.training.model_arguments import ModelArguments
+from hf_mer.training.resume import TRAINED
 
 logger = logging.getLogger(__name__)
 
@@ -29,6 +32,7 @@ DECIDING = (
     "spec_augment", "early_stopping_patience", "metric_for_best_model", "train_sampling_strategy", "bf16", "fp16",
     "label_smoothing_factor", "grid", "grid_folds",
 )  # fmt: skip
+RECORDINGS = "recordings_hash"
 INDIFFERENT = ("folds", "num_proc", "data_dir", "encoding", "cache_features")  # how it is read, not what is in it
 
 
@@ -96,13 +100,13 @@ def fold_settings(
     store: LabelStoreArguments | None,
     training: MerTrainingArguments,
 ) -> dict[str, Any]:
-    """What decides a fold's result, by group, with hashes of the split and of the data."""
+    """What decides a fold's result, by group, with hashes of the split, of the rows and of their recordings."""
     settings = {
         "model": {"type": model.model_class.config_class.model_type, **asdict(model)},
         "label_store": asdict(store) if store is not None else {},
         "training": {name: _plain(getattr(training, name)) for name in DECIDING},
         "processes": training.world_size,
-        **data_settings(rows, fold, data),
+        **data_settings(rows, fold, data, model.modalities),
     }
     # what is off says nothing
     if not training.grid:
@@ -112,13 +116,15 @@ def fold_settings(
     return json.loads(json.dumps(settings, default=str))
 
 
-def data_settings(rows: Dataset, fold: Fold, data: DataArguments) -> dict[str, Any]:
-    """The part of `fold_settings` that no system changes: what is learned from and what is tested."""
-    return {
+def data_settings(rows: Dataset, fold: Fold, data: DataArguments, modalities: Sequence[str]) -> dict[str, Any]:
+    """The part of `fold_settings` that is of the corpus: what is learned from and what is tested."""
+    settings = {
         "data": corpus_settings(data),
         "split_hash": split_hash(rows, [fold]),
         "data_hash": data_hash(rows),
     }
+    recordings = recordings_hash(rows, modalities)
+    return settings if recordings is None else {**settings, RECORDINGS: recordings}
 
 
 def corpus_settings(data: DataArguments) -> dict[str, Any]:
@@ -136,58 +142,60 @@ def data_hash(rows: Dataset) -> str:
     return digest.hexdigest()
 
 
-def claim_folder(folder: Path, settings: dict[str, Any], overwrite: bool, is_main: bool) -> dict[str, Any] | None:
-    """Makes a fold's folder this run's: what an earlier run left there must come of the same settings.
+def finished_fold(folder: Path, settings: dict[str, Any]) -> dict[str, Any] | None:
+    """The results that lie in a fold's folder, of the same settings; None if it is not finished.
 
     Args:
         folder: Of the fold.
         settings: Of `fold_settings`.
-        overwrite: Whether everything there is removed first.
-        is_main: Whether this process may write; the others come after it.
-
-    Returns:
-        The results of a finished fold, else None.
 
     Raises:
         ValueError: If something finished or half-finished of other settings lies there.
     """
     results, claim = folder / "results.json", folder / "settings.json"
-    if overwrite:
-        if is_main:
-            for path in (folder / "checkpoints", folder / "label_store"):
-                shutil.rmtree(path, ignore_errors=True)
-            results.unlink(missing_ok=True)
-    else:
-        begun = any((folder / "checkpoints").glob("checkpoint-*"))  # else nothing would be mixed
-        for path, what in ((results, "results"), (claim, "a half-finished run")):
-            if not path.exists() or (path == claim and not begun):
-                continue
-            content = json.loads(path.read_text(encoding="utf-8"))
-            differing = _differences(content["settings"] if path == results else content, settings)
-            if differing:
-                raise ValueError(
-                    f"{folder} holds {what} of other settings ({', '.join(differing[:5])}); choose another "
-                    "output_dir, or --overwrite true"
-                )
-            if path == results:
-                logger.info("fold %s is finished: %s", folder.name, path)
-                return content
-    if is_main:
-        folder.mkdir(parents=True, exist_ok=True)
-        remove_leftovers(folder)
-        write_json(claim, settings)
+    begun = any((folder / "checkpoints").glob(f"[{TRAINED[0]}c]*"))  # else nothing would be mixed
+    for path, what in ((results, "results"), (claim, "a half-finished run")):
+        if not path.exists() or (path == claim and not begun):
+            continue
+        content = json.loads(path.read_text(encoding="utf-8"))
+        differing = differences(content["settings"] if path == results else content, settings)
+        if differing:
+            raise ValueError(
+                f"{folder} holds {what} of other settings ({', '.join(differing[:5])}); choose another "
+                "output_dir, or --overwrite true"
+            )
+        if path == results:
+            logger.info("fold %s is finished: %s", folder.name, path)
+            return content
     return None
+
+
+def claim_folder(folder: Path, settings: dict[str, Any]) -> None:
+    """Writes down which run a fold's folder belongs to, and removes what a killed one left half-written."""
+    folder.mkdir(parents=True, exist_ok=True)
+    remove_leftovers(folder)
+    remove_leftovers(folder / "checkpoints")
+    write_json(folder / "settings.json", settings)
+
+
+def clear_folder(folder: Path) -> None:
+    """Makes a fold's folder one of which nothing is found any more."""
+    for path in (folder / "checkpoints", folder / "label_store"):
+        shutil.rmtree(path, ignore_errors=True)
+    (folder / "results.json").unlink(missing_ok=True)
 
 
 def _plain(value: Any) -> Any:
     return getattr(value, "value", value)
 
 
-def _differences(old: dict[str, Any], new: dict[str, Any]) -> list[str]:
+def differences(old: dict[str, Any], new: dict[str, Any]) -> list[str]:
+    """Names of the settings of two runs that are not the same."""
     found = []
     for group in new:
         if not isinstance(new[group], dict):
-            if old.get(group) != new[group]:
+            unknown = group == RECORDINGS and group not in old  # of a run before recordings were looked at
+            if old.get(group) != new[group] and not unknown:
                 found.append(group)
             continue
         theirs = old.get(group, {})

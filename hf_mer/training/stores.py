@@ -18,8 +18,9 @@ from torch.utils.data import DataLoader
 from hf_mer.data.collator import MerDataCollator
 from hf_mer.data.schema import column
 from hf_mer.models import LabelEmbeddingStore
-from hf_mer.training.features import content, content_columns, module_hash, reading, records
+from hf_mer.training.features import reading
 from hf_mer.training.files import write_atomically
+from hf_mer.training.fingerprints import content, content_columns, module_hash, records
 from hf_mer.training.label_overlap import tell
 from hf_mer.training.label_store_builder import LabelStoreArguments, build_label_store
 from hf_mer.training.stages import Stage

@@ -1,6 +1,7 @@
 """`Trainer` with a learning rate per part and every part of the loss in the log."""
 
 import logging
+import math
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -11,7 +12,7 @@ from accelerate.utils import gather_object
 from datasets import Dataset
 from torch import nn
 from torch.utils.data import DataLoader, Sampler, SequentialSampler
-from transformers import Trainer, TrainingArguments
+from transformers import Trainer, TrainerCallback, TrainingArguments, set_seed
 from transformers.trainer_pt_utils import LengthGroupedSampler
 
 from hf_mer.data.collator import MerDataCollator
@@ -42,8 +43,30 @@ class EpochLengthSampler(LengthGroupedSampler):
         return super().__iter__()
 
 
+class _ExactResume(TrainerCallback):
+    """What a checkpoint does not hold is empty when it is written, or follows from the seed and the epoch."""
+
+    def __init__(self, trainer: "MerTrainer"):
+        self.trainer = trainer
+
+    def on_epoch_begin(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
+        """Augmentations of this epoch, before any batch is made."""
+        if isinstance(self.trainer.train_collator, MerDataCollator):
+            self.trainer.train_collator.draw_by(self.trainer.epoch_seed())
+
+    def on_step_end(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
+        """Losses since the last log are in no checkpoint, so that they are logged first."""
+        control.should_log = control.should_log or control.should_save
+
+    on_epoch_end = on_step_end
+
+
 class MerTrainer(Trainer):
-    """Trains any model of the package.
+    """Trains any model of the package; a training that goes on from a checkpoint ends with the same weights.
+
+    Random numbers of a step come from the seed, its number and the process: of the state of a generator, of batches
+    that were made ahead, or of the number of workers nothing depends. Augmentations of a row come from the seed, the
+    epoch and its `id`; rows without one take the generator as it is.
 
     `args.label_smoothing_factor` becomes the model's own `config.label_smoothing`: it acts on the classification loss,
     and the other losses stay. At 0 the model's configuration decides.
@@ -67,6 +90,8 @@ class MerTrainer(Trainer):
         self.label_smoother = None  # it would take the place of all losses
         self._smooth_labels(self.model)
         self.train_collator = train_collator
+        self.add_callback(_ExactResume(self))
+        self._micro_step = (-1, 0)  # step, and batches of it so far
         self._loss_sums: dict[str, torch.Tensor] = {}
         self._loss_counts: Counter = Counter()
 
@@ -100,10 +125,10 @@ class MerTrainer(Trainer):
             return super()._get_train_sampler(train_dataset)
         lengths = column(rows, self.args.length_column_name)  # the library would read one length at a time from disk
         size = self.args.train_batch_size * self.args.gradient_accumulation_steps
-        return EpochLengthSampler(size, lengths, self._sampling_seed)
+        return EpochLengthSampler(size, lengths, self.epoch_seed)
 
-    def _sampling_seed(self) -> int:
-        """Another order every epoch, the same on every process and after going on from a checkpoint."""
+    def epoch_seed(self) -> int:
+        """Another one every epoch, the same on every process and after going on from a checkpoint."""
         seed = self.args.seed if self.args.data_seed is None else self.args.data_seed
         return seed + int(self.state.epoch or 0)
 
@@ -174,6 +199,19 @@ class MerTrainer(Trainer):
             for (prefix, decay), parameters in sorted(groups.items(), key=lambda item: item[0])
         ]
 
+    def _run_epoch(self, *args: Any, **kwargs: Any) -> None:
+        """The library's; none where a callback stopped the training at its begin, which the library would not see."""
+        if not self.control.should_training_stop:
+            super()._run_epoch(*args, **kwargs)
+
+    def training_step(self, model: nn.Module, inputs: dict, *args: Any, **kwargs: Any) -> torch.Tensor:
+        """The library's, with random numbers that depend on nothing but the seed, the step and the process."""
+        step, batches = self._micro_step
+        self._micro_step = (self.state.global_step, batches + 1 if step == self.state.global_step else 0)
+        parts = (self.args.seed, *self._micro_step, self.args.process_index)
+        set_seed(int(np.random.SeedSequence(parts).generate_state(1)[0]))
+        return super().training_step(model, inputs, *args, **kwargs)
+
     def compute_loss(
         self, model: nn.Module, inputs: dict, return_outputs: bool = False, num_items_in_batch: Any = None
     ) -> Any:
@@ -189,7 +227,11 @@ class MerTrainer(Trainer):
         return (outputs.loss, outputs) if return_outputs else outputs.loss
 
     def log(self, logs: dict[str, float], start_time: float | None = None) -> None:
-        """Adds the mean of every part of the loss since the last log, over all processes, as `loss_<name>`."""
+        """Adds the mean of every part of the loss since the last log, over all processes, as `loss_<name>`.
+
+        Raises:
+            ValueError: If one is no number: nothing that is trained on could be used.
+        """
         if "loss" in logs:
             # objects, not tensors: a process whose batches all lacked a modality has fewer parts than the others
             mine = {name: (total.item(), self._loss_counts[name]) for name, total in self._loss_sums.items()}
@@ -199,6 +241,12 @@ class MerTrainer(Trainer):
                 logs[f"loss_{name}"] = round(sum(sums) / sum(counts), 6)
             self._loss_sums.clear()
             self._loss_counts.clear()
+        for name, value in logs.items():
+            if name.startswith("loss") and not math.isfinite(value):
+                raise ValueError(
+                    f"step {self.state.global_step}: {name} is {value}, and the weights are spoilt; try lower "
+                    "learning rates, or another precision"
+                )
         super().log(logs, start_time)
 
 

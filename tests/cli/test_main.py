@@ -73,8 +73,9 @@ def test_wrong_usage_is_2(capsys):
     assert "unrecognized arguments: --nothing" in capsys.readouterr().err
 
 
-def test_interruption_is_130_without_a_traceback(tmp_path):
-    """Ctrl-C while a corpus is generated."""
+@pytest.mark.parametrize(("number", "status", "word"), [("SIGINT", 130, "interrupted"), ("SIGTERM", 143, "stopped")])
+def test_interruption_is_no_traceback(tmp_path, number, status, word):
+    """Ctrl-C, and what a scheduler sends, while a corpus is generated."""
     command = [sys.executable, "-m", "hf_mer.cli", "generate", str(tmp_path / "corpus"), "--num-utterances", "20000"]
     # a suite that runs in the background hands on that Ctrl-C is ignored
     listening = {"preexec_fn": lambda: signal.signal(signal.SIGINT, signal.SIG_DFL)}
@@ -82,15 +83,15 @@ def test_interruption_is_130_without_a_traceback(tmp_path):
         for character in iter(lambda: process.stderr.read(1), ""):
             if character == "%":  # of the progress bar
                 break
-        process.send_signal(signal.SIGINT)
+        process.send_signal(getattr(signal, number))
         try:
             _, told = process.communicate(timeout=60)
         finally:
             process.kill()
-    assert process.returncode == 130
-    assert told.rstrip().endswith("interrupted")
+    assert process.returncode == status
+    assert told.splitlines()[-1].startswith(word)
     assert "Traceback" not in told
-    assert not [path for path in tmp_path.iterdir() if path.name == "corpus"]
+    assert not list(tmp_path.iterdir())
 
 
 def test_a_reader_that_leaves_is_no_error():

@@ -14,7 +14,7 @@ import torch
 import yaml
 from safetensors.torch import load_file
 
-from hf_mer.training.files import last_complete_checkpoint
+from hf_mer.training.resume import last_complete_checkpoint
 
 ROOT = Path(__file__).parents[2]
 SCRIPT = ROOT / "recipes/pretrain_speech.py"

@@ -103,6 +103,22 @@ def make_experiment(corpus, tmp_path):
     return make
 
 
+@pytest.fixture
+def trainings(monkeypatch):
+    """One entry per training that was begun: the checkpoint it went on from."""
+    from hf_mer.training.trainer import MerTrainer
+
+    calls = []
+    original = MerTrainer.train
+
+    def train(self, resume_from_checkpoint=None, **kwargs):
+        calls.append(resume_from_checkpoint)
+        return original(self, resume_from_checkpoint=resume_from_checkpoint, **kwargs)
+
+    monkeypatch.setattr(MerTrainer, "train", train)
+    return calls
+
+
 @pytest.fixture(scope="session")
 def pretrained(tmp_path_factory):
     """Folders of a tiny pretrained BERT and a tiny wav2vec 2.0 with its quantizer."""

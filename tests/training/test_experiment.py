@@ -2,7 +2,6 @@
 
 import csv
 import json
-import shutil
 from pathlib import Path
 
 import numpy as np
@@ -19,20 +18,6 @@ from hf_mer.training.corpus import has_modality, load_rows
 
 def read(path: Path):
     return json.loads(path.read_text(encoding="utf-8"))
-
-
-@pytest.fixture
-def trainings(monkeypatch):
-    """One entry per training that was begun: the checkpoint it went on from."""
-    calls = []
-    original = MerTrainer.train
-
-    def train(self, resume_from_checkpoint=None, **kwargs):
-        calls.append(resume_from_checkpoint)
-        return original(self, resume_from_checkpoint=resume_from_checkpoint, **kwargs)
-
-    monkeypatch.setattr(MerTrainer, "train", train)
-    return calls
 
 
 @pytest.fixture(scope="module")
@@ -284,34 +269,6 @@ def test_early_stopping_goes_by_validation(make_experiment):
         num_train_epochs=9, early_stopping_patience=2, learning_rate=0.0, modalities=["text"]
     ).run()["folds"][0]
     assert len([entry for entry in results["history"] if "eval_ua" in entry]) == 3  # the first, and two no better
-
-
-def test_a_killed_fold_goes_on_and_ends_as_if_it_had_not_been(make_experiment, tmp_path, trainings, monkeypatch):
-    settings = {"num_train_epochs": 4, "modality_dropout": 0.3}
-    whole = make_experiment(output_dir=str(tmp_path / "whole"), **settings).run()["folds"][0]
-    original = MerTrainer.evaluate
-
-    def evaluate(self, *args, **kwargs):
-        if self.state.epoch >= 3:
-            raise KeyboardInterrupt
-        return original(self, *args, **kwargs)
-
-    monkeypatch.setattr(MerTrainer, "evaluate", evaluate)
-    with pytest.raises(KeyboardInterrupt):
-        make_experiment(**settings).run()
-    monkeypatch.setattr(MerTrainer, "evaluate", original)
-    checkpoints = tmp_path / "run" / "Ses05" / "checkpoints"
-    half = checkpoints / "checkpoint-99"
-    shutil.copytree(next(checkpoints.glob("checkpoint-*")), half)
-    (half / "trainer_state.json").unlink()
-    with pytest.raises(ValueError, match=r"a half-finished run of other settings \(training\.learning_rate\)"):
-        make_experiment(**settings, learning_rate=0.5).run()
-    resumed = make_experiment(**settings).run()["folds"][0]
-    assert trainings[-1].endswith("checkpoint-12")  # six steps an epoch
-    assert resumed["test"] == whole["test"]
-    steps = [entry["step"] for entry in resumed["history"] if "eval_ua" in entry]
-    assert steps == [6, 12, 18, 24]
-    assert set(resumed["stages"]["training"]) == {"seconds", "reused"}  # the first part of it was not timed
 
 
 def test_folds_by_name_and_position(make_experiment, tmp_path):

@@ -2,6 +2,7 @@
 
 import os
 
+import datasets
 import numpy as np
 import pytest
 import torch
@@ -11,9 +12,15 @@ from model_tester import mel_feature_extractor, tiny_settings, tiny_tokenizer, w
 from hf_mer.data.collator import MerDataCollator
 from hf_mer.data.schema import make_record, records_to_dataset
 from hf_mer.models import MerProcessor, MgcmaConfig, MgcmaForEmotionClassification
-from hf_mer.training import features as features_module
 from hf_mer.training.features import add_lengths, cache_features, cache_frames, cache_states
 from hf_mer.training.stages import Stage
+
+
+@pytest.fixture(autouse=True)
+def datasets_cache(tmp_path, monkeypatch):
+    """One for every test: the others have recordings of the same content."""
+    monkeypatch.setattr(datasets.config, "HF_DATASETS_CACHE", str(tmp_path / "cache"))
+    return tmp_path / "cache"
 
 
 @pytest.fixture
@@ -62,9 +69,13 @@ def test_found_again(rows, computed):
 
 
 def test_computed_again_when_the_recording_changes(rows, write_wav, computed):
+    """And not when it was only copied."""
     before = cache_features(rows, processor())[0]["features"]
+    path = rows[0]["audio"]["path"]
+    os.utime(path, ns=(1, 1))
+    cache_features(rows, processor())
+    assert len(computed) == 3
     write_wav("0.wav", 0.2, pitch=500.0)  # as long as before
-    os.utime(rows[0]["audio"]["path"], ns=(1, 1))
     after = cache_features(rows, processor())[0]["features"]
     assert len(computed) == 6
     assert not np.array_equal(before, after)
@@ -139,15 +150,12 @@ class TestFrames:
         assert before[0]["frames_shape"] == [3, 3, 8, 8]
 
 
-def _file(rows):
-    return features_module._cache_file(
-        features_module.reading(MerDataCollator(processor(), []), "speech"), rows, "speech", "x"
-    )
-
-
-def test_the_file_depends_on_the_settings_alone(rows):
-    made = _file(rows)
-    assert made == _file(rows)
+def test_what_a_killed_process_left_is_removed(rows, datasets_cache):
+    cache_features(rows, processor())
+    folder = next((datasets_cache / "hf_mer_features").iterdir())
+    (folder / "tmp_half_written").write_bytes(b"so")
+    cache_features(rows, processor())
+    assert sorted(path.name for path in folder.iterdir() if path.name != ".lock") == ["made.json", "rows.arrow"]
 
 
 class TestStates:

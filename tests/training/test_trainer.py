@@ -236,3 +236,12 @@ def test_the_order_of_an_epoch_depends_on_seed_and_epoch_alone(make_trainer):
         orders.append(seen)
     assert orders[0] == orders[1]
     assert orders[0][:24] != orders[0][24:]
+
+
+def test_a_loss_that_is_no_number_ends_the_training(make_trainer):
+    """The library would write the mean of earlier losses instead."""
+    trainer = make_trainer(logging_strategy="steps", logging_steps=1)
+    with torch.no_grad():
+        next(trainer.model.parameters()).fill_(torch.nan)
+    with pytest.raises(ValueError, match="step 1: loss_[a-z_]+ is nan, and the weights are spoilt"):
+        trainer.train()

@@ -1,5 +1,6 @@
 """Second-stage pretraining: a speech encoder goes on, without labels, on the training part of a fold (LE-MER, 3.2)."""
 
+import contextlib
 import copy
 import json
 import logging
@@ -18,7 +19,7 @@ from hf_mer.training import building, evaluation
 from hf_mer.training.arguments import DataArguments
 from hf_mer.training.corpus import has_modality
 from hf_mer.training.features import add_lengths, cache_features
-from hf_mer.training.files import last_complete_checkpoint, write_json
+from hf_mer.training.files import write_json
 from hf_mer.training.model_arguments import ModelArguments
 from hf_mer.training.pretraining.arguments import PretrainingArguments, SpeechEncoderArguments
 from hf_mer.training.pretraining.encoder import encoder_config, load_encoder, objective_of, save_encoder
@@ -27,6 +28,8 @@ from hf_mer.training.pretraining.models import ContrastivePretrainer, MaskedUnit
 from hf_mer.training.pretraining.settings import RESULTS, claim, deciding_settings
 from hf_mer.training.pretraining.trainer import PretrainingTrainer, SpeechCollator
 from hf_mer.training.pretraining.units import Units, at_encoder_frames, find_units, hidden_frames, input_frames
+from hf_mer.training.processes import decided_by_main
+from hf_mer.training.resume import last_complete_checkpoint, remove_later_checkpoints
 
 __all__ = ["PretrainingArguments", "SpeechEncoderArguments", "pretrain_fold"]
 
@@ -68,9 +71,23 @@ def pretrain_fold(
     encoder = SpeechEncoderArguments(speech_encoder, speech_overrides, feature_extractor)
     objective = objective_of(encoder_config(encoder, fold.name), arguments)
     settings = deciding_settings(encoder, data_arguments, arguments, rows, fold)
-    with arguments.main_process_first(desc="folder of the fold"):
-        if claim(folder, settings, arguments.overwrite, arguments.process_index == 0):
-            return folder
+    with contextlib.ExitStack() as held:
+        if not decided_by_main(arguments, lambda: claim(folder, settings, arguments.overwrite, held)):
+            _pretrain(encoder, data_arguments, arguments, objective, settings, rows, fold, folder)
+    return folder
+
+
+def _pretrain(
+    encoder: SpeechEncoderArguments,
+    data_arguments: DataArguments,
+    arguments: PretrainingArguments,
+    objective: str,
+    settings: dict[str, Any],
+    rows: Dataset,
+    fold: Fold,
+    folder: Path,
+) -> None:
+    """Trains, and writes encoder and results into a folder that is this run's."""
     # device and precision are kept once per process, and belong to the arguments that were made last
     arguments.__dict__.pop("_setup_devices", None)
     _ = arguments.device
@@ -98,7 +115,6 @@ def pretrain_fold(
         write_json(folder / RESULTS, results)
         shutil.rmtree(run.checkpoints, ignore_errors=True)
     trainer.accelerator.wait_for_everyone()
-    return folder
 
 
 class _Run:
@@ -183,9 +199,11 @@ class _Run:
             ),
             units=units,
         )
-        checkpoint = last_complete_checkpoint(folder)
+        checkpoint = decided_by_main(self.args, lambda: last_complete_checkpoint(folder))
         if checkpoint is not None:
             logger.warning("going on from %s", checkpoint)
+        if self.args.process_index == 0:
+            remove_later_checkpoints(folder, checkpoint)
         trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
         if self.args.process_index == 0:
             history = [{"iteration": iteration, **entry} for entry in trainer.state.log_history]

@@ -1,8 +1,6 @@
 """The second stage as a script: settings in, one encoder per fold out."""
 
 import json
-import logging
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -14,7 +12,7 @@ from hf_mer.training.corpus import chosen_folds, load_rows, protocol_folds
 from hf_mer.training.pretraining.arguments import PretrainingArguments, SpeechEncoderArguments
 from hf_mer.training.pretraining.fold import pretrain_fold
 from hf_mer.training.pretraining.settings import RESULTS
-from hf_mer.training.recipe import set_verbosity, start_logging
+from hf_mer.training.recipe import a_script, set_verbosity, settings_read
 
 
 def run_pretraining(argv: Sequence[str] | None = None) -> None:
@@ -23,19 +21,15 @@ def run_pretraining(argv: Sequence[str] | None = None) -> None:
     Args:
         argv: The command line; `sys.argv[1:]` if not given.
     """
-    start_logging()
-    try:
-        encoder, data, arguments = parse_arguments([SpeechEncoderArguments, DataArguments, PretrainingArguments], argv)
-    except ValueError as error:
-        sys.exit(f"error in the settings: {error}")
-    set_verbosity(arguments)
-    try:
+    types = [SpeechEncoderArguments, DataArguments, PretrainingArguments]
+    with a_script() as folders:
+        with settings_read():
+            encoder, data, arguments = parse_arguments(types, argv)
+        folders.append(Path(str(arguments.output_dir)))
+        set_verbosity(arguments)
         with hub_or_cache(bool(remote_checkpoints(encoder))):
             require_checkpoints(encoder)
             pretrain_folds(encoder, data, arguments)
-    except (ValueError, OSError) as error:  # corpora, recordings, checkpoints; `--log_level debug` shows where
-        logging.getLogger(__name__).debug("traceback", exc_info=True)
-        sys.exit(f"error: {error}" if arguments.process_index == 0 else 1)
 
 
 def pretrain_folds(

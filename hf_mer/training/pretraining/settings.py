@@ -4,6 +4,7 @@ import hashlib
 import json
 import logging
 import shutil
+from contextlib import ExitStack
 from dataclasses import asdict, fields
 from pathlib import Path
 from typing import Any
@@ -13,11 +14,13 @@ from transformers import TrainingArguments
 
 from hf_mer.data.folds import Fold
 from hf_mer.data.schema import column
+from hf_mer.locks import exclusive
 from hf_mer.training.arguments import DataArguments
 from hf_mer.training.corpus import has_modality
 from hf_mer.training.files import remove_leftovers, write_json
+from hf_mer.training.fingerprints import recordings_hash
 from hf_mer.training.pretraining.arguments import PretrainingArguments, SpeechEncoderArguments
-from hf_mer.training.settings import DECIDING
+from hf_mer.training.settings import DECIDING, RECORDINGS, differences
 
 logger = logging.getLogger(__name__)
 
@@ -45,52 +48,56 @@ def deciding_settings(
         "training": {name: getattr(getattr(arguments, name), "value", getattr(arguments, name)) for name in names},
         "processes": arguments.world_size,
         "recordings": hashlib.sha256(json.dumps(heard).encode()).hexdigest(),
+        RECORDINGS: recordings_hash(rows.select([i for i in (*fold.train, *fold.validation) if audio[i]]), ["speech"]),
     }
     return json.loads(json.dumps(settings, default=str))
 
 
-def claim(folder: Path, settings: dict[str, Any], overwrite: bool, is_main: bool) -> bool:
-    """Makes a folder this run's; True if the run is finished already.
+def claim(folder: Path, settings: dict[str, Any], overwrite: bool, held: ExitStack) -> bool:
+    """Makes a folder this run's, and its alone until `held` is left; True if the run is finished already.
 
     Raises:
+        BusyError: If another run is at work there.
         ValueError: If something finished or half-finished of other settings lies there.
     """
-    results, begun, checkpoints = folder / RESULTS, folder / "settings.json", folder / "checkpoints"
-    found = None
-    if not overwrite and results.exists():
-        found, what = _read(results)["settings"], "an encoder"
-    elif not overwrite and begun.exists() and any(checkpoints.glob("*/checkpoint-*")):
-        found, what = _read(begun), "a half-finished run"
-    if found is not None:
-        differing = _differences(found, settings)
-        if differing:
-            raise ValueError(
-                f"{folder} holds {what} of other settings ({', '.join(differing[:5])}); choose another output_dir, or "
-                "--overwrite true"
-            )
-        if results.exists():
-            logger.info("the encoder of fold %s is finished: %s", folder.name, results)
-            return True
-    if is_main:
-        if found is None:  # units of other settings, which no checkpoint has used yet
-            shutil.rmtree(checkpoints, ignore_errors=True)
-            results.unlink(missing_ok=True)
-        folder.mkdir(parents=True, exist_ok=True)
-        remove_leftovers(folder)
-        write_json(begun, settings)
+    if not overwrite and _finished(folder, settings):
+        return True
+    held.enter_context(exclusive(folder))
+    if not overwrite and _finished(folder, settings):  # another run may have been at its end just now
+        return True
+    if overwrite or not _begun(folder):  # units of other settings, which no checkpoint has used yet
+        shutil.rmtree(folder / "checkpoints", ignore_errors=True)
+        (folder / RESULTS).unlink(missing_ok=True)
+    folder.mkdir(parents=True, exist_ok=True)
+    remove_leftovers(folder)
+    remove_leftovers(folder / "checkpoints")
+    write_json(folder / "settings.json", settings)
     return False
 
 
-def _differences(old: dict[str, Any], new: dict[str, Any]) -> list[str]:
-    flat_old, flat_new = (
-        {
-            (group, name): value
-            for group, content in settings.items()
-            for name, value in (content if isinstance(content, dict) else {"": content}).items()
-        }
-        for settings in (old, new)
-    )
-    return [".".join(filter(None, key)) for key, value in flat_new.items() if flat_old.get(key) != value]
+def _begun(folder: Path) -> bool:
+    return (folder / "settings.json").exists() and any((folder / "checkpoints").glob("*/checkpoint-*"))
+
+
+def _finished(folder: Path, settings: dict[str, Any]) -> bool:
+    """Whether the results are there; they, or what is half-finished, must be of these settings."""
+    results = folder / RESULTS
+    if results.exists():
+        found, what = _read(results)["settings"], "an encoder"
+    elif _begun(folder):
+        found, what = _read(folder / "settings.json"), "a half-finished run"
+    else:
+        return False
+    differing = differences(found, settings)
+    if differing:
+        raise ValueError(
+            f"{folder} holds {what} of other settings ({', '.join(differing[:5])}); choose another output_dir, or "
+            "--overwrite true"
+        )
+    if results.exists():
+        logger.info("the encoder of fold %s is finished: %s", folder.name, results)
+        shutil.rmtree(folder / "checkpoints", ignore_errors=True)
+    return results.exists()
 
 
 def _read(path: Path) -> Any:

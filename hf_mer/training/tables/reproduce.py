@@ -16,16 +16,18 @@ from typing import Any
 from accelerate.utils import broadcast_object_list
 from datasets import Dataset
 from filelock import FileLock, Timeout
+from safetensors import SafetensorError
 from tqdm.auto import tqdm
 
 from hf_mer.data.folds import Fold, find_fold
 from hf_mer.hub.errors import hub_or_cache
+from hf_mer.stopping import lacks_space
 from hf_mer.training.baselines import BaselineExperiment
 from hf_mer.training.checkpoints import require_checkpoints
 from hf_mer.training.experiment import Experiment
 from hf_mer.training.files import write_text
 from hf_mer.training.pretraining.fold import pretrain_fold
-from hf_mer.training.recipe import set_verbosity, start_logging
+from hf_mer.training.recipe import a_script, set_verbosity
 from hf_mer.training.tables.figures import draw_table_figures
 from hf_mer.training.tables.markdown import results_table
 from hf_mer.training.tables.report import read_report, write_report
@@ -211,9 +213,9 @@ class Reproduction:
                     started = time.perf_counter()
                     try:
                         done = self._work(job)
-                    except (ValueError, OSError, RuntimeError) as error:
-                        if self.training.world_size > 1:
-                            raise  # the others would wait for ever
+                    except (ValueError, OSError, RuntimeError, SafetensorError) as error:
+                        if self.training.world_size > 1 or lacks_space(error):
+                            raise  # the others would wait for ever; the next run would fail as well
                         logger.error("%s failed: %s", ", ".join(job.labels), error, exc_info=True)
                         failed.append(job)
                         done = {}
@@ -434,18 +436,15 @@ def _seeds(given: str | None, default: int) -> list[int]:
 
 def run_reproduction(argv: Sequence[str] | None = None) -> None:
     """Runs a command line; leaves the program with one line if it cannot be met, and with 1 if a run failed."""
-    start_logging()
-    try:
-        # tables name checkpoints of their own: what is not in the cache is asked for once, for all of them
-        with hub_or_cache():
-            made, options = reproduction(sys.argv[1:] if argv is None else argv)
-            set_verbosity(made.training)
-            if not options.list:
-                made.require_checkpoints()
-            jobs = made.jobs()
-            failed = [] if options.list else made.run()
-    except (ValueError, OSError) as error:
-        sys.exit(f"error: {error}")
+    # tables name checkpoints of their own: what is not in the cache is asked for once, for all of them
+    with a_script() as folders, hub_or_cache():
+        made, options = reproduction(sys.argv[1:] if argv is None else argv)
+        folders.append(made.output_dir)
+        set_verbosity(made.training)
+        if not options.list:
+            made.require_checkpoints()
+        jobs = made.jobs()
+        failed = [] if options.list else made.run()
     if options.list:
         print("\n".join(job.labels[0] for job in jobs if job.labels))
     elif made.training.process_index == 0:
