@@ -1,7 +1,5 @@
 """A long recording: emotions over time, by windows that overlap."""
 
-import csv
-import io
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -12,6 +10,7 @@ from hf_mer.app.lane import Watch
 from hf_mer.app.media import PageError, as_notices
 from hf_mer.app.model import PageModel
 from hf_mer.app.prediction import Scores, check_length, decide
+from hf_mer.formats import csv_text
 
 _TIMED_LINE = re.compile(r"\s*([\d.:]+)(?:\s*(?:-|to)\s*|\s+)([\d.:]+)\s+(\S.*)")
 MAX_TIMED_WORDS, MAX_LINE = 500_000, 2_000  # characters: two hours with the times of every word, one stretch
@@ -145,11 +144,7 @@ def timeline_rows(timeline: Timeline, labels: Sequence[str], threshold: float) -
 
 def csv_of(rows: Sequence[dict[str, Any]]) -> str:
     """The rows as a CSV file's text, the names of the columns first."""
-    text = io.StringIO()
-    writer = csv.DictWriter(text, fieldnames=list(rows[0]))
-    writer.writeheader()
-    writer.writerows(rows)
-    return text.getvalue()
+    return csv_text([list(rows[0]), *(list(row.values()) for row in rows)])
 
 
 def _seconds(text: str) -> float | None:

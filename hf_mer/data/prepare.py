@@ -2,7 +2,6 @@
 
 import hashlib
 import io
-import json
 import os
 import shutil
 import tempfile
@@ -18,6 +17,7 @@ from datasets.utils.metadata import MetadataConfigs
 from huggingface_hub import DatasetCardData
 
 from hf_mer.data.schema import SAMPLING_RATE, CorpusError, column
+from hf_mer.formats import json_text
 from hf_mer.version import __version__
 
 ABOUT = "corpus.json"
@@ -72,7 +72,7 @@ def prepare(
         }
         (temporary / "README.md").write_text(_card(splits, files, embed_audio), encoding="utf-8")
         described = {"hf_mer": __version__, **(about or {})}
-        (temporary / ABOUT).write_text(json.dumps(described, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+        (temporary / ABOUT).write_text(f"{json_text(described, indent=1)}\n", encoding="utf-8")
         temporary.chmod(0o755)
         _move_into_place(temporary, target)
     except BaseException:

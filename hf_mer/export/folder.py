@@ -6,6 +6,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from hf_mer.formats import json_text
+
 DESCRIPTION = "export.json"
 MODEL_FILES = ("model.onnx", "model_int8.onnx", "model.pt2")
 
@@ -94,8 +96,7 @@ def write_export(
         processor.save_pretrained(folder)
         description.update(write(folder))
         description["sizes"] = {path.name: path.stat().st_size for path in sorted(folder.glob("model*"))}
-        text = json.dumps(description, indent=2, ensure_ascii=False) + "\n"
-        (folder / DESCRIPTION).write_text(text, encoding="utf-8")
+        (folder / DESCRIPTION).write_text(f"{json_text(description, indent=2)}\n", encoding="utf-8")
 
     write_atomically(out, write_folder)
     return json.loads((out / DESCRIPTION).read_text(encoding="utf-8"))

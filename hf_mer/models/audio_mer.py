@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from .audio_files_mer import Sound, open_file, piece_size
-from .audio_samples_mer import AudioError, Downmix, as_channels, decibels, is_silent, peak_of
+from .audio_samples_mer import AudioError, Downmix, as_channels, decibels, is_silent, loudness, note_loudness, peak_of
 from .notes_mer import note
 from .resampling_mer import plausible_rate, resample
 from .sources_mer import as_source, shown_name
@@ -77,7 +77,7 @@ def load_audio(
         Samples. Shape `(N,)`.
 
     Raises:
-        AudioError: If the source is missing, unreadable, empty, or has samples that are not finite.
+        AudioError: If the source is missing, unreadable, empty, or has samples that are not finite or no sound.
     """
     blocks, rate, name = mono_blocks(source, sampling_rate, source_rate, max_seconds)
     samples = np.concatenate(list(blocks))
@@ -227,18 +227,16 @@ def _mono(
     borders: tuple[int, float, float],
 ) -> Iterator[np.ndarray]:
     """Gathers, checks and mixes down; notes what was chosen, and what was cut."""
-    downmix, count = Downmix(), 0
+    downmix, count, loudest = Downmix(), 0, 0.0
     for block in _gathered(blocks, piece_size(sound.rate, sound.channels)):
-        if not np.isfinite(block).all():
-            bad = int((~np.isfinite(block)).any(axis=1).sum())
-            where = f" of the block from {count / sound.rate:.2f} s on" if count else ""
-            raise AudioError(f"{sound.name}: {bad} of {len(block)} samples{where} are NaN or infinite")
+        loudest = max(loudest, loudness(block, sound.name, count / sound.rate))
         count += len(block)
         yield downmix(block)
     if not count and span != (None, None):
         raise AudioError(_outside(sound, *span))
     if not count:
         raise AudioError(f"{sound.name}: the audio is empty (0 samples)")
+    note_loudness(loudest, sound.name)
     for told in downmix.notes(sound.name):
         note(told, "opposed")
     _note_cut(sound, count, borders)

@@ -96,7 +96,7 @@ class LabelEmbeddingStore:
 
     def to_json_string(self) -> str:
         """`to_dict` as JSON."""
-        return json.dumps(self.to_dict(), indent=2, ensure_ascii=False)
+        return json.dumps(self.to_dict(), indent=2, ensure_ascii=False, allow_nan=False)
 
     def to_table(self, top: int = 9) -> str:
         """A table to print: one class per line, with its first words and tonal codes."""

@@ -14,6 +14,7 @@ from transformers.pipelines.pt_utils import PipelineDataset, PipelineIterator
 from .batching_mer import LOOK_AHEAD, Results, in_batches, progress_bar
 from .columns_mer import Rows, as_inputs, as_list, is_iterable, naming, place_of
 from .dialogue_mer import DialogueHistory, as_dialogues, is_dialogue, turns_of
+from .finite_mer import check_logits, check_weights
 from .long_recordings_mer import Windows, window_utterances
 from .notes_mer import say
 from .parameters_mer import check_parameters
@@ -67,6 +68,7 @@ class MultimodalEmotionRecognitionPipeline(Pipeline):
     def __init__(self, *args: Any, asr: Any = None, **kwargs: Any):
         check_parameters(kwargs)
         super().__init__(*args, **kwargs)
+        check_weights(self.model)
         self.asr = load_recogniser(asr, self.device)
         if hasattr(self.model, "settle_temperatures"):  # not an exported one, whose weights cannot change
             self.model.settle_temperatures()
@@ -324,6 +326,7 @@ class MultimodalEmotionRecognitionPipeline(Pipeline):
             batch = batch.to(self.dtype)
         wanted = {"output_attentions": True} if return_attention else {}
         output = self.model(**batch, **wanted, return_dict=True)
+        check_logits(self.model, output.logits)
         scores = (output.logits.float().cpu() / temperatures[:, None]).softmax(-1).numpy()
         results: list[dict[str, Any]] = [{"scores": row} for row in scores]
         if return_attention:

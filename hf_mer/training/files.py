@@ -1,12 +1,14 @@
 """Files that are whole or not there at all."""
 
-import json
+import glob
 import os
 import shutil
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any
+
+from hf_mer.formats import csv_text, json_text
 
 _MARK = ".unfinished"
 
@@ -37,15 +39,21 @@ def write_atomically(path: str | os.PathLike, write: Callable[[Path], Any]) -> P
     return target
 
 
-def remove_leftovers(folder: str | os.PathLike) -> None:
-    """Removes what a killed process began to write in a folder and never named."""
-    for path in Path(folder).glob(f".*{_MARK}*"):
+def remove_leftovers(folder: str | os.PathLike, stem: str | None = None) -> None:
+    """Removes what a killed process began to write in a folder and never named; of one name where that is given."""
+    own = "*" if stem is None else f"{glob.escape(stem)}.[0-9]*"
+    for path in Path(folder).glob(f".{own}{_MARK}*"):
         _remove(path)
 
 
 def write_json(path: str | os.PathLike, content: Any) -> Path:
     """Writes JSON, whole or not at all."""
-    return write_text(path, json.dumps(content, indent=2, ensure_ascii=False) + "\n")
+    return write_text(path, json_text(content, indent=2) + "\n")
+
+
+def write_csv(path: str | os.PathLike, columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> Path:
+    """Writes CSV for people, whole or not at all, see `csv_text`; `read_csv` reads what was given."""
+    return write_text(path, csv_text([columns, *rows]))
 
 
 def write_text(path: str | os.PathLike, text: str) -> Path:
