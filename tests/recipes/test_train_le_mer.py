@@ -124,7 +124,11 @@ def test_input_that_cannot_be_used_ends_before_training(in_this_process, manifes
             ["row u1", "row u5", "row u9", "row u13", "empty.wav", "nan.wav", "0.019 s", "text.wav"],
         ),
         (lambda: manifest(single_class), {}, ["class 'joy' has no rows in the training part of fold s0"]),
-        (lambda: manifest(), {"labels": ["anger", "joy", "fear"]}, ["class 'fear' has no rows in the training part of fold"]),
+        (
+            lambda: manifest(),
+            {"labels": ["anger", "joy", "fear"]},
+            ["class 'fear' has no rows in the training part of fold"],
+        ),
         (
             lambda: manifest({(0, "speaker"): "s5"}),
             {"group_column": "group", "protocol": "leave_one_session_out"},
