@@ -6,14 +6,14 @@ from typing import Any, ClassVar
 from huggingface_hub.errors import StrictDataclassError
 from transformers import AutoConfig, PreTrainedConfig
 
-from .encoder_configuration_mer import checked_encoder, encoder_of
+from .encoder_configuration_mer import checked_encoder, dtype, encoder_of
 from .fields_mer import (
     FieldError,
     Rule,
-    first_line,
     in_file,
     list_of,
     number,
+    of_wrong_kind,
     one_of,
     optional,
     shown,
@@ -27,7 +27,6 @@ ENCODER_TYPES = {"text": "bert", "speech": "wav2vec2", "video": "efficientnet"}
 FREEZABLE_PARTS = ("text_encoder", "text_embeddings", "speech_encoder", "speech_feature_encoder", "video_encoder")
 PROBLEM_TYPE = "single_label_classification"
 FREEZABLE_LAYERS = ("text_layers", "speech_layers")
-DTYPES = ("float32", "float64", "float16", "bfloat16")
 MOST_CLASSES = 100_000
 
 
@@ -57,12 +56,6 @@ def _one_class(name: str, value: Any) -> str:
             f"problem_type: '{value}' is not {PROBLEM_TYPE}: the models say one class of every utterance (labels "
             "may be shares of the classes)"
         )
-    return value
-
-
-def _dtype(name: str, value: Any) -> Any:
-    if type(value).__name__ != "dtype":  # PyTorch's, which loading makes of a name
-        one_of(name, value, DTYPES)
     return value
 
 
@@ -120,7 +113,8 @@ class MerConfig(PreTrainedConfig):
         "id2label": optional(_classes),
         "label2id": optional(table_of(_place)),
         "problem_type": optional(_one_class),
-        "dtype": optional(_dtype),
+        "dtype": optional(dtype),
+        "chunk_size_feed_forward": whole(0),
         "architectures": optional(list_of(word)),
     }
 
@@ -183,7 +177,7 @@ class MerConfig(PreTrainedConfig):
         try:
             super().__setattr__(name, value)
         except StrictDataclassError as error:
-            raise FieldError(f"{name}={shown(value)} cannot be: {first_line(error.__cause__ or error)}") from error
+            raise of_wrong_kind("", error, {name: value}) from error
 
     @property
     def is_multimodal(self) -> bool:

@@ -5,11 +5,14 @@ A rule takes a field's name and value, gives what is kept (a list of a tuple), a
 
 import math
 import os
+import re
 import reprlib
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from numbers import Integral, Real
 from typing import Any
+
+from huggingface_hub.errors import StrictDataclassError
 
 Rule = Callable[[str, Any], Any]
 
@@ -30,9 +33,9 @@ def in_file(folder: str | os.PathLike | None, file: str, given: Iterable[str] = 
     try:
         yield
     except FieldError as error:
-        if folder is None or str(error).startswith(tuple(given)):
+        path = "" if folder is None else str(folder) if str(folder).endswith(".json") else os.path.join(folder, file)
+        if folder is None or str(error).startswith((path, *given)):
             raise
-        path = str(folder) if str(folder).endswith(".json") else os.path.join(folder, file)
         raise FieldError(f"{path}: {error}") from error
 
 
@@ -45,7 +48,7 @@ def number(
     whole: bool = False,
 ) -> Rule:
     """A finite number between bounds, which belong to it or (`above`, `below`) do not."""
-    kind = "a whole number" if whole else "a number"
+    kind = "a whole number" if whole else "a finite number"
 
     def rule(name: str, value: Any) -> Any:
         is_number = isinstance(value, Integral if whole else Real) and not isinstance(value, bool)
@@ -150,3 +153,19 @@ def first_line(error: BaseException) -> str:
     """What an error of a library says, on one line."""
     lines = [line.strip() for line in str(error).splitlines() if line.strip()]
     return " ".join(lines[:2])[:300] or type(error).__name__
+
+
+def of_wrong_kind(field: str, error: StrictDataclassError, values: Mapping[str, Any]) -> FieldError:
+    """What a configuration of transformers says of a value whose type is wrong, in one sentence.
+
+    Args:
+        field: Where it stands, with a dot behind it, or nothing.
+        error: Of huggingface_hub, on several lines.
+        values: That were given, by name.
+    """
+    name = re.search(r"for field '(\w+)'", str(error))
+    if name is None or name[1] not in values:
+        return FieldError(f"{field}{' ' if field else ''}{first_line(error.__cause__ or error)}")
+    kinds = dict.fromkeys(re.findall(r"expected (?:an? )?(\w+), got", str(error)))
+    must = f"must be of type {' or '.join(kinds)}" if kinds else f"cannot be ({first_line(error.__cause__ or error)})"
+    return FieldError(f"{field}{name[1]}={shown(values[name[1]])} {must}")

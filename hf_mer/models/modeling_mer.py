@@ -12,6 +12,7 @@ from transformers import AutoModel, PreTrainedModel
 from transformers import initialization as init
 
 from .calibration_mer import settle_temperatures
+from .fields_mer import in_file
 from .mer_embeddings import current_names, keep_present_names, rename_bare
 from .mer_encoders import EncodersMixin
 from .mer_outputs import LayerRecord, MerOutput
@@ -227,10 +228,12 @@ class MerPreTrainedModel(EncodersMixin, PreTrainedModel):
         """
         kwargs["key_mapping"] = {**current_names(), **(kwargs.get("key_mapping") or {})}
         with_info = kwargs.pop("output_loading_info", False)
+        name = args[0] if args else kwargs.get("pretrained_model_name_or_path")
         try:
-            model, info = super().from_pretrained(*args, output_loading_info=True, **kwargs)
+            with in_file(name, "config.json", kwargs):
+                model, info = super().from_pretrained(*args, output_loading_info=True, **kwargs)
         except SafetensorError as error:
-            raise damaged_weights(args[0] if args else kwargs["pretrained_model_name_or_path"], error) from error
+            raise damaged_weights(name, error) from error
         keep_present_names(model)
         model.apply_freezing()
         settle_temperatures(model, new_weights=bool(info["missing_keys"] or info["mismatched_keys"]))

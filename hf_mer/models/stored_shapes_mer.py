@@ -53,7 +53,7 @@ def _header(file: str) -> Iterator[tuple[str, tuple[int, ...], str]]:
         raise damaged_weights(file, error) from error
 
 
-def damaged_weights(file: str | os.PathLike, error: Exception) -> ValueError:
+def damaged_weights(file: str | os.PathLike | None, error: Exception) -> ValueError:
     """What is raised where a file is none of safetensors."""
     return ValueError(f"the weights of {file} are damaged or half-written: {error}")
 
@@ -68,7 +68,7 @@ def _likely_fields(config: Any, name: str, wanted: tuple[int, ...], stored: tupl
         f"{prefix}{field}={value}"
         for prefix, part in parts
         for field, value in vars(part).items()
-        if isinstance(value, int) and not isinstance(value, bool) and value in odd
+        if any(type(one) is int and one in odd for one in (value if isinstance(value, list) else [value]))
     ]
     if encoder is None and config.num_labels in odd:
         found.insert(0, f"the number of classes in id2label ({config.num_labels})")
