@@ -70,25 +70,29 @@ def load_checkpoint(source: str, revision: str | None = None, dtype: Any = None)
     from hf_mer.models.configuration_mer import MerConfig
 
     given = {"revision": revision} if revision else {}
-    with _reading(f"{source}/config.json"), hub_errors(source, revision, writing=False):
+    with reading(f"{source}/config.json"), hub_errors(source, revision, writing=False):
         config = AutoConfig.from_pretrained(source, **given)
     if not isinstance(config, MerConfig):
         raise ValueError(f"{source}: '{config.model_type}' is not one of le_mer, mgcma, wavfusion")
     settings = {"config": config, "dtype": dtype or "auto", "output_loading_info": True, **given}
-    with _reading(f"the model of {source}"), hub_errors(source, revision, writing=False):
+    with reading(f"the model of {source}"), hub_errors(source, revision, writing=False):
         model, info = AutoModelForAudioClassification.from_pretrained(source, **settings)
     for kind, told in (("missing_keys", "lack {} that config.json asks for"),
                        ("unexpected_keys", "hold {} for which config.json has no place")):  # fmt: skip
         if names := sorted(info[kind]):
             count = f"'{names[0]}'" + (f" and {len(names) - 1} others" if names[1:] else "")
             raise ValueError(f"the weights of {source} {told.format(count)}: they do not belong together")
-    with _reading(f"the processor of {source}"), hub_errors(source, revision, writing=False):
+    with reading(f"the processor of {source}"), hub_errors(source, revision, writing=False):
         return model, MerProcessor.from_pretrained(source, **given)
 
 
 @contextmanager
-def _reading(what: str) -> Iterator[None]:
-    """Whatever a library makes of a damaged file becomes one line that names it."""
+def reading(what: str) -> Iterator[None]:
+    """Whatever a library makes of a damaged file becomes one line that names it.
+
+    Args:
+        what: The file, or what is read of it.
+    """
     from hf_mer.models.fields_mer import first_line
 
     try:

@@ -10,6 +10,7 @@ from .encoder_configuration_mer import checked_encoder, dtype, encoder_of
 from .fields_mer import (
     FieldError,
     Rule,
+    flag,
     in_file,
     list_of,
     number,
@@ -57,6 +58,11 @@ def _one_class(name: str, value: Any) -> str:
             "may be shares of the classes)"
         )
     return value
+
+
+def _layers(name: str, value: Any) -> Any:
+    """All layers, none, or some by their numbers."""
+    return value if isinstance(value, int) else list_of(number(whole=True))(name, value)
 
 
 class MerConfig(PreTrainedConfig):
@@ -114,6 +120,9 @@ class MerConfig(PreTrainedConfig):
         "label2id": optional(table_of(_place)),
         "problem_type": optional(_one_class),
         "dtype": optional(dtype),
+        "output_hidden_states": optional(_layers),
+        "_output_attentions": optional(flag),
+        "return_dict": optional(flag),
         "chunk_size_feed_forward": whole(0),
         "architectures": optional(list_of(word)),
     }

@@ -47,6 +47,8 @@ def encoder_of(field: str, value: Any, default_type: str) -> PreTrainedConfig:
         raise FieldError(
             f"{field}.model_type: '{model_type}' is no model that transformers {transformers.__version__} knows"
         )
+    for name in _SHARED.keys() & settings.keys():
+        _SHARED[name](f"{field}.{name}", settings[name])
     try:
         return AutoConfig.for_model(model_type, **settings)
     except StrictDataclassError as error:
@@ -62,8 +64,6 @@ def checked_encoder(field: str, config: PreTrainedConfig) -> PreTrainedConfig:
         FieldError: Names field and value.
     """
     for name, value in vars(config).items():
-        if name in _SHARED:
-            _SHARED[name](f"{field}.{name}", value)
         numbers = value if isinstance(value, (list, tuple)) else [value]
         for one in numbers:
             if isinstance(one, bool) or not isinstance(one, (int, float)):

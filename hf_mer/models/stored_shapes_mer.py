@@ -23,21 +23,25 @@ def check_stored_shapes(model: Any, files: Sequence[str]) -> None:
         ValueError: Names file, weight, both shapes, and the field of `config.json` that likely is wrong.
     """
     wanted = model.state_dict()
+    odd: dict[str, str] = {}  # what is said, and the fields that likely are wrong
     for file in files:
         for name, shape, dtype in _header(file):
             tensor = wanted.get(name, wanted.get(f"{name}.weight"))  # as older checkpoints name learned vectors
             if tensor is None:
                 continue
             if tuple(tensor.shape) != shape:
-                likely = _likely_fields(model.config, name, tuple(tensor.shape), shape)
-                raise ValueError(
-                    f"{file}: '{name}' has shape {shape}, but config.json asks for {tuple(tensor.shape)}: {likely} is "
-                    "not what the weights were saved with (where other sizes are wanted: ignore_mismatched_sizes=True)"
-                )
-            if tensor.is_floating_point() and not dtype.startswith(_FLOATS):
+                told = f"{file}: '{name}' has shape {shape}, but config.json asks for {tuple(tensor.shape)}"
+                odd[told] = _likely_fields(model.config, name, tuple(tensor.shape), shape)
+            elif tensor.is_floating_point() and not dtype.startswith(_FLOATS):
                 raise ValueError(
                     f"{file}: '{name}' holds values of type {dtype}, which must be floating-point numbers"
                 )
+    if odd:
+        told, likely = next(((told, likely) for told, likely in odd.items() if likely), next(iter(odd.items())))
+        raise ValueError(
+            f"{told}: {likely or 'one of its sizes'} is not what the weights were saved with (where other sizes are "
+            "wanted: ignore_mismatched_sizes=True)"
+        )
 
 
 def _header(file: str) -> Iterator[tuple[str, tuple[int, ...], str]]:
@@ -72,7 +76,7 @@ def _likely_fields(config: Any, name: str, wanted: tuple[int, ...], stored: tupl
     ]
     if encoder is None and config.num_labels in odd:
         found.insert(0, f"the number of classes in id2label ({config.num_labels})")
-    return " or ".join(found[:3]) or f"a size in {f'{branch}_config' if encoder is not None else 'it'}"
+    return " or ".join(found[:3])
 
 
 def _parts(config: Any) -> list[tuple[str, Any]]:
