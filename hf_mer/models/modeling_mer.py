@@ -241,13 +241,13 @@ class MerPreTrainedModel(EncodersMixin, PreTrainedModel):
 
     @staticmethod
     def _load_pretrained_model(
-        model: Any, state_dict: Any, checkpoint_files: Any, load_config: Any, *args: Any
+        model: Any, state_dict: Any, checkpoint_files: Any, load_config: Any, **kwargs: Any
     ) -> Any:
         """Where transformers has the model without its weights, and their files: the moment to compare the two."""
         whole = not load_config.ignore_mismatched_sizes and load_config.hf_quantizer is None
-        if whole and state_dict is None and checkpoint_files:
+        if whole and state_dict is None and checkpoint_files and not kwargs:  # an adapter names its keys
             check_stored_shapes(model, checkpoint_files)
-        return PreTrainedModel._load_pretrained_model(model, state_dict, checkpoint_files, load_config, *args)
+        return PreTrainedModel._load_pretrained_model(model, state_dict, checkpoint_files, load_config, **kwargs)
 
     def _load_from_state_dict(self, state_dict: Any, prefix: str, *args: Any) -> None:
         rename_bare(state_dict, prefix)  # of older checkpoints, before the parts look for theirs
