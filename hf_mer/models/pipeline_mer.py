@@ -15,6 +15,7 @@ from .batching_mer import LOOK_AHEAD, Results, in_batches, progress_bar
 from .columns_mer import Rows, as_inputs, as_list, is_iterable, naming, place_of
 from .dialogue_mer import DialogueHistory, as_dialogues, is_dialogue, turns_of
 from .finite_mer import check_logits, check_weights
+from .fitting_mer import check_fit
 from .long_recordings_mer import Windows, window_utterances
 from .notes_mer import say
 from .parameters_mer import check_parameters
@@ -72,12 +73,7 @@ class MultimodalEmotionRecognitionPipeline(Pipeline):
         self.asr = load_recogniser(asr, self.device)
         if hasattr(self.model, "settle_temperatures"):  # not an exported one, whose weights cannot change
             self.model.settle_temperatures()
-        store = getattr(self.processor, "label_store", None)
-        if store is not None and list(store.labels) != self.labels:
-            raise ValueError(
-                f"the label store is for classes {list(store.labels)}, "
-                f"the model for {self.labels}: they do not belong together"
-            )
+        check_fit(self.model.config, self.processor)
 
     @property
     def labels(self) -> list[str]:
