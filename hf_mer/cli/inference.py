@@ -199,7 +199,6 @@ def plot_prediction(recognise: Any, row: dict[str, Any], prediction: dict[str, A
     from hf_mer.models.notes_mer import collected_notes
     from hf_mer.plots.prediction import prediction_figure, shown_words
     from hf_mer.training.figures import save_figure
-    from hf_mer.training.files import remove_leftovers
 
     processor, config = recognise.processor, recognise.model.config
     audio, waveform = row.get("audio"), None
@@ -214,7 +213,6 @@ def plot_prediction(recognise: Any, row: dict[str, Any], prediction: dict[str, A
         prediction, recognise.labels, waveform=waveform, sampling_rate=rate, word_times=times, title=title
     )
     with exclusive(path):
-        remove_leftovers(path.parent, path.stem)
         save_figure(figure, path)
 
 

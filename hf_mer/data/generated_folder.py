@@ -2,18 +2,20 @@
 
 import csv
 import json
+import multiprocessing
 import os
-import shutil
-import tempfile
+import threading
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import contextmanager
 from dataclasses import asdict
+from multiprocessing.connection import wait
 from pathlib import Path
 from typing import Any
 
 from tqdm.auto import tqdm
 
+from hf_mer.files import whole
 from hf_mer.formats import json_text
 
 MARK = "generated.json"
@@ -53,17 +55,11 @@ def is_there(root: Path, version: int, settings: dict[str, Any]) -> bool:
 @contextmanager
 def whole_folder(root: Path) -> Iterator[Path]:
     """A folder to write into, which becomes `root` at the end of the block, or vanishes if the block fails."""
-    root.parent.mkdir(parents=True, exist_ok=True)
-    partial_root = Path(tempfile.mkdtemp(dir=root.parent, prefix=f".{root.name}-"))
-    try:
+    with whole(root) as partial_root:
+        partial_root.mkdir()
         yield partial_root
-        partial_root.chmod(root.parent.stat().st_mode & 0o777)
-        if root.exists():
+        if root.exists():  # empty, or somebody has written into it meanwhile
             root.rmdir()
-        os.replace(partial_root, root)
-    except BaseException:
-        shutil.rmtree(partial_root, ignore_errors=True)
-        raise
 
 
 def write_mark(root: Path, version: int, settings: dict[str, Any], ceilings: dict[str, Any]) -> None:
@@ -138,8 +134,15 @@ def write_dialogues(
                 bar.update(len(rows))
 
         if num_proc is not None and num_proc > 1:
-            with ProcessPoolExecutor(num_proc) as pool:
+            with ProcessPoolExecutor(num_proc, initializer=_end_with_parent) as pool:
                 collect(pool.map(write, range(len(dialogues)), dialogues))
         else:
             collect(map(write, range(len(dialogues)), dialogues))
     return truth
+
+
+def _end_with_parent() -> None:
+    """Ends this process when the one that started it is no more: killed, it cannot tell anybody to stop."""
+    parent = multiprocessing.parent_process()
+    assert parent is not None
+    threading.Thread(target=lambda: (wait([parent.sentinel]), os._exit(1)), daemon=True).start()

@@ -3,8 +3,6 @@
 import hashlib
 import io
 import os
-import shutil
-import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -17,6 +15,7 @@ from datasets.utils.metadata import MetadataConfigs
 from huggingface_hub import DatasetCardData
 
 from hf_mer.data.schema import SAMPLING_RATE, CorpusError, column
+from hf_mer.files import whole
 from hf_mer.formats import json_text
 from hf_mer.version import __version__
 
@@ -24,6 +23,7 @@ ABOUT = "corpus.json"
 """What a prepared folder is of, for those who hand it on."""
 
 _WRITTEN = {"README.md", ABOUT, "data"}
+_NOT_EMPTY = "{} is not empty; pass overwrite=True to replace it"
 
 
 def prepare(
@@ -43,7 +43,7 @@ def prepare(
 
     Args:
         rows: A dataset (becomes the split `train`) or one per split, such as a fold.
-        out_dir: Folder to write; must not hold anything yet.
+        out_dir: Folder to write; must not hold anything yet but what the same call wrote.
         embed_audio: Whether the recordings go into the Parquet files.
         overwrite: Replace a folder that this function wrote before. Anything else is never replaced.
         about: What the rows are of, ready for JSON: `corpus` (`iemocap`, `meld`, `manifest`), `task`, `generated`
@@ -61,51 +61,46 @@ def prepare(
         empty = ", ".join(name for name, part in splits.items() if len(part) == 0) or "no splits"
         raise CorpusError(f"nothing to write: {empty} without rows")
     target = Path(out_dir).expanduser().absolute()
-    _require_replaceable(target, overwrite)
-    target.parent.mkdir(parents=True, exist_ok=True)
-    temporary = Path(tempfile.mkdtemp(dir=target.parent, prefix=f".{target.name}-"))
-    try:
-        (temporary / "data").mkdir()
+    described = {"hf_mer": __version__, **(about or {})}
+    older = _older(target, overwrite)
+    if older is not None and json.loads((target / ABOUT).read_text(encoding="utf-8")) != described:
+        raise FileExistsError(_NOT_EMPTY.format(target))  # before any work
+    with whole(target) as folder:
+        (folder / "data").mkdir(parents=True)
         files = {
-            name: _write_parquet(_embed(part) if embed_audio else part, temporary / "data", name)
+            name: _write_parquet(_embed(part) if embed_audio else part, folder / "data", name)
             for name, part in splits.items()
         }
-        (temporary / "README.md").write_text(_card(splits, files, embed_audio), encoding="utf-8")
-        described = {"hf_mer": __version__, **(about or {})}
-        (temporary / ABOUT).write_text(f"{json_text(described, indent=1)}\n", encoding="utf-8")
-        temporary.chmod(0o755)
-        _move_into_place(temporary, target)
-    except BaseException:
-        shutil.rmtree(temporary, ignore_errors=True)
-        raise
+        (folder / "README.md").write_text(_card(splits, files, embed_audio), encoding="utf-8")
+        (folder / ABOUT).write_text(f"{json_text(described, indent=1)}\n", encoding="utf-8")
+        if older is not None and older != set(files.values()):  # names tell the content
+            raise FileExistsError(_NOT_EMPTY.format(target))
     return target
 
 
-def _require_replaceable(target: Path, overwrite: bool) -> None:
+def _older(target: Path, overwrite: bool) -> set[str] | None:
+    """The data files of a prepared corpus that only the same one may replace; None if anything may.
+
+    Raises:
+        FileExistsError: If something else is there.
+    """
     if not target.exists():
-        return
+        return None
     if not target.is_dir():
         raise FileExistsError(f"{target} is a file")
     there = {entry.name for entry in target.iterdir()}
     if not there:
-        return
-    if not overwrite:
-        raise FileExistsError(f"{target} is not empty; pass overwrite=True to replace it")
+        return None
     foreign = sorted(there - _WRITTEN)
     if foreign or "README.md" not in there:
         raise FileExistsError(
             f"{target} is no prepared corpus (it holds {', '.join(foreign or sorted(there))}); choose another folder"
         )
-
-
-def _move_into_place(temporary: Path, target: Path) -> None:
-    if not target.exists():
-        os.replace(temporary, target)
-        return
-    old = Path(tempfile.mkdtemp(dir=target.parent, prefix=f".{target.name}-old-"))
-    os.replace(target, old / "replaced")
-    os.replace(temporary, target)
-    shutil.rmtree(old)
+    if overwrite:
+        return None
+    if there != _WRITTEN:
+        raise FileExistsError(_NOT_EMPTY.format(target))
+    return {entry.name for entry in (target / "data").iterdir()}
 
 
 def _write_parquet(rows: Dataset, folder: Path, split: str) -> str:

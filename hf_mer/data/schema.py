@@ -7,7 +7,6 @@ calls are cached too.
 
 import os
 import re
-import tempfile
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -18,6 +17,7 @@ from datasets import Audio, ClassLabel, Dataset, Features, List, Value
 from datasets.fingerprint import Hasher
 
 from hf_mer.console import readable
+from hf_mer.files import whole
 
 SAMPLING_RATE = 16000  # Hz
 VIDEO_FEATURES = {
@@ -160,14 +160,8 @@ def records_to_dataset(
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / f"{Hasher.hash([table.to_pylist(), list(labels)])}.arrow"
     if not path.exists():
-        handle, temporary = tempfile.mkstemp(dir=folder, suffix=".tmp")
-        try:
-            with os.fdopen(handle, "wb") as sink, pa.ipc.new_stream(sink, table.schema) as writer:
-                writer.write_table(table)
-            os.replace(temporary, path)
-        except BaseException:
-            os.unlink(temporary)
-            raise
+        with whole(path) as temporary, pa.ipc.new_stream(str(temporary), table.schema) as writer:
+            writer.write_table(table)
     return Dataset.from_file(str(path), info=datasets.DatasetInfo(features=corpus_features(labels)))
 
 

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from hf_mer.files import write_atomically
 from hf_mer.formats import json_text
 
 DESCRIPTION = "export.json"
@@ -96,8 +97,6 @@ def write_export(
     Raises:
         FileExistsError: If the folder holds something that is no export.
     """
-    from hf_mer.training.files import write_atomically
-
     out = Path(out)
     if out.exists() and not (out / DESCRIPTION).is_file() and (not out.is_dir() or any(out.iterdir())):
         raise FileExistsError(f"{out}: is there already and no export; name another folder")

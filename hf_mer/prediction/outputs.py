@@ -12,7 +12,7 @@ from hf_mer.formats import csv_text, json_text, plain_cell
 from hf_mer.locks import exclusive
 from hf_mer.prediction.content import inputs_content
 from hf_mer.prediction.sources import Unit
-from hf_mer.training.files import remove_leftovers, write_json
+from hf_mer.training.files import write_json
 
 _ADVICE = "name another file, or --overwrite"
 FORMATS = {".csv": "csv", ".jsonl": "jsonl", ".ndjson": "jsonl"}
@@ -78,7 +78,6 @@ class PredictionFile:
         return done
 
     def _open(self, path: Path, units: Sequence[Unit], overwrite: bool, held: ExitStack) -> int:
-        remove_leftovers(path.parent, self._settings_path.stem)
         done, kept, content = 0, b"", inputs_content(units)
         if path.exists() and path.stat().st_size and not overwrite:
             before = self._check_settings(path)

@@ -241,6 +241,8 @@ class MerTrainer(Trainer):
                 logs[f"loss_{name}"] = round(sum(sums) / sum(counts), 6)
             self._loss_sums.clear()
             self._loss_counts.clear()
+        if "train_loss" in logs:  # the library's is of the steps of this call alone
+            logs["train_loss"] = self._mean_loss()
         for name, value in logs.items():
             if name.startswith("loss") and not math.isfinite(value):
                 raise ValueError(
@@ -248,6 +250,15 @@ class MerTrainer(Trainer):
                     "learning rates, or another precision"
                 )
         super().log(logs, start_time)
+
+    def _mean_loss(self) -> float:
+        """Of all steps, whichever call they were made in: the log tells, as a checkpoint comes after one."""
+        total, last = self._tr_loss.item(), 0  # since the last log
+        for entry in self.state.log_history:
+            if "loss" in entry:
+                total += entry["loss"] * (entry["step"] - last)
+                last = entry["step"]
+        return total / max(self.state.global_step, 1)
 
 
 def _is_left_out(model: nn.Module, prefix: str) -> bool:

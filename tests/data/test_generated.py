@@ -1,10 +1,14 @@
 import hashlib
 import json
+import os
 import re
+import sys
+import time
 from collections import Counter
 from dataclasses import replace
 
 import numpy as np
+import psutil
 import pytest
 import soundfile
 
@@ -344,6 +348,23 @@ def test_nothing_stays_behind_when_writing_fails(tmp_path, monkeypatch):
     with pytest.raises(OSError, match="disk full"):
         generate_corpus(tmp_path / "corpus", TINY, progress=False)
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_kill_leaves_nothing_to_the_next_call(tmp_path):
+    """Neither processes, nor the folder in which they wrote."""
+    code = (
+        "import sys; from hf_mer.data.generated import *\n"
+        "generate_corpus(sys.argv[1], GeneratedCorpusConfig(num_utterances=1500), num_proc=2, progress=False)"
+    )
+    process = psutil.Popen([sys.executable, "-c", code, str(tmp_path / "corpus")])
+    while len(workers := process.children()) < 2:
+        time.sleep(0.01)
+    process.kill()
+    process.wait()
+    assert psutil.wait_procs(workers, timeout=20)[1] == []
+    assert len(os.listdir(tmp_path)) == 1
+    generate_corpus(tmp_path / "corpus", TINY, progress=False)
+    assert os.listdir(tmp_path) == ["corpus"]
 
 
 def test_settings_that_cannot_be_met_are_named_together():

@@ -67,15 +67,18 @@ def test_embedded_audio(rows, tmp_path):
 def test_nothing_is_replaced_unasked(rows, tmp_path):
     (tmp_path / "empty").mkdir()
     assert len(read(prepare(rows, tmp_path / "empty"))["train"]) == 2
-    with pytest.raises(FileExistsError, match="overwrite=True"):
-        prepare(rows, tmp_path / "empty")
+    prepare(rows, tmp_path / "empty")  # the same once more, as after a kill that came at the very end
+    for other, about in ((rows.select([1]), None), (rows, {"task": "4class"})):
+        with pytest.raises(FileExistsError, match="overwrite=True"):
+            prepare(other, tmp_path / "empty", about=about)
     folder = prepare(rows.select([1]), tmp_path / "empty", overwrite=True)
     assert read(folder)["train"]["id"][:] == ["b"]  # and not the rows that load_dataset cached before
     assert len(list((folder / "data").iterdir())) == 1
     (tmp_path / "thesis").mkdir()
     (tmp_path / "thesis" / "chapter.tex").write_text("x")
-    with pytest.raises(FileExistsError, match=r"no prepared corpus \(it holds chapter\.tex\)"):
-        prepare(rows, tmp_path / "thesis", overwrite=True)
+    for overwrite in (False, True):
+        with pytest.raises(FileExistsError, match=r"no prepared corpus \(it holds chapter\.tex\)"):
+            prepare(rows, tmp_path / "thesis", overwrite=overwrite)
     with pytest.raises(FileExistsError, match="is a file"):
         prepare(rows, tmp_path / "a.wav")
 

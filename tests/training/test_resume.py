@@ -100,7 +100,7 @@ def killed(monkeypatch, owner, name, when=lambda self: True, before=False):
 def ended(folder):
     """What a run left: weights, predictions, scores and log, without times."""
     results = json.loads((folder / "Ses05" / "results.json").read_text())
-    log = [{name: value for name, value in entry.items() if name.startswith(("eval_", "loss", "step", "learning"))}
+    log = [{name: value for name, value in entry.items() if name.startswith(("eval_", "loss", "train_loss", "step", "learning"))}
            for entry in results["history"]]  # fmt: skip
     timed = ("_runtime", "_per_second")
     return {

@@ -143,13 +143,21 @@ class Reproduction:
                 require_checkpoints(model)
 
     def jobs(self) -> list[Job]:
-        """The runs in the order in which they are worked on: seed by seed, what others start from first."""
+        """The runs in the order in which they are worked on: seed by seed, what others start from first.
+
+        Raises:
+            TableError: If there is none.
+        """
         found: dict[tuple[str, int, str], Job] = {}
         for seed in self.seeds:
             for name, system in self.systems.items():
                 for fold in self.fold_names(system, seed):
                     if self._wanted(f"{name}/{seed}/{fold}"):
                         self._add(found, system, seed, fold, name)
+        if not found:
+            raise TableError(
+                f"--only {' '.join(self.only)} fits no run; runs are row/seed/fold, as --list prints them"
+            )
         for job in found.values():
             rows, folds = self.rows(job.system), self.folds(job.system, job.seed)
             self.experiment(job.system, job.seed).check(rows, [find_fold(folds, job.fold)])
