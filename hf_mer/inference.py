@@ -33,29 +33,25 @@ def load_recognizer(
         HubError: If the Hub cannot be reached, or has no such repository or revision.
     """
     from hf_mer.hub.errors import hub_errors
-    from hf_mer.hub.loading import locate_checkpoint
+    from hf_mer.hub.loading import load_checkpoint, locate_checkpoint
 
     graph = find_exported(checkpoint)
     if graph is None:
         _check_placement(device, dtype)
     source = str(graph) if graph is not None else locate_checkpoint(checkpoint, revision)
-    from safetensors import SafetensorError
     from transformers import pipeline
 
-    from hf_mer.models import PIPELINE_TASK
+    from hf_mer.models import PIPELINE_TASK, MultimodalEmotionRecognitionPipeline
 
     if isinstance(asr, (str, os.PathLike)):
         with hub_errors(str(asr), writing=False):
             asr = pipeline("automatic-speech-recognition", model=str(asr), device=device)
     if graph is not None:
         return _exported_recognizer(graph, device, dtype, {} if asr is None else {"asr": asr})
-    settings: dict[str, Any] = {"revision": revision, "device": device, "dtype": dtype, "asr": asr}
-    given = {name: value for name, value in settings.items() if value is not None}
-    try:
-        with hub_errors(source, revision, writing=False):
-            return pipeline(PIPELINE_TASK, model=source, **given)
-    except SafetensorError as error:
-        raise ValueError(f"the weights of {source} are damaged or half-written: {error}") from error
+    model, processor = load_checkpoint(source, revision, dtype)
+    return MultimodalEmotionRecognitionPipeline(
+        model=model, processor=processor, device=device, asr=asr, task=PIPELINE_TASK
+    )
 
 
 def _check_placement(device: Any, dtype: Any) -> None:

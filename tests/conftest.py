@@ -1,5 +1,6 @@
 """Fixtures that every part of the suite shares: tiny random encoders, a small tokenizer, short recordings."""
 
+import contextlib
 import os
 import random
 import sys
@@ -11,7 +12,7 @@ import pytest
 os.environ.setdefault("HF_HUB_OFFLINE", "1")
 os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
 # modules that tests share: model_tester, the base class that every model's tests inherit; table_runs; loopback_hub
-sys.path[:0] = [str(Path(__file__).parent / name) for name in ("models", "training", "hub")]
+sys.path[:0] = [str(Path(__file__).parent / name) for name in ("models", "training", "hub", "app")]
 
 
 @pytest.fixture(autouse=True)
@@ -113,3 +114,23 @@ def write_video(tmp_path):
         return str(path)
 
     return write
+
+
+@pytest.fixture
+def little_memory():
+    """`with little_memory():` 256 MiB and no more for what is allocated; modules must have been imported before."""
+    resource, status = pytest.importorskip("resource"), Path("/proc/self/status")
+    if not status.is_file():
+        pytest.skip("needs /proc")
+
+    @contextlib.contextmanager
+    def limit():
+        before = resource.getrlimit(resource.RLIMIT_DATA)
+        used = int(status.read_text().split("VmData:")[1].split()[0]) * 1024
+        resource.setrlimit(resource.RLIMIT_DATA, (used + (256 << 20), before[1]))
+        try:
+            yield
+        finally:
+            resource.setrlimit(resource.RLIMIT_DATA, before)
+
+    return limit

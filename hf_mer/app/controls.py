@@ -9,10 +9,11 @@ import gradio as gr
 
 from hf_mer.app.examples import Example
 from hf_mer.app.html import alert_html
+from hf_mer.app.lane import Lane, Limits
 from hf_mer.app.media import message_of
 from hf_mer.app.model import PageModel
 
-# Predictions wait for one another: the model uses all cores for one.
+# Predictions wait for one another: the model uses all cores for one. Long recordings have a line of their own.
 _ONE_AT_A_TIME: dict[str, Any] = {"concurrency_limit": 1, "concurrency_id": "model", "api_visibility": "private"}
 LIGHT: dict[str, Any] = {"api_visibility": "private", "show_progress": "hidden", "queue": False}
 STATE_SECONDS = 600
@@ -31,12 +32,14 @@ def by_model(progress_on: Any) -> dict[str, Any]:
 
 @dataclass(frozen=True)
 class Site:
-    """What every tab is built from: the model, its examples, a folder for files that are made, the threshold."""
+    """What every tab is built from: the model, its examples, a folder for files that are made, threshold, limits."""
 
     model: PageModel
     examples: list[Example]
     folder: Path
     threshold: gr.Slider
+    limits: Limits
+    long: Lane
 
 
 @dataclass(frozen=True)

@@ -1,12 +1,14 @@
 """A checkpoint as the page needs it: its pipeline and what there is to say about it."""
 
+import contextlib
 import os
 import threading
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+MAX_SECONDS = 60.0
 MODALITY_NAMES = {"speech": "speech", "text": "words", "video": "picture"}
 
 
@@ -27,7 +29,8 @@ class PageModel:
         modalities: What the model uses, of `text`, `speech`, `video`.
         keywords: Per class its words, best first; empty without a label store.
         listens: Whether words that are not given are recognised.
-        lock: One prediction at a time: the tokenizer's settings are switched during a call.
+        lock: One prediction at a time: the model uses all cores for one.
+        turnstile: Held by whoever is next, so that long work that goes on does not overtake who waits.
     """
 
     recognise: Any
@@ -37,11 +40,29 @@ class PageModel:
     keywords: dict[str, list[str]]
     listens: bool = False
     lock: threading.Lock = field(default_factory=threading.Lock)
+    turnstile: threading.Lock = field(default_factory=threading.Lock)
 
     def __call__(self, inputs: Any, **settings: Any) -> Any:
         """The pipeline's answer."""
-        with self.lock:
+        with self._turn():
             return self.recognise(inputs, **settings)
+
+    @contextlib.contextmanager
+    def _turn(self) -> Iterator[None]:
+        self._enter()
+        try:
+            yield
+        finally:
+            self.lock.release()
+
+    def _enter(self) -> None:
+        with self.turnstile:
+            self.lock.acquire()
+
+    def give_way(self) -> None:
+        """Inside a call, between two of its steps: whoever waits for the model has it first."""
+        self.lock.release()
+        self._enter()
 
     def uses(self, modality: str) -> bool:
         """Whether the model uses a modality."""
@@ -53,9 +74,10 @@ class PageModel:
         return int(self.recognise.processor.sampling_rate)
 
     @property
-    def max_seconds(self) -> float | None:
-        """Longer recordings are cut by the processor; None if they are not."""
-        return self.recognise.processor.max_audio_seconds
+    def max_seconds(self) -> float:
+        """Of one utterance: what the processor hears of it, or what the page lets it hear if that has no limit."""
+        longest = self.recognise.processor.max_audio_seconds
+        return MAX_SECONDS if longest is None else longest
 
     def temperature(self, modalities: tuple[str, ...]) -> float | None:
         """The temperature that was fitted for these modalities; None where none was."""

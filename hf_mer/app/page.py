@@ -8,9 +8,10 @@ import gradio as gr
 from hf_mer.app.controls import Site
 from hf_mer.app.dialogue_tab import build_dialogue_tab
 from hf_mer.app.examples import examples_for
+from hf_mer.app.lane import Lane, Limits
 from hf_mer.app.model import PageModel
 from hf_mer.app.recording_tab import build_recording_tab
-from hf_mer.app.texts import LIMITS, NOT_FOR, PRIVACY, heading
+from hf_mer.app.texts import LIMITS, NOT_FOR, PRIVACY, heading, limits_of
 from hf_mer.app.utterance_tab import build_utterance_tab
 
 THRESHOLD = 0.5
@@ -18,13 +19,15 @@ KEPT_SECONDS = 600  # uploads and what is made of them
 STYLE = Path(__file__).with_name("style.css")
 
 
-def build_page(model: PageModel, folder: Path) -> gr.Blocks:
+def build_page(model: PageModel, folder: Path, limits: Limits | None = None) -> gr.Blocks:
     """Lays out the page of a checkpoint.
 
     Args:
         model: The checkpoint.
         folder: For the files of the examples.
+        limits: Of what a visitor may ask; the defaults if not given.
     """
+    limits = limits or Limits()
     with gr.Blocks(
         title=f"Emotion recognition: {model.name}", analytics_enabled=False, delete_cache=(60, KEPT_SECONDS)
     ) as page:
@@ -39,7 +42,8 @@ def build_page(model: PageModel, folder: Path) -> gr.Blocks:
             elem_id="threshold",
             render=False,
         )
-        site = Site(model, examples_for(model.labels, model.uses("video")), folder, threshold)
+        examples = examples_for(model.labels, model.uses("video"))
+        site = Site(model, examples, folder, threshold, limits, Lane(limits.waiting))
         with gr.Tabs(overflow_behavior="wrap"):
             with gr.Tab("Utterance", id="utterance"):
                 build_utterance_tab(site)
@@ -50,8 +54,8 @@ def build_page(model: PageModel, folder: Path) -> gr.Blocks:
                     build_recording_tab(site)
         threshold.render()
         with gr.Accordion("Limits, and what happens to recordings", open=False):
-            gr.Markdown(LIMITS + "\n" + PRIVACY)
-    return page
+            gr.Markdown(f"{LIMITS}{limits_of(limits)}\n{PRIVACY}")
+    return page.queue(max_size=limits.waiting)
 
 
 def look() -> dict[str, Any]:

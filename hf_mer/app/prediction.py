@@ -8,6 +8,8 @@ from hf_mer.app.media import PageError, Recording, as_notices, read_recording
 from hf_mer.app.model import MODALITY_NAMES, PageModel, modality_names
 from hf_mer.app.waveform import Envelope, envelope_of
 
+MAX_WORDS, MAX_HISTORY = 5_000, 20_000  # characters, many times what a model reads
+
 Scores = list[dict[str, Any]]
 """`{"label", "score"}`, best first."""
 
@@ -113,6 +115,16 @@ def compare(model: PageModel, utterance: Utterance) -> dict[str, Scores]:
     }
 
 
+def check_length(name: str, text: str, most: int) -> None:
+    """Refuses a text that would keep the server busy for nothing.
+
+    Raises:
+        PageError: If it is too long.
+    """
+    if len(text) > most:
+        raise PageError(f"The {name} have {len(text)} characters; at most {most} are taken: leave some out.")
+
+
 def warm_up(model: PageModel) -> None:
     """One prediction for nobody, so that the first visitor does not wait for what is loaded on demand."""
     import numpy as np
@@ -131,6 +143,8 @@ def _row(model: PageModel, utterance: Utterance) -> tuple[dict[str, Any], Record
 
     words = " ".join(utterance.words.split()) if model.uses("text") else ""
     history = list(utterance.history) if model.uses("text") else []
+    check_length("words", utterance.words, MAX_WORDS)
+    check_length("earlier utterances", "".join(history), MAX_HISTORY)
     film = utterance.film if model.uses("video") else None
     heard = utterance.sound or utterance.film
     recording, notices = None, []

@@ -1,18 +1,19 @@
 """A long recording: emotions over time, by windows that overlap."""
 
-import csv
-import io
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from hf_mer.app.lane import Watch
 from hf_mer.app.media import PageError, as_notices
 from hf_mer.app.model import PageModel
-from hf_mer.app.prediction import Scores, decide
+from hf_mer.app.prediction import Scores, check_length, decide
+from hf_mer.formats import csv_text
 
-_TIMED_LINE = re.compile(r"\s*([\d.:]+)\s*(?:-|to|\s)\s*([\d.:]+)\s+(\S.*)")
+_TIMED_LINE = re.compile(r"\s*([\d.:]+)(?:\s*(?:-|to)\s*|\s+)([\d.:]+)\s+(\S.*)")
+MAX_TIMED_WORDS, MAX_LINE = 500_000, 2_000  # characters: two hours with the times of every word, one stretch
 
 
 @dataclass(frozen=True)
@@ -41,9 +42,14 @@ class Timeline:
 
 
 def recognise_recording(
-    model: PageModel, path: str | None, window_seconds: float, hop_seconds: float, timed_words: str = ""
+    model: PageModel,
+    path: str | None,
+    window_seconds: float,
+    hop_seconds: float,
+    timed_words: str = "",
+    watch: Watch | None = None,
 ) -> Timeline:
-    """Emotions over the time of a recording, of any length.
+    """Emotions over the time of a recording.
 
     Args:
         model: The model.
@@ -51,9 +57,12 @@ def recognise_recording(
         window_seconds: Length of a window.
         hop_seconds: From the beginning of a window to that of the next one.
         timed_words: Lines such as `12.5 15 what was said`; empty without words.
+        watch: Ends the work where the recording is too long or nobody waits for it; other predictions come between
+            its windows.
 
     Raises:
-        PageError: If there is no recording, the windows make no sense, or a line of words cannot be read.
+        PageError: If there is no recording or it is too long, the windows make no sense, a line of words cannot be
+            read, or the visitor has left.
         AudioError: If the recording is unusable.
     """
     if not path:
@@ -62,21 +71,30 @@ def recognise_recording(
         raise PageError(
             f"A step of {hop_seconds:g} s leaves gaps between windows of {window_seconds:g} s: make it shorter."
         )
-    if not _is_heard(path, model.sampling_rate):
-        raise PageError(f"{Path(path).name} is silent: nothing can be heard.")
     words = {"text": read_timed_words(timed_words)} if timed_words.strip() and model.uses("text") else {}
-    answer = model(path, window_seconds=window_seconds, hop_seconds=hop_seconds, **words)
+    watch = watch or Watch()
+    if not _is_heard(path, model.sampling_rate, watch):
+        raise PageError(f"{Path(path).name} is silent: nothing can be heard.")
+    watch.seconds, watch.hop, watch.between = 0.0, hop_seconds, model.give_way
+    answer = model(path, window_seconds=window_seconds, hop_seconds=hop_seconds, progress=watch, **words)
     return Timeline(answer["timeline"], answer["scores"], as_notices(answer.get("warnings", ()), [path]))
 
 
-def _is_heard(path: str, sampling_rate: int) -> bool:
+def _is_heard(path: str, sampling_rate: int, watch: Watch) -> bool:
     """Whether any part of a recording is more than silence; it is read block by block, up to that part."""
     from hf_mer.models.audio_blocks_mer import audio_blocks
+    from hf_mer.models.audio_files_mer import open_file
     from hf_mer.models.audio_samples_mer import is_silent
     from hf_mer.models.notes_mer import collected_notes
 
     with collected_notes():  # the pipeline says them
-        return any(not is_silent(block) for block in audio_blocks(path, sampling_rate) if block.size)
+        watch.check(open_file(path, Path(path).name).seconds or 0.0)  # what the header says, before any work
+        for block in audio_blocks(path, sampling_rate):
+            if block.size and not is_silent(block):
+                return True
+            watch.seconds += len(block) / sampling_rate
+            watch.check(watch.seconds)
+        return False
 
 
 def read_timed_words(text: str) -> list[dict[str, Any]]:
@@ -91,10 +109,13 @@ def read_timed_words(text: str) -> list[dict[str, Any]]:
     Raises:
         PageError: If a line is not of that form; it is named.
     """
+    check_length("words with their times", text, MAX_TIMED_WORDS)
     chunks = []
     for number, line in enumerate(text.splitlines(), start=1):
         if not line.strip():
             continue
+        if len(line) > MAX_LINE:
+            raise PageError(f"Line {number} of the words has {len(line)} characters, more than {MAX_LINE}: split it.")
         match = _TIMED_LINE.fullmatch(line)
         times = [_seconds(part) for part in match.groups()[:2]] if match else []
         if match is None or None in times or not times[0] < times[1]:  # type: ignore[operator]
@@ -123,11 +144,7 @@ def timeline_rows(timeline: Timeline, labels: Sequence[str], threshold: float) -
 
 def csv_of(rows: Sequence[dict[str, Any]]) -> str:
     """The rows as a CSV file's text, the names of the columns first."""
-    text = io.StringIO()
-    writer = csv.DictWriter(text, fieldnames=list(rows[0]))
-    writer.writeheader()
-    writer.writerows(rows)
-    return text.getvalue()
+    return csv_text([list(rows[0]), *(list(row.values()) for row in rows)])
 
 
 def _seconds(text: str) -> float | None:

@@ -1,24 +1,31 @@
 """The tab of long recordings: a time line of emotions as a figure, a table and a CSV file."""
 
+import asyncio
+from collections.abc import AsyncIterator
 from functools import partial
 from typing import Any
 
 import gradio as gr
+from anyio import to_thread
 
-from hf_mer.app.controls import LIGHT, STATE_SECONDS, Site, attempt, by_model, place_for_results
+from hf_mer.app.controls import LIGHT, STATE_SECONDS, Site, attempt, place_for_results
 from hf_mer.app.examples import example_recording
-from hf_mer.app.html import notices_html
+from hf_mer.app.html import alert_html, notices_html
+from hf_mer.app.lane import Watch
+from hf_mer.app.media import PageError, keep
 from hf_mer.app.recording import Timeline, recognise_recording
 from hf_mer.app.timeline import table_html, timeline_html
+from hf_mer.app.waveform import clock
+
+# All of them begin at once and stand in a line of our own: in Gradio's, those that nobody waits for would fill it.
+_IN_LINE: dict[str, Any] = {"concurrency_limit": None, "concurrency_id": "long", "api_visibility": "private"}
+_POLL = 0.5  # seconds
 
 
 def build_recording_tab(site: Site) -> None:
     """Lays out the tab and connects its parts."""
-    gr.Markdown(
-        "A recording of any length is recognised in windows that overlap. Without words the voice decides alone."
-        if site.model.uses("text") and not site.model.listens
-        else "A recording of any length is recognised in windows that overlap."
-    )
+    alone = " Without words the voice decides alone." if site.model.uses("text") and not site.model.listens else ""
+    gr.Markdown(f"A recording of up to {site.limits.minutes:g} minutes is recognised in windows that overlap.{alone}")
     with gr.Row():
         with gr.Column(min_width=280):
             file = gr.File(
@@ -51,17 +58,46 @@ def build_recording_tab(site: Site) -> None:
 
     given = [file, words, window, hop, site.threshold]
     shown = [alert, figure, table, kept]
-    go.click(partial(_recognise, site), given, shown, **by_model(figure))
+    go.click(partial(_recognise, site), given, shown, **_IN_LINE, show_progress_on=figure)
     filled = example.click(partial(_example, site), None, [file, words, window, hop], api_visibility="private")
-    filled.then(partial(_recognise, site), given, shown, **by_model(figure))
+    filled.then(partial(_recognise, site), given, shown, **_IN_LINE, show_progress_on=figure)
     site.threshold.change(partial(_show, site), [kept, site.threshold], [figure, table], **LIGHT)
 
 
-def _recognise(site: Site, path: str | None, words: str, window: float, hop: float, threshold: float) -> tuple:
-    timeline, alert = attempt(recognise_recording, site.model, path, window, hop, words or "", files=(path,))
+async def _recognise(
+    site: Site, path: str | None, words: str, window: float, hop: float, threshold: float
+) -> AsyncIterator[tuple]:
+    """How many are before, how far it is, and then the time line; closed by Gradio when the visitor leaves."""
+    watch = Watch(longest=60 * site.limits.minutes)
+    try:
+        with site.long.place() as before:
+            while before():
+                yield "", _status(f"Long recordings before yours: {before()}."), "", None
+                keep(path)
+                await asyncio.sleep(_POLL)
+            work = partial(_time_line, site, path, words or "", window, hop, threshold, watch)
+            task = asyncio.ensure_future(to_thread.run_sync(work))
+            while not (await asyncio.wait([task], timeout=_POLL))[0]:
+                keep(path)
+                yield "", _status(f"Heard {clock(watch.seconds)} of the recording."), "", None
+            yield task.result()
+    except PageError as error:
+        yield alert_html(str(error)), "", "", None
+    finally:
+        watch.left = True
+
+
+def _time_line(
+    site: Site, path: str | None, words: str, window: float, hop: float, threshold: float, watch: Watch
+) -> tuple:
+    timeline, alert = attempt(recognise_recording, site.model, path, window, hop, words, watch, files=(path,))
     if timeline is None:
         return alert, "", "", None
     return "", *_show(site, timeline, threshold), timeline
+
+
+def _status(told: str) -> str:
+    return f'<div class="hm"><p class="hm-small" role="status">{told}</p></div>'
 
 
 def _example(site: Site) -> tuple[str, str, float, float]:

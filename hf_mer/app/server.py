@@ -9,9 +9,9 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from hf_mer.app.lane import Limits
 from hf_mer.app.model import PageModel
 
-MAX_UPLOAD = "500mb"
 # The page and what it loads come from this server alone; the browser refuses anything else.
 _POLICY = (
     "default-src 'self' blob: data:; script-src 'self' 'unsafe-inline' 'unsafe-eval' blob:; "
@@ -22,7 +22,12 @@ _POLICY = (
 
 @contextlib.contextmanager
 def running_page(
-    model: PageModel, *, host: str | None = "127.0.0.1", port: int | None = None, share: bool = False
+    model: PageModel,
+    *,
+    host: str | None = "127.0.0.1",
+    port: int | None = None,
+    share: bool = False,
+    limits: Limits | None = None,
 ) -> Iterator[Any]:
     """The page, served until the context ends; then uploads and everything made of them are deleted.
 
@@ -31,6 +36,7 @@ def running_page(
         host: Address to listen at; None for Gradio's own variable `GRADIO_SERVER_NAME`.
         port: The first free one from 7860 if not given.
         share: Whether Gradio makes a public address for three days, through a server of its makers.
+        limits: Of what a visitor may ask; the defaults if not given.
 
     Yields:
         The page; `local_url` and `share_url` are its addresses.
@@ -43,9 +49,11 @@ def running_page(
         _import_gradio()
         from hf_mer.app.page import build_page, look
         from hf_mer.app.prediction import warm_up
+        from hf_mer.app.uploads import MAX_UPLOAD
 
         warm_up(model)
-        page = build_page(model, Path(folder, "examples"))
+        limits = limits or Limits()
+        page = build_page(model, Path(folder, "examples"), limits)
         Path(folder, "examples").mkdir()
         try:
             page.launch(
@@ -56,8 +64,9 @@ def running_page(
                 prevent_thread_lock=True,
                 ssr_mode=False,
                 footer_links=[],
-                max_file_size=MAX_UPLOAD,
-                app_kwargs={"middleware": [_policy_middleware()]},
+                max_file_size=f"{MAX_UPLOAD}mb",
+                max_threads=40 + limits.waiting,  # Gradio's number, and one for each that stands in our own line
+                app_kwargs={"middleware": _middleware(folder)},
                 **look(),
             )
             yield page
@@ -65,14 +74,14 @@ def running_page(
             page.close(verbose=False)
 
 
-def serve(model: PageModel, *, host: str | None = "127.0.0.1", port: int | None = None, share: bool = False) -> None:
+def serve(model: PageModel, **settings: Any) -> None:
     """Serves the page until it is interrupted or told to stop (Ctrl-C, SIGTERM); arguments as `running_page`."""
 
     def stop(*_: Any) -> None:
         raise KeyboardInterrupt
 
     signal.signal(signal.SIGTERM, stop)
-    with contextlib.suppress(KeyboardInterrupt), running_page(model, host=host, port=port, share=share) as page:
+    with contextlib.suppress(KeyboardInterrupt), running_page(model, **settings) as page:
         print(f"{model.name}: {page.local_url}  (Ctrl-C stops)", flush=True)
         if page.share_url:
             print(f"public for three days: {page.share_url}", flush=True)
@@ -101,10 +110,12 @@ def _own_folder(folder: str) -> Iterator[None]:
             os.environ["GRADIO_TEMP_DIR"] = before
 
 
-def _policy_middleware() -> Any:
+def _middleware(folder: str) -> list[Any]:
     from starlette.middleware import Middleware
 
-    return Middleware(ContentPolicy)
+    from hf_mer.app.uploads import Uploads
+
+    return [Middleware(ContentPolicy), Middleware(Uploads, folder=folder)]
 
 
 class ContentPolicy:

@@ -1,5 +1,6 @@
 """What the page says."""
 
+from hf_mer.app.lane import Limits
 from hf_mer.app.model import PageModel, modality_names
 
 NOT_FOR = (
@@ -24,6 +25,15 @@ PRIVACY = (
     "minutes, and are gone with it when it stops; words and results are forgotten when you leave the page. Nothing is "
     "sent anywhere else."
 )
+
+
+def limits_of(limits: Limits) -> str:
+    """What the page takes at most, as one more point of `LIMITS`."""
+    return (
+        f"- Long recordings may have {limits.minutes:g} minutes and are done one at a time; {limits.waiting} of them "
+        f"may wait, and {limits.waiting} predictions: who comes then is asked to try again. Leaving the page ends the "
+        "work on your recording.\n"
+    )
 
 
 def heading(model: PageModel) -> str:

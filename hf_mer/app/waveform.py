@@ -105,6 +105,11 @@ def axis_html(seconds: float) -> str:
     """Five times below a drawing, the last one with its unit."""
     times = [seconds * part / 4 for part in range(5)]
     digits = 0 if seconds >= 20 else 1
-    labels = [f"{time:.{digits}f}" if seconds < 120 else f"{int(time // 60)}:{int(time % 60):02d}" for time in times]
+    labels = [f"{time:.{digits}f}" if seconds < 120 else clock(time) for time in times]
     labels[-1] += " s" if seconds < 120 else " min"
     return f'<div class="hm-axis" aria-hidden="true">{"".join(f"<span>{label}</span>" for label in labels)}</div>'
+
+
+def clock(seconds: float) -> str:
+    """`75.5` as `1:15`, minutes and seconds."""
+    return f"{int(seconds // 60)}:{int(seconds % 60):02d}"

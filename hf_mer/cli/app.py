@@ -21,11 +21,20 @@ def add_commands(commands: Any) -> None:
     app.add_argument("--share", action="store_true", help="a public address for three days, through Gradio's server")
     app.add_argument("--asr", metavar="NAME", help="speech-recognition checkpoint for recordings without words")
     app.add_argument("--revision", help="branch, tag or commit of the repository")
+    app.add_argument("--max-minutes", type=float, default=120, help="of the longest recording (default: 120)")
+    app.add_argument(
+        "--max-waiting",
+        type=int,
+        default=10,
+        help="predictions, and long recordings, that may wait (default: 10)",
+    )
 
 
 def _app(arguments: argparse.Namespace) -> None:
+    from hf_mer.app.lane import Limits
     from hf_mer.app.model import load_page_model
     from hf_mer.app.server import serve
 
+    limits = Limits(arguments.max_minutes, arguments.max_waiting)
     model = load_page_model(arguments.checkpoint, revision=arguments.revision, asr=arguments.asr)
-    serve(model, host=arguments.host, port=arguments.port, share=arguments.share)
+    serve(model, host=arguments.host, port=arguments.port, share=arguments.share, limits=limits)

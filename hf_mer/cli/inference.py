@@ -2,13 +2,13 @@
 
 import argparse
 import contextlib
-import json
 import sys
 from pathlib import Path
 from typing import Any
 
 from hf_mer.cli.help import add_command, add_encoding, column_names
 from hf_mer.console import readable
+from hf_mer.formats import json_text
 
 PREDICT_EXAMPLES = """examples:
   hf-mer predict runs/le_mer/Ses05 hello.wav --text "I am so glad you came" --plot attention.png
@@ -21,7 +21,8 @@ PREDICT_EXAMPLES = """examples:
   hf-mer predict runs/le_mer/Ses05 calls.csv --out predictions.jsonl --on-bad skip
 
 tables (CSV, TSV, JSON lines): a column audio or video with files relative to the table, text, and history or dialogue
-and turn; other names with --columns. Output is written every few batches: the same call again goes on after a kill.
+and turn; other names with --columns. Output is written every few batches: the same call again goes on after a kill,
+if checkpoint, settings, inputs and recordings are the same. In CSV, cells that a spreadsheet would run begin with '.
 """
 LABELS_EXAMPLES = """examples:
   hf-mer labels runs/le_mer/Ses05
@@ -133,7 +134,7 @@ def _predict_one(arguments: argparse.Namespace) -> None:
     explained = {"return_attention": True} if (arguments.json or arguments.plot) and not arguments.window else {}
     prediction = recognise(row, **{"threshold": 0.0, **_settings(arguments), **explained})
     if arguments.json:
-        print(json.dumps(prediction, indent=2, ensure_ascii=False))
+        print(json_text(prediction, indent=2))
     else:
         _print_prediction(prediction, arguments.threshold)
     if arguments.plot:
@@ -145,6 +146,7 @@ def _predict_one(arguments: argparse.Namespace) -> None:
 
 def _predict_many(arguments: argparse.Namespace) -> None:
     from hf_mer.prediction import PredictionFile, collect_units, predict_all
+    from hf_mer.prediction.content import checkpoint_content
     from hf_mer.prediction.runner import output_columns
 
     if foreign := [f"--{name}" for name in _ONE if getattr(arguments, name) is not None]:
@@ -155,10 +157,8 @@ def _predict_many(arguments: argparse.Namespace) -> None:
     columns = output_columns(
         units, recognise.labels, arguments.window is not None, arguments.asr is not None, arguments.on_bad == "skip"
     )
-    here = Path(arguments.checkpoint).exists()
-    name = str(Path(arguments.checkpoint).resolve()) if here else arguments.checkpoint
-    depends = {"checkpoint": name, "columns": columns, **options}
-    depends.update({key: getattr(arguments, key) for key in ("revision", "asr", "dtype")})
+    depends = {"checkpoint": checkpoint_content(arguments.checkpoint, arguments.revision), "columns": columns}
+    depends |= {"asr": arguments.asr and checkpoint_content(arguments.asr), "dtype": arguments.dtype, **options}
     output = PredictionFile(arguments.out, columns, depends, "jsonl" if arguments.json else None)
     settings = {"batch_size": arguments.batch_size, "on_bad": arguments.on_bad, "overwrite": arguments.overwrite}
     progress = sys.stderr.isatty()
@@ -194,6 +194,7 @@ def plot_prediction(recognise: Any, row: dict[str, Any], prediction: dict[str, A
         path: PNG, PDF or SVG.
     """
     from hf_mer.data.word_times import word_times
+    from hf_mer.locks import exclusive
     from hf_mer.models.audio_mer import AudioError, load_audio
     from hf_mer.models.notes_mer import collected_notes
     from hf_mer.plots.prediction import prediction_figure, shown_words
@@ -211,7 +212,8 @@ def plot_prediction(recognise: Any, row: dict[str, Any], prediction: dict[str, A
     figure = prediction_figure(
         prediction, recognise.labels, waveform=waveform, sampling_rate=rate, word_times=times, title=title
     )
-    save_figure(figure, path)
+    with exclusive(path):
+        save_figure(figure, path)
 
 
 def _labels(arguments: argparse.Namespace) -> None:

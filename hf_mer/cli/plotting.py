@@ -51,7 +51,8 @@ def _plot(arguments: argparse.Namespace) -> None:
             path = Path(
                 snapshot_download(name, revision=arguments.revision, allow_patterns=["*.json", "label_store.*"])
             )
-    from hf_mer.training.figures import save_figure, write_rows
+    from hf_mer.training.figures import save_figure
+    from hf_mer.training.files import write_csv
     from hf_mer.training.redraw import draw_fold, find_folds
 
     folds = find_folds(path)
@@ -60,7 +61,7 @@ def _plot(arguments: argparse.Namespace) -> None:
         out = arguments.out if len(folds) == 1 else arguments.out / folder.relative_to(path)
         for one in draw_fold(folder, arguments.what):
             paths = [save_figure(one.figure, out / f"{one.name}.{suffix}") for suffix in arguments.format]
-            write_rows(out / f"{one.name}.csv", one.columns, one.rows)
+            write_csv(out / f"{one.name}.csv", one.columns, one.rows)
             print(*paths, sep="\n")
             drawn += len(paths)
     if not drawn:

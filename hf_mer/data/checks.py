@@ -177,7 +177,8 @@ def check_audio(
 
 def _measure(row: Mapping[str, Any], files_state: str) -> dict[str, Any]:
     """Decodes one recording, or its segment. `files_state` is there for the cache's fingerprint."""
-    from hf_mer.models.audio_mer import AudioError, load_audio, probe_audio
+    from hf_mer.models.audio_blocks_mer import audio_blocks
+    from hf_mer.models.audio_mer import AudioError, probe_audio
     from hf_mer.models.audio_samples_mer import is_silent
     from hf_mer.models.notes_mer import collected_notes
     from hf_mer.models.segments_mer import audio_of
@@ -196,16 +197,19 @@ def _measure(row: Mapping[str, Any], files_state: str) -> dict[str, Any]:
                 return {**result, "problem": f"{audio['path']}: the audio is empty (0 samples)"}
         else:
             rate, channels = _probe_bytes(audio["bytes"])
-        # at its own rate, so that nothing is resampled just to be looked at
+        # at its own rate, so that nothing is resampled just to be looked at, and a block at a time
+        count, lowest, highest = 0, np.float32(np.inf), np.float32(-np.inf)
         with collected_notes() as notes:
-            samples = load_audio(dict(audio), sampling_rate=rate or SAMPLING_RATE)
+            for block in audio_blocks(dict(audio), rate or SAMPLING_RATE):
+                count += len(block)
+                lowest, highest = min(lowest, block.min()), max(highest, block.max())
     except AudioError as error:
         return {**result, "problem": str(error)}
     return {
-        "seconds": len(samples) / (rate or SAMPLING_RATE),
+        "seconds": count / (rate or SAMPLING_RATE),
         "rate": rate,
         "channels": channels,
-        "silent": is_silent(samples),
+        "silent": is_silent(np.array([lowest, highest])),
         "kinds": sorted({told.kind for told in notes if told.kind}),
         "problem": None,
     }

@@ -16,6 +16,7 @@ from typing import Any
 from tqdm.auto import tqdm
 
 from hf_mer.files import whole
+from hf_mer.formats import json_text
 
 MARK = "generated.json"
 TRUTH = "generated_truth.csv"
@@ -64,7 +65,7 @@ def whole_folder(root: Path) -> Iterator[Path]:
 def write_mark(root: Path, version: int, settings: dict[str, Any], ceilings: dict[str, Any]) -> None:
     """Write what a corpus was generated with, and what can be reached on it."""
     mark = {"version": version, "settings": settings, "ceilings": ceilings}
-    (root / MARK).write_text(json.dumps(mark, indent=2) + "\n", encoding="utf-8")
+    (root / MARK).write_text(f"{json_text(mark, indent=2)}\n", encoding="utf-8")
 
 
 def read_mark(root: str | os.PathLike) -> dict[str, Any]:

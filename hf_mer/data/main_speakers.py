@@ -10,7 +10,7 @@ from hf_mer.data.schema import CorpusError
 
 logger = logging.getLogger(__name__)
 
-_SEVERAL = re.compile(r"\s*(?:/|,|&|\band\b)\s*")
+_SEVERAL = re.compile(r"/|,|&|\band\b")
 # Names that do not say who speaks; a main speaker may be among them.
 _CROWDS = {"all", "both", "everyone", "everybody", "the guys", "the girls"}
 # Roles of MELD that the actor of a main speaker plays too: the voice and the face are the same.
@@ -62,5 +62,5 @@ def main_speaker_folds(speakers: Sequence[str], num_main: int, validation: str) 
 
 def voices(speaker: str) -> set[str]:
     """Whose voices a row may hold, by the name of its speaker, in lower case; the empty name for anybody's."""
-    names = [name for name in _SEVERAL.split(" ".join(speaker.split()).lower()) if name]
+    names = [name for part in _SEVERAL.split(" ".join(speaker.split()).lower()) if (name := part.strip())]
     return {"" if name in _CROWDS else _SAME_ACTOR.get(name, name) for name in names} or {""}

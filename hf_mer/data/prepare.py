@@ -2,7 +2,6 @@
 
 import hashlib
 import io
-import json
 import os
 from collections.abc import Mapping
 from pathlib import Path
@@ -17,6 +16,7 @@ from huggingface_hub import DatasetCardData
 
 from hf_mer.data.schema import SAMPLING_RATE, CorpusError, column
 from hf_mer.files import whole
+from hf_mer.formats import json_text
 from hf_mer.version import __version__
 
 ABOUT = "corpus.json"
@@ -72,7 +72,7 @@ def prepare(
             for name, part in splits.items()
         }
         (folder / "README.md").write_text(_card(splits, files, embed_audio), encoding="utf-8")
-        (folder / ABOUT).write_text(json.dumps(described, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+        (folder / ABOUT).write_text(f"{json_text(described, indent=1)}\n", encoding="utf-8")
         if older is not None and older != set(files.values()):  # names tell the content
             raise FileExistsError(_NOT_EMPTY.format(target))
     return target
@@ -141,6 +141,8 @@ def _cut_segment(row: dict[str, Any]) -> dict[str, Any]:
         return row
     content, path = row["audio"]["bytes"], row["audio"]["path"]
     rate = SAMPLING_RATE if content is not None else probe_audio(path).sampling_rate
+    if rate > 655_350 or (rate > 65_535 and rate % 10):  # which the header of FLAC has no room for
+        rate = SAMPLING_RATE
     sink = io.BytesIO()
     soundfile.write(sink, load_audio(audio_of(row), rate), rate, format="FLAC", subtype="PCM_24")
     name = "".join(character if character.isalnum() or character in "._-" else "_" for character in row["id"])

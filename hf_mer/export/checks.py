@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from hf_mer.export.utterances import Case
+from hf_mer.models.finite_mer import check_logits
 
 TOLERANCE = 1e-4
 
@@ -71,6 +72,7 @@ def references(model: Any, cases: Iterable[Case], outputs: Iterable[str]) -> lis
     made = []
     for case in cases:
         output = model(**case.batch, output_attentions=len(wanted) > 1)
+        check_logits(model, output.logits)
         made.append(Reference(case, {name: output[name] for name in wanted if output.get(name) is not None}))
     return made
 

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from hf_mer.files import write_atomically
+from hf_mer.formats import json_text
 
 DESCRIPTION = "export.json"
 MODEL_FILES = ("model.onnx", "model_int8.onnx", "model.pt2")
@@ -31,18 +32,22 @@ def load_exported(path: str | os.PathLike, device: str | int | None = None) -> A
 
     Raises:
         OSError: If there is no such file, or no description beside it.
-        ValueError: If the device is not there.
+        ValueError: If the device is not there, or a file is damaged.
     """
+    from hf_mer.hub.loading import reading
+
     path = Path(path)
     if path.suffix == ".onnx":
         from hf_mer.export.onnx_model import OnnxMerModel
 
-        return OnnxMerModel.from_pretrained(path.parent, path.name, device=device)
+        with reading(str(path)):
+            return OnnxMerModel.from_pretrained(path.parent, path.name, device=device)
     from hf_mer.export.torch_model import ExportedProgramModel
 
     if device not in (None, -1, "cpu"):
         raise ValueError(f"device '{device}': a model exported by torch.export runs on the cpu only")
-    return ExportedProgramModel.from_pretrained(path.parent, path.name)
+    with reading(str(path)):
+        return ExportedProgramModel.from_pretrained(path.parent, path.name)
 
 
 def read_export(folder: str | os.PathLike, file_name: str) -> tuple[Any, Any]:
@@ -50,11 +55,14 @@ def read_export(folder: str | os.PathLike, file_name: str) -> tuple[Any, Any]:
 
     Raises:
         OSError: If the folder is no export, or has no such file.
+        ValueError: If configuration or description are damaged.
     """
     from transformers import AutoConfig
 
     import hf_mer.models  # noqa: F401 - registers the configurations
     from hf_mer.export.graph import GraphSpec
+    from hf_mer.hub.loading import reading
+    from hf_mer.models.fields_mer import in_file
 
     description = Path(folder, DESCRIPTION)
     if not description.is_file():
@@ -62,8 +70,14 @@ def read_export(folder: str | os.PathLike, file_name: str) -> tuple[Any, Any]:
     if not Path(folder, file_name).is_file():
         found = [name for name in MODEL_FILES if Path(folder, name).is_file()]
         raise FileNotFoundError(f"{folder}: has no {file_name}; it has {', '.join(found) or 'no graph at all'}")
-    content = json.loads(description.read_text(encoding="utf-8"))
-    return AutoConfig.from_pretrained(folder), GraphSpec.from_dict(content)
+    try:
+        content = json.loads(description.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise ValueError(f"{description} is damaged: {error}") from error
+    with in_file(folder, DESCRIPTION):
+        spec = GraphSpec.from_dict(content)
+    with reading(f"{folder}/config.json"):
+        return AutoConfig.from_pretrained(folder), spec
 
 
 def write_export(
@@ -94,8 +108,7 @@ def write_export(
         processor.save_pretrained(folder)
         description.update(write(folder))
         description["sizes"] = {path.name: path.stat().st_size for path in sorted(folder.glob("model*"))}
-        text = json.dumps(description, indent=2, ensure_ascii=False) + "\n"
-        (folder / DESCRIPTION).write_text(text, encoding="utf-8")
+        (folder / DESCRIPTION).write_text(f"{json_text(description, indent=2)}\n", encoding="utf-8")
 
     write_atomically(out, write_folder)
     return json.loads((out / DESCRIPTION).read_text(encoding="utf-8"))

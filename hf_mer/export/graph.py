@@ -6,6 +6,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from hf_mer.models.fields_mer import FieldError, choice, list_of, table_of, whole, word
 from hf_mer.models.mer_encoders import RAW_INPUTS
 
 LENGTHS = {"text": "tokens", "video": "pictures"}  # names of the axes; of speech samples or frames
@@ -39,8 +40,17 @@ class GraphSpec:
 
     @classmethod
     def from_dict(cls, content: dict[str, Any]) -> "GraphSpec":
-        """Of what `to_dict` gave, read from JSON."""
-        return cls({name: tuple(axes) for name, axes in content["inputs"].items()}, tuple(content["outputs"]))
+        """Of what `to_dict` gave, read from JSON.
+
+        Raises:
+            FieldError: If it is something else.
+        """
+        given = table_of(lambda _, value: value)("export", content)
+        inputs = table_of(list_of(_axis), key=choice(*sum(RAW_INPUTS.values(), ())))("inputs", given.get("inputs"))
+        outputs = list_of(word)("outputs", given.get("outputs"))
+        if "logits" not in outputs:
+            raise FieldError(f"outputs={outputs} must name logits")
+        return cls({name: tuple(axes) for name, axes in inputs.items()}, tuple(outputs))
 
     def to_dict(self) -> dict[str, Any]:
         """For JSON."""
@@ -77,6 +87,10 @@ class GraphModule(nn.Module):
             return_dict=True,
         )
         return tuple(getattr(output, name) for name in self.spec.outputs)
+
+
+def _axis(name: str, value: Any) -> str | int:
+    return value if isinstance(value, str) else whole()(name, value)
 
 
 def dtype_of(name: str) -> torch.dtype:

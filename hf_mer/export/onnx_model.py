@@ -31,7 +31,7 @@ class OnnxMerModel(GraphModel):
         threads: Of onnxruntime; PyTorch's if not given.
 
     Raises:
-        ValueError: If onnxruntime has nothing to run on that device.
+        ValueError: If onnxruntime has nothing to run on that device, or the graph is another one.
     """
 
     def __init__(
@@ -51,6 +51,19 @@ class OnnxMerModel(GraphModel):
         provider = _provider(device, onnxruntime.get_available_providers())
         self.session = onnxruntime.InferenceSession(os.fspath(path), options, providers=[provider])
         self._inputs = [item.name for item in self.session.get_inputs()]
+        self._check(path)
+
+    def _check(self, path: str | os.PathLike) -> None:
+        """Refuses a graph that is not the one of configuration and description."""
+        given = {item.name: item.shape for item in self.session.get_outputs()}
+        if not set(self._inputs) <= set(self.spec.inputs) or not set(self.spec.outputs) <= set(given):
+            raise ValueError(
+                f"{path} takes {', '.join(self._inputs)} and gives {', '.join(given)}, but export.json names "
+                f"{', '.join(self.spec.inputs)} and {', '.join(self.spec.outputs)}: they do not belong together"
+            )
+        classes = given["logits"][-1]
+        if isinstance(classes, int) and classes != self.config.num_labels:
+            raise ValueError(f"{path} knows {classes} classes, id2label in config.json {self.config.num_labels}")
 
     @classmethod
     def from_pretrained(

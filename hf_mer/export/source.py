@@ -8,7 +8,6 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from hf_mer.export.checks import ExportError
 from hf_mer.export.graph import GraphSpec
 
 
@@ -31,26 +30,14 @@ class Source:
         """Loads a folder, or a repository of the Hub.
 
         Raises:
-            ValueError: If the folder is no checkpoint.
+            ValueError: If the folder is no checkpoint, or damaged, or no model of this package.
             HubError: If the Hub cannot be reached, or has no such repository or revision.
-            ExportError: If it is no model of this package.
         """
-        from transformers import AutoConfig, AutoModelForAudioClassification
-
-        from hf_mer.hub.errors import hub_errors
-        from hf_mer.hub.loading import locate_checkpoint
-        from hf_mer.models import MerProcessor
-        from hf_mer.models.configuration_mer import MerConfig
+        from hf_mer.hub.loading import load_checkpoint, locate_checkpoint
 
         name = locate_checkpoint(checkpoint, revision)
-        given = {"revision": revision} if revision else {}
-        with hub_errors(name, revision, writing=False):
-            config = AutoConfig.from_pretrained(name, **given)
-            if not isinstance(config, MerConfig):
-                raise ExportError(f"{name}: '{config.model_type}' is not one of le_mer, mgcma, wavfusion")
-            model = AutoModelForAudioClassification.from_pretrained(name, dtype=torch.float32, **given)
-            processor = MerProcessor.from_pretrained(name, **given)
-        return cls(model.eval().requires_grad_(False), processor, GraphSpec.of(config, processor))
+        model, processor = load_checkpoint(name, revision, torch.float32)
+        return cls(model.eval().requires_grad_(False), processor, GraphSpec.of(model.config, processor))
 
     def batches(self, rows: Iterable[dict[str, Any]], batch_size: int = 8) -> list[dict[str, Tensor]]:
         """Inputs of real utterances: rows with `audio`, `text`, `history`, `video`, as corpora have them."""

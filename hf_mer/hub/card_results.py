@@ -15,7 +15,7 @@ KEPT_OF_ENVIRONMENT = ("device", "processes", "python", "versions")
 
 _ON_THE_HUB = re.compile(r"[\w-][\w.-]*(/[\w-][\w.-]*)?")
 _MACHINE_PATH = re.compile(r"(?<![\w.:/<~])(?:~?/(?:[\w.+-]+/)+[\w.+-]*|~/[\w.+-]+)|\b[A-Za-z]:\\[\w.+-]+")
-_FLAG = re.compile(r"--(?P<name>\w+)[ =](?P<value>.+?)(?=\s--\w|$)")
+_FLAG = re.compile(r"--(?P<name>\w+)[ =](?P<value>.+?)(?=\s--\w|\Z)", re.DOTALL)
 
 
 def machine_paths(text: str) -> list[str]:

@@ -1,7 +1,10 @@
 """Where a checkpoint is: a folder of this machine, or a repository of the Hub that is asked for it first."""
 
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 from huggingface_hub import get_hf_file_metadata, hf_hub_url, try_to_load_from_cache
 from huggingface_hub.errors import RemoteEntryNotFoundError
@@ -47,3 +50,58 @@ def locate_checkpoint(checkpoint: str | os.PathLike, revision: str | None = None
             lacks = _WHAT_LACKS.get(needed, "it cannot be used")
             raise ValueError(f"{name} on the Hub has no {needed}: {lacks}") from error
     return name
+
+
+def load_checkpoint(source: str, revision: str | None = None, dtype: Any = None) -> tuple[Any, Any]:
+    """Model and processor of what `locate_checkpoint` found; all of the weights, and none that have no place.
+
+    Args:
+        source: Folder, or repository on the Hub.
+        revision: Branch, tag or commit of the repository.
+        dtype: Of the weights; as saved if not given.
+
+    Raises:
+        ValueError: If a file is damaged, or files do not belong together, or it is no model of this package.
+        HubError: If the Hub cannot be reached.
+    """
+    from transformers import AutoConfig, AutoModelForAudioClassification
+
+    from hf_mer.models import MerProcessor
+    from hf_mer.models.configuration_mer import MerConfig
+
+    given = {"revision": revision} if revision else {}
+    with reading(f"{source}/config.json"), hub_errors(source, revision, writing=False):
+        config = AutoConfig.from_pretrained(source, **given)
+    if not isinstance(config, MerConfig):
+        raise ValueError(f"{source}: '{config.model_type}' is not one of le_mer, mgcma, wavfusion")
+    settings = {"config": config, "dtype": dtype or "auto", "output_loading_info": True, **given}
+    with reading(f"the model of {source}"), hub_errors(source, revision, writing=False):
+        model, info = AutoModelForAudioClassification.from_pretrained(source, **settings)
+    for kind, told in (("missing_keys", "lack {} that config.json asks for"),
+                       ("unexpected_keys", "hold {} for which config.json has no place")):  # fmt: skip
+        if names := sorted(info[kind]):
+            count = f"'{names[0]}'" + (f" and {len(names) - 1} others" if names[1:] else "")
+            raise ValueError(f"the weights of {source} {told.format(count)}: they do not belong together")
+    with reading(f"the processor of {source}"), hub_errors(source, revision, writing=False):
+        return model, MerProcessor.from_pretrained(source, **given)
+
+
+@contextmanager
+def reading(what: str) -> Iterator[None]:
+    """Whatever a library makes of a damaged file becomes one line that names it.
+
+    Args:
+        what: The file, or what is read of it.
+    """
+    from hf_mer.models.fields_mer import first_line
+
+    try:
+        yield
+    except (OSError, ImportError):
+        raise
+    except ValueError as error:
+        if "\n" not in str(error).strip():
+            raise
+        raise ValueError(f"{what}: {first_line(error)}") from error
+    except Exception as error:
+        raise ValueError(f"{what} cannot be read: {type(error).__name__}: {first_line(error)}") from error

@@ -1,7 +1,6 @@
 """To the Hub, in one commit: checkpoints with card, results and figures; prepared corpora with theirs."""
 
 import hashlib
-import json
 import logging
 from collections.abc import Mapping
 from pathlib import Path
@@ -11,6 +10,7 @@ from huggingface_hub import CommitOperationAdd, CommitOperationDelete, HfApi, ge
 from huggingface_hub.errors import LocalTokenNotFoundError
 from huggingface_hub.utils import validate_repo_id
 
+from hf_mer.formats import json_text
 from hf_mer.hub.checkpoints import Checkpoint, find_checkpoint
 from hf_mer.hub.dataset_card import dataset_card
 from hf_mer.hub.errors import hub_errors
@@ -58,7 +58,7 @@ def push_checkpoint(
     files: dict[str, Path | bytes] = dict(made.files())
     files["README.md"] = (card or made.card(repo_id)).encode()
     if made.results:
-        files["results.json"] = (json.dumps(made.content(), indent=1, ensure_ascii=False) + "\n").encode()
+        files["results.json"] = f"{json_text(made.content(), indent=1)}\n".encode()
     kinds = {Path(name).suffix for name in made.files()}
 
     def is_stale(name: str) -> bool:

@@ -1,14 +1,12 @@
 """Reading audio as a stream of blocks, so that a recording of any length takes the memory of a few seconds."""
 
-import math
 from collections.abc import Iterable, Iterator
 from typing import Any
 
 import numpy as np
 
-from .audio_mer import mono_blocks, resample
-
-_LOWPASS_WIDTH, _ROLLOFF = 6, 0.99  # of torchaudio's resampling, its defaults
+from .audio_mer import mono_blocks
+from .resampling_mer import period, resample
 
 
 def audio_blocks(source: Any, sampling_rate: int = 16000, source_rate: int | None = None) -> Iterator[np.ndarray]:
@@ -28,12 +26,12 @@ def audio_blocks(source: Any, sampling_rate: int = 16000, source_rate: int | Non
     Raises:
         AudioError: Where `load_audio` would raise it; for what lies later in the file when it is reached.
     """
-    blocks, rate, _ = mono_blocks(source, source_rate if source_rate is not None else sampling_rate)
+    blocks, rate, _ = mono_blocks(source, sampling_rate, source_rate)
     yield from _resampled(blocks, rate, sampling_rate)
 
 
 def _resampled(blocks: Iterable[np.ndarray], rate: int, wanted: int) -> Iterator[np.ndarray]:
-    """As torchaudio resamples the whole, where `rate` over `wanted` is `step` over `given` in lowest terms.
+    """As `resample` resamples the whole, where `rate` over `wanted` is `step` over `given` in lowest terms.
 
     `step` samples in make `given` samples out, each from `step` and `width` samples on both sides; a block is
     resampled with that context, and what the context itself gives is cut off.
@@ -41,10 +39,8 @@ def _resampled(blocks: Iterable[np.ndarray], rate: int, wanted: int) -> Iterator
     if rate == wanted:
         yield from (np.ascontiguousarray(block, dtype=np.float32) for block in blocks)
         return
-    divisor = math.gcd(rate, wanted)
-    step, given = rate // divisor, wanted // divisor
-    width = math.ceil(_LOWPASS_WIDTH * step / (min(step, given) * _ROLLOFF))
-    context = math.ceil(width / step)  # in steps
+    step, given, width = period(rate, wanted)
+    context = -(-width // step)  # in steps
     pending, done = np.zeros(0, np.float32), 0  # samples from the context on, and how many steps of them are done
     for block in blocks:
         pending = np.concatenate([pending, block])

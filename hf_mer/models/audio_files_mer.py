@@ -14,6 +14,7 @@ from .audio_headers_mer import is_streamed, missing_seconds
 from .audio_samples_mer import AudioError
 from .notes_mer import note
 from .packets_mer import decoded_frames, reason_of
+from .resampling_mer import plausible_rate
 
 try:
     import soundfile
@@ -25,6 +26,7 @@ except ImportError:
     av = None  # type: ignore[assignment]
 
 PIECE_SECONDS = 10.0
+_PIECE_VALUES = 1 << 24  # of all channels, which is more than 10 s of 32 channels at 48 kHz
 _SEEK_FROM = 10.0  # seconds into the file from where jumping is quicker than decoding
 _WARM_UP = 2.0  # seconds before a span that are decoded for the state of the decoder
 _EXACT = ("WAV", "WAVEX", "FLAC", "AIFF", "AU", "W64", "RF64", "CAF")  # of soundfile, where a jump is exact
@@ -42,7 +44,7 @@ class Sound:
     Attributes:
         name: For messages.
         rate: Hz.
-        channels: Their number; 0 where it is not known before decoding.
+        channels: Their number.
         seconds: From the beginning of the clock to the end of the sound, as far as it is known.
         pieces: The sound, from the wanted start or a little before.
     """
@@ -98,6 +100,11 @@ def require_file(path: Any, name: str) -> None:
         raise AudioError(f"{name}: the file is empty (0 bytes)")
 
 
+def piece_size(rate: int, channels: int) -> int:
+    """Samples per channel that are held at once: ten seconds, fewer where rate times channels is huge."""
+    return max(1, min(int(PIECE_SECONDS * rate), _PIECE_VALUES // channels))
+
+
 def frames_until(seconds: float, rate: int) -> int:
     """Samples that hold so many seconds, whichever way their borders are rounded."""
     return max(1, math.ceil(seconds * rate) + 1)
@@ -105,6 +112,7 @@ def frames_until(seconds: float, rate: int) -> int:
 
 def _open_soundfile(file: str | bytes, name: str, start: float, until: float | None) -> Sound:
     sound = soundfile.SoundFile(io.BytesIO(file) if isinstance(file, bytes) else _path(file))
+    plausible_rate(sound.samplerate, name)
     frames = sound.frames if 0 <= sound.frames < 2**62 else None
     seconds = None if frames is None else frames / sound.samplerate
     if missing := missing_seconds(file):
@@ -122,7 +130,7 @@ def _path(file: str) -> str | bytes:
 def _soundfile_pieces(
     sound: Any, name: str, start: float, until: float | None, frames: int | None
 ) -> Generator[Piece, None, None]:
-    rate, size = sound.samplerate, max(1, int(PIECE_SECONDS * sound.samplerate))
+    rate, size = sound.samplerate, piece_size(sound.samplerate, sound.channels)
     last = math.inf if until is None else frames_until(until, rate)
     position, problem = 0, ""
     with sound:
@@ -158,8 +166,10 @@ def _open_av(file: str | bytes, name: str, start: float) -> Sound:
         container.close()
         raise AudioError(f"{name}: has no audio stream{only}")
     stream = container.streams.audio[0]
-    seconds = _stated_seconds(container, stream)
-    return Sound(name, stream.rate, stream.channels, seconds, _av_pieces(container, name, start, seconds))
+    rate, seconds = plausible_rate(stream.rate, name), _stated_seconds(container, stream)
+    if stream.channels < 1:
+        raise AudioError(f"{name}: cannot be read as audio (its header states no number of channels that can be)")
+    return Sound(name, rate, stream.channels, seconds, _av_pieces(container, name, start, seconds))
 
 
 def _stated_seconds(container: Any, stream: Any) -> float | None:
@@ -191,9 +201,10 @@ def _av_pieces(container: Any, name: str, start: float, seconds: float | None) -
         problems: list[str] = []
         end = 0.0
         for frame in decoded_frames(container, stream, problems):
+            plausible_rate(frame.sample_rate, name)  # streams can change theirs
             stamp = None if frame.pts is None else frame.pts * (frame.time_base or stream.time_base) - origin
             at = None if stamp is None else round(stamp * rate)
-            end = max(end, float(stamp or 0)) + frame.samples / (frame.sample_rate or rate)
+            end = max(end, float(stamp or 0)) + frame.samples / frame.sample_rate
             try:
                 made = resampler.resample(frame)
             except ValueError:  # the stream changes its layout or rate

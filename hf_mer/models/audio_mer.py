@@ -14,15 +14,17 @@ from typing import Any
 
 import numpy as np
 
-from .audio_files_mer import PIECE_SECONDS, Sound, open_file
-from .audio_samples_mer import AudioError, Downmix, as_channels, decibels, is_silent, peak_of
+from .audio_files_mer import Sound, open_file, piece_size
+from .audio_samples_mer import AudioError, Downmix, as_channels, decibels, is_silent, loudness, note_loudness, peak_of
 from .notes_mer import note
+from .resampling_mer import plausible_rate, resample
 from .sources_mer import as_source, shown_name
 
-__all__ = ["AudioError", "AudioInfo", "load_audio", "mono_blocks", "probe_audio", "resample"]
+__all__ = ["AudioError", "AudioInfo", "load_audio", "mono_blocks", "probe_audio"]
 
 _JITTER = 0.01  # seconds by which rounded time stamps are off
 _GAP = 0.05  # seconds of gaps that are worth a word
+_MOST_SILENCE = 3600.0  # seconds of gaps, beside as much as there is sound; more are damaged time stamps
 _BEYOND = 0.1  # seconds by which a recording is longer than what is heard, that are worth a word
 
 
@@ -75,9 +77,9 @@ def load_audio(
         Samples. Shape `(N,)`.
 
     Raises:
-        AudioError: If the source is missing, unreadable, empty, or has samples that are not finite.
+        AudioError: If the source is missing, unreadable, empty, or has samples that are not finite or no sound.
     """
-    blocks, rate, name = mono_blocks(source, source_rate if source_rate is not None else sampling_rate, max_seconds)
+    blocks, rate, name = mono_blocks(source, sampling_rate, source_rate, max_seconds)
     samples = np.concatenate(list(blocks))
     if is_silent(samples):
         level = decibels(peak_of(samples))
@@ -88,13 +90,14 @@ def load_audio(
 
 
 def mono_blocks(
-    source: Any, array_rate: int, max_seconds: float | None = None
+    source: Any, sampling_rate: int, source_rate: int | None = None, max_seconds: float | None = None
 ) -> tuple[Iterator[np.ndarray], int, str]:
     """The one way into sound: mono blocks of the wanted span at the rate of the source, that rate, and a name.
 
     Args:
         source: What `load_audio` takes.
-        array_rate: Rate of an array that does not say, Hz.
+        sampling_rate: Rate that the sound will be resampled to, Hz; checked here, before anything is read.
+        source_rate: Rate of an array that does not say, Hz; the wanted rate if not given.
         max_seconds: Cut after so many seconds, which is noted; everything if None.
 
     Raises:
@@ -104,9 +107,8 @@ def mono_blocks(
     begin = max(0.0, start or 0.0)
     limits = [limit for limit in (end, None if max_seconds is None else begin + max_seconds) if limit is not None]
     until = min(limits) if limits else None
-    sound = _open(source, array_rate, begin, until)
-    if sound.rate <= 0:
-        raise AudioError(f"{sound.name}: a sampling rate of {sound.rate} Hz is not possible")
+    sound = _open(source, sampling_rate if source_rate is None else source_rate, begin, until)
+    plausible_rate(sampling_rate, "the wanted rate")
     _check_span(sound, start, end)
     first, last = round(begin * sound.rate), math.inf if end is None else round(max(0.0, end) * sound.rate)
     kept = math.inf if max_seconds is None else first + max(1, int(max_seconds * sound.rate))
@@ -123,7 +125,8 @@ def _open(source: Any, array_rate: int, start: float = 0.0, until: float | None 
         name = name or "audio"
         for key in ("array", "raw"):
             if source.get(key) is not None:
-                return _of_array(source[key], int(source.get("sampling_rate") or array_rate), name, start)
+                stated = source.get("sampling_rate")
+                return _of_array(source[key], array_rate if stated is None else stated, name, start)
         for key in ("bytes", "path"):
             if source.get(key) is not None:
                 file = source[key] if key == "bytes" else os.fspath(source[key])
@@ -139,16 +142,15 @@ def _open(source: Any, array_rate: int, start: float = 0.0, until: float | None 
     return _of_array(source, array_rate, name or "audio array", start)
 
 
-def _of_array(values: Any, rate: int, name: str, start: float) -> Sound:
+def _of_array(values: Any, rate: Any, name: str, start: float) -> Sound:
     if hasattr(values, "get_all_samples"):  # a decoder object of `datasets` (torchcodec)
         decoded = values.get_all_samples()
-        samples, rate = as_channels(decoded.data.reshape(-1, decoded.data.shape[-1]).T, name), int(decoded.sample_rate)
-    else:
-        samples = as_channels(values, name)
-    size = max(1, int(PIECE_SECONDS * max(rate, 1)))
-    skipped = min(len(samples), round(start * max(rate, 1)))
+        values, rate = decoded.data.reshape(-1, decoded.data.shape[-1]).T, decoded.sample_rate
+    rate = plausible_rate(rate, name)
+    samples = as_channels(values, name)
+    size, skipped = piece_size(rate, samples.shape[1]), min(len(samples), round(start * rate))
     pieces = ((at, samples[at : at + size]) for at in range(skipped, len(samples), size))
-    return Sound(name, rate, samples.shape[1], len(samples) / max(rate, 1), pieces)
+    return Sound(name, rate, samples.shape[1], len(samples) / rate, pieces)
 
 
 def _check_span(sound: Sound, start: float | None, end: float | None) -> None:
@@ -174,8 +176,8 @@ def _placed(sound: Sound, first: int, last: float) -> Iterator[np.ndarray]:
     """The samples `first` to `last` on the clock of the file: silence in gaps, overlaps cut. `(N, channels)`."""
     jitter, cursor, expected = _JITTER * sound.rate, first, None
     latest = math.inf if sound.seconds is None else (sound.seconds + 10.0) * sound.rate
-    gaps: list[tuple[int, int]] = []
-    size = max(1, int(PIECE_SECONDS * sound.rate))
+    gaps, silence, heard = list[tuple[int, int]](), 0, 0
+    size = piece_size(sound.rate, sound.channels)
     try:
         for stamp, piece in sound.pieces:
             at = expected or 0 if stamp is None else stamp
@@ -184,6 +186,9 @@ def _placed(sound: Sound, first: int, last: float) -> Iterator[np.ndarray]:
             expected = max(expected if expected is not None else at, at + len(piece))
             if at > cursor:
                 until = int(min(at, last))
+                silence += until - cursor
+                if silence - heard > _MOST_SILENCE * sound.rate:
+                    raise AudioError(_without_sound(sound, cursor, until))
                 gaps.append((cursor, until))
                 for begin in range(cursor, until, size):
                     yield np.zeros((min(size, until - begin), piece.shape[1]), np.float32)
@@ -191,11 +196,19 @@ def _placed(sound: Sound, first: int, last: float) -> Iterator[np.ndarray]:
             chosen = piece[max(0, cursor - at) : None if last == math.inf else max(0, int(last) - at)]
             if len(chosen):
                 yield chosen
-                cursor += len(chosen)
+                cursor, heard = cursor + len(chosen), heard + len(chosen)
             if cursor >= last:
                 return
     finally:
         _note_gaps(sound, gaps)
+
+
+def _without_sound(sound: Sound, begin: int, until: int) -> str:
+    return (
+        f"{sound.name}: there is no sound from {begin / sound.rate:.2f} to {until / sound.rate:.2f} s, and silence "
+        f"stands for {_MOST_SILENCE:.0f} s at most, or for as much again as there is sound; the time stamps are "
+        "damaged, or the parts with sound must be given one by one (start and end, seconds)"
+    )
 
 
 def _note_gaps(sound: Sound, gaps: list[tuple[int, int]]) -> None:
@@ -214,18 +227,16 @@ def _mono(
     borders: tuple[int, float, float],
 ) -> Iterator[np.ndarray]:
     """Gathers, checks and mixes down; notes what was chosen, and what was cut."""
-    downmix, count = Downmix(), 0
-    for block in _gathered(blocks, max(1, int(PIECE_SECONDS * sound.rate))):
-        if not np.isfinite(block).all():
-            bad = int((~np.isfinite(block)).any(axis=1).sum())
-            where = f" of the block from {count / sound.rate:.2f} s on" if count else ""
-            raise AudioError(f"{sound.name}: {bad} of {len(block)} samples{where} are NaN or infinite")
+    downmix, count, loudest = Downmix(), 0, 0.0
+    for block in _gathered(blocks, piece_size(sound.rate, sound.channels)):
+        loudest = max(loudest, loudness(block, sound.name, count / sound.rate))
         count += len(block)
         yield downmix(block)
     if not count and span != (None, None):
         raise AudioError(_outside(sound, *span))
     if not count:
         raise AudioError(f"{sound.name}: the audio is empty (0 samples)")
+    note_loudness(loudest, sound.name)
     for told in downmix.notes(sound.name):
         note(told, "opposed")
     _note_cut(sound, count, borders)
@@ -258,18 +269,3 @@ def _gathered(blocks: Iterator[np.ndarray], size: int) -> Iterator[np.ndarray]:
                 held, count = [], 0
     if held:
         yield np.concatenate(held)
-
-
-def resample(samples: np.ndarray, rate: int, wanted: int) -> np.ndarray:
-    """Samples `(N,)` at `rate` Hz as samples at `wanted` Hz, float32.
-
-    Raises:
-        ImportError: If torchaudio is not installed.
-    """
-    try:
-        import torch
-        import torchaudio
-    except ImportError as error:
-        raise ImportError(f"Audio at {rate} Hz must be resampled to {wanted} Hz: `pip install torchaudio`") from error
-    waveform = torch.from_numpy(np.ascontiguousarray(samples, dtype=np.float32))
-    return torchaudio.functional.resample(waveform, rate, wanted).numpy()

@@ -9,6 +9,7 @@ from .notes_mer import note
 
 SILENCE_PEAK = 1e-3  # of full scale: -60 dBFS
 _SIXTEEN_BITS = 32768
+_LOUDEST = 16  # 24 dB over full scale
 _OPPOSED = 0.25  # of the energy that the mean of unrelated channels has
 _MOST_CHANNELS = 32
 
@@ -84,15 +85,40 @@ def _of_floats(samples: np.ndarray, name: str) -> np.ndarray:
             f"{name}: the scale of {samples.dtype} samples with a peak of {peak:g} cannot be told; "
             "give float samples from -1 to 1, or 16-bit samples as int16"
         )
-    if whole or peak > 16:
+    if whole or peak > _LOUDEST:
         note(f"{name}: {samples.dtype} samples with a peak of {peak:g} are taken for 16-bit samples; full scale is 1")
         return samples / np.float32(_SIXTEEN_BITS)
-    if peak > 2:
-        note(
-            f"{name}: {samples.dtype} samples with a peak of {peak:g} go beyond full scale, 1; they are taken as they "
-            "are"
-        )
     return samples
+
+
+def loudness(block: np.ndarray, name: str, second: float) -> float:
+    """The largest absolute value of samples `(N, channels)`.
+
+    Args:
+        block: Of full scale 1.
+        name: For messages.
+        second: At which the block begins.
+
+    Raises:
+        AudioError: If a sample is not finite, or so large that the scale must be another one.
+    """
+    peak = float(np.abs(block).max()) if block.size else 0.0
+    where = f" of the block from {second:.2f} s on" if second else ""
+    if not math.isfinite(peak):
+        bad = int((~np.isfinite(block)).any(axis=1).sum())
+        raise AudioError(f"{name}: {bad} of {len(block)} samples{where} are NaN or infinite")
+    if peak > _LOUDEST:
+        raise AudioError(
+            f"{name}: the samples{where} reach {peak:g}, and full scale is 1: divide them by their own, "
+            f"such as {_SIXTEEN_BITS} of 16-bit samples"
+        )
+    return peak
+
+
+def note_loudness(peak: float, name: str) -> None:
+    """Says it where samples go far beyond full scale."""
+    if peak > 2:
+        note(f"{name}: samples with a peak of {peak:g} go beyond full scale, 1; they are taken as they are")
 
 
 class Downmix:

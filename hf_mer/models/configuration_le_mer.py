@@ -4,7 +4,8 @@ from typing import Any, ClassVar
 
 from transformers import PreTrainedConfig
 
-from .configuration_mer import MerConfig, one_of
+from .configuration_mer import MerConfig
+from .fields_mer import Rule, choice, flag, number, whole
 
 TEXT_LABEL_INITS = ("none", "random", "label_words", "tfidf")
 TONAL_LABEL_INITS = ("none", "random", "bert", "codebook")
@@ -63,6 +64,18 @@ class LeMerConfig(MerConfig):
     model_type = "le_mer"
     known_losses: ClassVar[dict[str, float]] = LOSS_WEIGHTS
     known_parts: ClassVar[tuple[str, ...]] = ("label_embeddings",)
+    rules: ClassVar[dict[str, Rule]] = {
+        **MerConfig.rules,
+        "text_label_init": choice(*TEXT_LABEL_INITS),
+        "tonal_label_init": choice(*TONAL_LABEL_INITS),
+        "tonal_space": choice(*TONAL_SPACES),
+        "tonal_dim": whole(),
+        "fusion": choice(*FUSIONS),
+        "guided_attention_norm": choice("none", "softmax"),
+        "history_in_fusion": flag,
+        "label_temperature": number(above=0),
+        "classifier_dropout": number(0, 1),
+    }
 
     def __init__(
         self,
@@ -83,16 +96,6 @@ class LeMerConfig(MerConfig):
         initializer_range: float = 0.02,
         **kwargs: Any,
     ):
-        present = self.known_modalities if modalities is None else modalities
-        self.text_label_init = text_label_init or ("tfidf" if "text" in present else "none")
-        self.tonal_label_init = tonal_label_init or ("codebook" if "speech" in present else "none")
-        self.tonal_space = tonal_space
-        self.tonal_dim = tonal_dim
-        self.fusion = fusion
-        self.guided_attention_norm = guided_attention_norm
-        self.history_in_fusion = history_in_fusion
-        self.label_temperature = label_temperature
-        self.classifier_dropout = classifier_dropout
         super().__init__(
             text_config=text_config,
             speech_config=speech_config,
@@ -102,6 +105,19 @@ class LeMerConfig(MerConfig):
             initializer_range=initializer_range,
             **kwargs,
         )
+        if text_label_init is None:
+            text_label_init = "tfidf" if "text" in self.modalities else "none"
+        if tonal_label_init is None:
+            tonal_label_init = "codebook" if "speech" in self.modalities else "none"
+        self.text_label_init = text_label_init
+        self.tonal_label_init = tonal_label_init
+        self.tonal_space = tonal_space
+        self.tonal_dim = tonal_dim
+        self.fusion = fusion
+        self.guided_attention_norm = guided_attention_norm
+        self.history_in_fusion = history_in_fusion
+        self.label_temperature = label_temperature
+        self.classifier_dropout = classifier_dropout
         self._check()
 
     @property
@@ -120,13 +136,6 @@ class LeMerConfig(MerConfig):
         return self.tonal_dim if self.tonal_space == "contrastive" else self.speech_config.hidden_size
 
     def _check(self) -> None:
-        one_of("text_label_init", self.text_label_init, TEXT_LABEL_INITS)
-        one_of("tonal_label_init", self.tonal_label_init, TONAL_LABEL_INITS)
-        one_of("tonal_space", self.tonal_space, TONAL_SPACES)
-        one_of("fusion", self.fusion, FUSIONS)
-        one_of("guided_attention_norm", self.guided_attention_norm, ("none", "softmax"))
-        if self.label_temperature <= 0:
-            raise ValueError(f"label_temperature={self.label_temperature} must be positive")
         needs_labels = self.is_multimodal and self.fusion in ("constraint", "sum", "guided")
         if needs_labels and not (self.has_text_labels and self.has_tonal_labels):
             raise ValueError(

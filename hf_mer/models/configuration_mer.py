@@ -3,13 +3,66 @@
 from collections.abc import Iterable
 from typing import Any, ClassVar
 
+from huggingface_hub.errors import StrictDataclassError
 from transformers import AutoConfig, PreTrainedConfig
+
+from .encoder_configuration_mer import checked_encoder, dtype, encoder_of
+from .fields_mer import (
+    FieldError,
+    Rule,
+    flag,
+    in_file,
+    list_of,
+    number,
+    of_wrong_kind,
+    one_of,
+    optional,
+    shown,
+    table_of,
+    whole,
+    word,
+)
 
 MODALITIES = ("text", "speech", "video")
 ENCODER_TYPES = {"text": "bert", "speech": "wav2vec2", "video": "efficientnet"}
 FREEZABLE_PARTS = ("text_encoder", "text_embeddings", "speech_encoder", "speech_feature_encoder", "video_encoder")
 PROBLEM_TYPE = "single_label_classification"
 FREEZABLE_LAYERS = ("text_layers", "speech_layers")
+MOST_CLASSES = 100_000
+
+
+def _classes(name: str, value: Any) -> dict[int, str]:
+    """Names of two classes or more by their places, which JSON has as text."""
+    labels = {_place(name, place): label for place, label in table_of(word, key=_any)(name, value).items()}
+    if len(labels) < 2:
+        given = ", ".join(labels.values()) or "none"
+        raise FieldError(f"id2label names {len(labels)} class ({given}); num_labels must be 2 or more")
+    if len(labels) > MOST_CLASSES or set(labels) != set(range(len(labels))):
+        raise FieldError(f"{name}={shown(value)} must number its classes 0 to {len(labels) - 1}")
+    return labels
+
+
+def _any(name: str, value: Any) -> Any:
+    return value
+
+
+def _place(name: str, value: Any) -> int:
+    """Number of a class, which may be text of digits."""
+    return whole(0)(name, int(value) if isinstance(value, str) and value.isdecimal() else value)
+
+
+def _one_class(name: str, value: Any) -> str:
+    if value != PROBLEM_TYPE:
+        raise FieldError(
+            f"problem_type: '{value}' is not {PROBLEM_TYPE}: the models say one class of every utterance (labels "
+            "may be shares of the classes)"
+        )
+    return value
+
+
+def _layers(name: str, value: Any) -> Any:
+    """All layers, none, or some by their numbers."""
+    return value if isinstance(value, int) else list_of(number(whole=True))(name, value)
 
 
 class MerConfig(PreTrainedConfig):
@@ -54,6 +107,25 @@ class MerConfig(PreTrainedConfig):
     known_modalities: ClassVar[tuple[str, ...]] = ("text", "speech")
     known_losses: ClassVar[dict[str, float]] = {"classification": 1.0}
     known_parts: ClassVar[tuple[str, ...]] = ()
+    rules: ClassVar[dict[str, Rule]] = {
+        "modalities": list_of(word),
+        "loss_weights": table_of(number(0)),
+        "freeze": list_of(word),
+        "initializer_range": number(0),
+        "temperatures": table_of(number(above=0)),
+        "calibrated_weights": optional(table_of(word)),
+        "label_smoothing": number(0, below=1),
+        "num_labels": whole(0, MOST_CLASSES),
+        "id2label": optional(_classes),
+        "label2id": optional(table_of(_place)),
+        "problem_type": optional(_one_class),
+        "dtype": optional(dtype),
+        "output_hidden_states": optional(_layers),
+        "_output_attentions": optional(flag),
+        "return_dict": optional(flag),
+        "chunk_size_feed_forward": whole(0),
+        "architectures": optional(list_of(word)),
+    }
 
     def __init__(
         self,
@@ -69,16 +141,17 @@ class MerConfig(PreTrainedConfig):
         label_smoothing: float = 0.0,
         **kwargs: Any,
     ):
-        self.modalities = list(modalities) if modalities is not None else list(self.known_modalities)
+        self.modalities = list(self.known_modalities) if modalities is None else modalities
         self._check_modalities()
         self.text_config: Any = self._encoder_config("text", text_config)
         self.speech_config: Any = self._encoder_config("speech", speech_config)
         self.video_config: Any = self._encoder_config("video", video_config)
-        self.loss_weights = {**self.known_losses, **(loss_weights or {})}
-        self.freeze = list(freeze or [])
+        self.loss_weights = {} if loss_weights is None else loss_weights
+        self.loss_weights = {**self.known_losses, **self.loss_weights}
+        self.freeze = [] if freeze is None else freeze
         self.initializer_range = initializer_range
-        self.temperatures = dict(temperatures or {})
-        self.calibrated_weights = dict(calibrated_weights) if calibrated_weights else None
+        self.temperatures = {} if temperatures is None else temperatures
+        self.calibrated_weights = calibrated_weights
         self._check_temperatures()
         self.label_smoothing = label_smoothing
         for name in self.loss_weights:
@@ -87,22 +160,33 @@ class MerConfig(PreTrainedConfig):
         if not type(self).__module__.startswith("transformers_modules."):
             kwargs.pop("custom_pipelines", None)  # the installed package has registered its own, which needs no trust
         super().__init__(**kwargs)
+        if self.label2id and self.label2id != {name: place for place, name in self.id2label.items()}:
+            raise FieldError(
+                f"label2id={shown(self.label2id)} is not id2label={shown(self.id2label)} the other way round"
+            )
+
+    @classmethod
+    def from_pretrained(cls, pretrained_model_name_or_path: Any, *args: Any, **kwargs: Any) -> Any:
+        """Loads a configuration; a field that cannot be is said with the file it stands in."""
+        with in_file(pretrained_model_name_or_path, "config.json", kwargs):
+            return super().from_pretrained(pretrained_model_name_or_path, *args, **kwargs)
+
+    @classmethod
+    def from_dict(cls, config_dict: dict[str, Any], **kwargs: Any) -> Any:
+        """Makes a configuration of a dictionary, which Auto classes have read from the file that they name."""
+        with in_file(kwargs.get("name_or_path"), "config.json", kwargs):
+            return super().from_dict(config_dict, **kwargs)
 
     def __setattr__(self, name: str, value: Any) -> None:
-        """Checks classes and losses whenever they are set, as `from_pretrained(..., num_labels=)` does afterwards."""
-        if name == "id2label" and value is not None and len(value) < 2:
-            given = ", ".join(map(str, value.values())) or "none"
-            raise ValueError(f"id2label names {len(value)} class ({given}); num_labels must be 2 or more")
-        if name == "problem_type" and value not in (None, PROBLEM_TYPE):
-            raise ValueError(
-                f"problem_type: '{value}' is not {PROBLEM_TYPE}: the models say one class of every utterance (labels "
-                "may be shares of the classes)"
-            )
-        if name == "label_smoothing" and not 0 <= value < 1:
-            raise ValueError(f"label_smoothing={value} must be 0 or more, and below 1")
+        """Checks fields whenever they are set, as `from_pretrained(..., num_labels=)` does afterwards."""
+        if name in self.rules:
+            value = self.rules[name](name, value)
         if name == "temperatures":  # fitted anew, for the weights as they are now
             self.calibrated_weights = None
-        super().__setattr__(name, value)
+        try:
+            super().__setattr__(name, value)
+        except StrictDataclassError as error:
+            raise of_wrong_kind("", error, {name: value}) from error
 
     @property
     def is_multimodal(self) -> bool:
@@ -120,10 +204,8 @@ class MerConfig(PreTrainedConfig):
     def _encoder_config(self, modality: str, value: dict | PreTrainedConfig | None) -> PreTrainedConfig | None:
         if modality not in self.modalities:
             return None
-        if isinstance(value, PreTrainedConfig):
-            return value
-        settings = dict(value or {})
-        return AutoConfig.for_model(settings.pop("model_type", ENCODER_TYPES[modality]), **settings)
+        field = f"{modality}_config"
+        return checked_encoder(field, encoder_of(field, value, ENCODER_TYPES[modality]))
 
     def _check_modalities(self) -> None:
         for modality in self.modalities:
@@ -134,11 +216,9 @@ class MerConfig(PreTrainedConfig):
             )
 
     def _check_temperatures(self) -> None:
-        for key, value in self.temperatures.items():
+        for key in self.temperatures:
             for modality in key.split("+"):
                 one_of("temperatures", modality, tuple(self.modalities))
-            if not value > 0:
-                raise ValueError(f"temperatures: {key}={value} must be above 0")
 
     def _check_freeze(self) -> None:
         parts = [part for part in FREEZABLE_PARTS if part.split("_")[0] in self.known_modalities]
@@ -153,13 +233,3 @@ def modality_key(modalities: Iterable[str]) -> str:
     """`text+speech` of any order of the two."""
     given = set(modalities)
     return "+".join(modality for modality in MODALITIES if modality in given)
-
-
-def one_of(field: str, value: Any, valid: tuple[str, ...]) -> None:
-    """Refuses a value that is not among the valid ones.
-
-    Raises:
-        ValueError: Names field, value and the valid values.
-    """
-    if value not in valid:
-        raise ValueError(f"{field}: '{value}' is not one of {', '.join(valid)}")

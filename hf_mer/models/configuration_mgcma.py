@@ -4,9 +4,17 @@ from typing import Any, ClassVar
 
 from transformers import PreTrainedConfig
 
-from .configuration_mer import MerConfig, one_of
+from .configuration_mer import MerConfig
+from .encoder_configuration_mer import MOST_LAYERS
+from .fields_mer import Rule, choice, flag, list_of, number, whole
 
 ALIGNMENT_MODULES = ("distribution", "token", "instance")
+
+
+def _activation(name: str, value: Any) -> str:
+    from transformers.activations import ACT2FN  # which brings in PyTorch
+
+    return choice(*ACT2FN)(name, value)
 
 
 class MgcmaConfig(MerConfig):
@@ -55,6 +63,22 @@ class MgcmaConfig(MerConfig):
 
     model_type = "mgcma"
     known_losses: ClassVar[dict[str, float]] = {"classification": 1.0, "distribution": 1.0, "instance": 1.0}
+    rules: ClassVar[dict[str, Rule]] = {
+        **MerConfig.rules,
+        "alignment_order": list_of(choice(*ALIGNMENT_MODULES)),
+        "hidden_size": whole(),
+        "num_attention_heads": whole(),
+        "intermediate_size": whole(),
+        "num_token_blocks": whole(1, MOST_LAYERS),
+        "hidden_act": _activation,
+        "dropout": number(0, 1),
+        "contrastive_temperature": number(above=0),
+        "wasserstein_reduction": choice("mean", "sum"),
+        "wasserstein_scale": number(above=0),
+        "wasserstein_bias": number(),
+        "instance_normalize": flag,
+        "classifier_dropout": number(0, 1),
+    }
 
     def __init__(
         self,
@@ -88,11 +112,11 @@ class MgcmaConfig(MerConfig):
             initializer_range=initializer_range,
             **kwargs,
         )
-        self.alignment_order = list(ALIGNMENT_MODULES if alignment_order is None else alignment_order)
+        self.alignment_order = ALIGNMENT_MODULES if alignment_order is None else alignment_order
         main = self.speech_config or self.text_config
-        self.hidden_size = hidden_size or main.hidden_size
+        self.hidden_size = main.hidden_size if hidden_size is None else hidden_size
         self.num_attention_heads = num_attention_heads
-        self.intermediate_size = intermediate_size or 4 * self.hidden_size
+        self.intermediate_size = 4 * self.hidden_size if intermediate_size is None else intermediate_size
         self.num_token_blocks = num_token_blocks
         self.hidden_act = hidden_act
         self.dropout = dropout
@@ -105,14 +129,8 @@ class MgcmaConfig(MerConfig):
         self._check()
 
     def _check(self) -> None:
-        for module in self.alignment_order:
-            one_of("alignment_order", module, ALIGNMENT_MODULES)
         if len(set(self.alignment_order)) != len(self.alignment_order):
             raise ValueError(f"alignment_order={self.alignment_order} must name each module at most once")
-        one_of("wasserstein_reduction", self.wasserstein_reduction, ("mean", "sum"))
-        for name in ("contrastive_temperature", "wasserstein_scale", "num_token_blocks"):
-            if getattr(self, name) <= 0:
-                raise ValueError(f"{name}={getattr(self, name)} must be positive")
         if self.is_multimodal and self.alignment_order and self.hidden_size % self.num_attention_heads:
             raise ValueError(
                 f"hidden_size={self.hidden_size} is no multiple of num_attention_heads={self.num_attention_heads}"

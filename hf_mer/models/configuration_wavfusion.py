@@ -4,7 +4,9 @@ from typing import Any, ClassVar
 
 from transformers import PreTrainedConfig
 
-from .configuration_mer import MODALITIES, MerConfig, one_of
+from .configuration_mer import MODALITIES, MerConfig
+from .encoder_configuration_mer import MOST_LAYERS
+from .fields_mer import Rule, choice, flag, list_of, number, optional, whole, word
 
 LAYERED_SPEECH_TYPES = ("wav2vec2", "hubert", "wavlm", "data2vec-audio")
 
@@ -64,6 +66,24 @@ class WavFusionConfig(MerConfig):
     model_type = "wavfusion"
     known_modalities: ClassVar[tuple[str, ...]] = MODALITIES
     known_losses: ClassVar[dict[str, float]] = {"classification": 1.0, "margin": 1.0}
+    rules: ClassVar[dict[str, Rule]] = {
+        **MerConfig.rules,
+        "num_deep_layers": number(whole=True),
+        "fusion_gate": choice("learned", "mean"),
+        "text_dim": optional(whole()),
+        "video_dim": whole(),
+        "auxiliary_heads": whole(),
+        "auxiliary_dropout": number(0, 1),
+        "auxiliary_residual": flag,
+        "gru_layers": whole(1, MOST_LAYERS),
+        "gru_bidirectional": flag,
+        "use_lvc": flag,
+        "lvc_codewords": whole(),
+        "shared_dim": whole(),
+        "margin": number(0),
+        "pooling": choice("mean", "max"),
+        "classifier_dropout": number(0, 1),
+    }
 
     def __init__(
         self,
@@ -92,7 +112,8 @@ class WavFusionConfig(MerConfig):
         **kwargs: Any,
     ):
         if freeze is None:
-            freeze = [f"{name}_encoder" for name in (modalities if modalities is not None else MODALITIES)]
+            present = self.known_modalities if modalities is None else list_of(word)("modalities", modalities)
+            freeze = [f"{name}_encoder" for name in present]
         super().__init__(
             text_config=text_config,
             speech_config=speech_config,
@@ -138,11 +159,6 @@ class WavFusionConfig(MerConfig):
         return widths
 
     def _check(self) -> None:
-        one_of("pooling", self.pooling, ("mean", "max"))
-        one_of("fusion_gate", self.fusion_gate, ("learned", "mean"))
-        for name in ("video_dim", "auxiliary_heads", "gru_layers", "lvc_codewords", "shared_dim"):
-            if getattr(self, name) < 1:
-                raise ValueError(f"{name}={getattr(self, name)} must be at least 1")
         if "speech" in self.modalities:
             self._check_deep_layers()
         parts = 2 if self.gru_bidirectional else 1

@@ -9,10 +9,31 @@ from safetensors.torch import save_file
 from torch import Tensor
 from transformers.utils import cached_file
 
+from .fields_mer import FieldError, Rule, check_fields, list_of, number, shown, table_of, whole, word
+
 STORE_FILE = "label_store.json"
 TENSORS_FILE = "label_store.safetensors"
 STORE_FIELDS = {"labels", "keywords", "tonal_codes", "discretizer", "settings"}
 TENSOR_NAMES = ("text_embeddings", "tonal_embeddings", "centroids")
+
+
+def _any(name: str, value: Any) -> Any:
+    return value
+
+
+def _scored(rule: Rule) -> Rule:
+    """A list of pairs: what the rule says, and its score."""
+
+    def check(name: str, value: Any) -> list[tuple[Any, float]]:
+        pairs = list_of(list_of(_any))(name, value)
+        if any(len(pair) != 2 for pair in pairs):
+            raise FieldError(f"{name}={shown(value)} must be a list of pairs, each with its score")
+        return [(rule(name, item), float(number()(name, score))) for item, score in pairs]
+
+    return check
+
+
+_OF_DISCRETIZER = {"kind": word, "groups": whole(1, 1000), "entries": whole(0)}
 
 
 class LabelEmbeddingStore:
@@ -49,15 +70,13 @@ class LabelEmbeddingStore:
         tonal_embeddings: Tensor | None = None,
         centroids: Tensor | None = None,
     ):
-        self.labels = list(labels)
-        self.keywords = {
-            label: [(str(word), float(score)) for word, score in items] for label, items in (keywords or {}).items()
-        }
-        self.tonal_codes = {
-            label: [(int(code), float(score)) for code, score in items] for label, items in (tonal_codes or {}).items()
-        }
-        self.discretizer = dict(discretizer or {})
-        self.settings = dict(settings or {})
+        self.labels = list_of(word)("labels", labels)
+        self.keywords = table_of(_scored(word))("keywords", {} if keywords is None else keywords)
+        self.tonal_codes = table_of(_scored(whole(0)))("tonal_codes", {} if tonal_codes is None else tonal_codes)
+        self.discretizer = check_fields(
+            _OF_DISCRETIZER, table_of(_any)("discretizer", {} if discretizer is None else discretizer)
+        )
+        self.settings = table_of(_any)("settings", {} if settings is None else settings)
         self.text_embeddings = text_embeddings
         self.tonal_embeddings = tonal_embeddings
         self.centroids = centroids
@@ -65,16 +84,21 @@ class LabelEmbeddingStore:
 
     def _check(self) -> None:
         if len(set(self.labels)) != len(self.labels):
-            raise ValueError(f"classes of a label store must differ, got {self.labels}")
+            raise FieldError(f"classes of a label store must differ, got {self.labels}")
         for field, table in (("keywords", self.keywords), ("tonal_codes", self.tonal_codes)):
             if table and set(table) != set(self.labels):
-                raise ValueError(
+                raise FieldError(
                     f"{field} are for classes {sorted(table)}, the label store is for {sorted(self.labels)}"
                 )
-        for name in ("text_embeddings", "tonal_embeddings"):
+        for name in TENSOR_NAMES:
             tensor = getattr(self, name)
-            if tensor is not None and (tensor.dim() != 2 or len(tensor) != len(self.labels)):
-                raise ValueError(f"{name} must have shape ({len(self.labels)}, width), not {tuple(tensor.shape)}")
+            if tensor is None:
+                continue
+            rows = len(self.labels) if name != "centroids" else len(tensor) if tensor.dim() else 0
+            if tensor.dim() != 2 or len(tensor) != rows:
+                raise FieldError(f"{name} must have shape ({rows}, width), not {tuple(tensor.shape)}")
+            if not tensor.is_floating_point() or not tensor.isfinite().all():
+                raise FieldError(f"{name} must be finite numbers, and has NaN, infinity or values of {tensor.dtype}")
 
     def __repr__(self) -> str:
         return f"LabelEmbeddingStore(labels={self.labels}, settings={self.settings})"
@@ -96,7 +120,7 @@ class LabelEmbeddingStore:
 
     def to_json_string(self) -> str:
         """`to_dict` as JSON."""
-        return json.dumps(self.to_dict(), indent=2, ensure_ascii=False)
+        return json.dumps(self.to_dict(), indent=2, ensure_ascii=False, allow_nan=False)
 
     def to_table(self, top: int = 9) -> str:
         """A table to print: one class per line, with its first words and tonal codes."""
@@ -158,7 +182,7 @@ class LabelEmbeddingStore:
                 content = json.load(file)
             with safe_open(tensors_path, framework="pt") as tensors_file:
                 tensors = {name: tensors_file.get_tensor(name) for name in tensors_file.keys()}  # noqa: SIM118
-        except (json.JSONDecodeError, SafetensorError) as error:
+        except (ValueError, SafetensorError) as error:
             raise ValueError(f"the label store in '{name_or_path}' is damaged or half-written: {error}") from error
         fields = set(content) if isinstance(content, dict) else set()
         if "labels" not in fields or not fields <= STORE_FIELDS or not set(tensors) <= set(TENSOR_NAMES):
@@ -166,4 +190,8 @@ class LabelEmbeddingStore:
                 f"the label store in '{name_or_path}' is damaged: "
                 f"it has {sorted(fields) or type(content).__name__} and {sorted(tensors)}"
             )
-        return cls(**content, **tensors)
+        try:
+            return cls(**content, **tensors)
+        except FieldError as error:
+            name = TENSORS_FILE if str(error).startswith(TENSOR_NAMES) else STORE_FILE
+            raise FieldError(f"{os.path.join(name_or_path, name)}: {error}") from error

@@ -203,7 +203,9 @@ def _spans(
         note(f"{name_of(audio)}: has no sound; the rest decides")
     if audio is not None and not silent:
         rate = loader.processor.sampling_rate
-        blocks = audio_blocks(audio, rate, item.get("sampling_rate") or sampling_rate)
+        blocks = audio_blocks(
+            audio, rate, sampling_rate if item.get("sampling_rate") is None else item["sampling_rate"]
+        )
         for first, samples, is_last in windows.cut(blocks, rate):
             yield first / rate, (first + len(samples)) / rate, samples, is_last
         return

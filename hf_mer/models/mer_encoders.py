@@ -1,12 +1,12 @@
 """The encoders of a model: how they are built, loaded and run, so that padding never matters."""
 
-import inspect
 from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
-from transformers import MODEL_MAPPING, AutoModel, AutoModelForPreTraining, PreTrainedConfig, PreTrainedModel
+from transformers import AutoModel, AutoModelForPreTraining, PreTrainedConfig, PreTrainedModel
 
+from .encoder_building_mer import make_encoder
 from .mer_masks import masks_of, never_empty, warn_of_bfloat16
 from .mer_outputs import LayerRecord
 from .mer_padding import MaskedAudio, guard_padding
@@ -64,8 +64,7 @@ class EncodersMixin:
 
     def build_text_encoder(self, config: PreTrainedConfig) -> PreTrainedModel:
         """Makes the text encoder with random weights, without a pooling layer that nothing would use."""
-        kwargs = {"add_pooling_layer": False} if _has_pooling_layer(config) else {}
-        return AutoModel.from_config(_supported_attention(config), dtype=torch.get_default_dtype(), **kwargs)
+        return make_encoder("text", config, add_pooling_layer=False)
 
     def build_speech_encoder(self, config: PreTrainedConfig) -> PreTrainedModel:
         """Makes the speech encoder with random weights.
@@ -80,11 +79,11 @@ class EncodersMixin:
             raise ValueError(
                 f"speech encoder '{config.model_type}': add_adapter=True is not supported; set add_adapter=False"
             )
-        return AutoModel.from_config(_supported_attention(config), dtype=torch.get_default_dtype())
+        return make_encoder("speech", config)
 
     def build_video_encoder(self, config: PreTrainedConfig) -> PreTrainedModel:
         """Makes the encoder of single frames with random weights: any image model that pools, or one of timm."""
-        return AutoModel.from_config(_supported_attention(config), dtype=torch.get_default_dtype())
+        return make_encoder("video", config)
 
     def load_encoders(
         self,
@@ -380,20 +379,3 @@ def load_speech_checkpoint(
     ):
         raise ValueError(f"checkpoint '{name}' has no quantizer weights; {advice}")
     return model.base_model, model
-
-
-def _has_pooling_layer(config: PreTrainedConfig) -> bool:
-    model_class = MODEL_MAPPING.get(type(config), None)
-    return model_class is not None and "add_pooling_layer" in inspect.signature(model_class.__init__).parameters
-
-
-def _supported_attention(config: PreTrainedConfig) -> PreTrainedConfig:
-    """Falls back to eager attention for an encoder that has nothing else (WavLM)."""
-    model_class = MODEL_MAPPING.get(type(config), None)
-    if (
-        model_class is not None
-        and not getattr(model_class, "_supports_sdpa", False)
-        and config._attn_implementation != "eager"
-    ):
-        config._attn_implementation = "eager"
-    return config

@@ -5,16 +5,19 @@ import os
 from typing import Any
 
 import torch
+from safetensors import SafetensorError
 from torch import nn
 from torch.nn.utils import parametrize
 from transformers import AutoModel, PreTrainedModel
 from transformers import initialization as init
 
 from .calibration_mer import settle_temperatures
+from .fields_mer import in_file
 from .mer_embeddings import current_names, keep_present_names, rename_bare
 from .mer_encoders import EncodersMixin
 from .mer_outputs import LayerRecord, MerOutput
 from .mer_targets import refuse_smoothing_outside
+from .stored_shapes_mer import check_stored_shapes, damaged_weights
 
 
 class MerPreTrainedModel(EncodersMixin, PreTrainedModel):
@@ -218,14 +221,33 @@ class MerPreTrainedModel(EncodersMixin, PreTrainedModel):
         """Loads a checkpoint; what its configuration freezes is frozen again, which loading weights undoes.
 
         Temperatures go where weights are missing or do not fit (`num_labels=`), see `settle_temperatures`.
+
+        Raises:
+            ValueError: If a field of the configuration cannot be, or files are damaged, or weights of another shape
+                than the configuration asks for; nothing of them is in memory then.
         """
         kwargs["key_mapping"] = {**current_names(), **(kwargs.get("key_mapping") or {})}
         with_info = kwargs.pop("output_loading_info", False)
-        model, info = super().from_pretrained(*args, output_loading_info=True, **kwargs)
+        name = args[0] if args else kwargs.get("pretrained_model_name_or_path")
+        try:
+            with in_file(name, "config.json", kwargs):
+                model, info = super().from_pretrained(*args, output_loading_info=True, **kwargs)
+        except SafetensorError as error:
+            raise damaged_weights(name, error) from error
         keep_present_names(model)
         model.apply_freezing()
         settle_temperatures(model, new_weights=bool(info["missing_keys"] or info["mismatched_keys"]))
         return (model, info) if with_info else model
+
+    @staticmethod
+    def _load_pretrained_model(
+        model: Any, state_dict: Any, checkpoint_files: Any, load_config: Any, **kwargs: Any
+    ) -> Any:
+        """Where transformers has the model without its weights, and their files: the moment to compare the two."""
+        whole = not load_config.ignore_mismatched_sizes and load_config.hf_quantizer is None
+        if whole and state_dict is None and checkpoint_files and not kwargs:  # an adapter names its keys
+            check_stored_shapes(model, checkpoint_files)
+        return PreTrainedModel._load_pretrained_model(model, state_dict, checkpoint_files, load_config, **kwargs)
 
     def _load_from_state_dict(self, state_dict: Any, prefix: str, *args: Any) -> None:
         rename_bare(state_dict, prefix)  # of older checkpoints, before the parts look for theirs

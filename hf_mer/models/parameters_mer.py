@@ -7,14 +7,16 @@ from typing import Any
 
 import numpy as np
 
+from .resampling_mer import HIGHEST_RATE, LOWEST_RATE
+
 _WHOLE = {"top_k": 1, "batch_size": 1, "num_workers": 0}
 _REAL = {
     "threshold": (0.0, 1.0),
-    "sampling_rate": (1.0, math.inf),
+    "sampling_rate": (LOWEST_RATE, HIGHEST_RATE),
     "window_seconds": (0.0, math.inf),
     "hop_seconds": (0.0, math.inf),
 }
-_SWITCHES = ("return_attention", "merge_overlaps", "progress", "dialogue")
+_SWITCHES = ("return_attention", "merge_overlaps", "dialogue")
 
 
 def check_parameters(given: Mapping[str, Any]) -> None:
@@ -30,6 +32,8 @@ def check_parameters(given: Mapping[str, Any]) -> None:
         is_switch = isinstance(value, (bool, np.bool_))
         if name in _SWITCHES and not is_switch:
             raise TypeError(f"{name}={value!r} must be True or False")
+        if name == "progress" and not (is_switch or all(hasattr(value, wanted) for wanted in ("update", "close"))):
+            raise TypeError(f"{name}={value!r} must be True or False, or a bar with update(count) and close()")
         if name in _WHOLE:
             if is_switch or not isinstance(value, Integral):
                 raise TypeError(f"{name}={value!r} must be a whole number of at least {_WHOLE[name]}")

@@ -14,6 +14,8 @@ from transformers.pipelines.pt_utils import PipelineDataset, PipelineIterator
 from .batching_mer import LOOK_AHEAD, Results, in_batches, progress_bar
 from .columns_mer import Rows, as_inputs, as_list, is_iterable, naming, place_of
 from .dialogue_mer import DialogueHistory, as_dialogues, is_dialogue, turns_of
+from .finite_mer import check_logits, check_weights
+from .fitting_mer import check_fit
 from .long_recordings_mer import Windows, window_utterances
 from .notes_mer import say
 from .parameters_mer import check_parameters
@@ -67,15 +69,11 @@ class MultimodalEmotionRecognitionPipeline(Pipeline):
     def __init__(self, *args: Any, asr: Any = None, **kwargs: Any):
         check_parameters(kwargs)
         super().__init__(*args, **kwargs)
+        check_weights(self.model)
         self.asr = load_recogniser(asr, self.device)
         if hasattr(self.model, "settle_temperatures"):  # not an exported one, whose weights cannot change
             self.model.settle_temperatures()
-        store = getattr(self.processor, "label_store", None)
-        if store is not None and list(store.labels) != self.labels:
-            raise ValueError(
-                f"the label store is for classes {list(store.labels)}, "
-                f"the model for {self.labels}: they do not belong together"
-            )
+        check_fit(self.model.config, self.processor)
 
     @property
     def labels(self) -> list[str]:
@@ -106,7 +104,8 @@ class MultimodalEmotionRecognitionPipeline(Pipeline):
                 `{"text", "timestamp": (start, end)}`, seconds of the file.
                 Of running: `batch_size`, of utterances of like length (some batches' worth of a list, dataset or
                 generator is loaded and sorted; results come in the order of the inputs), `num_workers` that load lists
-                and datasets of utterances, `progress` for a bar, `sampling_rate` (Hz) of arrays.
+                and datasets of utterances, `progress` for a bar (or one with `update(count)`
+                and `close()`), `sampling_rate` (Hz) of arrays.
 
         Returns:
             Per utterance, a list of `{"label", "score"}`, best first; per dialogue, a list with one result per turn.
@@ -184,7 +183,9 @@ class MultimodalEmotionRecognitionPipeline(Pipeline):
         windows = self._windows(settings)
         utterances = self._load(inputs, settings) if windows is None else self._cut(inputs, windows, settings)
         form = self._form(**postprocess_params)
-        bar = progress_bar(inputs, "windows" if windows else "utterances") if settings.get("progress") else None
+        bar = settings.get("progress") or None
+        if isinstance(bar, (bool, np.bool_)):
+            bar = progress_bar(inputs, "windows" if windows else "utterances")
         done: list[Any] = []
         scores: list[np.ndarray] = []
         undecided: list[bool] = []
@@ -268,12 +269,12 @@ class MultimodalEmotionRecognitionPipeline(Pipeline):
         loader, item = self._loader(), as_item(inputs)
         if not is_dialogue(item):
             return [loader(item, sampling_rate)]
-        turns = turns_of(item)
+        turns, rate = turns_of(item), item.get("sampling_rate")
         history = DialogueHistory(self.processor.max_history, item.get("history"))
         utterances = []
         for number, turn in enumerate(turns, start=1):
             try:
-                utterance = loader(as_item(turn), item.get("sampling_rate") or sampling_rate)
+                utterance = loader(as_item(turn), sampling_rate if rate is None else rate)
             except ValueError as error:
                 raise ValueError(f"turn {number} of a dialogue: {error}") from error
             utterance.dialogue, utterance.kind, utterance.is_last = history, "turn", number == len(turns)
@@ -321,6 +322,7 @@ class MultimodalEmotionRecognitionPipeline(Pipeline):
             batch = batch.to(self.dtype)
         wanted = {"output_attentions": True} if return_attention else {}
         output = self.model(**batch, **wanted, return_dict=True)
+        check_logits(self.model, output.logits)
         scores = (output.logits.float().cpu() / temperatures[:, None]).softmax(-1).numpy()
         results: list[dict[str, Any]] = [{"scores": row} for row in scores]
         if return_attention:

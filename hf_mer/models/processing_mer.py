@@ -11,10 +11,13 @@ from transformers.utils import cached_file
 
 from .audio_mer import AudioError, load_audio
 from .columns_mer import columns_of
+from .fields_mer import FieldError, check_fields
 from .image_mer import crop_faces, image_processor_from_dict, load_face_detector, normalize, resize
 from .label_store import STORE_FILE, TENSORS_FILE, LabelEmbeddingStore
 from .lengths_mer import BatchSettings, MerProcessorKwargs, pad_masked
 from .notes_mer import note
+from .processor_files_mer import EXTRACTOR_RULES, PROCESSOR_RULES, readable_processor
+from .resampling_mer import plausible_rate
 from .row_padding_mer import pad_rows
 from .sources_mer import shown_name
 from .text_mer import encode_texts, settle
@@ -66,12 +69,14 @@ class MerProcessor(ProcessorMixin):
             raise ValueError(
                 f"{type(tokenizer).__name__} is not a fast tokenizer, which history and word alignment need"
             )
-        if max_text_tokens < 8 or max_history < 0:
-            raise ValueError(
-                f"max_text_tokens={max_text_tokens} must be at least 8 and max_history={max_history} at least 0"
+        given = {name: value for name, value in locals().items() if name in PROCESSOR_RULES}
+        check_fields(PROCESSOR_RULES, given)
+        if max_audio_seconds is not None and max_audio_seconds < min_audio_seconds:
+            raise FieldError(
+                f"max_audio_seconds={max_audio_seconds} is less than min_audio_seconds={min_audio_seconds}"
             )
-        if num_frames < 1:
-            raise ValueError(f"num_frames={num_frames} must be at least 1")
+        extractor = {f"feature_extractor.{name}": value for name, value in vars(feature_extractor).items()}
+        check_fields(EXTRACTOR_RULES, extractor)
         if face_crop:
             load_face_detector()  # what is missing is said now and not at the first clip
         settle(tokenizer)
@@ -86,6 +91,7 @@ class MerProcessor(ProcessorMixin):
         self.max_audio_seconds = max_audio_seconds
         self.min_audio_seconds = min_audio_seconds
         super().__init__(feature_extractor, tokenizer)
+        _ = self.sampling_rate  # checked now and not at the first recording
 
     @classmethod
     def get_attributes(cls) -> list[str]:
@@ -95,7 +101,8 @@ class MerProcessor(ProcessorMixin):
     @property
     def sampling_rate(self) -> int:
         """Hz that the feature extractor expects."""
-        return self.feature_extractor.sampling_rate
+        extractor = self.feature_extractor
+        return plausible_rate(extractor.sampling_rate, f"processor_config.json: {type(extractor).__name__}")
 
     @property
     def audio_input_name(self) -> str:
@@ -364,8 +371,13 @@ class MerProcessor(ProcessorMixin):
 
     @classmethod
     def from_pretrained(cls, pretrained_model_name_or_path: str | os.PathLike, **kwargs: Any) -> "MerProcessor":
-        """Loads a processor, with its label store where there is one."""
-        processor = super().from_pretrained(pretrained_model_name_or_path, **kwargs)
+        """Loads a processor, with its label store where there is one.
+
+        Raises:
+            ValueError: If a file is damaged, or a field cannot be.
+        """
+        with readable_processor(pretrained_model_name_or_path, kwargs):
+            processor = super().from_pretrained(pretrained_model_name_or_path, **kwargs)
         known = ("revision", "token", "cache_dir", "local_files_only", "subfolder")
         hub_kwargs = {key: kwargs[key] for key in known if kwargs.get(key) is not None}
         quiet = {"_raise_exceptions_for_missing_entries": False, "_raise_exceptions_for_connection_errors": False}

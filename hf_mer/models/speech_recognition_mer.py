@@ -8,6 +8,8 @@ import numpy as np
 import torch
 from transformers import Pipeline, pipeline
 
+from .resampling_mer import plausible_rate, resample
+
 
 def load_recogniser(asr: Any, device: torch.device) -> Callable[..., Any] | None:
     """Makes a speech recogniser of what was given as `asr`.
@@ -44,8 +46,13 @@ def recognise_words(asr: Callable[..., Any], samples: list[np.ndarray], sampling
 
     Raises:
         TypeError: If the recogniser gives no text.
+        ValueError: If the recogniser's own sampling rate is not possible.
     """
     if isinstance(asr, Pipeline):
+        own = getattr(asr.feature_extractor, "sampling_rate", sampling_rate)
+        if own != sampling_rate:  # not by the pipeline itself, which needs gigabytes for some rates
+            own = plausible_rate(own, f"the speech recogniser's {type(asr.feature_extractor).__name__}")
+            samples, sampling_rate = [resample(recording, sampling_rate, own) for recording in samples], own
         # fresh dictionaries: the pipeline empties those that it is given
         answers = asr([{"raw": recording, "sampling_rate": sampling_rate} for recording in samples])
     else:

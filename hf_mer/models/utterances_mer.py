@@ -171,7 +171,7 @@ class UtteranceLoader:
                 f"an input has nothing that this model can use; it wants {' or '.join(self.modalities)}, "
                 f"and was given {_given(item)}"
             )
-        rate = item.get("sampling_rate") or sampling_rate
+        rate = sampling_rate if item.get("sampling_rate") is None else item["sampling_rate"]
         utterance = Utterance(text=text, history=history)
         if audio is not None:
 

@@ -70,7 +70,7 @@ def predict_all(
         raise CorpusError.from_problems("inputs", problems, hint="--on-bad skip goes on without them")
     # with a threshold the pipeline's result is a dictionary, with recognised words if there are any
     settings["threshold"] = settings.get("threshold") or 0.0
-    done = output.begin([[item.shown for item in unit.items] for unit in units], overwrite)
+    done = output.begin(units, overwrite)
     number = sum(len(unit.items) for unit in units[:done])
     failed = 0
     size = 1 if settings.get("window_seconds") else batch_size * _BATCHES

@@ -1,7 +1,6 @@
 """Scores of a fold's test part, and everything a results file says about them."""
 
 import contextlib
-import csv
 import platform
 import resource
 import sys
@@ -16,8 +15,9 @@ from datasets import Dataset
 
 from hf_mer.data.folds import repeated_texts
 from hf_mer.data.schema import column
+from hf_mer.formats import read_csv
 from hf_mer.metrics import bootstrap_intervals, confusion, emotion_scores, per_class_scores, scores_by
-from hf_mer.training.files import write_atomically
+from hf_mer.training.files import write_csv
 from hf_mer.version import __version__
 
 PACKAGES = ("torch", "transformers", "datasets", "accelerate")
@@ -74,14 +74,17 @@ def write_predictions(path: str | Path, test: Dataset, logits: np.ndarray, label
     shifted = np.exp(logits - logits.max(axis=1, keepdims=True))
     probabilities = shifted / shifted.sum(axis=1, keepdims=True)
 
-    def write(temporary: Path) -> None:
-        with temporary.open("w", newline="", encoding="utf-8") as file:
-            writer = csv.writer(file)
-            writer.writerow(["id", "label", "prediction", *labels])
-            for row_id, label, row in zip(column(test, "id"), column(test, "label"), probabilities, strict=True):
-                writer.writerow([row_id, labels[label], labels[int(row.argmax())], *(f"{value:.8f}" for value in row)])
+    lines = [
+        [row_id, labels[label], labels[int(row.argmax())], *(f"{value:.8f}" for value in row)]
+        for row_id, label, row in zip(column(test, "id"), column(test, "label"), probabilities, strict=True)
+    ]
+    write_csv(path, ["id", "label", "prediction", *labels], lines)
 
-    write_atomically(path, write)
+
+def predicted_ids(path: Path) -> set[str]:
+    """The utterances of a file of `write_predictions`."""
+    header, *lines = read_csv(path)
+    return {cells[header.index("id")] for cells in lines}
 
 
 def environment(num_processes: int) -> dict[str, Any]:

@@ -1,6 +1,5 @@
 """Draws and saves the figures of a finished fold."""
 
-import csv
 import logging
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
@@ -21,7 +20,7 @@ from hf_mer.plots import confusion_matrix, history_series, label_keywords_and_ke
 from hf_mer.plots.prediction import prediction_figure, shown_words
 from hf_mer.plots.reliability import reliability_diagram
 from hf_mer.training.discretizer import CodebookDiscretizer, KMeansDiscretizer
-from hf_mer.training.files import write_atomically
+from hf_mer.training.files import write_atomically, write_csv
 from hf_mer.training.label_overlap import overlap_summary
 
 logger = logging.getLogger(__name__)
@@ -49,7 +48,7 @@ class Drawn:
     def save(self, folder: Path) -> list[Path]:
         """Writes it for the screen (PNG) and for print (PDF), and its numbers (CSV); gives the paths."""
         paths = [save_figure(self.figure, folder / f"{self.name}{suffix}") for suffix in (".png", ".pdf")]
-        return [*paths, write_rows(folder / f"{self.name}.csv", self.columns, self.rows)]
+        return [*paths, write_csv(folder / f"{self.name}.csv", self.columns, self.rows)]
 
 
 def save_figure(figure: Figure, path: str | Path, dpi: int = 150) -> Path:
@@ -59,19 +58,6 @@ def save_figure(figure: Figure, path: str | Path, dpi: int = 150) -> Path:
     """
     metadata = {"CreationDate": None} if Path(path).suffix == ".pdf" else None
     return write_atomically(path, lambda temporary: figure.savefig(temporary, dpi=dpi, metadata=metadata))
-
-
-def write_rows(path: str | Path, columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> Path:
-    """Writes CSV; what is not known (None, NaN) is left empty."""
-
-    def write(temporary: Path) -> None:
-        with temporary.open("w", newline="", encoding="utf-8") as file:
-            writer = csv.writer(file)
-            writer.writerow(columns)
-            # only NaN differs from itself
-            writer.writerows([None if value != value else value for value in row] for row in rows)
-
-    return write_atomically(path, write)
 
 
 def draw_fold_figures(
@@ -93,7 +79,7 @@ def draw_fold_figures(
         best = f"eval_{results['settings']['training']['metric_for_best_model']}"
         save_figure(training_curves(results["history"], best=best), folder / "training_curves.png")
         rows = [(name, epoch, value) for name, points in series.items() for epoch, value in points.tolist()]
-        write_rows(folder / "training_curves.csv", ("name", "epoch", "value"), rows)
+        write_csv(folder / "training_curves.csv", ("name", "epoch", "value"), rows)
     if not hasattr(model.config, "has_text_labels"):
         return  # no label embeddings to draw
     store = processor.label_store
@@ -126,7 +112,7 @@ def _draw_reliability(folder: Path, calibration: dict[str, Any]) -> None:
         for index in range(len(one["counts"]))
     ]
     columns = ("panel", "from", "utterances", "confidence", "accuracy")
-    write_rows(folder / "reliability.csv", columns, rows)
+    write_csv(folder / "reliability.csv", columns, rows)
 
 
 def draw_attention_examples(

@@ -3,6 +3,7 @@
 import os
 import sys
 
+from hf_mer.app.lane import Limits
 from hf_mer.app.model import load_page_model
 from hf_mer.app.server import serve
 
@@ -15,7 +16,11 @@ def main() -> int:
     model = load_page_model(
         checkpoint, revision=os.environ.get("MER_REVISION") or None, asr=os.environ.get("MER_ASR") or None
     )
-    serve(model, host=None)  # Spaces say by Gradio's own variables where to listen
+    limits = Limits(
+        float(os.environ.get("MER_MAX_MINUTES") or Limits.minutes),
+        int(os.environ.get("MER_MAX_WAITING") or Limits.waiting),
+    )
+    serve(model, host=None, limits=limits)  # Spaces say by Gradio's own variables where to listen
     return 0
 
 

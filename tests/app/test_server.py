@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 import yaml
 
+from hf_mer.app.lane import Limits
 from hf_mer.cli import main
 
 ROOT = Path(__file__).parents[2]
@@ -70,17 +71,28 @@ def test_the_space_serves_the_checkpoint_of_its_variable(checkpoint, monkeypatch
     import runpy
 
     served = []
-    monkeypatch.setattr("hf_mer.app.server.serve", lambda model, host: served.append((model.labels, host)))
+    monkeypatch.setattr(
+        "hf_mer.app.server.serve", lambda model, host, limits: served.append((model.labels, host, limits))
+    )
     monkeypatch.setenv("MER_CHECKPOINT", checkpoint)
+    monkeypatch.setenv("MER_MAX_MINUTES", "30")
     space = runpy.run_path(str(SPACE / "app.py"))
     assert space["main"]() == 0
-    assert served == [(["angry", "happy", "neutral", "sad"], None)]
+    assert served == [(["angry", "happy", "neutral", "sad"], None, Limits(minutes=30))]
 
 
 def test_without_gradio_the_command_says_what_to_install(checkpoint, monkeypatch, capsys):
     monkeypatch.setitem(sys.modules, "gradio", None)
     assert main(["app", checkpoint]) == 1
     assert "pip install 'hf_mer[app]'" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("option", "value", "told"), [("minutes", "nan", "max_minutes=nan"), ("waiting", "0", "from 1 to 1000")]
+)
+def test_limits_that_make_no_sense_are_refused(option, value, told, checkpoint, capsys):
+    assert main(["app", checkpoint, f"--max-{option}", value]) == 1
+    assert told in capsys.readouterr().err
 
 
 def test_a_checkpoint_that_is_not_there_is_one_line(tmp_path, capsys):

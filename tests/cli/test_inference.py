@@ -25,6 +25,7 @@ def test_predict_prints_every_class_best_first(checkpoint, write_wav, capsys):
 
 def test_predict_draws_and_gives_json(checkpoint, write_wav, capsys, tmp_path):
     figure = tmp_path / "figure.png"
+    (tmp_path / ".figure.1-ab.unfinished.png").write_bytes(b"of a killed run")
     assert (
         main(
             ["predict", checkpoint, str(write_wav("a.wav")), "--text", "hello there", "--json", "--plot", str(figure)]
@@ -35,6 +36,7 @@ def test_predict_draws_and_gives_json(checkpoint, write_wav, capsys, tmp_path):
     assert [word["word"] for word in prediction["words"]] == ["hello", "there"]
     assert len(prediction["frames"]["seconds"]) > 0
     assert figure.read_bytes().startswith(b"\x89PNG")
+    assert not list(tmp_path.glob(".*"))
 
 
 def test_one_modality_is_enough(checkpoint, write_wav):

@@ -144,6 +144,34 @@ def test_embedded_audio(good):
     assert check_audio(corpus(records))["duration"][:] == [0.5, 0.75]
 
 
+def test_long_recordings_are_measured_block_by_block(little_memory, tmp_path):
+    path, size = tmp_path / "long.wav", 2 * 48_000 * 900  # a quarter of an hour, in a file that is mostly a hole
+    soundfile.write(path, noise(1.0), 48_000)
+    with open(path, "r+b") as stream:
+        stream.seek(4)
+        stream.write((36 + size).to_bytes(4, "little"))
+        stream.seek(40)
+        stream.write(size.to_bytes(4, "little"))
+        stream.truncate(44 + size)
+    checks._measure(make_record(id="short", audio=path, label=0) | {"audio_end": 1.0}, "")  # imports
+    with little_memory():
+        found = checks._measure(make_record(id="long", audio=path, label=0), "")
+    assert (found["seconds"], found["silent"], found["problem"]) == (900.0, False, None)
+
+
+def test_rates_that_no_sound_has(good, tmp_path):
+    soundfile.write(tmp_path / "odd.wav", noise(0.5, 22051), 22051)
+    soundfile.write(tmp_path / "absurd.wav", noise(0.01, 999_983), 999_983)
+    content = (tmp_path / "absurd.wav").read_bytes()
+    records = [make_record(id=name, audio=tmp_path / f"{name}.wav", label=0) for name in ("odd", "absurd")]
+    records.append({**records[0], "id": "embedded", "audio": {"bytes": content, "path": "inside.wav"}})
+    with pytest.raises(CorpusError) as error:
+        check_audio(corpus(records))
+    assert "audio: 2 problems" in str(error.value)
+    assert "row absurd: " in str(error.value)
+    assert "row embedded: inside.wav: a sampling rate of 999983 Hz is not possible" in str(error.value)
+
+
 def test_two_processes(good, bad):
     assert check_audio(corpus([*good, *bad]), on_bad="skip", num_proc=2)["id"][:] == ["good", "other"]
 

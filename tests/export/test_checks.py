@@ -8,6 +8,7 @@ from hf_mer.export.checks import ExportError, compare, references
 from hf_mer.export.graph_model import GraphModel
 from hf_mer.export.source import Source
 from hf_mer.export.utterances import RandomUtterances
+from hf_mer.models.finite_mer import WeightsError
 
 
 class ModelAsGraph(GraphModel):
@@ -50,6 +51,15 @@ def test_a_difference_in_one_case_is_named(source, expected):
     with pytest.raises(ExportError, match=r"differs from the model by 0\.01 for '(all without text|speech alone)'"):
         compare(ModelAsGraph(source, flaw), expected)
     assert compare(ModelAsGraph(source, flaw), expected, tolerance=0.1).outputs["logits"] == pytest.approx(0.01, 1e-3)
+
+
+def test_a_model_that_is_damaged_itself(tmp_path):
+    source = Source.load(save_tiny_checkpoint(tmp_path / "checkpoint")[0])
+    with torch.no_grad():
+        next(source.model.parameters()).fill_(float("nan"))
+    cases = RandomUtterances(source.model.config, source.spec).cases()
+    with pytest.raises(WeightsError, match=r"weights \S+ are NaN or infinite"):
+        references(source.model, cases, source.spec.outputs)
 
 
 @pytest.mark.parametrize(

@@ -1,6 +1,10 @@
+import shutil
+from pathlib import Path
+
 import pytest
 
 from hf_mer.export.folder import find_exported, read_export
+from hf_mer.inference import load_recognizer
 
 
 def test_which_names_stand_for_a_graph(le_mer, program, tmp_path):
@@ -25,3 +29,24 @@ def test_configuration_and_specification_come_back(le_mer):
     assert spec.outputs == (
         "logits", "text_label_attention", "text_mask", "speech_label_attention", "speech_mask",
     )  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("file", "content", "message"),
+    [
+        ("export.json", "{", r"export\.json is damaged"),
+        ("export.json", "[]", r"export\.json: export=\[\] must be a table"),
+        ("export.json", '{"inputs": 5, "outputs": ["logits"]}', r"export\.json: inputs=5 must be a table"),
+        ("export.json", '{"inputs": {}, "outputs": ["scores"]}', r"export\.json: outputs=\['scores'\] must name logits"),
+        ("export.json", '{"inputs": {}, "outputs": ["logits"]}', r"model\.onnx takes .*: they do not belong together"),
+        ("config.json", '{"model_type": "le_mer", "modalities": 5}', r"config\.json: modalities=5 must be a list"),
+        ("config.json", '{"model_type": "le_mer"}', r"model\.onnx knows 4 classes, id2label in config\.json 2"),
+        ("model.onnx", "half", r"model\.onnx cannot be read: "),
+    ],
+)  # fmt: skip
+def test_damaged_folders_are_refused_in_one_line(le_mer, tmp_path, file, content, message):
+    folder = Path(shutil.copytree(le_mer.folder, tmp_path / "damaged"))
+    (folder / file).write_text(content)
+    with pytest.raises(ValueError, match=message) as told:
+        load_recognizer(folder)
+    assert "\n" not in str(told.value)

@@ -133,7 +133,7 @@ def test_what_is_no_checkpoint(tmp_path):
     from transformers import BertConfig
 
     BertConfig().save_pretrained(tmp_path)
-    with pytest.raises(ExportError, match="'bert' is not one of le_mer, mgcma, wavfusion"):
+    with pytest.raises(ValueError, match="'bert' is not one of le_mer, mgcma, wavfusion"):
         export_onnx(tmp_path, tmp_path / "out")
     with pytest.raises(OSError, match="nowhere"):
         export_onnx(tmp_path / "nowhere", tmp_path / "out")

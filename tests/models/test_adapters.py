@@ -4,6 +4,7 @@ import pytest
 import torch
 from model_tester import make_batch, tiny_settings
 from safetensors.torch import load_file
+from transformers import AutoModel
 
 from hf_mer.models import LeMerConfig, LeMerForEmotionClassification
 
@@ -46,3 +47,11 @@ def test_an_adapted_classifier_also_judges_utterances_without_speech():
             torch.nn.init.normal_(parameter)
     adapted = logits(model, batch)
     torch.testing.assert_close(logits(model.merge_and_unload(), batch), adapted)
+
+
+def test_an_adapter_beside_the_weights_it_is_for(tmp_path, tiny_checkpoint):
+    """transformers loads it in a second step, with the keys of the adapter alone."""
+    folder, model = tiny_checkpoint()
+    peft.get_peft_model(model, peft.LoraConfig(target_modules=["query"])).save_pretrained(folder)
+    again = AutoModel.from_pretrained(folder)
+    assert [name for name, _ in again.named_parameters() if "lora_A" in name]

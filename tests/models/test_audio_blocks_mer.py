@@ -5,7 +5,7 @@ import pytest
 import soundfile
 from model_tester import tone
 
-from hf_mer.models import audio_files_mer, audio_mer
+from hf_mer.models import audio_files_mer
 from hf_mer.models.audio_blocks_mer import audio_blocks
 from hf_mer.models.audio_mer import AudioError, load_audio
 
@@ -13,8 +13,7 @@ from hf_mer.models.audio_mer import AudioError, load_audio
 @pytest.fixture(autouse=True)
 def short_blocks(monkeypatch):
     """Many borders in short recordings."""
-    for module in (audio_files_mer, audio_mer):
-        monkeypatch.setattr(module, "PIECE_SECONDS", 0.07)
+    monkeypatch.setattr(audio_files_mer, "PIECE_SECONDS", 0.07)
 
 
 def together(source, **settings):

@@ -11,7 +11,7 @@ import soundfile
 from model_tester import tone
 
 from hf_mer.models.audio_blocks_mer import audio_blocks
-from hf_mer.models.audio_mer import load_audio
+from hf_mer.models.audio_mer import AudioError, load_audio, probe_audio
 from hf_mer.models.notes_mer import collected_notes
 
 NOISE = (0.1 * np.random.default_rng(0).normal(size=48000)).astype(np.float32)
@@ -76,6 +76,66 @@ class TestTimeStamps:
     def test_sound_in_its_place_needs_no_word(self, tmp_path):
         for kind in ("mp4", "mkv"):
             assert noted(write_film(tmp_path / f"plain.{kind}", lambda index: index * 0.064))[1] == ""
+
+
+class TestAbsurdFiles:
+    """Small files that ask for gigabytes."""
+
+    def test_long_gaps(self, little_memory, tmp_path):
+        path = write_film(tmp_path / "hours.mkv", lambda index: index * 0.064 + (36_000 if index >= 8 else 0))
+        said = r"hours\.mkv: there is no sound from 0\.5\d to 36000\.5\d s, and silence stands for 3600 s at most"
+        for read in (load_audio, lambda file: sum(map(len, audio_blocks(file)))):
+            with pytest.raises(AudioError, match=said), little_memory():
+                read(path)
+        assert len(load_audio(path, max_seconds=30.0)) == 480_000
+        assert loud(load_audio({"path": path, "start": 36_000.6, "end": 36_001.0}), 0.0, 0.3)
+
+    @pytest.mark.parametrize("hours", [0.3, 0.4])
+    def test_the_sum_of_gaps_counts(self, tmp_path, hours):
+        path = write_film(tmp_path / "many.mkv", lambda index: index * 0.064 + 3600 * hours * (index // 5))
+        if hours == 0.3:
+            assert sum(map(len, audio_blocks(path))) > 0.9 * 3600 * 16000
+        else:
+            with pytest.raises(AudioError, match="there is no sound from 2880"):
+                sum(map(len, audio_blocks(path)))
+
+    @pytest.mark.parametrize(("channels", "rate"), [(255, 96_000), (1024, 768_000)])
+    def test_many_channels_at_high_rates(self, little_memory, tmp_path, channels, rate):
+        samples = np.repeat(tone(0.01, rate)[:, None], channels, axis=1)
+        soundfile.write(tmp_path / "many.wav", samples, rate)
+        with little_memory():
+            heard = load_audio(tmp_path / "many.wav", rate)
+        np.testing.assert_allclose(heard, samples[:, 0], atol=1e-4)
+
+    def test_more_channels_than_can_be(self, tmp_path):
+        soundfile.write(tmp_path / "a.wav", NOISE, 16000)
+        content = bytearray((tmp_path / "a.wav").read_bytes())
+        content[22:24] = b"\xff\xff"
+        (tmp_path / "a.wav").write_bytes(content)
+        for read in (load_audio, probe_audio):
+            with pytest.raises(
+                AudioError, match=r"a\.wav: cannot be read as audio \(.*no number of channels that can be"
+            ):
+                read(tmp_path / "a.wav")
+
+    def test_a_stream_that_changes_its_rate(self, tmp_path):
+        """A frame of 4096 samples at 17 Hz is four minutes of sound."""
+        sources = [av.open(io.BytesIO(flac_of(rate))) for rate in (16000, 17)]
+        with av.open(str(tmp_path / "changes.mkv"), "w") as container:
+            stream = container.add_stream_from_template(sources[0].streams.audio[0])
+            for number, source in enumerate(sources):
+                for index, packet in enumerate(packet for packet in source.demux() if packet.size):
+                    packet.stream, packet.time_base = stream, Fraction(1, 1000)
+                    packet.pts = packet.dts = 3000 * number + 256 * index
+                    container.mux(packet)
+        with pytest.raises(AudioError, match=r"changes\.mkv: a sampling rate of 17 Hz is not possible"):
+            load_audio(tmp_path / "changes.mkv")
+
+
+def flac_of(rate):
+    sink = io.BytesIO()
+    soundfile.write(sink, NOISE, rate, format="FLAC")
+    return sink.getvalue()
 
 
 def content_of(kind):

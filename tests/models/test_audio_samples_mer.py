@@ -73,6 +73,35 @@ def test_what_cannot_be_told_is_refused(samples, message):
         load_audio(samples)
 
 
+@pytest.mark.parametrize("rate", [16000, 44100])
+@pytest.mark.parametrize(
+    ("peak", "subtype", "message"),
+    [
+        (1e38, "FLOAT", r"reach 1e\+38, and full scale is 1: "),
+        (3e38, "FLOAT", r"reach 3e\+38"),
+        (1e300, "DOUBLE", "samples are NaN or infinite"),
+        (20.0, "FLOAT", "reach 20, .* divide them by their own, such as 32768"),
+        (np.nan, "FLOAT", "1 of 4800 samples are NaN or infinite"),
+        (-np.inf, "DOUBLE", "1 of 4800 samples are NaN or infinite"),
+    ],
+)
+def test_files_of_floats_that_are_no_sound(tmp_path, peak, subtype, message, rate):
+    samples = SPEECH.astype(np.float64)
+    samples[100] = peak
+    soundfile.write(tmp_path / "a.wav", samples, rate, subtype=subtype)
+    with np.errstate(all="raise", invalid="ignore"), pytest.raises(AudioError, match=f"a.wav: .*{message}"):
+        load_audio(tmp_path / "a.wav")
+
+
+def test_a_little_beyond_full_scale_is_said_of_files_and_arrays(tmp_path):
+    loud = 3 * SPEECH / np.abs(SPEECH).max()
+    soundfile.write(tmp_path / "a.wav", loud, 16000, subtype="FLOAT")
+    for source in (loud, tmp_path / "a.wav"):
+        samples, told = heard(source)
+        np.testing.assert_allclose(samples, loud, atol=1e-6)
+        assert "go beyond full scale, 1; they are taken as they are" in told
+
+
 class TestChannels:
     @pytest.mark.parametrize("factor", [-1.0, -0.9])
     def test_opposite_phase(self, tmp_path, factor):

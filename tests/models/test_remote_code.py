@@ -124,7 +124,7 @@ def test_code_travels_with_the_folder(saved):
         "mer_outputs.py", "label_store.py", "processing_mer.py", "pipeline_mer.py", "audio_mer.py",
         "video_mer.py", "image_mer.py", "audio_blocks_mer.py", "batching_mer.py", "dialogue_mer.py",
         "explanations_mer.py", "long_recordings_mer.py", "results_mer.py", "speech_recognition_mer.py",
-        "utterances_mer.py",
+        "utterances_mer.py", "resampling_mer.py",
     }  # fmt: skip
     assert code <= names
     assert {"model.safetensors", "label_store.json", "label_store.safetensors", "tokenizer.json"} <= names

@@ -220,3 +220,16 @@ def test_without_the_package(folder, ctc, write_wav, recognise, tmp_path):
     for given, mine in zip(turns, recognise([path, path], dialogue=True), strict=True):
         close(given, mine)
     close(windows["scores"], recognise(path, window_seconds=0.2)["scores"])
+
+
+def test_a_recogniser_of_another_rate(ctc, little_memory, monkeypatch):
+    asr = load_recogniser(ctc, torch.device("cpu"))
+    monkeypatch.setattr(asr.feature_extractor, "sampling_rate", 8000)
+    of_transformers = asr({"raw": tone(), "sampling_rate": 16000})["text"]
+    assert recognise_words(asr, [tone()], 16000) == [of_transformers]
+    monkeypatch.setattr(asr.feature_extractor, "sampling_rate", 15_999)
+    with little_memory():
+        assert len(recognise_words(asr, [tone()], 16000)) == 1
+    monkeypatch.setattr(asr.feature_extractor, "sampling_rate", 999_983)
+    with pytest.raises(ValueError, match="recogniser's Wav2Vec2FeatureExtractor: a sampling rate of 999983 Hz"):
+        recognise_words(asr, [tone()], 16000)

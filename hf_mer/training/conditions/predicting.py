@@ -11,6 +11,7 @@ from tqdm import tqdm
 
 from hf_mer.data.schema import column
 from hf_mer.data.transcripts import corrupt_transcripts
+from hf_mer.models.finite_mer import check_logits
 from hf_mer.training.conditions.condition import Condition, ConditionSettings
 from hf_mer.training.conditions.reading import BatchReader, Texts
 from hf_mer.training.conditions.sound import Babble
@@ -78,8 +79,9 @@ def predict_conditions(
                 seen = present.any(axis=1)
                 if not seen.any():
                     continue
-                logits = model(**inputs, return_dict=True).logits.double().cpu().numpy()
-                predicted.logits[places[seen]] = logits[seen]
+                logits = model(**inputs, return_dict=True).logits.double().cpu()[seen]
+                check_logits(model, logits)
+                predicted.logits[places[seen]] = logits.numpy()
                 predicted.seen[places] = seen
                 predicted.temperatures[places] = [
                     model.config.temperature_of(np.array(condition.modalities)[having].tolist()) for having in present

@@ -1,12 +1,11 @@
 """What an evaluation under conditions leaves: a table for people, one for spreadsheets, and everything as JSON."""
 
-import csv
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from hf_mer.metrics import SCORE_NAMES
-from hf_mer.training.files import write_atomically, write_json, write_text
+from hf_mer.training.files import write_csv, write_json, write_text
 
 RESULTS = "conditions.json"
 
@@ -16,7 +15,7 @@ def write_report(folder: Path, report: Mapping[str, Any]) -> list[Path]:
     text = markdown(report)
     return [
         write_text(folder / "conditions.md", text),
-        write_atomically(folder / "conditions.csv", lambda path: _write_csv(path, report["conditions"])),
+        _write_csv(folder / "conditions.csv", report["conditions"]),
         write_json(folder / RESULTS, report),
     ]
 
@@ -85,21 +84,20 @@ def _interval(ends: Sequence[float], sign: str = "") -> str:
     return f"[{ends[0]:{sign}.3f}, {ends[1]:{sign}.3f}]"
 
 
-def _write_csv(path: Path, conditions: Sequence[Mapping[str, Any]]) -> None:
+def _write_csv(path: Path, conditions: Sequence[Mapping[str, Any]]) -> Path:
     columns = ["name", "kind", "modalities", "missing", "value", "realised", "utterances", "ece"]
     numbers = [f"{name}{end}" for name in SCORE_NAMES for end in ("", "_low", "_high")]
     gaps = [f"difference_{name}{end}" for name in SCORE_NAMES for end in ("", "_low", "_high", "_p")]
-    with path.open("w", newline="", encoding="utf-8") as file:
-        writer = csv.DictWriter(file, [*columns, *numbers, *gaps])
-        writer.writeheader()
-        for entry in conditions:
-            line = {name: entry.get(name) for name in columns}
-            line["modalities"] = "+".join(entry["modalities"])
-            for name, score in entry.get("scores", {}).items():
-                low, high = entry["intervals_95"][name]
-                line.update({name: score, f"{name}_low": low, f"{name}_high": high})
-            for name, gap in entry.get("difference", {}).items():
-                ends = dict(zip(("_low", "_high"), gap["interval_95"], strict=True))
-                line.update({f"difference_{name}{end}": value for end, value in ends.items()})
-                line.update({f"difference_{name}": gap["value"], f"difference_{name}_p": gap["p"]})
-            writer.writerow(line)
+    lines = []
+    for entry in conditions:
+        line = {name: entry.get(name) for name in columns}
+        line["modalities"] = "+".join(entry["modalities"])
+        for name, score in entry.get("scores", {}).items():
+            low, high = entry["intervals_95"][name]
+            line.update({name: score, f"{name}_low": low, f"{name}_high": high})
+        for name, gap in entry.get("difference", {}).items():
+            ends = dict(zip(("_low", "_high"), gap["interval_95"], strict=True))
+            line.update({f"difference_{name}{end}": value for end, value in ends.items()})
+            line.update({f"difference_{name}": gap["value"], f"difference_{name}_p": gap["p"]})
+        lines.append([line.get(name) for name in (*columns, *numbers, *gaps)])
+    return write_csv(path, [*columns, *numbers, *gaps], lines)

@@ -1,6 +1,5 @@
 """Which rows of a corpus a checkpoint is evaluated on, and whether they belong together."""
 
-import csv
 import json
 import logging
 from collections.abc import Sequence
@@ -18,6 +17,7 @@ from hf_mer.data.protocols import make_folds
 from hf_mer.data.schema import CorpusError, canonical_label, column
 from hf_mer.training.arguments import DataArguments
 from hf_mer.training.corpus import has_modality, unseen_problems
+from hf_mer.training.evaluation import predicted_ids
 
 logger = logging.getLogger(__name__)
 
@@ -92,8 +92,7 @@ def choose_rows(
 
 
 def _tested_rows(rows: Dataset, predictions: Path) -> Dataset:
-    with predictions.open(newline="", encoding="utf-8") as file:
-        tested = {line["id"] for line in csv.DictReader(file)}
+    tested = predicted_ids(predictions)
     ids = column(rows, "id")
     missing = sorted(tested - set(ids))
     if missing:

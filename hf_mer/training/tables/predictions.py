@@ -1,6 +1,5 @@
 """Two systems compared over the utterances that both were tested on, from their predictions files. Scores are in %."""
 
-import csv
 from collections.abc import Sequence
 from functools import lru_cache
 from pathlib import Path
@@ -8,6 +7,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from hf_mer.formats import read_csv
 from hf_mer.significance import mcnemar, paired_bootstrap
 
 
@@ -50,10 +50,8 @@ def _stamp(path: Path) -> _Stamp:
 @lru_cache(maxsize=4096)
 def _predictions(file: _Stamp) -> tuple[np.ndarray, np.ndarray, np.ndarray, tuple[str, ...]]:
     """Ids, true and predicted class names of a predictions file, by id, and all class names."""
-    with file.path.open(newline="", encoding="utf-8") as lines:
-        reader = csv.reader(lines)
-        labels = tuple(next(reader)[3:])
-        rows = sorted(line[:3] for line in reader)
+    header, *lines = read_csv(file.path)
+    labels, rows = tuple(header[3:]), sorted(line[:3] for line in lines)
     ids, truth, predicted = np.array(rows, dtype=str).reshape(len(rows), 3).T
     return ids, truth, predicted, labels
 

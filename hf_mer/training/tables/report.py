@@ -9,7 +9,6 @@ All scores are in %, like the published figures beside them. Nothing is in a rep
 runs have no scores, and claims without common runs are not measured.
 """
 
-import csv
 import json
 import os
 from collections.abc import Iterable, Sequence
@@ -17,7 +16,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from hf_mer.training.files import write_atomically, write_json, write_text
+from hf_mer.training.files import write_csv, write_json, write_text
 from hf_mer.training.tables.markdown import page
 from hf_mer.training.tables.statistics import claim_statistics, row_statistics, sharing, units_of
 from hf_mer.training.tables.summary import summary
@@ -86,10 +85,9 @@ def write_report(
     """
     content, target = report(runs, command, num_resamples=num_resamples), Path(folder)
     write_json(target / "results.json", content)
-    _write_csv(
-        target / "results.csv", ("table", "setup", "row", "title", "score", "statistic", "value"), _long(content)
-    )
-    _write_csv(target / "runs.csv", _run_columns(content), _runs(content))
+    columns = ("table", "setup", "row", "title", "score", "statistic", "value")
+    write_csv(target / "results.csv", columns, _rounded(_long(content)))
+    write_csv(target / "runs.csv", _run_columns(content), _rounded(_runs(content)))
     text = page(content)
     write_text(target / "results.md", text)
 
@@ -166,11 +164,5 @@ def _runs(content: dict[str, Any]) -> Iterable[list[Any]]:
             yield [values[name] for name in _run_columns(content)]
 
 
-def _write_csv(path: Path, columns: Sequence[str], lines: Iterable[Sequence[Any]]) -> None:
-    def write(temporary: Path) -> None:
-        with temporary.open("w", newline="", encoding="utf-8") as file:
-            writer = csv.writer(file, lineterminator="\n")
-            writer.writerow(columns)
-            writer.writerows([round(cell, 4) if isinstance(cell, float) else cell for cell in line] for line in lines)
-
-    write_atomically(path, write)
+def _rounded(lines: Iterable[Sequence[Any]]) -> Iterable[list[Any]]:
+    return ([round(cell, 4) if isinstance(cell, float) else cell for cell in line] for line in lines)

@@ -1,6 +1,5 @@
 """What the model of a finished run makes of its test utterances: representations of the modalities, and gates."""
 
-import csv
 from collections.abc import Callable
 from dataclasses import dataclass, field, fields
 from pathlib import Path
@@ -20,6 +19,7 @@ from hf_mer.models import MerProcessor
 from hf_mer.training.arguments import DataArguments
 from hf_mer.training.building import model_folder
 from hf_mer.training.corpus import read_rows
+from hf_mer.training.evaluation import predicted_ids
 from hf_mer.training.tables.table import Run
 
 
@@ -78,8 +78,7 @@ def rows_of_run(run: Run, data_dir: str | Path, read: Callable[[DataArguments], 
     arguments = DataArguments(**{**settings, "data_dir": str(data_dir)})
     rows = read(arguments)
     path = run.folder / "predictions.csv"
-    with path.open(newline="", encoding="utf-8") as file:
-        tested = {line["id"] for line in csv.DictReader(file)}
+    tested = predicted_ids(path)
     ids = column(rows, "id")
     missing = sorted(tested - set(ids))
     if missing:

@@ -1,0 +1,76 @@
+"""Whether a processor makes what a model takes: what was saved for another one is said before anything is computed."""
+
+import math
+from typing import Any
+
+
+def check_fit(config: Any, processor: Any) -> None:
+    """Refuses a processor, or its label store, of another model.
+
+    Args:
+        config: The model's configuration.
+        processor: A `MerProcessor`.
+
+    Raises:
+        ValueError: Names both numbers, and the files that they stand in.
+    """
+    if "text" in config.modalities:
+        _check_text(config.text_config, processor)
+    if "speech" in config.modalities:
+        _check_speech(config.speech_config, processor)
+    store = getattr(processor, "label_store", None)
+    if store is not None:
+        _check_store(config, store)
+
+
+def _check_text(config: Any, processor: Any) -> None:
+    size, known = len(processor.tokenizer), getattr(config, "vocab_size", math.inf)
+    if size > known:
+        raise ValueError(
+            f"the tokenizer (tokenizer.json) has {size} tokens, but text_config.vocab_size={known} in config.json: "
+            "they do not belong together"
+        )
+    longest = getattr(config, "max_position_embeddings", None)
+    relative = getattr(config, "relative_attention", False) or getattr(config, "rope_parameters", None)
+    if isinstance(longest, int) and not relative and processor.max_text_tokens > longest > 0:
+        raise ValueError(
+            f"max_text_tokens={processor.max_text_tokens} in processor_config.json is more than "
+            f"text_config.max_position_embeddings={longest} in config.json"
+        )
+
+
+def _check_speech(config: Any, processor: Any) -> None:
+    wanted = "input_features" if config.model_type == "wav2vec2-bert" else "input_values"
+    if processor.audio_input_name != wanted:
+        raise ValueError(
+            f"the feature extractor of processor_config.json makes {processor.audio_input_name}, but the "
+            f"{config.model_type} encoder of config.json takes {wanted}"
+        )
+    if wanted == "input_features":
+        extractor = processor.feature_extractor
+        bins, stride, width = extractor.num_mel_bins, extractor.stride, config.feature_projection_input_dim
+        if bins * stride != width:
+            raise ValueError(
+                f"num_mel_bins={bins} times stride={stride} of processor_config.json is not "
+                f"speech_config.feature_projection_input_dim={width} of config.json"
+            )
+
+
+def _check_store(config: Any, store: Any) -> None:
+    labels = [config.id2label[place] for place in range(config.num_labels)]
+    if list(store.labels) != labels:
+        raise ValueError(
+            f"the label store is for classes {list(store.labels)}, the model for {labels}: they do not belong together"
+        )
+    widths = {}
+    if getattr(config, "has_text_labels", False):
+        widths["text_embeddings"] = config.text_config.hidden_size
+    if getattr(config, "has_tonal_labels", False):
+        widths["tonal_embeddings"] = config.tonal_width
+    for name, width in widths.items():
+        tensor = getattr(store, name)
+        if tensor is not None and tensor.shape[1] != width:
+            raise ValueError(
+                f"{name} in label_store.safetensors are {tensor.shape[1]} wide, the model's label embeddings {width} "
+                "(config.json): they do not belong together"
+            )
