@@ -238,6 +238,16 @@ def test_the_order_of_an_epoch_depends_on_seed_and_epoch_alone(make_trainer):
     assert orders[0][:24] != orders[0][24:]
 
 
+def test_two_processes_train_on_the_rows_of_one_with_batches_of_twice_the_size(make_trainer, rows, monkeypatch):
+    """Batches are cut in turn: of an epoch's order, the same rows make a step."""
+    orders = []
+    for processes, size in ((1, 4), (2, 2)):
+        monkeypatch.setattr(MerTrainingArguments, "world_size", processes)
+        sampler = make_trainer(per_device_train_batch_size=size)._get_train_sampler(rows)
+        orders.append(list(sampler))
+    assert orders[0] == orders[1]
+
+
 def test_a_loss_that_is_no_number_ends_the_training(make_trainer):
     """The library would write the mean of earlier losses instead."""
     trainer = make_trainer(logging_strategy="steps", logging_steps=1)
