@@ -2,6 +2,7 @@
 
 import hashlib
 import io
+import json
 import os
 from collections.abc import Mapping
 from pathlib import Path
