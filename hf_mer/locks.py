@@ -50,6 +50,14 @@ def exclusive(path: str | os.PathLike) -> Iterator[None]:
         lock.release()
 
 
+def remove_dead_lock(path: str | os.PathLike) -> None:
+    """Removes the lock that a killed run left beside what it had finished; one that is held stays."""
+    target = Path(path).resolve()
+    if target.with_name(f".{target.name}.lock").exists():
+        with suppress(OSError), exclusive(target):
+            pass
+
+
 def _holder(file: Path) -> str | None:
     try:
         found = json.loads(file.read_text(encoding="utf-8"))

@@ -15,7 +15,7 @@ from hf_mer.data.checks import check_labels, check_test_labels
 from hf_mer.data.folds import Fold, check_folds, split_hash
 from hf_mer.data.loading import is_generated
 from hf_mer.data.transcripts import with_transcript_errors
-from hf_mer.locks import exclusive
+from hf_mer.locks import exclusive, remove_dead_lock
 from hf_mer.metrics import SCORE_NAMES, aggregate
 from hf_mer.training import evaluation
 from hf_mer.training.arguments import DataArguments, MerTrainingArguments
@@ -228,6 +228,7 @@ class CrossValidation(ABC):
             claim_folder(folder, settings)
         else:  # a run may have been killed between its results and this
             shutil.rmtree(folder / "checkpoints", ignore_errors=True)
+            remove_dead_lock(folder)
         return settings, finished
 
     def _report(

@@ -171,8 +171,10 @@ def test_after_the_results_only_tidying_is_left(make_experiment, tmp_path, monke
     with killed(monkeypatch, shutil, "rmtree", lambda path: str(path).endswith("checkpoints"), before=True):
         make_experiment(**settings).run()
     assert (tmp_path / "run" / "Ses05" / "checkpoints" / "trained").exists()
+    (tmp_path / "run" / ".Ses05.lock").touch()  # as of a process that was killed
     make_experiment(**settings).run()
     assert len(trainings) == 1
+    assert not (tmp_path / "run" / ".Ses05.lock").exists()
     assert not (tmp_path / "run" / "Ses05" / "checkpoints").exists()
 
 

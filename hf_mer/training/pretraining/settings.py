@@ -14,7 +14,7 @@ from transformers import TrainingArguments
 
 from hf_mer.data.folds import Fold
 from hf_mer.data.schema import column
-from hf_mer.locks import exclusive
+from hf_mer.locks import exclusive, remove_dead_lock
 from hf_mer.training.arguments import DataArguments
 from hf_mer.training.corpus import has_modality
 from hf_mer.training.files import remove_leftovers, write_json
@@ -61,6 +61,8 @@ def claim(folder: Path, settings: dict[str, Any], overwrite: bool, held: ExitSta
         ValueError: If something finished or half-finished of other settings lies there.
     """
     if not overwrite and _finished(folder, settings):
+        shutil.rmtree(folder / "checkpoints", ignore_errors=True)  # a run may have been killed before it came to this
+        remove_dead_lock(folder)
         return True
     held.enter_context(exclusive(folder))
     if not overwrite and _finished(folder, settings):  # another run may have been at its end just now
