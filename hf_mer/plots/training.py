@@ -35,7 +35,9 @@ def history_series(history: Iterable[Mapping[str, Any]]) -> dict[str, np.ndarray
             wanted = name == "loss" or name.startswith("loss_") or name == "eval_loss" or name in _SCORE_TITLES
             if wanted and "epoch" in record and value is not None:
                 points.setdefault(name, {})[float(record["epoch"])] = float(value)
-    return {name: np.array(sorted(series.items())) for name, series in points.items()}
+    # not in the order of the log: a trainer that went on from a checkpoint has read the first part sorted
+    names = sorted(points, key=lambda name: (name.startswith("eval_"), name))
+    return {name: np.array(sorted(points[name].items())) for name in names}
 
 
 @styled

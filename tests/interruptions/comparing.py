@@ -13,7 +13,8 @@ VOLATILE = {
     "eval_samples_per_second", "eval_steps_per_second",
 }  # fmt: skip
 _CACHE = "cache"  # of datasets: the same files, whose content is not looked at
-_NAMED_BY_CHANCE = re.compile(r"cache/.*\.lock$")
+# locks of datasets, and files that its own `map` was writing, which the library never removes
+_NAMED_BY_CHANCE = re.compile(r"cache/.*\.lock$|cache/(?!hf_mer).*/tmp\w+$")
 
 
 def differences(one: Path, two: Path) -> list[str]:

@@ -22,6 +22,8 @@ def test_numbers_behind_the_curves():
     np.testing.assert_allclose(series["loss"], [[0.5, 2], [1.5, 1], [2.5, 2 / 3], [3.5, 0.5]])
     again = history_series([*history(), {"loss": 9.0, "epoch": 0.5}])  # a resumed run logs a point again
     assert again["loss"][0].tolist() == [0.5, 9.0]
+    sorted_by_name = [dict(sorted(record.items(), reverse=True)) for record in history()]
+    assert list(history_series(sorted_by_name)) == list(series)  # of a log that was read from a checkpoint
 
 
 def test_curves_name_each_loss_and_mark_the_best_epoch(drawn_texts):
