@@ -76,7 +76,7 @@ def _limited(receive: Any, most: int, stall: float | None = None) -> Any:
         nonlocal count, is_whole
         try:
             message = await asyncio.wait_for(receive(), None if is_whole else stall)
-        except TimeoutError:
+        except asyncio.TimeoutError:  # before Python 3.11 not the builtin one
             return {"type": "http.disconnect"}
         count += len(message.get("body", b""))
         is_whole = not message.get("more_body", False)

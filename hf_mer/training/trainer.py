@@ -17,6 +17,7 @@ from transformers.trainer_pt_utils import LengthGroupedSampler
 
 from hf_mer.data.collator import MerDataCollator
 from hf_mer.data.schema import column
+from hf_mer.models.finite_mer import check_logits
 from hf_mer.training.schedule import warn_of_long_warmup
 
 logger = logging.getLogger(__name__)
@@ -146,13 +147,18 @@ class MerTrainer(Trainer):
 
         Returns:
             Float64. Shape `(N, C)`.
+
+        Raises:
+            ValueError: If one is NaN or infinite.
         """
         own, self.data_collator = self.data_collator, collator
         try:
             predictions = self.predict(rows, metric_key_prefix=purpose).predictions
         finally:
             self.data_collator = own
-        return np.asarray(predictions[0] if isinstance(predictions, tuple) else predictions, dtype=np.float64)
+        logits = predictions[0] if isinstance(predictions, tuple) else predictions
+        check_logits(self.model, torch.as_tensor(logits))
+        return np.asarray(logits, dtype=np.float64)
 
     def create_optimizer(self, model: nn.Module | None = None) -> torch.optim.Optimizer:
         """One parameter group per rate of `args.learning_rates`, and one for the rest.

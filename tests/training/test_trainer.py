@@ -255,3 +255,5 @@ def test_a_loss_that_is_no_number_ends_the_training(make_trainer):
         next(trainer.model.parameters()).fill_(torch.nan)
     with pytest.raises(ValueError, match="step 1: loss_[a-z_]+ is nan, and the weights are spoilt"):
         trainer.train()
+    with pytest.raises(ValueError, match="weights .* are NaN or infinite"):
+        trainer.logits(trainer.train_dataset, collate, "test")
