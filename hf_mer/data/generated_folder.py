@@ -15,6 +15,7 @@ from typing import Any
 
 from tqdm.auto import tqdm
 
+from hf_mer.console import readable
 from hf_mer.files import whole
 from hf_mer.formats import json_text
 
@@ -32,7 +33,10 @@ def is_there(root: Path, version: int, settings: dict[str, Any]) -> bool:
 
     Raises:
         FileExistsError: If anything else is.
+        ValueError: If it has a name in which libraries cannot write.
     """
+    if (name := readable(root)) != str(root):  # known now, and not at the first recording
+        raise ValueError(f"'{name}' is not UTF-8, which is needed here; name another folder")
     if not root.exists() or (root.is_dir() and not any(root.iterdir())):
         return False
     try:

@@ -1,7 +1,10 @@
 """Whether a processor makes what a model takes: what was saved for another one is said before anything is computed."""
 
+import logging
 import math
 from typing import Any
+
+logger = logging.getLogger(__name__)
 
 
 def check_fit(config: Any, processor: Any) -> None:
@@ -33,9 +36,11 @@ def _check_text(config: Any, processor: Any) -> None:
     longest = getattr(config, "max_position_embeddings", None)
     relative = getattr(config, "relative_attention", False) or getattr(config, "rope_parameters", None)
     if isinstance(longest, int) and not relative and processor.max_text_tokens > longest > 0:
-        raise ValueError(
-            f"max_text_tokens={processor.max_text_tokens} in processor_config.json is more than "
-            f"text_config.max_position_embeddings={longest} in config.json"
+        logger.warning(
+            "max_text_tokens=%d in processor_config.json is more than text_config.max_position_embeddings=%d in "
+            "config.json: longer texts cannot be encoded",
+            processor.max_text_tokens,
+            longest,
         )
 
 

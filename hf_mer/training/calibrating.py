@@ -62,6 +62,7 @@ def calibrate(
         logits = predict(validation if len(having) == len(validation) else validation.select(having), chosen)
         if not keep:
             temperatures[key] = fit_temperature(labels, logits)
+            config.temperatures = temperatures  # of which it keeps a copy
         scores = calibration_scores(labels, logits, config.temperature_of(chosen))
         found["validation"][key] = scores
         logger.info(

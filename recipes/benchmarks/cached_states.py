@@ -165,7 +165,7 @@ class Epochs:
         return rows, seconds, sizes
 
     def _cache_bytes(self) -> int:
-        return sum(path.stat().st_size for path in (self.folder / "cache").glob("hf_mer_states/*.arrow"))
+        return sum(path.stat().st_size for path in (self.folder / "cache").glob("hf_mer_states/*/*.arrow"))
 
     def loader(self, rows: datasets.Dataset) -> Any:
         """The trainer's batches."""

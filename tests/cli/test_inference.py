@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 from media_files import save_film_checkpoint
 
+from hf_mer import files
 from hf_mer.cli import main
 
 
@@ -25,7 +26,8 @@ def test_predict_prints_every_class_best_first(checkpoint, write_wav, capsys):
 
 def test_predict_draws_and_gives_json(checkpoint, write_wav, capsys, tmp_path):
     figure = tmp_path / "figure.png"
-    (tmp_path / ".figure.1-ab.unfinished.png").write_bytes(b"of a killed run")
+    left = f".figure.{files._machine()}-99999999-01234567.unfinished.png"
+    (tmp_path / left).write_bytes(b"of a killed run")
     assert (
         main(
             ["predict", checkpoint, str(write_wav("a.wav")), "--text", "hello there", "--json", "--plot", str(figure)]

@@ -1,6 +1,7 @@
 """`hf-mer train`: what it would run, and that it runs the recipes' code. The path to the end is in tests/recipes."""
 
 import subprocess
+from types import SimpleNamespace
 
 import pytest
 
@@ -38,8 +39,8 @@ def test_processes_go_through_the_launcher(table, capsys, monkeypatch):
     assert main(["train", "mgcma", table, "--processes", "2", "--dry-run"]) == 0
     assert capsys.readouterr().out.startswith("accelerate launch --multi_gpu --num_processes 2 ")
     called = []
-    done = subprocess.CompletedProcess([], 3)
-    monkeypatch.setattr(subprocess, "run", lambda command, **kwargs: called.append(command) or done)
+    done = SimpleNamespace(wait=lambda: 3)
+    monkeypatch.setattr(subprocess, "Popen", lambda command: called.append(command) or done)
     assert main(["train", "mgcma", table, "--processes", "2"]) == 3
     assert called[0][1:3] == ["-m", "accelerate.commands.launch"]
     assert called[0][called[0].index("hf_mer.training.run") + 1] == "mgcma"

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from hf_mer import files
 from hf_mer.cli import main
 from hf_mer.locks import exclusive
 
@@ -145,8 +146,7 @@ def test_a_kill_between_two_writes_mixes_nothing(predict, out, checkpoint, tiny_
 
 def test_leftovers_of_a_kill(predict, out, tmp_path):
     ours, foreign = (
-        tmp_path / ".p.csv.settings.1-ab.unfinished.json",
-        tmp_path / ".q.csv.settings.1-ab.unfinished.json",
+        tmp_path / f".{name}.csv.settings.{files._machine()}-99999999-01234567.unfinished.json" for name in "pq"
     )
     for path in (ours, foreign):
         path.write_text("{")
