@@ -167,10 +167,10 @@ def _with_columns(
             desc=what,
             **kwargs,
         )
-        if not reused:
-            write_json(note, {"seconds": round(time.perf_counter() - started, 3)})
+        if not note.exists():  # nobody knows the time where its process was killed before it could write this
+            write_json(note, {"seconds": None if reused else round(time.perf_counter() - started, 3)})
     if stage is not None:
-        stage.add(reused, json.loads(note.read_text())["seconds"] if note.exists() else None)
+        stage.add(reused, json.loads(note.read_text())["seconds"])
     logger.info("%s of %d utterances %s (%s)", what, len(rows), "found in the cache" if reused else "computed", folder)
     joined = datasets.concatenate_datasets([plain, made], axis=1)
     arrays = [name for name in joined.column_names if name in ("features", "frames") or name.endswith("_states")]
