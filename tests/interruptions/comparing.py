@@ -13,8 +13,9 @@ VOLATILE = {
     "eval_samples_per_second", "eval_steps_per_second",
 }  # fmt: skip
 _CACHE = "cache"  # of datasets: the same files, whose content is not looked at
-# locks of datasets, and files that its own `map` was writing, which the library never removes
-_NAMED_BY_CHANCE = re.compile(r"cache/.*\.lock$|cache/(?!hf_mer).*/tmp\w+$")
+# of datasets: locks, files that its own `map` was writing, which the library never removes, and what `map` made, named after
+# its function, which is another one in a process that was forked than in a command of its own
+_NAMED_BY_CHANCE = re.compile(r"cache/.*\.lock$|cache/(?!hf_mer).*/(tmp\w+|cache-\w+\.arrow)$")
 
 
 def differences(one: Path, two: Path) -> list[str]:
