@@ -99,5 +99,9 @@ def load_trained(folder: Path, model: Any) -> list[dict[str, Any]] | None:
     if not trained.exists():
         return None
     logger.warning("training is over: its model is in %s", trained)
-    model.load_state_dict(type(model).from_pretrained(trained).state_dict())
+    kept = type(model).from_pretrained(trained)
+    model.load_state_dict(kept.state_dict())
+    # training takes these from the tokenizer
+    for name in {"bos_token_id", "eos_token_id", "pad_token_id"} & set(vars(kept.config)):
+        setattr(model.config, name, getattr(kept.config, name))
     return json.loads((trained / "history.json").read_text(encoding="utf-8"))

@@ -105,6 +105,7 @@ def ended(folder):
     timed = ("_runtime", "_per_second")
     return {
         "weights": (folder / "Ses05" / "model" / "model.safetensors").read_bytes(),
+        "config": (folder / "Ses05" / "model" / "config.json").read_text(),
         "predictions": (folder / "Ses05" / "predictions.csv").read_bytes(),
         "test": results["test"],
         "log": [{name: value for name, value in entry.items() if not name.endswith(timed)} for entry in log],
