@@ -465,15 +465,11 @@ def manifest(write_wav, tmp_path):
     return str(path)
 
 
+OWN = {"corpus": "manifest", "protocol": "groups", "group_column": "speaker", "folds": ["0"], "validation": "none"}
+
+
 def test_rows_that_lack_a_modality(make_experiment, manifest):
-    settings = {
-        "corpus": "manifest",
-        "data_dir": manifest,
-        "protocol": "groups",
-        "group_column": "speaker",
-        "folds": ["0"],
-        "validation": "none",
-    }
+    settings = {**OWN, "data_dir": manifest}
     results = make_experiment(
         **settings, modality_dropout=0.5, per_device_eval_batch_size=2, logging_steps=1, logging_strategy="steps"
     ).run()["folds"][0]
@@ -490,16 +486,7 @@ def test_no_test_row_is_left_out_of_the_score(make_experiment, manifest, tmp_pat
     """Two recordings that cannot be decoded: one of the test part, one that is trained on."""
     for name in ("2.wav", "12.wav"):
         (Path(manifest).parent / name).write_bytes(b"no sound at all")
-    settings = {
-        "corpus": "manifest",
-        "data_dir": manifest,
-        "protocol": "groups",
-        "group_column": "speaker",
-        "folds": ["0"],
-        "validation": "none",
-        "on_bad_audio": "skip",
-        "num_train_epochs": 1,
-    }
+    settings = {**OWN, "data_dir": manifest, "on_bad_audio": "skip", "num_train_epochs": 1}
     results = make_experiment(**settings).run()["folds"][0]
     assert results["rows"]["test"] == 10
     assert np.sum(results["test"]["confusion"]["matrix"]) == 10
