@@ -5,21 +5,21 @@ nor transformers nor datasets. Using any name of `hf_mer.models`, or `import hf_
 models with the Auto classes and with `pipeline` of transformers.
 """
 
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
+from hf_mer.lazy import lazy_names
 from hf_mer.version import __version__
 
 if TYPE_CHECKING:
-    from hf_mer.data.generated import GeneratedCorpusConfig, generate_corpus
-    from hf_mer.data.generated_meld import GeneratedMeldConfig, generate_meld_corpus
-    from hf_mer.data.iemocap import load_iemocap
-    from hf_mer.data.manifest import load_corpus
-    from hf_mer.data.meld import load_meld
+    from hf_mer.data.corpora.iemocap import load_iemocap
+    from hf_mer.data.corpora.manifest import load_corpus
+    from hf_mer.data.corpora.meld import load_meld
+    from hf_mer.data.corpora.registry import register_datasets
+    from hf_mer.data.generated.corpus import GeneratedCorpusConfig, generate_corpus
+    from hf_mer.data.generated.meld import GeneratedMeldConfig, generate_meld_corpus
     from hf_mer.data.prepare import prepare
-    from hf_mer.data.protocols import make_folds
-    from hf_mer.data.registry import register_datasets
-    from hf_mer.metrics import EmotionMetrics
+    from hf_mer.data.protocols.make_folds import make_folds
+    from hf_mer.metrics.evaluate_metric import EmotionMetrics
     from hf_mer.models import (
         LabelEmbeddingStore,
         LeMerConfig,
@@ -33,32 +33,34 @@ if TYPE_CHECKING:
     )
     from hf_mer.training import MerTrainer, MerTrainingArguments
 
-_PUBLIC_NAMES = {
-    "LabelEmbeddingStore": "hf_mer.models",
-    "LeMerConfig": "hf_mer.models",
-    "LeMerForEmotionClassification": "hf_mer.models",
-    "MerProcessor": "hf_mer.models",
-    "MgcmaConfig": "hf_mer.models",
-    "MgcmaForEmotionClassification": "hf_mer.models",
-    "MultimodalEmotionRecognitionPipeline": "hf_mer.models",
-    "WavFusionConfig": "hf_mer.models",
-    "WavFusionForEmotionClassification": "hf_mer.models",
-    "GeneratedCorpusConfig": "hf_mer.data.generated",
-    "generate_corpus": "hf_mer.data.generated",
-    "GeneratedMeldConfig": "hf_mer.data.generated_meld",
-    "generate_meld_corpus": "hf_mer.data.generated_meld",
-    "load_corpus": "hf_mer.data.manifest",
-    "load_iemocap": "hf_mer.data.iemocap",
-    "load_meld": "hf_mer.data.meld",
-    "make_folds": "hf_mer.data.protocols",
-    "prepare": "hf_mer.data.prepare",
-    "register_datasets": "hf_mer.data.registry",
-    "EmotionMetrics": "hf_mer.metrics",
-    "MerTrainer": "hf_mer.training",
-    "MerTrainingArguments": "hf_mer.training",
-}
+__getattr__, __dir__, _ = lazy_names(
+    __name__,
+    {
+        "hf_mer.models": (
+            "LabelEmbeddingStore",
+            "LeMerConfig",
+            "LeMerForEmotionClassification",
+            "MerProcessor",
+            "MgcmaConfig",
+            "MgcmaForEmotionClassification",
+            "MultimodalEmotionRecognitionPipeline",
+            "WavFusionConfig",
+            "WavFusionForEmotionClassification",
+        ),
+        "hf_mer.data.generated.corpus": ("GeneratedCorpusConfig", "generate_corpus"),
+        "hf_mer.data.generated.meld": ("GeneratedMeldConfig", "generate_meld_corpus"),
+        "hf_mer.data.corpora.manifest": ("load_corpus",),
+        "hf_mer.data.corpora.iemocap": ("load_iemocap",),
+        "hf_mer.data.corpora.meld": ("load_meld",),
+        "hf_mer.data.protocols.make_folds": ("make_folds",),
+        "hf_mer.data.prepare": ("prepare",),
+        "hf_mer.data.corpora.registry": ("register_datasets",),
+        "hf_mer.metrics.evaluate_metric": ("EmotionMetrics",),
+        "hf_mer.training": ("MerTrainer", "MerTrainingArguments"),
+    },
+)
 
-# Written out rather than computed from `_PUBLIC_NAMES`: type checkers and editors read it without running it.
+# Written out rather than computed: type checkers and editors read it without running it.
 __all__ = [
     "EmotionMetrics",
     "GeneratedCorpusConfig",
@@ -84,15 +86,3 @@ __all__ = [
     "prepare",
     "register_datasets",
 ]
-
-
-def __getattr__(name: str) -> Any:
-    if name not in _PUBLIC_NAMES:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}; public names: {', '.join(__all__)}")
-    value = getattr(import_module(_PUBLIC_NAMES[name]), name)
-    globals()[name] = value  # the next access does not come here
-    return value
-
-
-def __dir__() -> list[str]:
-    return sorted({*globals(), *__all__})

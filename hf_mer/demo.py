@@ -7,7 +7,7 @@ import sys
 import time
 from pathlib import Path
 
-from hf_mer.data.generated import GeneratedCorpusConfig, generate_corpus, read_truth
+from hf_mer.data.generated.corpus import GeneratedCorpusConfig, generate_corpus, read_truth
 
 RECIPE = Path("recipes/train_le_mer.py")
 CONFIG = Path("recipes/configs/le_mer_generated.yaml")
@@ -85,7 +85,7 @@ def _launch(root: Path, corpus: Path, out: Path, name: str, flags: list[str]) ->
 
 def _report(out: Path, ceilings: dict[str, float]) -> dict[str, float]:
     from hf_mer.plots import systems_with_ceilings
-    from hf_mer.training.figures import save_figure
+    from hf_mer.training.fold_figures import save_figure
 
     limits = {"text only": ceilings["text"], "speech only": ceilings["voice"], "LE-MER": ceilings["both"]}
     scores, intervals = {}, {}

@@ -1,12 +1,20 @@
-"""Files and folders that are whole or not there at all, and what killed processes left of them."""
+"""Files that are whole or not there at all, and JSON and CSV as every program takes them.
 
+What killed processes left of a file is removed; no number that JSON lacks is written, and no cell that a spreadsheet
+would run.
+"""
+
+import csv
+import io
+import json
+import math
 import os
 import re
 import shutil
 import socket
 import uuid
 import zlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -16,6 +24,10 @@ import psutil
 _MARK = ".unfinished"
 _ATTEMPT = r"(?P<machine>[0-9a-f]{8})-(?P<process>\d+)-(?P<token>[0-9a-f]{8})(?P<old>\.old)?" + re.escape(_MARK)
 _mine: set[str] = set()  # tokens of what this process is writing
+# an apostrophe before what could be one keeps the way back clear; numbers with a sign are left alone
+_FIRST = "=+\\-@\t\r\n\uff1d\uff0b\uff0d\uff20"  # the last four in full width
+_FORMULA = re.compile(rf"(?![-+]?[0-9]+(\.[0-9]*)?([eE][-+]?[0-9]+)?\Z)'*[{_FIRST}]")
+_ESCAPED = re.compile(rf"'+[{_FIRST}]")
 
 
 @contextmanager
@@ -60,6 +72,55 @@ def write_atomically(path: str | os.PathLike, write: Callable[[Path], Any]) -> P
     return Path(path)
 
 
+def write_json(path: str | os.PathLike, content: Any) -> Path:
+    """Writes JSON, whole or not at all."""
+    return write_text(path, json_text(content, indent=2) + "\n")
+
+
+def write_csv(path: str | os.PathLike, columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> Path:
+    """Writes CSV for people, whole or not at all, see `csv_text`; `read_csv` reads what was given."""
+    return write_text(path, csv_text([columns, *rows]))
+
+
+def write_text(path: str | os.PathLike, text: str) -> Path:
+    r"""Writes UTF-8, whole or not at all; what is no character, of a file's name, as JSON writes it (`\udce9`)."""
+    content = text.encode("utf-8", "backslashreplace")
+    return write_atomically(path, lambda temporary: temporary.write_bytes(content))
+
+
+def json_text(content: Any, indent: int | None = None) -> str:
+    """JSON in one or more lines; numbers that are not finite, which JSON does not have, become `null`."""
+    return json.dumps(_without_nan(content), indent=indent, ensure_ascii=False, allow_nan=False)
+
+
+def csv_text(rows: Iterable[Sequence[Any]]) -> str:
+    """CSV for spreadsheets: what they would run has an apostrophe before it, which `plain_cell` takes off.
+
+    What is not known (None, NaN) is left empty. Formulas begin with `=`, `+`, `-`, `@`, a tab or a line break (OWASP,
+    CSV Injection); numbers are none.
+    """
+    text = io.StringIO(newline="")
+    # this line end makes the writer quote all cells with line breaks; the file itself has the plain one
+    writer, lines = csv.writer(text, lineterminator="\r\n"), []
+    for row in rows:
+        writer.writerow([_cell(value) for value in row])
+        lines.append(f"{text.getvalue()[:-2]}\n")
+        text.seek(0)
+        text.truncate()
+    return "".join(lines)
+
+
+def plain_cell(cell: str) -> str:
+    """What `csv_text` was given as a cell."""
+    return cell[1:] if _ESCAPED.match(cell) else cell
+
+
+def read_csv(path: Path) -> list[list[str]]:
+    """The cells of a file of `csv_text`, the header first."""
+    with path.open(newline="", encoding="utf-8") as lines:
+        return [[plain_cell(cell) for cell in cells] for cells in csv.reader(lines)]
+
+
 def remove_leftovers(folder: str | os.PathLike) -> None:
     """Removes what killed processes began to write in a folder that nobody else writes in, and never named."""
     for path in Path(folder).glob(f".*{_MARK}*"):
@@ -94,3 +155,17 @@ def _remove(path: Path) -> None:
         shutil.rmtree(path)
     else:
         path.unlink(missing_ok=True)
+
+
+def _cell(value: Any) -> Any:
+    if isinstance(value, str):
+        return f"'{value}" if _FORMULA.match(value) else value
+    return None if value != value else value  # only NaN differs from itself
+
+
+def _without_nan(content: Any) -> Any:
+    if isinstance(content, dict):
+        return {key: _without_nan(value) for key, value in content.items()}
+    if isinstance(content, (list, tuple)):
+        return [_without_nan(value) for value in content]
+    return None if isinstance(content, float) and not math.isfinite(content) else content

@@ -44,7 +44,7 @@ def examples_for(labels: Sequence[str], video: bool) -> list[Example]:
     Returns:
         One for each class that is known, in the model's order; none if one of anger, joy, neutral and sadness is not.
     """
-    from hf_mer.data.generated_meld_plan import LABELS
+    from hf_mer.data.generated.meld_plan import LABELS
 
     cells: dict[str, tuple[int, int, int]] = {}
     for cell, emotion in LABELS.items():
@@ -96,7 +96,7 @@ def example_recording(examples: Sequence[Example], folder: Path) -> tuple[str, s
     """
     import soundfile
 
-    from hf_mer.data.synthesis import SAMPLING_RATE
+    from hf_mer.data.generated.voice import SAMPLING_RATE
 
     by_cues = {(example.valence, example.arousal): example for example in examples}
     parts, lines, clock = [], [], 0.0
@@ -113,8 +113,8 @@ def example_recording(examples: Sequence[Example], folder: Path) -> tuple[str, s
 
 def _speak(example: Example, own_words: bool, seed: int, words_seed: int | None = None) -> tuple[str, Any]:
     """Words and voice, whose speaker is that of the seed."""
-    from hf_mer.data.generated_text import write_sentence
-    from hf_mer.data.synthesis import draw_speaker, synthesize
+    from hf_mer.data.generated.sentences import write_sentence
+    from hf_mer.data.generated.voice import draw_speaker, synthesize
 
     words_rng, voice_rng = (
         np.random.default_rng([seed if words_seed is None else words_seed, stream]) for stream in (21, 22)
@@ -128,15 +128,15 @@ def _speak(example: Example, own_words: bool, seed: int, words_seed: int | None 
 def _write_sound(path: Path, speech: Any, example: Example, seed: int) -> None:
     import soundfile
 
-    from hf_mer.data.synthesis import SAMPLING_RATE
+    from hf_mer.data.generated.voice import SAMPLING_RATE
 
     soundfile.write(path, speech.waveform, SAMPLING_RATE, subtype="PCM_16", format="WAV")
 
 
 def _write_film(path: Path, speech: Any, example: Example, seed: int) -> None:
-    from hf_mer.data.clips import write_clip
-    from hf_mer.data.faces import draw_face, film
-    from hf_mer.data.synthesis import SAMPLING_RATE
+    from hf_mer.data.generated.clip import write_clip
+    from hf_mer.data.generated.face import draw_face, film
+    from hf_mer.data.generated.voice import SAMPLING_RATE
 
     rng = np.random.default_rng([seed, 24])
     face = draw_face(rng, female=seed % 2 == 0)

@@ -98,7 +98,7 @@ def load_page_model(checkpoint: str | os.PathLike, *, revision: str | None = Non
         ValueError: If the folder is no checkpoint.
         OSError: If the Hub cannot be reached, or has no such repository or revision.
     """
-    from hf_mer.inference import load_recognizer
+    from hf_mer.prediction.load import load_recognizer
 
     recognise = load_recognizer(checkpoint, revision=revision, asr=asr)
     config = recognise.model.config

@@ -10,7 +10,7 @@ from hf_mer.app.lane import Watch
 from hf_mer.app.media import PageError, as_notices
 from hf_mer.app.model import PageModel
 from hf_mer.app.prediction import Scores, check_length, decide
-from hf_mer.formats import csv_text
+from hf_mer.files import csv_text
 
 _TIMED_LINE = re.compile(r"\s*([\d.:]+)(?:\s*(?:-|to)\s*|\s+)([\d.:]+)\s+(\S.*)")
 MAX_TIMED_WORDS, MAX_LINE = 500_000, 2_000  # characters: two hours with the times of every word, one stretch

@@ -67,9 +67,9 @@ def add_commands(commands: Any) -> None:
 def _prepare(arguments: argparse.Namespace) -> None:
     from hf_mer.data.check_clips import check_video
     from hf_mer.data.checks import check_audio, check_text
-    from hf_mer.data.iemocap import load_iemocap
-    from hf_mer.data.manifest import load_corpus
-    from hf_mer.data.meld import load_meld
+    from hf_mer.data.corpora.iemocap import load_iemocap
+    from hf_mer.data.corpora.manifest import load_corpus
+    from hf_mer.data.corpora.meld import load_meld
     from hf_mer.data.prepare import prepare
     from hf_mer.data.schema import column
 
@@ -97,8 +97,8 @@ def _prepare(arguments: argparse.Namespace) -> None:
 
 def _about(arguments: argparse.Namespace, official_splits: bool) -> dict[str, Any]:
     """What identifies the corpus, without the names of this machine's folders."""
-    from hf_mer.data.generated_folder import read_mark
-    from hf_mer.data.loading import is_generated
+    from hf_mer.data.corpora.published import is_generated
+    from hf_mer.data.generated.folder import read_mark
 
     source = Path(arguments.source)
     mark = read_mark(source) if source.is_dir() and is_generated(source) else None
@@ -133,7 +133,7 @@ def _generate(arguments: argparse.Namespace) -> None:
     if arguments.layout == "meld":
         if arguments.language != "en":
             raise ValueError(f"--language {arguments.language} is for --layout iemocap; MELD's layout speaks English")
-        from hf_mer.data.generated_meld import GeneratedMeldConfig, generate_meld_corpus
+        from hf_mer.data.generated.meld import GeneratedMeldConfig, generate_meld_corpus
 
         # two thirds to train on, a fifth to test, as by default
         test, dev = arguments.num_utterances // 5, arguments.num_utterances * 2 // 15
@@ -141,7 +141,7 @@ def _generate(arguments: argparse.Namespace) -> None:
         plan = GeneratedMeldConfig(num_train=train, num_dev=dev, num_test=test, **settings)
         ceilings = generate_meld_corpus(arguments.out, plan, num_proc=arguments.num_proc)
     else:
-        from hf_mer.data.generated import GeneratedCorpusConfig, generate_corpus
+        from hf_mer.data.generated.corpus import GeneratedCorpusConfig, generate_corpus
 
         config = GeneratedCorpusConfig(
             num_utterances=arguments.num_utterances, language=arguments.language, **settings

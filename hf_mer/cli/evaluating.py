@@ -93,12 +93,12 @@ def _evaluate(arguments: argparse.Namespace) -> None:
     beside = dict(_beside(item) for item in arguments.beside)
     from transformers.utils import logging
 
-    from hf_mer.inference import load_recognizer
-    from hf_mer.training.conditions import evaluate_conditions
-    from hf_mer.training.conditions.evaluating import data_settings
-    from hf_mer.training.conditions.figures import draw_conditions
-    from hf_mer.training.conditions.report import comparison_table, conditions_table, write_report
-    from hf_mer.training.conditions.rows import RowSettings, training_results
+    from hf_mer.evaluation import evaluate_conditions
+    from hf_mer.evaluation.condition_figures import draw_conditions
+    from hf_mer.evaluation.evaluating import data_settings
+    from hf_mer.evaluation.report import comparison_table, conditions_table, write_report
+    from hf_mer.evaluation.rows import RowSettings, training_results
+    from hf_mer.prediction.load import load_recognizer
 
     logging.disable_progress_bar()
     protocol = {name: getattr(arguments, name) for name in ("test_session", "group_column")}
@@ -145,7 +145,7 @@ def _evaluate(arguments: argparse.Namespace) -> None:
 
 
 def _settings(arguments: argparse.Namespace) -> Any:
-    from hf_mer.training.conditions import ConditionSettings
+    from hf_mer.evaluation import ConditionSettings
 
     names = ("word_error_rates", "word_error_shares", "noises", "snrs", "seconds")
     given = {name: getattr(arguments, name) for name in names}

@@ -69,7 +69,7 @@ def _utterances(source: str | None, limit: int, encoding: str) -> list[dict[str,
         return []
     if limit < 1:
         raise ValueError(f"--limit {limit} must be at least 1")
-    from hf_mer.data.manifest import load_corpus
+    from hf_mer.data.corpora.manifest import load_corpus
 
     rows = load_corpus(source, encoding=encoding)
     count = min(limit, len(rows))

@@ -8,7 +8,7 @@ from typing import Any
 
 from hf_mer.cli.help import add_command, add_encoding, column_names
 from hf_mer.console import readable
-from hf_mer.formats import json_text
+from hf_mer.files import json_text
 
 PREDICT_EXAMPLES = """examples:
   hf-mer predict runs/le_mer/Ses05 hello.wav --text "I am so glad you came" --plot attention.png
@@ -110,7 +110,7 @@ def _check(arguments: argparse.Namespace) -> None:
 def _load(arguments: argparse.Namespace) -> Any:
     from transformers.utils import logging
 
-    from hf_mer.inference import load_recognizer
+    from hf_mer.prediction.load import load_recognizer
 
     logging.disable_progress_bar()
     settings = {name: getattr(arguments, name) for name in ("revision", "device", "dtype", "asr")}
@@ -193,12 +193,12 @@ def plot_prediction(recognise: Any, row: dict[str, Any], prediction: dict[str, A
         prediction: What it gave with `return_attention=True`.
         path: PNG, PDF or SVG.
     """
-    from hf_mer.data.word_times import word_times
+    from hf_mer.data.corpora.iemocap_words import word_times
     from hf_mer.locks import exclusive
     from hf_mer.models.audio_mer import AudioError, load_audio
     from hf_mer.models.notes_mer import collected_notes
     from hf_mer.plots.prediction import prediction_figure, shown_words
-    from hf_mer.training.figures import save_figure
+    from hf_mer.training.fold_figures import save_figure
 
     processor, config = recognise.processor, recognise.model.config
     audio, waveform = row.get("audio"), None
@@ -222,7 +222,7 @@ def _labels(arguments: argparse.Namespace) -> None:
 
     source = locate_checkpoint(arguments.checkpoint, arguments.revision, "label_store.json")
     from hf_mer.models.label_store import LabelEmbeddingStore
-    from hf_mer.training.label_overlap import overlap_table
+    from hf_mer.training.label_store.overlap import overlap_table
 
     with hub_errors(source, arguments.revision, writing=False):
         store = LabelEmbeddingStore.from_pretrained(source, revision=arguments.revision)

@@ -51,8 +51,8 @@ def _plot(arguments: argparse.Namespace) -> None:
             path = Path(
                 snapshot_download(name, revision=arguments.revision, allow_patterns=["*.json", "label_store.*"])
             )
-    from hf_mer.training.figures import save_figure
-    from hf_mer.training.files import write_csv
+    from hf_mer.files import write_csv
+    from hf_mer.training.fold_figures import save_figure
     from hf_mer.training.redraw import draw_fold, find_folds
 
     folds = find_folds(path)
@@ -70,7 +70,7 @@ def _plot(arguments: argparse.Namespace) -> None:
 
 def _plot_attention(arguments: argparse.Namespace) -> None:
     from hf_mer.cli.inference import plot_prediction
-    from hf_mer.inference import load_recognizer
+    from hf_mer.prediction.load import load_recognizer
 
     recognise = load_recognizer(arguments.path, revision=arguments.revision)
     given = {"audio": arguments.recording, "text": arguments.text, "history": arguments.history}

@@ -16,8 +16,7 @@ from datasets.utils.metadata import MetadataConfigs
 from huggingface_hub import DatasetCardData
 
 from hf_mer.data.schema import SAMPLING_RATE, CorpusError, column
-from hf_mer.files import whole
-from hf_mer.formats import json_text
+from hf_mer.files import json_text, whole
 from hf_mer.version import __version__
 
 ABOUT = "corpus.json"

@@ -6,8 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from hf_mer.files import write_atomically
-from hf_mer.formats import json_text
+from hf_mer.files import json_text, write_atomically
 
 DESCRIPTION = "export.json"
 MODEL_FILES = ("model.onnx", "model_int8.onnx", "model.pt2")

@@ -5,8 +5,8 @@ from typing import Any
 
 import numpy as np
 
-from hf_mer.metrics import SCORE_NAMES, per_class_scores
-from hf_mer.significance import mean_interval
+from hf_mer.metrics.scores import SCORE_NAMES, per_class_scores
+from hf_mer.metrics.significance import mean_interval
 
 NOT_MEASURED = "not measured"
 NOT_RECORDED = "not recorded"

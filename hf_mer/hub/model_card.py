@@ -15,7 +15,7 @@ from hf_mer.hub import card_sections as sections
 from hf_mer.hub.card_facts import CORPORA, SYSTEMS
 from hf_mer.hub.card_results import ENCODERS, machine_paths
 from hf_mer.hub.card_tables import mean_scores, number_of_utterances
-from hf_mer.metrics import SCORE_NAMES
+from hf_mer.metrics.scores import SCORE_NAMES
 
 METRICS: dict[str, tuple[str, dict[str, str] | None]] = {
     "wa": ("accuracy", None),

@@ -92,7 +92,7 @@ class PreparedCorpus:
         """Whether this package made it up: it is marked so, and its words are none but the generator's."""
         texts = [text for name in ("text", "history") for text in self.all_values(name)]
         spoken = [one for text in texts for one in (text if isinstance(text, list) else [text])]
-        from hf_mer.data.generated_text import could_have_written
+        from hf_mer.data.generated.sentences import could_have_written
 
         return bool(self.about.get("generated")) and bool(spoken) and could_have_written(spoken)
 

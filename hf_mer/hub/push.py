@@ -10,7 +10,7 @@ from huggingface_hub import CommitOperationAdd, CommitOperationDelete, HfApi, ge
 from huggingface_hub.errors import LocalTokenNotFoundError
 from huggingface_hub.utils import validate_repo_id
 
-from hf_mer.formats import json_text
+from hf_mer.files import json_text
 from hf_mer.hub.checkpoints import Checkpoint, find_checkpoint
 from hf_mer.hub.dataset_card import dataset_card
 from hf_mer.hub.errors import hub_errors

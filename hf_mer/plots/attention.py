@@ -14,7 +14,7 @@ from matplotlib.ticker import MaxNLocator
 
 from hf_mer.plots.style import FAINT_INK, HEAT, INK, SMALL_FONT_SIZE, class_colors, figure, light_grid, styled
 from hf_mer.plots.waveform import amplitude_limit, draw_waveform
-from hf_mer.plots.words import ROW_HEIGHT, draw_words, fit_words
+from hf_mer.plots.word_boxes import ROW_HEIGHT, draw_words, fit_words
 
 _WAVEFORM_HEIGHT, _CURVE_HEIGHT = 1.35, 1.35  # inches, titles and ticks included
 _DECORATIONS = 0.55  # inches above and below the words

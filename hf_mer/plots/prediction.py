@@ -9,7 +9,7 @@ from matplotlib.figure import Figure
 from hf_mer.plots.attention import draw_scores, label_attention
 from hf_mer.plots.style import class_colors, figure, styled
 from hf_mer.plots.waveform import amplitude_limit, draw_waveform
-from hf_mer.plots.words import estimated_word_times
+from hf_mer.plots.word_boxes import estimated_word_times
 
 
 def prediction_figure(

@@ -23,7 +23,7 @@ def reliability_diagram(panels: Mapping[str, tuple[Mapping[str, Any], float]], *
     Source: Guo et al., *On Calibration of Modern Neural Networks*, ICML 2017, figure 1.
 
     Args:
-        panels: By title, the bins of `hf_mer.calibration.reliability_bins` and their calibration error.
+        panels: By title, the bins of `hf_mer.metrics.calibration.reliability_bins` and their calibration error.
         title: Title of the figure.
 
     Returns:

@@ -8,11 +8,10 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import IO, Any
 
-from hf_mer.formats import csv_text, json_text, plain_cell
+from hf_mer.files import csv_text, json_text, plain_cell, write_json
 from hf_mer.locks import exclusive
 from hf_mer.prediction.content import inputs_content
 from hf_mer.prediction.sources import Unit
-from hf_mer.training.files import write_json
 
 _ADVICE = "name another file, or --overwrite"
 FORMATS = {".csv": "csv", ".jsonl": "jsonl", ".ndjson": "jsonl"}

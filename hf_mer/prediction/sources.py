@@ -6,9 +6,9 @@ from pathlib import Path
 from typing import Any
 
 from hf_mer.console import readable
-from hf_mer.data.manifest_files import AUDIO_SUFFIXES, FILM_SUFFIXES, recordings_in
+from hf_mer.data.corpora.manifest_files import AUDIO_SUFFIXES, FILM_SUFFIXES, recordings_in
+from hf_mer.data.corpora.tables import TABLE_SUFFIXES
 from hf_mer.data.schema import CorpusError
-from hf_mer.data.tables import TABLE_SUFFIXES
 
 _MAX_HISTORY = 10
 
@@ -105,9 +105,9 @@ def _recordings(folder: Path) -> list[Path]:
 
 
 def _of_table(path: Path, columns: Mapping[str, str | None], recognises_words: bool, encoding: str) -> list[Unit]:
-    from hf_mer.data.manifest import read_entry, resolve_columns, set_histories
-    from hf_mer.data.manifest_files import read_manifest
-    from hf_mer.data.manifest_segments import set_segments
+    from hf_mer.data.corpora.manifest import read_entry, resolve_columns, set_histories
+    from hf_mer.data.corpora.manifest_files import read_manifest
+    from hf_mer.data.corpora.manifest_segments import set_segments
 
     lines, folder = read_manifest(path, encoding)
     names = resolve_columns(lines, columns, str(path), labelled=False)

@@ -21,8 +21,8 @@ from transformers import (
 from hf_mer.models import MerProcessor
 from hf_mer.models.image_mer import load_image_processor
 from hf_mer.models.mer_encoders import load_speech_checkpoint
-from hf_mer.training.arguments import DataArguments
-from hf_mer.training.model_arguments import ModelArguments
+from hf_mer.training.settings.arguments import DataArguments
+from hf_mer.training.settings.model_arguments import ModelArguments
 
 logger = logging.getLogger(__name__)
 

@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 from datasets import Dataset
 
-from hf_mer.calibration import calibration_scores, fit_temperature, reliability_bins
 from hf_mer.data.schema import column
+from hf_mer.metrics.calibration import calibration_scores, fit_temperature, reliability_bins
 from hf_mer.models.configuration_mer import modality_key
 from hf_mer.training.corpus import has_modality
 

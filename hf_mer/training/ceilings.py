@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from hf_mer.data.generated_folder import MARK, read_mark
+from hf_mer.data.generated.folder import MARK, read_mark
 
 
 def ceiling(results: Mapping[str, Any], data_dir: str | Path | None, score: str) -> float | None:

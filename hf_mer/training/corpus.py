@@ -9,14 +9,14 @@ from datasets import Dataset
 
 from hf_mer.data.check_clips import check_video
 from hf_mer.data.checks import check_audio, check_text
-from hf_mer.data.folds import Fold, find_fold
-from hf_mer.data.iemocap import load_iemocap
-from hf_mer.data.manifest import load_corpus
-from hf_mer.data.meld import load_meld
-from hf_mer.data.protocols import make_folds
+from hf_mer.data.corpora.iemocap import load_iemocap
+from hf_mer.data.corpora.manifest import load_corpus
+from hf_mer.data.corpora.meld import load_meld
+from hf_mer.data.protocols.folds import Fold, find_fold
+from hf_mer.data.protocols.make_folds import make_folds
 from hf_mer.data.schema import CorpusError, column
 from hf_mer.models.words_mer import has_words
-from hf_mer.training.arguments import DataArguments
+from hf_mer.training.settings.arguments import DataArguments
 
 logger = logging.getLogger(__name__)
 

@@ -12,17 +12,17 @@ from datasets import Dataset
 
 from hf_mer.console import readable
 from hf_mer.data.checks import check_labels, check_test_labels
-from hf_mer.data.folds import Fold, check_folds, split_hash
-from hf_mer.data.loading import is_generated
-from hf_mer.data.transcripts import with_transcript_errors
+from hf_mer.data.corpora.published import is_generated
+from hf_mer.data.protocols.folds import Fold, check_folds, split_hash
+from hf_mer.data.word_errors import with_transcript_errors
+from hf_mer.files import write_json
 from hf_mer.locks import exclusive, remove_dead_lock
-from hf_mer.metrics import SCORE_NAMES, aggregate
+from hf_mer.metrics.scores import SCORE_NAMES, aggregate
 from hf_mer.training import evaluation
-from hf_mer.training.arguments import DataArguments, MerTrainingArguments
 from hf_mer.training.corpus import chosen_folds, load_rows, protocol_folds
-from hf_mer.training.files import write_json
 from hf_mer.training.processes import decided_by_main
-from hf_mer.training.settings import claim_folder, clear_folder, finished_fold
+from hf_mer.training.settings.arguments import DataArguments, MerTrainingArguments
+from hf_mer.training.settings.deciding import claim_folder, clear_folder, finished_fold
 from hf_mer.training.stages import Stages
 
 SUBSETS = {

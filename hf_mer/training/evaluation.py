@@ -13,11 +13,10 @@ import numpy as np
 import torch
 from datasets import Dataset
 
-from hf_mer.data.folds import repeated_texts
+from hf_mer.data.protocols.folds import repeated_texts
 from hf_mer.data.schema import column
-from hf_mer.formats import read_csv
-from hf_mer.metrics import bootstrap_intervals, confusion, emotion_scores, per_class_scores, scores_by
-from hf_mer.training.files import write_csv
+from hf_mer.files import read_csv, write_csv
+from hf_mer.metrics.scores import bootstrap_intervals, confusion, emotion_scores, per_class_scores, scores_by
 from hf_mer.version import __version__
 
 PACKAGES = ("torch", "transformers", "datasets", "accelerate")

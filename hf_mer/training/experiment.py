@@ -15,31 +15,31 @@ import torch
 from datasets import Dataset
 from transformers import set_seed
 
-from hf_mer.calibration import calibration_scores
 from hf_mer.data.collator import MerDataCollator
-from hf_mer.data.folds import Fold, select_fold
-from hf_mer.data.nested import nested_folds
+from hf_mer.data.protocols.folds import Fold, select_fold
+from hf_mer.data.protocols.nested import nested_folds
 from hf_mer.data.schema import column
-from hf_mer.metrics import compute_metrics_for_trainer, emotion_scores
+from hf_mer.files import write_atomically, write_json
+from hf_mer.metrics.calibration import calibration_scores
+from hf_mer.metrics.scores import compute_metrics_for_trainer, emotion_scores
 from hf_mer.models import LabelEmbeddingStore, MerProcessor
 from hf_mer.stopping import lacks_space
 from hf_mer.training import building, evaluation
-from hf_mer.training.arguments import DataArguments, MerTrainingArguments
 from hf_mer.training.calibrating import calibrate, row_temperatures, test_calibration
 from hf_mer.training.corpus import has_modality, rows_without
 from hf_mer.training.cross_validation import CrossValidation
 from hf_mer.training.features import add_lengths, cache_features, cache_frames, cache_states
-from hf_mer.training.files import write_atomically, write_json
 from hf_mer.training.grid import Settings, check_grid, grid_candidates, reading_settings
-from hf_mer.training.label_store_builder import LabelStoreArguments
-from hf_mer.training.model_arguments import ModelArguments
+from hf_mer.training.label_store.builder import LabelStoreArguments
+from hf_mer.training.label_store.stores import StoreRecipe, find_or_build
 from hf_mer.training.nested import earlier_choice, select_candidate
 from hf_mer.training.processes import decided_by_main
 from hf_mer.training.resume import keep_trained, last_complete_checkpoint, load_trained, remove_later_checkpoints
 from hf_mer.training.schedule import PatienceAfterWarmup
-from hf_mer.training.settings import check_settings, fold_settings
+from hf_mer.training.settings.arguments import DataArguments, MerTrainingArguments
+from hf_mer.training.settings.deciding import check_settings, fold_settings
+from hf_mer.training.settings.model_arguments import ModelArguments
 from hf_mer.training.stages import Stage, Stages
-from hf_mer.training.stores import StoreRecipe, find_or_build
 from hf_mer.training.trainer import MerTrainer, own_process_state
 
 logger = logging.getLogger(__name__)
@@ -402,7 +402,7 @@ class Experiment(CrossValidation):
 
     def _draw(self, folder: Path, model: Any, processor: MerProcessor, results: dict, parts: dict, pretraining: Any):
         """Draws the figures; hours of training are not lost to one that fails."""
-        from hf_mer.training.figures import draw_fold_figures
+        from hf_mer.training.fold_figures import draw_fold_figures
 
         try:
             draw_fold_figures(folder, model, processor, results, parts, self._collator(processor), pretraining)

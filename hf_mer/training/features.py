@@ -14,10 +14,10 @@ from filelock import FileLock
 
 from hf_mer.data.collator import MerDataCollator
 from hf_mer.data.schema import column
+from hf_mer.files import write_json
 from hf_mer.models.mer_encoders import RAW_INPUTS
 from hf_mer.models.notes_mer import collected_notes
 from hf_mer.models.segments_mer import audio_of
-from hf_mer.training.files import write_json
 from hf_mer.training.fingerprints import content, content_columns, module_hash, records
 from hf_mer.training.stages import Stage
 

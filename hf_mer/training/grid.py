@@ -8,12 +8,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import fields, replace
 from typing import Any, NamedTuple
 
-from hf_mer.training.arguments import DataArguments, MerTrainingArguments
 from hf_mer.training.building import fill
-from hf_mer.training.label_store_builder import LabelStoreArguments
-from hf_mer.training.model_arguments import ModelArguments
-from hf_mer.training.settings import check_settings
-from hf_mer.training.systems import known_name
+from hf_mer.training.label_store.builder import LabelStoreArguments
+from hf_mer.training.settings.arguments import DataArguments, MerTrainingArguments
+from hf_mer.training.settings.deciding import check_settings
+from hf_mer.training.settings.model_arguments import ModelArguments
+from hf_mer.training.settings.systems import known_name
 
 FIXED = (
     "corpus", "data_dir", "task", "columns", "encoding", "labels", "on_bad_audio", "protocol", "validation",

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from hf_mer.data.folds import Fold
+from hf_mer.data.protocols.folds import Fold
 
 
 def select_candidate(

@@ -7,10 +7,10 @@ from importlib import resources
 from pathlib import Path
 from typing import Any
 
-from hf_mer.data.loading import is_generated
-from hf_mer.data.manifest import resolve_columns
-from hf_mer.data.manifest_files import read_manifest
-from hf_mer.data.tables import Line
+from hf_mer.data.corpora.manifest import resolve_columns
+from hf_mer.data.corpora.manifest_files import read_manifest
+from hf_mer.data.corpora.published import is_generated
+from hf_mer.data.corpora.tables import Line
 
 logger = logging.getLogger(__name__)
 

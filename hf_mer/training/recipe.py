@@ -17,20 +17,20 @@ from transformers.utils import logging as transformers_logging
 from hf_mer.console import accept_every_character
 from hf_mer.hub.errors import hub_or_cache
 from hf_mer.stopping import ERROR, last_words, terminable
-from hf_mer.training.arguments import (
+from hf_mer.training.baselines.experiment import BaselineExperiment
+from hf_mer.training.checkpoints import remote_checkpoints, require_checkpoints
+from hf_mer.training.cross_validation import CrossValidation
+from hf_mer.training.experiment import Experiment
+from hf_mer.training.label_store.builder import LabelStoreArguments
+from hf_mer.training.settings.arguments import (
     DataArguments,
     MerTrainingArguments,
     check_known,
     parse_arguments,
     read_yaml,
 )
-from hf_mer.training.baselines import BaselineExperiment
-from hf_mer.training.checkpoints import remote_checkpoints, require_checkpoints
-from hf_mer.training.cross_validation import CrossValidation
-from hf_mer.training.experiment import Experiment
-from hf_mer.training.label_store_builder import LabelStoreArguments
-from hf_mer.training.model_arguments import LeMerArguments, ModelArguments
-from hf_mer.training.systems import SYSTEMS, argument_types
+from hf_mer.training.settings.model_arguments import LeMerArguments, ModelArguments
+from hf_mer.training.settings.systems import SYSTEMS, argument_types
 
 logger = logging.getLogger(__name__)
 

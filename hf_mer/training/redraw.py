@@ -9,8 +9,8 @@ import numpy as np
 
 from hf_mer.models import LabelEmbeddingStore
 from hf_mer.plots import confusion_matrix, history_series, label_keywords_and_key_frames, training_curves
-from hf_mer.training.figures import Drawn
-from hf_mer.training.label_overlap import overlap_summary
+from hf_mer.training.fold_figures import Drawn
+from hf_mer.training.label_store.overlap import overlap_summary
 
 _RESULTS, _STORE = "results.json", "label_store.json"
 

@@ -10,7 +10,7 @@ from typing import Any
 
 from safetensors import SafetensorError, safe_open
 
-from hf_mer.training.files import write_atomically, write_json
+from hf_mer.files import write_atomically, write_json
 
 logger = logging.getLogger(__name__)
 

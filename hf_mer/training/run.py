@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from transformers import HfArgumentParser
 
 from hf_mer.training.recipe import BaselineArguments, run_baseline, run_recipe
-from hf_mer.training.systems import SYSTEMS, argument_types
+from hf_mer.training.settings.systems import SYSTEMS, argument_types
 
 
 def run_system(system: str, argv: Sequence[str] | None = None) -> None:

@@ -37,7 +37,7 @@ def test_a_film_has_sound_and_picture(tmp_path):
 
 
 def test_the_words_of_the_second_turn_tell_nothing(tmp_path):
-    from hf_mer.data.generated_text import VALENCE_WORDS
+    from hf_mer.data.generated.sentences import VALENCE_WORDS
 
     first, second, third = example_dialogue(examples_for(FOUR, video=False), tmp_path)
 

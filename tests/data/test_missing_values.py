@@ -8,7 +8,7 @@ import pytest
 import soundfile
 from model_tester import tone
 
-from hf_mer.data.manifest import load_corpus
+from hf_mer.data.corpora.manifest import load_corpus
 from hf_mer.data.schema import CorpusError, canonical_label
 from hf_mer.prediction import collect_units
 

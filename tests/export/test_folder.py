@@ -4,7 +4,7 @@ from pathlib import Path
 import pytest
 
 from hf_mer.export.folder import find_exported, read_export
-from hf_mer.inference import load_recognizer
+from hf_mer.prediction.load import load_recognizer
 
 
 def test_which_names_stand_for_a_graph(le_mer, program, tmp_path):

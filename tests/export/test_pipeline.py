@@ -4,8 +4,8 @@ import pytest
 import torch
 
 from hf_mer.export import OnnxMerModel
-from hf_mer.inference import load_recognizer
 from hf_mer.models import MerProcessor, MultimodalEmotionRecognitionPipeline
+from hf_mer.prediction.load import load_recognizer
 
 
 def scores(result):

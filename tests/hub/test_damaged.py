@@ -10,8 +10,8 @@ from model_tester import save_tiny_checkpoint
 from safetensors.torch import load_file, save_file
 
 from hf_mer.cli import main
-from hf_mer.inference import load_recognizer
 from hf_mer.models import MerProcessor
+from hf_mer.prediction.load import load_recognizer
 
 
 @pytest.fixture(scope="module")

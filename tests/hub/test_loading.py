@@ -10,7 +10,7 @@ import pytest
 from hf_mer.cli import main
 from hf_mer.hub.errors import HubError, hub_errors
 from hf_mer.hub.loading import locate_checkpoint
-from hf_mer.inference import load_recognizer
+from hf_mer.prediction.load import load_recognizer
 
 
 @pytest.fixture

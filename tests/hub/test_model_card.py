@@ -14,7 +14,7 @@ import yaml
 from huggingface_hub import ModelCard, ModelCardData
 
 from hf_mer.hub import CORPORA, SYSTEMS, CardSpec, card_results, machine_paths, model_card, read_results
-from hf_mer.metrics import bootstrap_intervals, confusion, emotion_scores
+from hf_mer.metrics.scores import bootstrap_intervals, confusion, emotion_scores
 
 ROOT = Path(__file__).parents[2]
 CARDS = sorted((ROOT / "model_cards").glob("*.yaml"))

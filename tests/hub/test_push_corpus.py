@@ -12,7 +12,7 @@ import pytest
 import soundfile
 
 from hf_mer.cli import main
-from hf_mer.data.generated import GeneratedCorpusConfig, generate_corpus
+from hf_mer.data.generated.corpus import GeneratedCorpusConfig, generate_corpus
 from hf_mer.data.prepare import prepare
 from hf_mer.data.schema import make_record, records_to_dataset
 from hf_mer.hub import dataset_card, find_prepared

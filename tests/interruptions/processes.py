@@ -16,8 +16,8 @@ LONGEST = 600.0  # seconds that a command may take
 _PRELOADED = (
     "matplotlib.backends.backend_agg", "matplotlib.backends.backend_pdf", "onnxruntime", "onnxscript",
     "transformers.models.bert.modeling_bert", "transformers.models.wav2vec2_bert.modeling_wav2vec2_bert", "hf_mer.cli",
-    "hf_mer.export.onnx_export", "hf_mer.training.conditions.figures", "hf_mer.training.run",
-    "hf_mer.training.tables.reproduce",
+    "hf_mer.export.onnx_export", "hf_mer.evaluation.condition_figures", "hf_mer.training.run",
+    "hf_mer.reproduction.reproduce",
 )  # fmt: skip
 
 
@@ -143,7 +143,7 @@ class Command:
 
 def _call(arguments: Sequence[str]) -> int:
     if arguments[0] == "reproduce":
-        from hf_mer.training.tables.reproduce import run_reproduction
+        from hf_mer.reproduction.reproduce import run_reproduction
 
         sys.argv = ["reproduce.py", *arguments[1:]]
         run_reproduction(arguments[1:])

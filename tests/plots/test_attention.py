@@ -4,7 +4,7 @@ from matplotlib.axes import Axes
 from matplotlib.patches import Rectangle
 
 from hf_mer.plots import label_attention, mean_attention
-from hf_mer.plots.words import estimated_word_times, place_boxes, wrap_boxes
+from hf_mer.plots.word_boxes import estimated_word_times, place_boxes, wrap_boxes
 
 FOUR = ["angry", "happy", "neutral", "sad"]
 EIGHT = [*FOUR, "calm", "fearful", "disgust", "surprised"]

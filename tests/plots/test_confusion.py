@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from hf_mer.metrics import confusion, emotion_scores
+from hf_mer.metrics.scores import confusion, emotion_scores
 from hf_mer.plots import confusion_matrix, confusion_panels, row_shares
 
 NAMES = [

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from hf_mer.calibration import expected_calibration_error, reliability_bins
+from hf_mer.metrics.calibration import expected_calibration_error, reliability_bins
 from hf_mer.plots import reliability_diagram
 
 

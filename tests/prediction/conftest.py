@@ -12,7 +12,7 @@ def checkpoint(tiny_checkpoint):
 @pytest.fixture
 def recognise(checkpoint):
     """Its pipeline."""
-    from hf_mer.inference import load_recognizer
+    from hf_mer.prediction.load import load_recognizer
 
     return load_recognizer(checkpoint)
 

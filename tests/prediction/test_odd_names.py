@@ -7,7 +7,7 @@ import os
 import pytest
 
 from hf_mer.cli import main
-from hf_mer.data.manifest import load_corpus
+from hf_mer.data.corpora.manifest import load_corpus
 from hf_mer.data.schema import CorpusError
 
 

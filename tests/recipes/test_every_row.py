@@ -22,14 +22,14 @@ from transformers import (
     Wav2Vec2ForPreTraining,
 )
 
-from hf_mer.data.iemocap import load_iemocap
+from hf_mer.data.corpora.iemocap import load_iemocap
+from hf_mer.reproduction.row_settings import Resolver
+from hf_mer.reproduction.table import load_table, table_names
 from hf_mer.training import building
 from hf_mer.training.experiment import Experiment
 from hf_mer.training.pretraining.arguments import SpeechEncoderArguments
 from hf_mer.training.pretraining.encoder import encoder_config, load_encoder, objective_of
 from hf_mer.training.pretraining.models import ContrastivePretrainer, MaskedUnitPretrainer
-from hf_mer.training.tables.rows import Resolver
-from hf_mer.training.tables.table import load_table, table_names
 from hf_mer.training.trainer import MerTrainer
 
 RECIPES = Path(__file__).parents[2] / "recipes"

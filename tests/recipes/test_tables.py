@@ -5,10 +5,10 @@ from pathlib import Path
 
 import pytest
 
-from hf_mer.training.arguments import read_yaml
-from hf_mer.training.settings import check_settings
-from hf_mer.training.tables.rows import Resolver
-from hf_mer.training.tables.table import load_table, table_names
+from hf_mer.reproduction.row_settings import Resolver
+from hf_mer.reproduction.table import load_table, table_names
+from hf_mer.training.settings.arguments import read_yaml
+from hf_mer.training.settings.deciding import check_settings
 
 RECIPES = Path(__file__).parents[2] / "recipes"
 TABLES, CONFIGS = RECIPES / "tables", RECIPES / "configs"

@@ -4,6 +4,7 @@ import copy
 import dataclasses
 
 import pytest
+from generated_corpus import corpus, datasets_cache  # noqa: F401
 from model_tester import tiny_speech_config, tiny_text_config, tiny_tokenizer, wave_feature_extractor
 
 TEXT = {
@@ -52,29 +53,6 @@ SETTINGS = {
     "bootstrap_resamples": 20,
     "disable_tqdm": True,
 }
-
-
-@pytest.fixture(autouse=True)
-def datasets_cache(tmp_path_factory, monkeypatch):
-    """The datasets cache of these tests, which they share."""
-    import datasets
-
-    folder = tmp_path_factory.getbasetemp() / "datasets_cache"
-    monkeypatch.setattr(datasets.config, "HF_DATASETS_CACHE", str(folder))
-    return folder
-
-
-@pytest.fixture(scope="session")
-def corpus(tmp_path_factory):
-    """Root of a generated corpus of 60 short utterances in IEMOCAP's tree."""
-    from hf_mer.data.generated import GeneratedCorpusConfig, generate_corpus
-
-    root = tmp_path_factory.mktemp("generated") / "corpus"
-    config = GeneratedCorpusConfig(
-        num_utterances=60, words_per_utterance=(4, 5), salient_words=(1, 1), utterances_per_dialogue=6
-    )
-    generate_corpus(root, config, progress=False)
-    return root
 
 
 @pytest.fixture

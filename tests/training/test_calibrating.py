@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from hf_mer.calibration import fit_temperature
 from hf_mer.data.schema import make_record, records_to_dataset
+from hf_mer.metrics.calibration import fit_temperature
 from hf_mer.models import WavFusionConfig
 from hf_mer.training.calibrating import calibrate, modality_sets, row_temperatures
 

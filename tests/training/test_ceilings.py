@@ -2,7 +2,7 @@ import json
 
 import pytest
 
-from hf_mer.data.generated import read_ceilings
+from hf_mer.data.generated.corpus import read_ceilings
 from hf_mer.training.ceilings import ceiling
 
 

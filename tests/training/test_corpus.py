@@ -6,7 +6,7 @@ import pytest
 
 from hf_mer.training import DataArguments
 from hf_mer.training.corpus import read_rows
-from hf_mer.training.settings import corpus_settings
+from hf_mer.training.settings.deciding import corpus_settings
 
 
 @pytest.mark.parametrize(

@@ -2,7 +2,7 @@
 
 import pytest
 
-from hf_mer.data.folds import Fold, split_hash
+from hf_mer.data.protocols.folds import Fold, split_hash
 from hf_mer.data.schema import CorpusError, make_record, records_to_dataset
 from hf_mer.training import DataArguments, MerTrainingArguments, cross_validate, grid_candidates, select_candidate
 from hf_mer.training.cross_validation import CrossValidation

@@ -6,7 +6,7 @@ import os
 import numpy as np
 import pytest
 
-from hf_mer.data.folds import Fold
+from hf_mer.data.protocols.folds import Fold
 from hf_mer.data.schema import make_record, records_to_dataset
 from hf_mer.training import evaluation
 

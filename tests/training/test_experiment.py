@@ -9,8 +9,8 @@ import pytest
 import torch
 from datasets import Dataset
 
-from hf_mer.calibration import expected_calibration_error
 from hf_mer.data.schema import CorpusError
+from hf_mer.metrics.calibration import expected_calibration_error
 from hf_mer.models import LeMerForEmotionClassification, MerProcessor
 from hf_mer.training import MerTrainer
 from hf_mer.training.corpus import has_modality, load_rows
@@ -527,7 +527,7 @@ def test_no_more_tokens_than_positions(make_experiment, caplog):
 
 
 def test_a_figure_that_fails_loses_no_results(make_experiment, monkeypatch, tmp_path, caplog):
-    import hf_mer.training.figures as figures
+    import hf_mer.training.fold_figures as figures
 
     monkeypatch.setattr(figures, "draw_fold_figures", lambda *args: 1 / 0)
     make_experiment(figures=True, modalities=["text"], num_train_epochs=1).run()

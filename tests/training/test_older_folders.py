@@ -12,8 +12,8 @@ import torch
 from model_tester import make_batch, tone
 from transformers import AutoModel, AutoModelForAudioClassification
 
-from hf_mer.inference import load_recognizer
 from hf_mer.models import MerProcessor
+from hf_mer.prediction.load import load_recognizer
 
 MODELS = ["le_mer", "mgcma", "wavfusion"]
 

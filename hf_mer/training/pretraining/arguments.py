@@ -4,7 +4,7 @@ from dataclasses import dataclass, field
 
 from transformers import TrainingArguments
 
-from hf_mer.training.model_arguments import from_json
+from hf_mer.training.settings.model_arguments import from_json
 
 OBJECTIVES = ("auto", "contrastive", "masked_units")
 

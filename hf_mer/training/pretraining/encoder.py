@@ -7,9 +7,9 @@ from typing import Any
 import torch
 from transformers import AutoConfig, AutoModel, AutoModelForPreTraining
 
+from hf_mer.files import write_atomically
 from hf_mer.models.mer_encoders import SPEECH_MODEL_TYPES
 from hf_mer.training.building import fill
-from hf_mer.training.files import write_atomically
 from hf_mer.training.pretraining.arguments import PretrainingArguments, SpeechEncoderArguments
 
 WITH_QUANTIZER = ("wav2vec2", "wav2vec2-conformer")

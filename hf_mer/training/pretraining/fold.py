@@ -13,14 +13,12 @@ import numpy as np
 from datasets import Dataset
 from transformers import set_seed
 
-from hf_mer.data.folds import Fold
+from hf_mer.data.protocols.folds import Fold
 from hf_mer.data.schema import column
+from hf_mer.files import write_json
 from hf_mer.training import building, evaluation
-from hf_mer.training.arguments import DataArguments
 from hf_mer.training.corpus import has_modality
 from hf_mer.training.features import add_lengths, cache_features
-from hf_mer.training.files import write_json
-from hf_mer.training.model_arguments import ModelArguments
 from hf_mer.training.pretraining.arguments import PretrainingArguments, SpeechEncoderArguments
 from hf_mer.training.pretraining.encoder import encoder_config, load_encoder, objective_of, save_encoder
 from hf_mer.training.pretraining.masks import MaskSampler
@@ -30,6 +28,8 @@ from hf_mer.training.pretraining.trainer import PretrainingTrainer, SpeechCollat
 from hf_mer.training.pretraining.units import Units, at_encoder_frames, find_units, hidden_frames, input_frames
 from hf_mer.training.processes import decided_by_main
 from hf_mer.training.resume import last_complete_checkpoint, remove_later_checkpoints
+from hf_mer.training.settings.arguments import DataArguments
+from hf_mer.training.settings.model_arguments import ModelArguments
 
 __all__ = ["PretrainingArguments", "SpeechEncoderArguments", "pretrain_fold"]
 

@@ -6,13 +6,13 @@ from pathlib import Path
 from typing import Any
 
 from hf_mer.hub.errors import hub_or_cache
-from hf_mer.training.arguments import DataArguments, parse_arguments
 from hf_mer.training.checkpoints import remote_checkpoints, require_checkpoints
 from hf_mer.training.corpus import chosen_folds, load_rows, protocol_folds
 from hf_mer.training.pretraining.arguments import PretrainingArguments, SpeechEncoderArguments
 from hf_mer.training.pretraining.fold import pretrain_fold
 from hf_mer.training.pretraining.settings import RESULTS
 from hf_mer.training.recipe import a_script, set_verbosity, settings_read
+from hf_mer.training.settings.arguments import DataArguments, parse_arguments
 
 
 def run_pretraining(argv: Sequence[str] | None = None) -> None:

@@ -12,15 +12,15 @@ from typing import Any
 from datasets import Dataset
 from transformers import TrainingArguments
 
-from hf_mer.data.folds import Fold
+from hf_mer.data.protocols.folds import Fold
 from hf_mer.data.schema import column
+from hf_mer.files import remove_leftovers, write_json
 from hf_mer.locks import exclusive, remove_dead_lock
-from hf_mer.training.arguments import DataArguments
 from hf_mer.training.corpus import has_modality
-from hf_mer.training.files import remove_leftovers, write_json
 from hf_mer.training.fingerprints import recordings_hash
 from hf_mer.training.pretraining.arguments import PretrainingArguments, SpeechEncoderArguments
-from hf_mer.training.settings import DECIDING, RECORDINGS, differences
+from hf_mer.training.settings.arguments import DataArguments
+from hf_mer.training.settings.deciding import DECIDING, RECORDINGS, differences
 
 logger = logging.getLogger(__name__)
 

@@ -14,11 +14,11 @@ from torch import Tensor
 from torch.utils.data import DataLoader
 from transformers import SeamlessM4TFeatureExtractor
 
+from hf_mer.files import write_atomically
 from hf_mer.models import MerProcessor
 from hf_mer.models.mer_encoders import receptive_field
-from hf_mer.training.discretizer import KMeansDiscretizer
 from hf_mer.training.features import cache_features
-from hf_mer.training.files import write_atomically
+from hf_mer.training.label_store.discretizer import KMeansDiscretizer
 
 logger = logging.getLogger(__name__)
 

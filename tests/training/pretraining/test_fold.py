@@ -10,7 +10,7 @@ from model_tester import tiny_speech_config
 from safetensors.torch import load_file
 from transformers import AutoFeatureExtractor, AutoModel, AutoModelForPreTraining, TrainerCallback
 
-from hf_mer.data.folds import Fold
+from hf_mer.data.protocols.folds import Fold
 from hf_mer.models.mer_encoders import load_speech_checkpoint
 from hf_mer.training import DataArguments, parse_arguments
 from hf_mer.training.corpus import load_rows

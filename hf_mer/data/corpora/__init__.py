@@ -1,0 +1,1 @@
+"""Loaders: IEMOCAP, MELD, and people's own tables, folders and manifests."""

@@ -1,0 +1,220 @@
+"""IEMOCAP: from the release as it is unpacked to rows of the schema.
+
+Source: C. Busso et al., "IEMOCAP: Interactive emotional dyadic motion capture database", 2008. The corpus needs a
+signed licence; nothing is downloaded, and recordings are referenced by path, never copied.
+"""
+
+import dataclasses
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+from datasets import (
+    ArrowBasedBuilder,
+    BuilderConfig,
+    Dataset,
+    DatasetDict,
+    DatasetInfo,
+    Split,
+    SplitGenerator,
+    Version,
+)
+from datasets.builder import Key
+
+from hf_mer.data.corpora.iemocap_counts import TASKS, compare_counts
+from hf_mer.data.corpora.iemocap_files import (
+    Dialogue,
+    Rating,
+    corpus_files,
+    find_release,
+    read_release,
+    side_of,
+    speaker_of,
+)
+from hf_mer.data.corpora.published import build, check_options, hash_code, hash_files, report_counts, rows_or_folds
+from hf_mer.data.schema import (
+    CorpusError,
+    corpus_features,
+    dialogue_histories,
+    make_record,
+    records_to_table,
+    strip_tags,
+)
+
+__all__ = ["TASKS", "IemocapBuilder", "IemocapConfig", "compare_counts", "load_iemocap"]
+
+SPLIT_SCREENS = {"named_left": "left", "named_right": "right", "whole": None}
+
+
+def load_iemocap(
+    data_dir: str | os.PathLike,
+    task: str = "4class",
+    *,
+    protocol: str | None = None,
+    fold: int | str | None = None,
+    validation: str | None = None,
+    max_history: int = 10,
+    keep_tags: bool = True,
+    check_counts: str = "auto",
+    split_screen: str = "named_left",
+    cache_dir: str | os.PathLike | None = None,
+) -> Dataset | DatasetDict | list[DatasetDict]:
+    """Loads IEMOCAP from its release.
+
+    Speakers are `Ses01_F` to `Ses05_M`, sessions `Ses01` to `Ses05`. The history of a row is what was said before it
+    in its dialogue by both speakers, whether rated or not. `start` and `end` come from the ratings, `duration` is
+    their difference until `check_audio` measures it. `video` is that span of the dialogue's film
+    (`dialog/avi/DivX/<dialogue>.avi`) with the half that shows the speaker, where the film is there.
+
+    Args:
+        data_dir: The folder `IEMOCAP_full_release`, or the one that holds it.
+        task: `4class` (angry, happy with excited, neutral, sad; 5531 utterances) or `6class` (angry, excited,
+            frustrated, happy, neutral, sad; 7380).
+        protocol: One of `leave_one_session_out`, `leave_one_speaker_out`, `fixed_session`; see `make_folds`.
+        fold: Position or name of a fold of the protocol.
+        validation: Which rows select the epoch; see `make_folds`.
+        max_history: Longest history, in utterances.
+        keep_tags: Whether marks of sounds such as `[LAUGHTER]` stay in text and history. Without them 54 utterances of
+            the release have an empty text.
+        check_counts: Whether utterances per session and label are compared with the published counts: `auto` warns of
+            differences (and looks away where the tree is a generated one), `strict` raises, `off` does nothing.
+        split_screen: Which half of the films shows whom. `named_left`: the left one shows the actor whose letter the
+            dialogue's name has (F in `Ses01F_impro01`), the right one the other; so it is said of the release, but
+            look at a few frames of yours. `named_right`: the other way round. `whole`: both actors are in the picture.
+        cache_dir: Of `datasets`; its default if not given.
+
+    Returns:
+        All rows; with `protocol` and `fold` the train, validation and test rows of that fold; with `protocol` alone
+        all its folds in order.
+
+    Raises:
+        CorpusError: With every file that is missing or odd; or counts that differ, if `strict`.
+        ValueError: If an option is not known.
+    """
+    check_options(task, TASKS, check_counts, protocol, fold=fold, validation=validation)
+    root = find_release(data_dir)
+    builder = IemocapBuilder(
+        cache_dir=os.fspath(cache_dir) if cache_dir is not None else None,
+        config_name=task,
+        data_dir=str(root),
+        max_history=max_history,
+        keep_tags=keep_tags,
+        split_screen=split_screen,
+    )
+    rows = build(builder)
+    if check_counts != "off":
+        report_counts(compare_counts(rows, task), task, root, check_counts)
+    return rows_or_folds(rows, protocol, fold, validation)
+
+
+@dataclasses.dataclass
+class IemocapConfig(BuilderConfig):
+    """What `load_dataset("iemocap", ...)` understands; see `load_iemocap`."""
+
+    max_history: int = 10
+    keep_tags: bool = True
+    split_screen: str = "named_left"
+
+    def create_config_id(self, config_kwargs: dict, custom_features: Any = None) -> str:
+        """Names the cache after the settings and the state of the tree, so that a changed tree is read anew."""
+        state = {name: str(getattr(self, name)) for name in ("max_history", "keep_tags", "split_screen")}
+        if self.split_screen not in SPLIT_SCREENS:
+            raise ValueError(f"split_screen is {self.split_screen!r}; it must be one of {', '.join(SPLIT_SCREENS)}")
+        if self.data_dir is not None:
+            root = find_release(self.data_dir)
+            state.update(data_dir=str(root), files=tree_fingerprint(root))
+        return super().create_config_id(state, custom_features)
+
+
+class IemocapBuilder(ArrowBasedBuilder):
+    """Builds the rows of one task as a single split, `train`; protocols cut it."""
+
+    BUILDER_CONFIG_CLASS = IemocapConfig
+    BUILDER_CONFIGS = [IemocapConfig(name=task, version=Version("1.0.0")) for task in TASKS]  # noqa: RUF012
+    DEFAULT_CONFIG_NAME = "4class"
+
+    def __init__(self, *args: Any, data_files: Any = None, **kwargs: Any):
+        # `load_dataset` lists every file under data_dir; the tree is read by its own rules instead
+        super().__init__(*args, **{**kwargs, "hash": code_hash()})
+
+    def _info(self) -> DatasetInfo:
+        return DatasetInfo(
+            description="IEMOCAP, read from the release",
+            features=corpus_features(sorted(set(TASKS[self.config.name].values()))),
+            homepage="https://sail.usc.edu/iemocap/",
+        )
+
+    def _split_generators(self, dl_manager: Any) -> list[SplitGenerator]:
+        if self.config.data_dir is None:
+            raise CorpusError("IEMOCAP cannot be downloaded: pass data_dir, the folder of your licensed release")
+        return [SplitGenerator(name=Split.TRAIN, gen_kwargs={"root": str(find_release(self.config.data_dir))})]
+
+    def _generate_tables(self, root: str) -> Iterator[tuple[Key, pa.Table]]:
+        problems: list[str] = []
+        dialogues = read_release(Path(root), problems)
+        records = [
+            record
+            for dialogue in dialogues
+            for record in _dialogue_records(dialogue, TASKS[self.config.name], self.config, problems)
+        ]
+        if not records and not problems:
+            problems.append(f"{root}: no utterance of the {self.config.name} task")
+        if problems:
+            raise CorpusError.from_problems(f"IEMOCAP in {root}", problems)
+        yield Key(0, 0), records_to_table(records, self.info.features["label"].names)
+
+
+def _dialogue_records(
+    dialogue: Dialogue, classes: dict[str, str], config: IemocapConfig, problems: list[str]
+) -> Iterator[dict[str, Any]]:
+    """The rows of a dialogue; adds utterances of the task without a recording to `problems`."""
+    names = sorted(set(classes.values()))
+    texts = [utterance.text if config.keep_tags else strip_tags(utterance.text) for utterance in dialogue.utterances]
+    histories = dialogue_histories(texts, config.max_history)
+    for turn, (utterance, text, history) in enumerate(zip(dialogue.utterances, texts, histories, strict=True)):
+        rating = utterance.rating
+        if utterance.id is None or rating is None or rating.label not in classes:
+            continue
+        if utterance.id not in dialogue.audio:
+            if dialogue.audio:
+                problems.append(f"{next(iter(dialogue.audio.values())).parent / utterance.id}.wav: missing")
+            continue
+        yield make_record(
+            id=utterance.id,
+            audio=dialogue.audio[utterance.id],
+            video=_video(dialogue, utterance.id, rating, config.split_screen),
+            text=text,
+            history=history,
+            speaker=speaker_of(utterance.id),
+            dialogue=dialogue.name,
+            session=dialogue.session,
+            part="scripted" if "_script" in dialogue.name else "improvised",
+            turn=turn,
+            label=names.index(classes[rating.label]),
+            duration=rating.end - rating.start,
+            start=rating.start,
+            end=rating.end,
+            valence=rating.valence,
+            arousal=rating.arousal,
+            dominance=rating.dominance,
+        )
+
+
+def _video(dialogue: Dialogue, utterance_id: str, rating: Rating, split_screen: str) -> dict[str, Any] | None:
+    if dialogue.video is None:
+        return None
+    named = SPLIT_SCREENS[split_screen]
+    side = None if named is None else side_of(utterance_id, dialogue.name, named)
+    return {"path": dialogue.video, "start": rating.start, "end": rating.end, "side": side}
+
+
+def tree_fingerprint(root: Path) -> str:
+    """A hash of names, sizes and times of change of every file that the loader uses."""
+    return hash_files(root, corpus_files(root))
+
+
+def code_hash() -> str:
+    """A hash of the code that makes the rows; cached rows of another version are not taken for today's."""
+    return hash_code("iemocap.py", "iemocap_counts.py", "iemocap_files.py")

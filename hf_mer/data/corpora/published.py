@@ -1,0 +1,116 @@
+"""What the loaders of published corpora share: fingerprints of trees and code, building rows, checks of counts."""
+
+import hashlib
+import logging
+from collections.abc import Iterable, Sequence
+from functools import cache
+from pathlib import Path
+
+from datasets import ArrowBasedBuilder, Dataset, DatasetDict
+
+from hf_mer.data.generated.folder import MARK
+from hf_mer.data.protocols.make_folds import find_fold, make_folds, select_fold
+from hf_mer.data.schema import CorpusError
+
+logger = logging.getLogger(__name__)
+
+COUNT_CHECKS = ("auto", "strict", "off")
+
+
+def check_options(task: str, tasks: Iterable[str], check_counts: str, protocol: str | None, **needs_protocol) -> None:
+    """Refuses options that no corpus could be loaded with.
+
+    Args:
+        task: Asked for.
+        tasks: The corpus's.
+        check_counts: One of `COUNT_CHECKS`.
+        protocol: None for none.
+        **needs_protocol: Options that mean nothing without a protocol; None where not given.
+
+    Raises:
+        ValueError: Naming the option and its choices.
+    """
+    if task not in tasks:
+        raise ValueError(f"task {task!r} is not one of {', '.join(tasks)}")
+    if check_counts not in COUNT_CHECKS:
+        raise ValueError(f"check_counts is {check_counts!r}; it must be 'auto', 'strict' or 'off'")
+    if protocol is None and any(value is not None for value in needs_protocol.values()):
+        raise ValueError(f"{' and '.join(f'`{name}`' for name in needs_protocol)} need a `protocol`")
+
+
+def build(builder: ArrowBasedBuilder) -> Dataset:
+    """All rows of a builder, split after split; what is in the cache is not built again.
+
+    Raises:
+        CorpusError: What the builder found, without the wrapping of `datasets`.
+    """
+    try:
+        builder.download_and_prepare()
+    except Exception as error:
+        if isinstance(error.__cause__, CorpusError):
+            raise error.__cause__ from None
+        raise
+    return builder.as_dataset(split="+".join(builder.info.splits or ["train"]))
+
+
+def rows_or_folds(
+    rows: Dataset, protocol: str | None, fold: int | str | None, validation: str | None
+) -> Dataset | DatasetDict | list[DatasetDict]:
+    """The rows themselves, one fold of a protocol, or all its folds in order."""
+    if protocol is None:
+        return rows
+    folds = make_folds(rows, protocol, validation=validation)
+    if fold is not None:
+        return select_fold(rows, find_fold(folds, fold))
+    return [select_fold(rows, one) for one in folds]
+
+
+def is_generated(root: Path) -> bool:
+    """Whether a tree was written by this package."""
+    return (root / MARK).is_file()
+
+
+def report_counts(differences: Sequence[str], task: str, root: Path, mode: str) -> None:
+    """Says how a corpus differs from its published counts; nothing where it does not, and a warning once a process.
+
+    Args:
+        differences: One line each; empty if there are none.
+        task: For the message.
+        root: Root of the corpus; a generated one is expected to differ.
+        mode: `auto` warns, `strict` raises.
+
+    Raises:
+        CorpusError: With the differences, if `strict`.
+    """
+    if not differences or (mode == "auto" and is_generated(root)):
+        return
+    error = CorpusError.from_problems(
+        f"{root} differs from the published counts of the {task} task",
+        differences,
+        hint="Is the release complete? check_counts='off' accepts it as it is",
+    )
+    if mode == "strict":
+        raise error
+    _warn_once(str(error))
+
+
+@cache
+def _warn_once(text: str) -> None:
+    logger.warning("%s", text)
+
+
+def hash_files(root: Path, paths: Iterable[Path]) -> str:
+    """A hash of names, sizes and times of change; a changed tree gives another."""
+    digest = hashlib.sha256()
+    for path in paths:
+        state = path.stat()
+        digest.update(f"{path.relative_to(root)}\0{state.st_size}\0{state.st_mtime_ns}\n".encode())
+    return digest.hexdigest()
+
+
+def hash_code(*names: str) -> str:
+    """A hash of files of this folder and of the schema; cached rows of another version are not taken for today's."""
+    digest = hashlib.sha256()
+    for name in (*names, "../schema.py"):
+        digest.update((Path(__file__).parent / name).read_bytes())
+    return digest.hexdigest()

@@ -1,0 +1,145 @@
+"""Which rows of a corpus a checkpoint is evaluated on, and whether they belong together."""
+
+import json
+import logging
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from datasets import ClassLabel, Dataset
+
+from hf_mer.data.check_clips import check_video
+from hf_mer.data.checks import check_audio
+from hf_mer.data.protocols.folds import find_fold
+from hf_mer.data.protocols.make_folds import make_folds
+from hf_mer.data.schema import CorpusError, canonical_label, column
+from hf_mer.training.corpus import has_modality, unseen_problems
+from hf_mer.training.evaluation import predicted_ids
+from hf_mer.training.settings.arguments import DataArguments
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass
+class RowSettings:
+    """Which rows are wanted; of several ways to say it the first that is given counts.
+
+    Attributes:
+        split: An official split (`test`), or `all` for every row.
+        protocol: One of `make_folds`, with `fold`, whose test part is taken.
+        fold: Name or position of a fold.
+        protocol_settings: Further arguments of `make_folds`.
+    """
+
+    split: str | None = None
+    protocol: str | None = None
+    fold: str | None = None
+    protocol_settings: dict[str, Any] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        if (self.protocol is None) != (self.fold is None):
+            raise ValueError("a protocol and a fold belong together: give both, or neither")
+
+
+def training_results(checkpoint: str | Path) -> dict[str, Any]:
+    """What a training left beside its checkpoint: `results.json` of the fold, empty if there is none."""
+    folder = Path(checkpoint)
+    folder = folder if (folder / "results.json").is_file() else folder.parent
+    path = folder / "results.json"
+    if not path.is_file():
+        return {}
+    content = json.loads(path.read_text(encoding="utf-8"))
+    return {**content, "folder": folder} if "fold" in content else {}
+
+
+def choose_rows(
+    rows: Dataset, settings: RowSettings, trained: dict[str, Any], data: DataArguments
+) -> tuple[Dataset, str]:
+    """The rows to evaluate on, and what they are called.
+
+    Without a split or protocol they are the test part of the checkpoint's own fold, whose ids are in the
+    `predictions.csv` beside it, if the corpus is the one that it was trained on; else all rows.
+
+    Args:
+        rows: The corpus.
+        settings: What the user wants.
+        trained: Of `training_results`.
+        data: The corpus as it is to be read.
+
+    Raises:
+        ValueError: If there are no such rows, or the checkpoint's test rows are not in the corpus.
+    """
+    if settings.split is not None and settings.split != "all":
+        splits = column(rows, "split")
+        chosen = [index for index, split in enumerate(splits) if split == settings.split]
+        if not chosen:
+            known = ", ".join(sorted({split for split in splits if split})) or "none in this corpus"
+            raise ValueError(f"split '{settings.split}' has no rows; splits: {known}; all takes every row")
+        return rows.select(chosen), f"split {settings.split}"
+    if settings.protocol is not None:
+        folds = make_folds(rows, settings.protocol, **settings.protocol_settings, every_class=False)
+        wanted: Any = settings.fold
+        fold = find_fold(folds, wanted)
+        return rows.select(fold.test), f"test part of fold {fold.name} ({settings.protocol})"
+    if settings.split is None:
+        same_corpus = trained and trained["settings"].get("data", {}).get("corpus") == data.corpus
+        if same_corpus and (predictions := trained["folder"] / "predictions.csv").is_file():
+            return _tested_rows(rows, predictions), f"test part of fold {trained['fold']}, as in training"
+        logger.warning("all %d rows of the corpus are used; whether any were trained on is not known", len(rows))
+    return rows, "all rows"
+
+
+def _tested_rows(rows: Dataset, predictions: Path) -> Dataset:
+    tested = predicted_ids(predictions)
+    ids = column(rows, "id")
+    missing = sorted(tested - set(ids))
+    if missing:
+        raise ValueError(
+            f"{len(missing)} of {len(tested)} test rows of the checkpoint ({predictions}) are not in this corpus, "
+            f"such as '{missing[0]}'; is it another one? --split or --protocol with --fold choose other rows"
+        )
+    return rows.select([index for index, row_id in enumerate(ids) if row_id in tested])
+
+
+def check_classes(rows: Dataset, config: Any) -> Dataset:
+    """The rows with the model's classes, of which the corpus may lack some, and their ids.
+
+    Raises:
+        ValueError: If the corpus has a class that the model does not know; all are named.
+    """
+    theirs = [config.id2label[index] for index in range(config.num_labels)]
+    ours = list(rows.features["label"].names)
+    by_name = {canonical_label(name): index for index, name in enumerate(theirs)}
+    if not {canonical_label(name) for name in ours} <= set(by_name):
+        raise ValueError(
+            f"the checkpoint is for the classes {', '.join(theirs)}, the corpus has {', '.join(ours)}; "
+            "another --task, or --labels, may fit"
+        )
+    if [canonical_label(name) for name in ours] == list(by_name):
+        return rows
+    ids = [by_name[canonical_label(ours[label])] for label in column(rows, "label")]
+    return rows.remove_columns("label").add_column("label", ids, feature=ClassLabel(names=theirs))
+
+
+def check_rows(rows: Dataset, processor: Any, modalities: Sequence[str], data: DataArguments) -> Dataset:
+    """The rows with their durations; files that cannot be used are out of their rows if `on_bad_audio` is `skip`.
+
+    Raises:
+        CorpusError: If files are bad, or rows have nothing that the model sees.
+    """
+    on_bad = "blank" if data.on_bad_audio == "skip" else data.on_bad_audio
+    if "speech" in modalities:
+        rows = check_audio(rows, on_bad=on_bad, max_duration=processor.max_audio_seconds, num_proc=data.num_proc)
+    if "video" in modalities:
+        limits = {"num_frames": processor.num_frames, "max_seconds": processor.max_video_seconds}
+        rows = check_video(rows, on_bad=on_bad, num_proc=data.num_proc, **limits)
+    seen = np.any([has_modality(rows, name, data.use_history) for name in modalities], axis=0)
+    if not seen.any():
+        raise CorpusError(f"no row has {' or '.join(modalities)}, which is what the checkpoint wants")
+    if not seen.all():
+        problems = unseen_problems(rows, modalities, np.flatnonzero(~seen))
+        hint = "No row is left out of a score: mend these, or take them out yourself"
+        raise CorpusError.from_problems("rows", problems, hint=hint)
+    return rows

@@ -1,6 +1,0 @@
-"""One checkpoint under many conditions: modalities that are missing, wrong words, noise, and clips that end early."""
-
-from hf_mer.training.conditions.condition import Condition, ConditionSettings, all_conditions
-from hf_mer.training.conditions.evaluating import evaluate_conditions
-
-__all__ = ["Condition", "ConditionSettings", "all_conditions", "evaluate_conditions"]

@@ -1,0 +1,182 @@
+"""Label stores on disk: named after everything that they depend on, built once, found again by folds and runs."""
+
+import contextlib
+import hashlib
+import json
+import logging
+import time
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from datasets import Dataset
+from filelock import FileLock
+from torch.utils.data import DataLoader
+
+from hf_mer.data.collator import MerDataCollator
+from hf_mer.data.schema import column
+from hf_mer.files import write_atomically
+from hf_mer.models import LabelEmbeddingStore
+from hf_mer.training.features import reading
+from hf_mer.training.fingerprints import content, content_columns, module_hash, records
+from hf_mer.training.label_store.builder import LabelStoreArguments, build_label_store
+from hf_mer.training.label_store.overlap import tell
+from hf_mer.training.stages import Stage
+
+logger = logging.getLogger(__name__)
+
+_FORMAT = 1  # of what a store holds; raise it with every change of how stores are built
+
+
+@dataclass
+class StoreRecipe:
+    """What a label store is built from.
+
+    Attributes:
+        model: With its encoders before fine-tuning, on the device that computes.
+        collator: Reads the rows; not the training's, which may drop modalities.
+        train: Training rows with the column `length`.
+        labels: Class names.
+        arguments: Settings of the store.
+        pretraining: The speech checkpoint with its quantizer, where codes are its.
+        label_text_encoder: Embeds the labels of a model without a text branch.
+        seed: Of the order of the rows, of k-means and of projections.
+        batch_size: Utterances that are encoded at once.
+        num_workers: Processes that read audio.
+    """
+
+    model: Any
+    collator: MerDataCollator
+    train: Dataset
+    labels: list[str]
+    arguments: LabelStoreArguments
+    pretraining: Any = None
+    label_text_encoder: Any = None
+    seed: int = 0
+    batch_size: int = 32
+    num_workers: int = 0
+
+    @property
+    def wants_codes(self) -> bool:
+        """Whether speech becomes codes, which is the one thing that audio is read for."""
+        return self.model.config.has_tonal_labels and self.model.config.tonal_label_init == "codebook"
+
+    @property
+    def text_encoder(self) -> Any:
+        """The encoder that embeds words or class names; None if there are no such embeddings."""
+        config = self.model.config
+        if config.has_text_labels and config.text_label_init != "random":
+            return self.model.text_encoder
+        if config.has_tonal_labels and config.tonal_label_init == "bert":
+            return self.label_text_encoder if self.model.text_encoder is None else self.model.text_encoder
+        return None
+
+    def key(self) -> str:
+        """A fingerprint of all that decides what is in the store, and of nothing else.
+
+        Settings of the fusion, the losses or the training are not in it: runs that differ in these share a store.
+        """
+        config, processor = self.model.config, self.collator.processor
+        parts: dict[str, Any] = {
+            "format": _FORMAT,
+            "labels": self.labels,
+            "arguments": asdict(self.arguments),
+            "inits": [config.text_label_init, config.tonal_label_init, config.tonal_space],
+            "branches": [config.has_text_labels, config.has_tonal_labels],
+            "seed": self.seed,
+            "rows": self._rows_hash(),
+        }
+        if self.text_encoder is not None:
+            parts["text"] = [
+                module_hash(self.text_encoder),
+                processor.tokenizer.backend_tokenizer.to_str(),
+                processor.max_text_tokens,
+                config.tonal_width if config.has_tonal_labels else None,
+            ]
+        if self.wants_codes:
+            quantizer = module_hash(self.pretraining) if self.pretraining is not None else None
+            # k-means is fitted on the first frames, and which these are depends on the size of the batches
+            speech = module_hash(self.model.speech_encoder)
+            parts["speech"] = [speech, quantizer, reading(self.collator, "speech"), self.batch_size]
+        return hashlib.sha256(json.dumps(parts, ensure_ascii=False).encode()).hexdigest()
+
+    def build(self, progress: bool) -> LabelEmbeddingStore:
+        """The store, made now."""
+        return build_label_store(
+            self.model,
+            self.collator.processor,
+            self._batches(),
+            self.labels,
+            self.arguments,
+            self.pretraining,
+            self.label_text_encoder,
+            seed=self.seed,
+            progress=progress,
+        )
+
+    def _rows_hash(self) -> str:
+        digest = hashlib.sha256()
+        names = ["id", "label", "text", *(content_columns(self.train, "speech") if self.wants_codes else [])]
+        for row in records(self.train, names):
+            audio = content(row, "speech") if self.wants_codes else ""
+            digest.update(repr((row["id"], row["label"], row["text"], audio)).encode())
+        return digest.hexdigest()
+
+    def _batches(self) -> Iterable[dict[str, Any]]:
+        """Training rows in shuffled batches of like length; audio only where codes are wanted."""
+        processor = self.collator.processor
+
+        def collate(batch: list[dict[str, Any]]) -> dict[str, Any]:
+            features = [self.collator.audio_features(row) if self.wants_codes else None for row in batch]
+            inputs = dict(processor.collate(features, [None] * len(batch), require_input=False))
+            return {
+                "labels": [row["label"] for row in batch],
+                "texts": [row["text"] for row in batch],
+                "inputs": inputs or None,
+            }
+
+        order = np.random.default_rng(self.seed).permutation(len(self.train))
+        lengths = np.array(column(self.train, "length"))
+        chunk = 16 * self.batch_size
+        buckets = [sorted(order[i : i + chunk], key=lambda j: lengths[j]) for i in range(0, len(order), chunk)]
+        batches = [
+            bucket[i : i + self.batch_size] for bucket in buckets for i in range(0, len(bucket), self.batch_size)
+        ]
+        return DataLoader(self.train, batch_sampler=batches, collate_fn=collate, num_workers=self.num_workers)
+
+
+def find_or_build(
+    recipe: StoreRecipe, folder: Path, shared_dir: Path | None, stage: Stage, progress: bool = True
+) -> LabelEmbeddingStore:
+    """The store of a recipe, from disk if it is there.
+
+    Args:
+        recipe: What it is built from.
+        folder: Of the fold; the store lies in its `label_store` where nothing is shared.
+        shared_dir: The store lies in `<shared_dir>/label_stores/<key>`, where any run may look for it. A lock lets
+            one process build it while the others wait.
+        stage: Notes whether it was found, and the seconds it took to build (`store.settings["seconds"]`).
+        progress: Whether to show a bar.
+    """
+    key = recipe.key()
+    path = folder / "label_store" if shared_dir is None else shared_dir / "label_stores" / key
+    path.parent.mkdir(parents=True, exist_ok=True)
+    lock: Any = contextlib.nullcontext() if shared_dir is None else FileLock(path.with_suffix(".lock"))
+    with lock:
+        if path.exists():
+            store = LabelEmbeddingStore.from_pretrained(path)
+            if store.settings.get("key") == key:
+                logger.info("label store found: %s", path)
+                tell(store)
+                stage.add(reused=True, seconds_when_made=store.settings.get("seconds"))
+                return store
+        started = time.perf_counter()
+        store = recipe.build(progress)
+        seconds = round(time.perf_counter() - started, 3)
+        store.settings.update(key=key, seconds=seconds)
+        write_atomically(path, store.save_pretrained)
+    tell(store)
+    stage.add(reused=False, seconds_when_made=seconds)
+    return store

@@ -1,0 +1,156 @@
+"""Settings from a YAML file and flags; every file under recipes/configs is read to its last key."""
+
+from pathlib import Path
+
+import pytest
+
+from hf_mer.training import DataArguments, LeMerArguments, MerTrainingArguments, parse_arguments
+from hf_mer.training.label_store.builder import LabelStoreArguments
+from hf_mer.training.settings.deciding import check_settings
+
+TYPES = (LeMerArguments, DataArguments, LabelStoreArguments, MerTrainingArguments)
+CONFIGS = sorted((Path(__file__).parents[3] / "recipes" / "configs").glob("le_mer_*.yaml"))
+
+
+@pytest.fixture
+def parse(tmp_path):
+    def read(content: str = "", *flags: str):
+        path = tmp_path / "settings.yaml"
+        path.write_text("data_dir: corpus\nuse_cpu: true\n" + content)
+        return parse_arguments(TYPES, ["--config", str(path), *flags])
+
+    return read
+
+
+def test_yaml_and_flags_on_top(parse):
+    model, data, store, training = parse(
+        "fusion: sum\nmodalities: [speech, text]\ntext_top_k: 5\nseed: 4\nvalidation: none\n",
+        "--fusion",
+        "guided",
+        "--folds",
+        "Ses01",
+        "2",
+        "--seed=7",
+        "--figures",
+        "false",
+    )
+    assert model.fusion == "guided"
+    assert model.modalities == ["speech", "text"]
+    assert data.folds == ["Ses01", "2"]
+    assert data.validation == "none"
+    assert store.text_top_k == 5
+    assert training.seed == 7
+    assert training.figures is False
+
+
+def test_numbers_of_yaml(parse):
+    training = parse("learning_rate: 1e-4\nlearning_rates: {text_encoder: 2e-5}\nearly_stopping_patience: null\n")[3]
+    assert training.learning_rate == 1e-4
+    assert training.learning_rates == {"text_encoder": 2e-5}
+    assert training.early_stopping_patience is None
+
+
+def test_json_flags(parse):
+    model, data, _, training = parse(
+        "",
+        "--text_encoder",
+        '{"model_type": "bert", "hidden_size": 8}',
+        "--learning_rates",
+        '{"text_encoder": 1e-5}',
+        "--loss_weights",
+        '{"constraint": 0}',
+        "--columns",
+        '{"label": "emotion"}',
+        "--spec_augment",
+        "null",
+    )
+    assert model.text_encoder == {"model_type": "bert", "hidden_size": 8}
+    assert model.loss_weights == {"constraint": 0}
+    assert data.columns == {"label": "emotion"}
+    assert training.learning_rates == {"text_encoder": 1e-5}
+    assert training.spec_augment is None
+
+
+def test_encoders_by_name(parse):
+    model = parse("text_encoder: some/bert\n", "--speech_encoder", "some/{fold}/wav2vec2")[0]
+    assert (model.text_encoder, model.speech_encoder) == ("some/bert", "some/{fold}/wav2vec2")
+
+
+def test_defaults_are_the_papers():
+    training = parse_arguments(TYPES, ["--data_dir", "x", "--use_cpu", "true"])[3]
+    assert training.learning_rates == {"speech_encoder": 1e-6, "text_encoder": 5e-6}
+    assert training.warmup_steps == 0.32  # of le_mer_iemocap.yaml: the paper's 8000 steps in its 120 epochs
+    assert training.per_device_train_batch_size == 16
+    assert training.remove_unused_columns is False
+
+
+@pytest.mark.parametrize(
+    ("content", "flags", "message"),
+    [
+        ("fushion: sum\n", [], "unknown setting 'fushion'; did you mean fusion"),
+        ("- a\n", [], "must hold settings"),
+        ("", ["--loss_weights", "{constraint}"], "is not JSON"),
+        ("corpus: cremad\n", [], "corpus: 'cremad' is not one of iemocap, meld, manifest"),
+        ("split_screen: left\n", [], "split_screen: 'left' is not one of named_left, named_right, whole"),
+        ("on_bad_audio: ignore\n", [], "is not one of raise, skip"),
+        ("metric_for_best_model: loss\n", [], "is not one of wa, ua, wf1"),
+        ("spec_augment: {masks: 2}\n", [], r"\['masks'\] are not among"),
+        ("discretizer: vq\n", [], "is not one of codebook, kmeans"),
+        ("tonal_top_k: 0\n", [], "tonal_top_k=0 must be at least 1"),
+        ("label_smoothing_factor: 1.0\n", [], "label_smoothing_factor"),
+        ("train_sampling_strategy: sorted\n", [], "is not one of group_by_length, random"),
+        ("modality_dropout: 2\n", [], "between 0 and 1"),
+    ],
+)
+def test_bad_settings(tmp_path, content, flags, message):
+    path = tmp_path / "settings.yaml"
+    path.write_text(content if content.startswith("-") else "data_dir: corpus\nuse_cpu: true\n" + content)
+    with pytest.raises(ValueError, match=message):
+        parse_arguments(TYPES, ["--config", str(path), *flags])
+
+
+def test_missing_file_and_missing_corpus(tmp_path):
+    with pytest.raises(ValueError, match=r"no\.yaml: no such configuration file"):
+        parse_arguments(TYPES, ["--config", str(tmp_path / "no.yaml")])
+    with pytest.raises(ValueError, match="--config needs the path"):
+        parse_arguments(TYPES, ["--config"])
+    with pytest.raises(ValueError, match="data_dir is missing"):
+        parse_arguments(TYPES, ["--use_cpu", "true"])
+
+
+def test_a_number_that_is_none_names_its_setting(tmp_path, capsys):
+    path = tmp_path / "settings.yaml"
+    path.write_text("data_dir: x\nuse_cpu: true\nnum_train_epochs: twelve\n")
+    with pytest.raises((ValueError, SystemExit)):
+        parse_arguments(TYPES, ["--config", str(path)])
+    assert "num_train_epochs" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("path", CONFIGS, ids=lambda path: path.stem)
+def test_every_config_is_complete(path):
+    arguments = parse_arguments(TYPES, ["--config", str(path), "--data_dir", "x", "--use_cpu", "true"])
+    check_settings(*arguments)
+    assert len(CONFIGS) >= 2
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"do_train": False}, "name a checkpoint"),
+        ({"unimodal_text": "a"}, "unimodal_speech is missing"),
+        ({"unimodal_text": "a", "unimodal_speech": "b", "checkpoint": "c"}, "not both"),
+        ({"speech_encoder": {"model_type": "wav2vec2"}}, "discretizer='codebook' needs a speech checkpoint"),
+        ({"tonal_space": "contrastive", "discretizer": "kmeans"}, "tonal_space='contrastive' needs the codebook"),
+        ({"fusion": "mean"}, "fusion: 'mean' is not one of"),
+        ({"text_encoder": None}, "text_encoder is null"),
+    ],
+)
+def test_settings_that_cannot_go_together(settings, message):
+    import dataclasses
+
+    wanted = {"data_dir": "x", "use_cpu": True, **settings}
+    made = [
+        cls(**{k: v for k, v in wanted.items() if k in {f.name for f in dataclasses.fields(cls)}}) for cls in TYPES
+    ]
+    with pytest.raises(ValueError, match=message):
+        check_settings(*made)
