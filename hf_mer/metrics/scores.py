@@ -235,7 +235,7 @@ def bootstrap_intervals(
         shares = np.bincount(cells, minlength=num_labels**2) / len(cells)
         resampled = rng.multinomial(len(cells), shares, size=num_resamples)  # (R, C * C)
     else:
-        resampled = _resample_groups(rng, cells, groups, num_labels, num_resamples)
+        resampled = resample_groups(rng, cells, groups, num_labels**2, num_resamples)
     scores = scores_of_confusions(resampled.reshape(num_resamples, num_labels, num_labels))
     tail = (1 - confidence) / 2
     intervals = {}
@@ -312,21 +312,22 @@ def scores_of_confusions(confusions: np.ndarray) -> dict[str, np.ndarray]:
     }
 
 
-def _resample_groups(
-    rng: np.random.Generator, cells: np.ndarray, groups: Sequence[Hashable], num_labels: int, num_resamples: int
+def resample_groups(
+    rng: np.random.Generator, cells: np.ndarray, groups: Sequence[Hashable], num_cells: int, num_resamples: int
 ) -> np.ndarray:
-    """Confusion counts `(R, C * C)` of resamples that draw whole groups with replacement."""
+    """Counts `(R, num_cells)` of resamples that draw whole groups with replacement."""
     if len(groups) != len(cells):
         raise ValueError(f"{len(groups)} groups for {len(cells)} utterances; give one group per utterance")
     names, members = np.unique(np.array([str(group) for group in groups]), return_inverse=True)
     if len(names) < 2:
         raise ValueError(f"bootstrap over groups needs at least two groups, got only {str(names[0])!r}")
-    counts = np.zeros((len(names), num_labels**2), dtype=np.int64)  # (G, C * C)
+    counts = np.zeros((len(names), num_cells))  # (G, num_cells)
     np.add.at(counts, (members, cells), 1)
-    shares = np.full(len(names), 1 / len(names))
-    chunk = max(1, _MAX_CELLS // len(names))
+    # groups with the same counts are one kind of group: fewer draws, same distribution
+    kinds, frequency = np.unique(counts, axis=0, return_counts=True)
+    chunk = max(1, _MAX_CELLS // len(kinds))
     drawn = [
-        rng.multinomial(len(names), shares, size=min(chunk, num_resamples - start)) @ counts
+        rng.multinomial(len(names), frequency / len(names), size=min(chunk, num_resamples - start)) @ kinds
         for start in range(0, num_resamples, chunk)
     ]
     return np.concatenate(drawn)

@@ -17,7 +17,7 @@ from typing import NamedTuple
 import numpy as np
 from scipy import stats
 
-from hf_mer.metrics.scores import SCORE_NAMES, ClassIds, checked_ids, scores_of_confusions
+from hf_mer.metrics.scores import SCORE_NAMES, ClassIds, checked_ids, resample_groups, scores_of_confusions
 
 __all__ = [
     "BootstrapDifference",
@@ -33,8 +33,6 @@ __all__ = [
 
 # With so many units or fewer all 2^n changes of sign are gone through; with more the t test needs no support.
 FEW_UNITS = 12
-# Cells of all resamples held at once by the bootstrap (float64), so that many groups stay within some 64 MB.
-_MAX_CELLS = 8_000_000
 
 
 class MeanInterval(NamedTuple):
@@ -210,7 +208,7 @@ def paired_bootstrap(
     if groups is None:
         resampled = rng.multinomial(len(cells), counts / len(cells), size=num_resamples)  # (R, C * C * C)
     else:
-        resampled = _resample_groups(rng, cells, groups, num_labels, num_resamples)
+        resampled = resample_groups(rng, cells, groups, num_labels**3, num_resamples)
     measured = _differences(counts[None], num_labels)
     drawn = _differences(resampled, num_labels)
     tail = (1 - confidence) / 2
@@ -331,24 +329,3 @@ def _differences(counts: np.ndarray, num_labels: int) -> dict[str, np.ndarray]:
     joint = counts.reshape(len(counts), num_labels, num_labels, num_labels)
     a, b = scores_of_confusions(joint.sum(axis=3)), scores_of_confusions(joint.sum(axis=2))
     return {name: a[name] - b[name] for name in SCORE_NAMES}
-
-
-def _resample_groups(
-    rng: np.random.Generator, cells: np.ndarray, groups: Sequence[Hashable], num_labels: int, num_resamples: int
-) -> np.ndarray:
-    """Joint counts `(R, C * C * C)` of resamples that draw whole groups with replacement."""
-    if len(groups) != len(cells):
-        raise ValueError(f"{len(groups)} groups for {len(cells)} utterances; give one group per utterance")
-    names, members = np.unique(np.array([str(group) for group in groups]), return_inverse=True)
-    if len(names) < 2:
-        raise ValueError(f"bootstrap over groups needs at least two groups, got only {str(names[0])!r}")
-    counts = np.zeros((len(names), num_labels**3))  # (G, C * C * C)
-    np.add.at(counts, (members, cells), 1)
-    # groups with the same counts are one kind of group: fewer draws, same distribution
-    kinds, frequency = np.unique(counts, axis=0, return_counts=True)
-    chunk = max(1, _MAX_CELLS // len(kinds))
-    drawn = [
-        rng.multinomial(len(names), frequency / len(names), size=min(chunk, num_resamples - start)) @ kinds
-        for start in range(0, num_resamples, chunk)
-    ]
-    return np.concatenate(drawn)
