@@ -2,16 +2,24 @@
 
 import json
 import os
+import re
 import subprocess
 import sys
 import time
+from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import NamedTuple
+
+import yaml
+from tqdm import tqdm
 
 from hf_mer.data.generated.corpus import GeneratedCorpusConfig, generate_corpus, read_truth
+from hf_mer.training.own_corpus import configuration
 
 RECIPE = Path("recipes/train_le_mer.py")
-CONFIG = Path("recipes/configs/le_mer_generated.yaml")
+CONFIG = "le_mer_generated"
 FOLD = "Ses05"
+_EPOCH = re.compile(r"\{'loss': '?([0-9.e+-]+)'?,.*'epoch': '?([0-9.]+)")  # a line of the trainer's log
 SYSTEMS = {
     "text only": ("text", ["--modalities", "text"]),
     "speech only": ("speech", ["--modalities", "speech"]),
@@ -19,30 +27,36 @@ SYSTEMS = {
 }
 
 
-def run_demo(out: Path) -> None:
+class _Training(NamedTuple):
+    """A training that runs: its process, the log that it writes, its bar, and the trainings that come after it."""
+
+    process: subprocess.Popen
+    log: Path
+    bar: tqdm
+    later: list[str]
+
+
+def run_demo(out: Path, command: Callable[[Sequence[str]], int]) -> None:
     """Runs everything into a folder; parts that are finished are not done again.
 
     Args:
         out: Folder.
+        command: Runs `hf-mer` with arguments.
 
     Raises:
-        FileNotFoundError: If the recipes are not there: the demo runs from a checkout of the repository.
         OSError: If a training fails; its log is named.
     """
-    root = Path(__file__).parent.parent
-    if not (root / RECIPE).exists():
-        raise FileNotFoundError(f"{root / RECIPE} is not there: the demo runs from a checkout of the repository")
     started = time.perf_counter()
     out.mkdir(parents=True, exist_ok=True)
     corpus = out / "corpus"
     print(f"1. Generating a corpus in IEMOCAP's layout: {corpus}", flush=True)
     ceilings = generate_corpus(corpus, GeneratedCorpusConfig(), num_proc=min(2, os.cpu_count() or 1))
     print("2. Training LE-MER and, for comparison, each of its branches alone", flush=True)
-    _train(root, corpus, out)
+    _train(corpus, out)
     print("\n3. Scores on the held-out session, beside what the corpus allows (UA)\n")
     scores = _report(out, ceilings.as_dict())
     print("\n4. A recording of the held-out session\n")
-    _predict(root, corpus, out)
+    _predict(corpus, out, command)
     figures = sorted((out / "le_mer" / FOLD / "figures").glob("*.png"))
     print("\nfigures:", *(str(path) for path in [out / "scores.png", out / "prediction.png", *figures]), sep="\n  ")
     print(f"checkpoint: {out / 'le_mer' / FOLD / 'model'}")
@@ -51,36 +65,62 @@ def run_demo(out: Path) -> None:
         raise OSError("LE-MER did not beat its branches: something is wrong with this build")
 
 
-def _train(root: Path, corpus: Path, out: Path) -> None:
+def _train(corpus: Path, out: Path) -> None:
     """LE-MER on one core, its branches one after the other on another."""
-    jobs = [[SYSTEMS["LE-MER"]], [SYSTEMS["speech only"], SYSTEMS["text only"]]]
-    running = [(queue, _launch(root, corpus, out, *queue.pop(0))) for queue in jobs]
-    while running:
-        queue, (process, log) = running.pop(0)
-        if process.poll() is None:
-            running.append((queue, (process, log)))
+    running = [_launch(corpus, out, ["LE-MER"]), _launch(corpus, out, ["speech only", "text only"])]
+    try:
+        while running:
             time.sleep(0.2)
-            continue
-        if process.returncode != 0:
-            for _, (other, _) in running:
-                other.terminate()
-            raise OSError(f"training failed with status {process.returncode}; the end of {log}:\n{_tail(log)}")
-        print(f"   finished: {log.with_suffix('')}", flush=True)
-        if queue:
-            running.append((queue, _launch(root, corpus, out, *queue.pop(0))))
+            for training in list(running):
+                ended = training.process.poll() is not None
+                _show(training)
+                if ended:
+                    running.remove(training)
+                    training.bar.close()
+                    if training.process.returncode != 0:
+                        raise OSError(f"training failed with status {training.process.returncode}; the end of "
+                                      f"{training.log}:\n{_tail(training.log)}")  # fmt: skip
+                    if training.later:
+                        running.append(_launch(corpus, out, training.later))
+    finally:
+        for training in running:
+            training.process.terminate()
+            training.bar.close()
 
 
-def _launch(root: Path, corpus: Path, out: Path, name: str, flags: list[str]) -> tuple[subprocess.Popen, Path]:
-    log = (out / f"{name}.log").absolute()
-    data, folder = corpus.absolute(), (out / name).absolute()
-    command = [sys.executable, "-m", "accelerate.commands.launch", "--num_processes", "1", "--cpu"]
-    command += [str(root / RECIPE), "--config", str(root / CONFIG)]
-    command += ["--data_dir", str(data), "--output_dir", str(folder), *flags]
-    shown = ["accelerate launch", RECIPE, "--config", CONFIG, "--data_dir", corpus, "--output_dir", out / name, *flags]
-    print("  ", *shown, flush=True)
-    environment = {**os.environ, "OMP_NUM_THREADS": "1", "TQDM_DISABLE": "1"}
+def _launch(corpus: Path, out: Path, systems: list[str]) -> _Training:
+    """Starts the training of the first of the systems: the recipe of a checkout, or the same without one."""
+    name, flags = SYSTEMS[systems[0]]
+    log, config = (out / f"{name}.log").absolute(), configuration(CONFIG)
+    recipe = Path(__file__).parent.parent / RECIPE
+    script = [os.path.relpath(recipe)] if recipe.is_file() else ["-m", "hf_mer.training.run", "le_mer"]
+    settings = [
+        "--config",
+        os.path.relpath(config),
+        "--data_dir",
+        str(corpus),
+        "--output_dir",
+        str(out / name),
+        *flags,
+    ]
+    tqdm.write(f"   accelerate launch {' '.join([*script, *settings])}")
+    command = [sys.executable, "-m", "accelerate.commands.launch", "--num_processes", "1", "--num_machines", "1"]
+    command += ["--mixed_precision", "no", "--dynamo_backend", "no", "--cpu", *script, *settings]
+    environment = {**os.environ, "OMP_NUM_THREADS": "1", "TQDM_DISABLE": "1", "PYTHONUNBUFFERED": "1"}
     with log.open("w", encoding="utf-8") as file:
-        return subprocess.Popen(command, stdout=file, stderr=subprocess.STDOUT, env=environment), log
+        process = subprocess.Popen(command, stdout=file, stderr=subprocess.STDOUT, env=environment)
+    epochs = yaml.safe_load(config.read_text(encoding="utf-8"))["num_train_epochs"]
+    return _Training(process, log, tqdm(total=epochs, desc=f"   {systems[0]:<11}", unit="epoch"), systems[1:])
+
+
+def _show(training: _Training) -> None:
+    """Moves the bar to the last epoch in the log, with its loss."""
+    epochs = _EPOCH.findall(training.log.read_text(encoding="utf-8", errors="replace"))
+    if epochs and float(epochs[-1][1]) > training.bar.n:
+        training.bar.set_postfix_str(f"loss {float(epochs[-1][0]):.3f}", refresh=False)
+        training.bar.update(float(epochs[-1][1]) - training.bar.n)
+    elif sys.stderr.isatty():
+        training.bar.refresh()  # its clock
 
 
 def _report(out: Path, ceilings: dict[str, float]) -> dict[str, float]:
@@ -100,11 +140,10 @@ def _report(out: Path, ceilings: dict[str, float]) -> dict[str, float]:
     return scores
 
 
-def _predict(root: Path, corpus: Path, out: Path) -> None:
+def _predict(corpus: Path, out: Path, command: Callable[[Sequence[str]], int]) -> None:
     """An utterance of the held-out session whose words and voice both carry their cue."""
     from datasets import disable_progress_bars
 
-    from hf_mer.cli import main
     from hf_mer.data import load_iemocap
 
     disable_progress_bars()
@@ -117,9 +156,11 @@ def _predict(root: Path, corpus: Path, out: Path) -> None:
     shown = " ".join(f'"{turn}"' for turn in history)
     plot = out / "prediction.png"
     print(f'$ hf-mer predict {checkpoint} {recording} --text "{chosen["text"]}" --history {shown} --plot {plot}')
-    main(["predict", str(checkpoint), recording, "--text", chosen["text"], "--plot", str(plot), "--history", *history])
+    command(
+        ["predict", str(checkpoint), recording, "--text", chosen["text"], "--plot", str(plot), "--history", *history]
+    )
     print(f"(labelled {rows.features['label'].int2str(chosen['label'])})\n\n$ hf-mer labels {checkpoint}")
-    main(["labels", str(checkpoint)])
+    command(["labels", str(checkpoint)])
 
 
 def _tail(log: Path, lines: int = 15) -> str:

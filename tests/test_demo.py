@@ -30,14 +30,24 @@ def test_every_system_stands_beside_its_ceiling(finished, capsys):
     assert (finished / "scores.png").exists()
 
 
-def test_the_recipe_that_it_launches_is_there():
-    root = demo.Path(demo.__file__).parent.parent
-    assert (root / demo.RECIPE).exists()
-    assert (root / demo.CONFIG).exists()
+def test_a_training_that_fails_is_told_with_the_end_of_its_log(tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(demo, "SYSTEMS", {name: ("run", ["--fusion", "nonsense"]) for name in demo.SYSTEMS})
+    with pytest.raises(OSError, match=r"(?s)training failed with status [12].*nonsense"):
+        demo._train(tmp_path / "corpus", tmp_path)
+    assert "accelerate launch recipes/train_le_mer.py --config recipes/configs/le_mer_generated.yaml" in "".join(
+        capsys.readouterr()
+    )
 
 
-def test_a_training_that_fails_is_told_with_the_end_of_its_log(tmp_path, monkeypatch):
-    monkeypatch.setattr(demo, "CONFIG", "recipes/configs/nowhere.yaml")
-    root = demo.Path(demo.__file__).parent.parent
-    with pytest.raises(OSError, match=r"(?s)training failed with status 1.*nowhere\.yaml: no such configuration file"):
-        demo._train(root, tmp_path / "corpus", tmp_path)
+def test_the_bar_follows_the_log(tmp_path):
+    log = tmp_path / "run.log"
+    lines = [
+        "{'loss': '2.022', 'grad_norm': '4.3', 'epoch': '1'}",
+        "{'eval_loss': '1.9', 'epoch': '1'}",
+        "{'loss': 0.5, 'epoch': 2.0}",
+    ]
+    log.write_text("\n".join(lines) + "\n{'train_loss': '1.2', 'epoch': '12'}")
+    with demo.tqdm(total=12) as bar:
+        demo._show(demo._Training(None, log, bar, []))
+        assert bar.n == 2
+        assert bar.postfix == "loss 0.500"

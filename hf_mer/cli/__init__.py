@@ -96,4 +96,4 @@ def _parser() -> argparse.ArgumentParser:
 def _demo(arguments: argparse.Namespace) -> None:
     from hf_mer.demo import run_demo
 
-    run_demo(arguments.out)
+    run_demo(arguments.out, main)
