@@ -31,9 +31,10 @@ ELSEWHERE = {
 def markdown_files() -> list[str]:
     """Every Markdown file of the repository, less the package's templates."""
     listed = subprocess.run(["git", "ls-files", "-z", "*.md"], cwd=ROOT, capture_output=True, text=True)
-    names = listed.stdout.split("\0") if listed.returncode == 0 else [
-        str(path.relative_to(ROOT)) for path in ROOT.rglob("*.md") if not any(p.startswith(".") for p in path.parts)
-    ]  # fmt: skip
+    names = listed.stdout.split("\0")
+    if listed.returncode != 0:  # an unpacked archive without git
+        paths = [path.relative_to(ROOT) for path in ROOT.rglob("*.md")]
+        names = [str(path) for path in paths if not any(part.startswith(".") for part in path.parts)]
     return sorted(name for name in names if name and not name.startswith("hf_mer/") and (ROOT / name).is_file())
 
 
@@ -250,9 +251,10 @@ def known_flags() -> set[str]:
     options = [
         option for parser in commands.values() for action in parser._actions for option in action.option_strings
     ]
-    scripts = [path for path in sorted(ROOT.glob("recipes/**/*.py")) if "argparse" in path.read_text("utf-8")]
-    scripts += [path for path in sorted(ROOT.glob("recipes/*.py")) if path not in scripts]
-    scripts = [path for path in scripts if path.name != "measuring.py" and path.parent.name != "space"]
+    scripts = [
+        path for folder in ("recipes", "recipes/benchmarks", "model_cards") for path in (ROOT / folder).glob("*.py")
+    ]
+    scripts = [path for path in scripts if path.name != "measuring.py"]
     of_scripts = [flags_of_script(str(path.relative_to(ROOT))) for path in scripts]
     return set().union({spelled(option) for option in options if option.startswith("--")}, *of_scripts)
 
