@@ -1,8 +1,8 @@
-"""Multimodal emotion recognition from speech, text and video, native to the Hugging Face libraries.
+"""Multimodal emotion recognition from text, speech and video with Hugging Face: LE-MER, MGCMA and WavFusion.
 
-The public names load on first use (PEP 562), so that `import hf_mer` costs milliseconds and brings in neither torch
-nor transformers nor datasets. Using any name of `hf_mer.models`, or `import hf_mer.models` itself, registers the
-models with the Auto classes and with `pipeline` of transformers.
+The public names load on first use (PEP 562): `import hf_mer` takes milliseconds and imports neither torch nor
+transformers nor datasets. Using any name of `hf_mer.models`, or `import hf_mer.models`, registers the models with the
+Auto classes and the `pipeline` of transformers.
 """
 
 from typing import TYPE_CHECKING
@@ -60,7 +60,7 @@ __getattr__, __dir__, _ = lazy_names(
     },
 )
 
-# Written out rather than computed: type checkers and editors read it without running it.
+# Written out, not computed: type checkers and editors read it without running it.
 __all__ = [
     "EmotionMetrics",
     "GeneratedCorpusConfig",
