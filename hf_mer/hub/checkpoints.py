@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from hf_mer.hub.card_results import card_results, read_results
-from hf_mer.hub.model_card import CardSpec, model_card
+from hf_mer.hub.cards.model_card import CardSpec, model_card
+from hf_mer.hub.cards.results import card_results, read_results
 
 _CONFIG, _RESULTS, _STORE = "config.json", "results.json", "label_store.json"
 _OF_A_MODEL = (".json", ".safetensors", ".py", ".txt", ".model", ".bpe", ".onnx")

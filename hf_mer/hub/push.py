@@ -11,8 +11,8 @@ from huggingface_hub.errors import LocalTokenNotFoundError
 from huggingface_hub.utils import validate_repo_id
 
 from hf_mer.files import json_text
+from hf_mer.hub.cards.dataset_card import dataset_card
 from hf_mer.hub.checkpoints import Checkpoint, find_checkpoint
-from hf_mer.hub.dataset_card import dataset_card
 from hf_mer.hub.errors import hub_errors
 from hf_mer.hub.prepared import PreparedCorpus, find_prepared, without_columns
 from hf_mer.hub.sharing import check_sharing

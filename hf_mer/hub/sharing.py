@@ -1,7 +1,7 @@
 """What of a prepared corpus may go to the Hub: licences, and nothing that names a path of this machine."""
 
-from hf_mer.hub.card_facts import CORPORA
-from hf_mer.hub.card_results import machine_paths
+from hf_mer.hub.cards.facts import CORPORA
+from hf_mer.hub.cards.results import machine_paths
 from hf_mer.hub.prepared import PreparedCorpus
 
 _STRINGS = ("id", "dialogue", "speaker", "session", "part", "split", "group")
@@ -44,7 +44,7 @@ def check_sharing(corpus: PreparedCorpus, without_audio: bool = False, without_v
             "--without-video pushes the rows without them"
         )
     for name in _STRINGS:
-        if paths := [path for value in corpus.all_values(name) for path in machine_paths(f" {value}")]:
+        if paths := [path for value in corpus.values(name) for path in machine_paths(f" {value}")]:
             raise SharingError(
                 f"{corpus.folder}: column {name} holds paths of this machine, such as {paths[0]}; prepare it anew "
                 f"with a column {name} without them"
@@ -59,8 +59,8 @@ def _iemocap(corpus: PreparedCorpus) -> str:
     task = f" --task {corpus.about['task']}" if corpus.about.get("task") else ""
     known = f" ({'; '.join(tell)})" if tell else ""
     return (
-        f"{corpus.folder} is IEMOCAP{known} and is not pushed. {CORPORA['iemocap'].sharing} What you may do instead: "
-        "push a model that was trained on it (hf-mer push runs/le_mer/Ses05 owner/name), and tell others the command "
-        f"that prepares their own copy (hf-mer prepare iemocap /path/to/IEMOCAP_full_release prepared{task}). A "
-        "corpus made by hf-mer generate is pushed if it was prepared from its own folder"
+        f"{corpus.folder} is IEMOCAP{known} and is not pushed. {CORPORA['iemocap']['sharing']} What you may do "
+        "instead: push a model that was trained on it (hf-mer push runs/le_mer/Ses05 owner/name), and tell others the "
+        f"command that prepares their own copy (hf-mer prepare iemocap /path/to/IEMOCAP_full_release prepared{task}). "
+        "A corpus made by hf-mer generate is pushed if it was prepared from its own folder"
     )
