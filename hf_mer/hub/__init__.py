@@ -11,7 +11,7 @@ __getattr__, __dir__, __all__ = lazy_names(
         "hf_mer.hub.cards.dataset_card": ("dataset_card",),
         "hf_mer.hub.checkpoints": ("Checkpoint", "find_checkpoint"),
         "hf_mer.hub.prepared": ("PreparedCorpus", "find_prepared"),
-        "hf_mer.hub.push": ("check_access", "push_checkpoint", "push_corpus"),
+        "hf_mer.hub.push": ("check_access", "checkpoint_files", "corpus_files", "push_checkpoint", "push_corpus"),
         "hf_mer.hub.sharing": ("SharingError", "check_sharing"),
         "hf_mer.hub.errors": ("HubError",),
     },

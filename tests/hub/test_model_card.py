@@ -327,10 +327,23 @@ def test_programs_of_the_cards_run(tiny_checkpoint, write_wav, write_video, tmp_
     assert len(done.stdout.strip().splitlines()) == 6
 
 
-def test_the_cards_import_no_torch():
-    code = "import sys, hf_mer.hub; print({'torch', 'transformers', 'datasets'} & set(sys.modules))"
-    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, timeout=300)
-    assert done.stdout.strip() == "set()", done.stderr
+def test_the_command_needs_json_alone(runs, tmp_path):
+    """A fold's results and configuration: no weights, no torch; the files that are pushed are named beside the card."""
+    (tmp_path / "model").mkdir()
+    config = {"model_type": "le_mer", "id2label": dict(enumerate(LABELS)), "temperatures": {"text": 2.0}}
+    (tmp_path / "model" / "config.json").write_text(json.dumps(config))
+    (tmp_path / "results.json").write_text(json.dumps(runs[0]))
+    code = (
+        "import sys; from hf_mer.cli import main; main(sys.argv[1:])\n"
+        "assert not {'torch', 'transformers', 'datasets'} & set(sys.modules), sorted(sys.modules)"
+    )
+    command = [sys.executable, "-c", code, "card", tmp_path, "--name", "me/emotions"]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=300)
+    assert done.returncode == 0, done.stderr
+    assert "| **LE-MER, this package** | 0.850 [" in done.stdout
+    assert done.stderr.splitlines() == [
+        "`hf-mer push` would upload:", "  README.md", "  config.json", "  results.json",
+    ]  # fmt: skip
 
 
 @pytest.fixture

@@ -5,7 +5,6 @@ import os
 import re
 import subprocess
 import sys
-from pathlib import Path
 
 import datasets
 import pytest
@@ -267,10 +266,18 @@ def test_folders_that_are_none(command, own, tmp_path):
 
 
 def test_the_card_alone(command, own, tmp_path):
+    """It names what `push` would upload, or why it would refuse."""
     folder = prepare(own, tmp_path / "own")
-    status, out, _ = command("card", folder, "--name", "me/own", "--corpus", "ravdess")
+    status, out, told = command("card", folder, "--name", "me/own", "--corpus", "ravdess")
     assert status == 0
     assert 'load_dataset("me/own")' in out
     assert "license: cc-by-nc-sa-4.0" in out
-    assert not re.search(r"\$\w+", out)
-    assert Path(folder).name == "own"
+    assert not re.search(r"\{[{%]|[%}]\}", out)
+    assert "`hf-mer push` would refuse this: " in told
+    assert "names 2 recordings by their paths on this machine" in told
+    assert command("card", folder, "--without-audio", "--out", tmp_path / "card.md")[0] == 0
+    status, out, told = command("card", folder, "--without-audio")
+    assert out == (tmp_path / "card.md").read_text() + "\n"
+    assert "Its 2 recordings are not part of this repository." in out
+    (name,) = re.findall(r"path: (data/train-\w+\.parquet)", out)
+    assert told.splitlines()[-3:] == ["`hf-mer push` would upload:", "  README.md", f"  {name}"]
