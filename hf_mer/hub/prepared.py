@@ -74,7 +74,7 @@ class PreparedCorpus:
 
     @property
     def media(self) -> dict[str, int]:
-        """Rows with recordings `embedded` and `referenced` by path, and with films (`video`), by path too."""
+        """Rows with recordings `embedded` and `referenced` by path, and with videos, also by path."""
         embedded, heard = self.rows["embedded"], self.rows["audio"].notna()
         counts = {"embedded": embedded, "referenced": heard & ~embedded, "video": self.rows["video"].notna()}
         return {name: int(rows.sum()) for name, rows in counts.items()}

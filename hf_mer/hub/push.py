@@ -87,7 +87,7 @@ def push_corpus(
         corpus: The corpus or its folder, see `find_prepared`.
         repo_id: `owner/name`; made if it is not there.
         without_audio: Leave the recordings out.
-        without_video: Leave the films out, which are never but named by their paths.
+        without_video: Leave the videos out, which are only referenced by their paths.
         title: Of the card.
         notes: What a reader should know. Markdown.
         **settings: `private`, `revision`, `token` and `message`, as `push_checkpoint` takes them.
@@ -118,7 +118,7 @@ def corpus_files(
         corpus: The corpus.
         name: Of the repository.
         without_audio: Leave the recordings out.
-        without_video: Leave the films out.
+        without_video: Leave the videos out.
         **texts: `title` and `notes` of the card.
     """
     columns = [name for name, out in (("audio", without_audio), ("video", without_video)) if out]

@@ -130,7 +130,7 @@ def test_settings_of_a_recipe_give_a_card_without_a_number(spec):
     assert "base_model:\n- bert-base-uncased\n- facebook/wav2vec2-base\n" in text
     results = text.split("## Results")[1].split("## Protocol")[0]
     assert not re.search(r"\d\.\d", results)
-    for name in ("parameters", "minutes a run", "largest memory", "hardware", "versions"):
+    for name in ("parameters", "minutes per run", "peak memory", "hardware", "versions"):
         assert f"| {name} | not measured |" in text
 
 
@@ -139,7 +139,7 @@ def test_results_from_before_there_was_calibration(runs, spec):
         del run["calibration"]
     text = str(model_card(spec, card_results(runs)))
     assert "### Calibration\n\nNot measured.\n\n## Protocol" in text
-    assert "- Probabilities are not calibrated, and without one modality" in text
+    assert "- Probabilities are not calibrated, and are less reliable" in text
 
 
 def test_calibration_of_every_modality(runs, spec):
@@ -160,7 +160,7 @@ def test_calibration_of_every_modality(runs, spec):
     assert "| text+speech | 1.500 | 0.200 | 0.100 | 0.300 | 0.100 |" in text
     assert "| text | 0.250 | 0.200 | 0.100 | - | - |" in text
     assert "| speech | - | - | - | 0.400 | 0.100 |" in text
-    assert "- Probabilities are calibrated on the validation part" in text
+    assert "- Probabilities are calibrated on the validation split" in text
 
 
 def test_a_run_without_a_validation_part_is_not_calibrated(runs, spec):
@@ -206,7 +206,7 @@ def test_a_row_of_a_table_has_scores_and_nothing_else(spec):
 def test_config_tells_classes_and_modalities_where_nothing_ran():
     content = card_results(config={"id2label": {"1": "b", "0": "a", "10": "k"}, "modalities": ["speech"]})
     text = str(model_card(CardSpec("m", "mgcma", "own"), content))
-    assert "Classes: a, b, k. Inputs: voice." in text
+    assert "Classes: a, b, k. Inputs: speech." in text
     assert 'recognise("hello.wav")' in text
 
 

@@ -109,8 +109,8 @@ def test_an_own_corpus_goes_and_comes_back(hub, command, load, own, tmp_path):
     assert "| all | 4 | 1 | 3 |" in card
     assert "3 recordings are in the files." in card
     assert "2 speakers" in card
-    assert "0.00 hours (known of 3 of 4 rows); an utterance lasts 0.10 s (median)" in card
-    assert "| `text` | what is said | all |" in card
+    assert "0.00 hours (known of 3 of 4 rows); median 0.10 s per utterance" in card
+    assert "| `text` | transcript | all |" in card
     assert not machine_paths(card)
     rows, labels = load("me/own")
     assert labels == ["angry", "glad"]
@@ -159,7 +159,7 @@ def test_paths_of_this_machine_stay_here(hub, command, own, tmp_path):
     folder = prepare(film, tmp_path / "film")
     status, _, error = command("push", folder, "me/film")
     assert status == 1
-    assert "names 1 films by their paths" in error
+    assert "names 1 videos by their paths" in error
     assert command("push", folder, "me/film", "--without-video")[0] == 0
     (name,) = [name for name in hub.files("me/film", "datasets") if name.startswith("data/")]
     assert str(tmp_path).encode() not in hub.files("me/film", "datasets")[name]
@@ -174,7 +174,7 @@ class TestIemocap:
         status, _, error = command("push", folder, "me/iemocap", *flags)
         assert status == 1
         assert "is IEMOCAP" in error
-        assert "does not let them pass recordings, films, transcripts or labels on" in error
+        assert "does not let them pass recordings, videos, transcripts or labels on" in error
         assert "hf-mer prepare iemocap" in error
         assert "push a model that was trained on it" in error
         assert not [one for one in hub.repositories if one[0] == "datasets"]
@@ -233,7 +233,7 @@ class TestIemocap:
     def test_its_card_can_be_read_here(self, tmp_path):
         folder = prepare(iemocap_like(tmp_path), tmp_path / "out", about={"corpus": "iemocap"})
         card = dataset_card(find_prepared(folder), "IEMOCAP")
-        assert "IEMOCAP must not be handed on" in card
+        assert "IEMOCAP must not be redistributed" in card
         assert "make_folds" in card
 
 
@@ -248,7 +248,7 @@ class TestMeld:
         folder = prepare(rows, tmp_path / "out", embed_audio=True)
         status, _, error = command("push", folder, "me/meld")
         assert status == 1
-        assert "1 recordings of MELD, whose clips are of a television series and belong to others" in error
+        assert "1 recordings of MELD, clips from a television series" in error
         assert command("push", folder, "me/meld", "--without-audio")[0] == 0
         files = hub.files("me/meld", "datasets")
         assert "license: gpl-3.0" in files["README.md"].decode()

@@ -6,33 +6,10 @@ from pathlib import Path
 from huggingface_hub import DatasetCard, DatasetCardData
 
 from hf_mer.files import markdown_table
-from hf_mer.hub.cards.facts import CORPORA
+from hf_mer.hub.cards.facts import COLUMNS, CORPORA
 from hf_mer.hub.cards.results import machine_paths
 from hf_mer.hub.prepared import PreparedCorpus
 
-MEANING = {
-    "id": "name of the utterance",
-    "audio": "recording",
-    "audio_start": "seconds at which it begins in the recording, where it is a segment of one",
-    "audio_end": "seconds at which it ends in the recording",
-    "video": "film, with the span and the half of the screen that belong to the utterance",
-    "text": "what is said",
-    "history": "earlier texts of the dialogue, oldest first",
-    "speaker": "who speaks",
-    "dialogue": "dialogue it belongs to",
-    "turn": "place in the dialogue",
-    "session": "recording session",
-    "part": "improvised or scripted",
-    "split": "part of the corpus' own split",
-    "group": "group that folds keep together",
-    "label": "class",
-    "duration": "seconds of sound",
-    "start": "seconds at which it begins in the dialogue",
-    "end": "seconds at which it ends",
-    "valence": "how pleasant, as raters say",
-    "arousal": "how excited, as raters say",
-    "dominance": "how dominant, as raters say",
-}
 _SIZES = (("n<1K", 1_000), ("1K<n<10K", 10_000), ("10K<n<100K", 100_000), ("100K<n<1M", 1_000_000))
 
 
@@ -55,7 +32,7 @@ def dataset_card(
         title: Of the card; the corpus' if not given.
         notes: What a reader should know. Markdown.
         without_audio: Whether recordings are left out.
-        without_video: Whether films are left out.
+        without_video: Whether videos are left out.
 
     Raises:
         ValueError: If the card would name a path of this machine.
@@ -63,7 +40,7 @@ def dataset_card(
     facts, columns = CORPORA[corpus.corpus], _filled(corpus)
     left_out = {one for one, out in (("audio", without_audio), ("video", without_video)) if out}
     rows = [
-        [f"`{column}`", MEANING.get(column, ""), "all" if filled == len(corpus.rows) else filled]
+        [f"`{column}`", COLUMNS.get(column, ""), "all" if filled == len(corpus.rows) else filled]
         for column, filled in columns.items()
         if filled and column not in left_out
     ]
@@ -79,7 +56,7 @@ def dataset_card(
         counts_table=_counts(corpus),
         people={one: corpus.values(one).nunique() for one in ("speaker", "dialogue", "session")},
         seconds=corpus.values("duration").astype(float),
-        columns_table=markdown_table(["column", "what", "filled"], rows),
+        columns_table=markdown_table(["column", "content", "filled rows"], rows),
         empty=sorted(column for column, filled in columns.items() if not filled or column in left_out),
     )
     if paths := machine_paths(str(card)):

@@ -1,4 +1,4 @@
-"""What is known of systems and corpora whatever the run: papers, citations, licences; see `facts.yaml`."""
+"""What is known whatever the run: papers, citations and licences of systems and corpora; see `facts.yaml`."""
 
 from pathlib import Path
 from typing import Any
@@ -9,3 +9,5 @@ _FACTS = yaml.safe_load(Path(__file__).with_name("facts.yaml").read_text(encodin
 
 SYSTEMS: dict[str, dict[str, Any]] = _FACTS["systems"]
 CORPORA: dict[str, dict[str, Any]] = _FACTS["corpora"]
+PROTOCOLS: dict[str, str] = _FACTS["protocols"]
+COLUMNS: dict[str, str] = _FACTS["columns"]

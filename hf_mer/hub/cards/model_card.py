@@ -1,4 +1,4 @@
-"""Model cards: text and metadata out of results files; what no results file has is said to be not measured."""
+"""Model cards: text and metadata out of results files; what no results file has is marked as not measured."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields
@@ -9,7 +9,7 @@ import yaml
 from huggingface_hub import EvalResult, ModelCard, ModelCardData
 
 from hf_mer.hub.cards import tables
-from hf_mer.hub.cards.facts import CORPORA, SYSTEMS
+from hf_mer.hub.cards.facts import CORPORA, PROTOCOLS, SYSTEMS
 from hf_mer.hub.cards.results import ENCODERS, machine_paths
 from hf_mer.metrics.scores import SCORE_NAMES
 
@@ -19,15 +19,6 @@ METRICS: dict[str, tuple[str, dict[str, str] | None]] = {
     "wf1": ("f1", {"average": "weighted"}),
 }
 """Our scores as metrics of `evaluate`, with their arguments."""
-PROTOCOLS = {
-    "leave_one_session_out": "every session is the test part once",
-    "leave_one_speaker_out": "every speaker is the test part once",
-    "fixed_session": "one session is the test part",
-    "groups": "every group is the test part once",
-    "official": "the corpus' own split",
-    "leave_one_main_speaker_out": "every main speaker is the test part once",
-}
-INPUTS = {"text": "words", "speech": "voice", "video": "picture"}
 _TEMPLATE = Path(__file__).with_name("model_card.md")
 
 
@@ -114,7 +105,7 @@ def model_card(spec: CardSpec, content: Mapping[str, Any], source: str = "result
     """
     if (ran := content["settings"].get("type", spec.system)) != spec.system:
         raise ValueError(f"{spec.name} is said to be {spec.system}, its results are of {ran}")
-    modalities, history = _modalities(spec, content), _uses_history(spec, content)
+    modalities = _modalities(spec, content)
     card = ModelCard.from_template(
         card_metadata(spec, content),
         template_path=str(_TEMPLATE),
@@ -123,8 +114,7 @@ def model_card(spec: CardSpec, content: Mapping[str, Any], source: str = "result
         corpus=CORPORA[spec.corpus],
         source=source,
         modalities=modalities,
-        history=history,
-        inputs=[INPUTS[name] for name in modalities] + ["the dialogue's earlier utterances"] * history,
+        history="text" in modalities and content["settings"].get("use_history", True),
         **{"summary": {}, "keywords": {}, **content},
         **_measured(spec, content),
     )
@@ -218,7 +208,3 @@ def _base_models(spec: CardSpec, content: Mapping[str, Any]) -> list[str] | None
 
 def _modalities(spec: CardSpec, content: Mapping[str, Any]) -> list[str]:
     return list(content["settings"].get("modalities") or SYSTEMS[spec.system]["modalities"])
-
-
-def _uses_history(spec: CardSpec, content: Mapping[str, Any]) -> bool:
-    return bool(content["settings"].get("use_history", True)) and "text" in _modalities(spec, content)

@@ -78,7 +78,7 @@ def folds_table(runs: Runs) -> str:
         sizes = [run["rows"].get(part, "-") for part in ("train", "validation", "test")]
         split, data = run.get("split_hash", NOT_RECORDED)[:16], run.get("data_hash", "")[:16]
         rows[tuple(sizes), run["fold"], run.get("split_hash")] = [run["fold"], *sizes, f"`{split}`", f"`{data}`"]
-    header = ["fold", "train", "validation", "test", "hash of the split", "hash of the data"]
+    header = ["fold", "train", "validation", "test", "split hash", "data hash"]
     return markdown_table(header, rows.values())
 
 
@@ -92,8 +92,8 @@ def training_facts(runs: Runs, summary: Mapping[str, Any], recipe: str | None) -
     peaks = [f"{max(run['peak_memory_mib'][name] for run in runs):.0f} MiB ({name})" for name in sorted(memory)]
     return {
         "parameters": _joined(map(_parameters, runs)),
-        "minutes a run": " to ".join(dict.fromkeys([*minutes[:1], *minutes[-1:]])) or summary.get("minutes"),
-        "largest memory": ", ".join(peaks) or summary.get("memory"),
+        "minutes per run": " to ".join(dict.fromkeys([*minutes[:1], *minutes[-1:]])) or summary.get("minutes"),
+        "peak memory": ", ".join(peaks) or summary.get("memory"),
         "hardware": f"{devices}; processes: {processes}"
         if devices and processes
         else devices or summary.get("hardware"),
@@ -209,7 +209,7 @@ def _parameters(run: Mapping[str, Any]) -> str | None:
     if not (counts := run.get("parameters")):
         return None
     all_trained = counts["trained"] == counts["all"]
-    return f"{counts['all']:,}, " + ("all trained" if all_trained else f"{counts['trained']:,} of them trained")
+    return f"{counts['all']:,}, " + ("all trained" if all_trained else f"{counts['trained']:,} trained")
 
 
 def _versions(environment: Mapping[str, Any]) -> str | None:
