@@ -59,13 +59,8 @@ class Checkpoint:
             corpus: One of `CORPORA`; if not given, what the results say, else `own`.
             **spec: Further fields of `CardSpec`.
         """
-        figures = [path for path in self.files() if path.startswith("figures/")]
-        made = CardSpec(
-            name=name,
-            system=self.config["model_type"],
-            corpus=corpus or self.corpus,
-            **{"figures": figures, "labels": self.content()["labels"], **spec},
-        )
+        figures = [f"figures/{path.name}" for path in self.figures]
+        made = CardSpec(name, self.config["model_type"], corpus or self.corpus, **{"figures": figures, **spec})
         return str(model_card(made, self.content()))
 
     @property
