@@ -61,7 +61,7 @@ class PreparedCorpus:
             embedded = [pc.is_valid(pc.struct_field(batch["audio"], "bytes")) for batch in batches]
             table = table.append_column("in_split", pa.array([split] * len(table)))
             tables.append(table.append_column("embedded", pa.chunked_array(embedded, pa.bool_())))
-        return pa.concat_tables(tables).to_pandas()
+        return pa.concat_tables(tables, promote_options="permissive").to_pandas()
 
     @property
     def labels(self) -> list[str]:
@@ -91,7 +91,7 @@ class PreparedCorpus:
     def ids_of(self) -> dict[str, list[str]]:
         """Ids of rows by the published corpus whose ids they are."""
         paths = [audio["path"] for audio in self.values("audio") if audio["path"]]
-        ids = [*self.values("id"), *self.values("dialogue"), *(Path(path).stem for path in paths)]
+        ids = [*map(str, self.values("id")), *map(str, self.values("dialogue")), *(Path(path).stem for path in paths)]
         found = {name: [one for one in ids if pattern.fullmatch(one)] for name, pattern in _OF_A_LAYOUT.items()}
         return {name: own for name, own in found.items() if own}
 
