@@ -39,6 +39,9 @@ def whole(path: str | os.PathLike) -> Iterator[Path]:
 
     Args:
         path: Final name. The temporary one is in the same folder and has the same suffix.
+
+    Raises:
+        IsADirectoryError: If a file was written where a folder is.
     """
     target = Path(path)
     target.parent.mkdir(parents=True, exist_ok=True)
@@ -50,6 +53,8 @@ def whole(path: str | os.PathLike) -> Iterator[Path]:
     try:
         yield temporary
         if target.is_dir():
+            if not temporary.is_dir():
+                raise IsADirectoryError(f"{target} is a folder; name a file")
             os.replace(target, old)
         os.replace(temporary, target)
         _remove(old)

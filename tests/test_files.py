@@ -174,3 +174,11 @@ def test_write_and_replace(tmp_path):
     write_json(path, {"x": "\u0119"})
     assert json.loads(path.read_text(encoding="utf-8")) == {"x": "\u0119"}
     assert os.listdir(path.parent) == ["a.json"]
+
+
+def test_a_file_does_not_take_the_place_of_a_folder(tmp_path):
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine" / "kept.txt").touch()
+    with pytest.raises(IsADirectoryError, match="mine is a folder; name a file"):
+        write_json(tmp_path / "mine", {})
+    assert [path.name for path in tmp_path.rglob("*")] == ["mine", "kept.txt"]
