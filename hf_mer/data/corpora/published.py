@@ -8,7 +8,7 @@ from pathlib import Path
 
 from datasets import ArrowBasedBuilder, Dataset, DatasetDict
 
-from hf_mer.data.generated.folder import MARK
+from hf_mer.data.mark import is_generated
 from hf_mer.data.protocols.make_folds import find_fold, make_folds, select_fold
 from hf_mer.data.schema import CorpusError
 
@@ -63,11 +63,6 @@ def rows_or_folds(
     if fold is not None:
         return select_fold(rows, find_fold(folds, fold))
     return [select_fold(rows, one) for one in folds]
-
-
-def is_generated(root: Path) -> bool:
-    """Whether a tree was written by this package."""
-    return (root / MARK).is_file()
 
 
 def report_counts(differences: Sequence[str], task: str, root: Path, mode: str) -> None:
