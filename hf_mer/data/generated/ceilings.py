@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from itertools import product
+from typing import Any
 
 Cues = tuple[int, ...]
 """1 or -1 by modality: valence, arousal and, where there is a face, dominance."""
@@ -58,8 +59,8 @@ Joint = dict[tuple, float]
 
 
 def joint_distribution(
-    labels: Mapping[Cues, str],
-    prior: Mapping[Cues, float],
+    labels: Mapping[Any, str],
+    prior: Mapping[Any, float],
     reliability: float,
     history_share: float,
     ambiguous_share: float = 0.0,

@@ -20,11 +20,11 @@ from typing import Any
 import numpy as np
 
 from hf_mer.data.corpora.meld_counts import SPLITS, TASKS
-from hf_mer.data.generated.ceilings import Ceilings, Cues, View, joint_distribution
+from hf_mer.data.generated.ceilings import Ceilings, View, joint_distribution
 from hf_mer.data.generated.plan import PlannedDialogue, PlannedUtterance, give_neutral_words, set_source
 from hf_mer.data.generated.settings import GeneratedMeldConfig
 
-LABELS: dict[Cues, str] = {
+LABELS = {
     (1, 1, 1): "joy",
     (1, 1, -1): "surprise",
     (1, -1, 1): "neutral",
@@ -67,7 +67,7 @@ def _views() -> Iterator[tuple[str, View]]:
                 yield f"{name}_without_history", (seen, False)
 
 
-def _prior(config: GeneratedMeldConfig) -> dict[Cues, float]:
+def _prior(config: GeneratedMeldConfig) -> dict[tuple[int, int, int], float]:
     """Probability of every valence, arousal and dominance."""
     others = (1 - config.neutral_share) / (len(TASKS["emotion"]) - 1)
     return {cell: config.neutral_share / 2 if label == "neutral" else others for cell, label in LABELS.items()}
