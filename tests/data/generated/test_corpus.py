@@ -304,7 +304,7 @@ def test_ceilings_are_those_of_the_sums_by_hand():
 
 @pytest.mark.parametrize("ambiguous_share", [0.0, 0.3])
 def test_an_oracle_reaches_the_ceilings(ambiguous_share):
-    config = GeneratedCorpusConfig(num_utterances=20_000, ambiguous_share=ambiguous_share, seed=1)
+    config = GeneratedCorpusConfig(num_utterances=8000, ambiguous_share=ambiguous_share, seed=1)
     rng = np.random.default_rng(0)
     hits = Counter()
     counts = Counter()
@@ -324,7 +324,7 @@ def test_an_oracle_reaches_the_ceilings(ambiguous_share):
             counts[label] += 1
             hits.update(name for name, cues in guesses.items() if LABELS[cues] == label)
     for name, ceiling in corpus_ceilings(config).wa.items():
-        assert hits[name] / config.num_utterances == pytest.approx(ceiling, abs=0.015), name
+        assert hits[name] / config.num_utterances == pytest.approx(ceiling, abs=0.02), name
     assert max(counts.values()) / min(counts.values()) < 1.1  # balanced classes: the same for UA
 
 

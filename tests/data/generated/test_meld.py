@@ -191,7 +191,7 @@ def test_ceilings_of_the_default():
 @pytest.mark.parametrize("neutral_share", [1 / 7, 0.4])
 def test_ceilings_against_sampling(neutral_share):
     """The best rule for every view, learnt on one half of many planned utterances, scored on the other."""
-    config = GeneratedMeldConfig(num_train=20_000, num_dev=4, num_test=20_000, neutral_share=neutral_share)
+    config = GeneratedMeldConfig(num_train=8000, num_dev=4, num_test=8000, neutral_share=neutral_share)
     ceilings = meld_ceilings(config)
     parts = {split: [] for split in SPLITS}
     for dialogue in plan_meld(config):
@@ -215,7 +215,7 @@ def test_ceilings_against_sampling(neutral_share):
                 "wa": sum(hits.values()) / sum(total.values()),
                 "ua": np.mean([hits[one] / total[one] for one in total]),
             }[score]
-            assert found == pytest.approx(getattr(ceilings, score)[name], abs=0.015), (name, score)
+            assert found == pytest.approx(getattr(ceilings, score)[name], abs=0.02), (name, score)
 
 
 def test_emotions_cues_and_speakers_of_a_large_plan():
