@@ -15,8 +15,12 @@ if TYPE_CHECKING:
     from hf_mer.data.corpora.manifest import load_corpus
     from hf_mer.data.corpora.meld import load_meld
     from hf_mer.data.corpora.registry import register_datasets
-    from hf_mer.data.generated.corpus import GeneratedCorpusConfig, generate_corpus
-    from hf_mer.data.generated.meld import GeneratedMeldConfig, generate_meld_corpus
+    from hf_mer.data.generated.corpus import (
+        GeneratedCorpusConfig,
+        GeneratedMeldConfig,
+        generate_corpus,
+        generate_meld_corpus,
+    )
     from hf_mer.data.prepare import prepare
     from hf_mer.data.protocols.make_folds import make_folds
     from hf_mer.metrics.evaluate_metric import EmotionMetrics
@@ -47,8 +51,12 @@ __getattr__, __dir__, _ = lazy_names(
             "WavFusionConfig",
             "WavFusionForEmotionClassification",
         ),
-        "hf_mer.data.generated.corpus": ("GeneratedCorpusConfig", "generate_corpus"),
-        "hf_mer.data.generated.meld": ("GeneratedMeldConfig", "generate_meld_corpus"),
+        "hf_mer.data.generated.corpus": (
+            "GeneratedCorpusConfig",
+            "GeneratedMeldConfig",
+            "generate_corpus",
+            "generate_meld_corpus",
+        ),
         "hf_mer.data.corpora.manifest": ("load_corpus",),
         "hf_mer.data.corpora.iemocap": ("load_iemocap",),
         "hf_mer.data.corpora.meld": ("load_meld",),

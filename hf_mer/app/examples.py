@@ -44,7 +44,7 @@ def examples_for(labels: Sequence[str], video: bool) -> list[Example]:
     Returns:
         One for each class that is known, in the model's order; none if one of anger, joy, neutral and sadness is not.
     """
-    from hf_mer.data.generated.meld_plan import LABELS
+    from hf_mer.data.generated.plan_meld import LABELS
 
     cells: dict[str, tuple[int, int, int]] = {}
     for cell, emotion in LABELS.items():

@@ -65,8 +65,8 @@ def add_commands(commands: Any) -> None:
 
 
 def _prepare(arguments: argparse.Namespace) -> None:
-    from hf_mer.data.check_clips import check_video
-    from hf_mer.data.checks import check_audio, check_text
+    from hf_mer.data.check_files import check_audio, check_video
+    from hf_mer.data.checks import check_text
     from hf_mer.data.corpora.iemocap import load_iemocap
     from hf_mer.data.corpora.manifest import load_corpus
     from hf_mer.data.corpora.meld import load_meld
@@ -97,8 +97,7 @@ def _prepare(arguments: argparse.Namespace) -> None:
 
 def _about(arguments: argparse.Namespace, official_splits: bool) -> dict[str, Any]:
     """What identifies the corpus, without the names of this machine's folders."""
-    from hf_mer.data.corpora.published import is_generated
-    from hf_mer.data.generated.folder import read_mark
+    from hf_mer.data.mark import is_generated, read_mark
 
     source = Path(arguments.source)
     mark = read_mark(source) if source.is_dir() and is_generated(source) else None
@@ -133,7 +132,7 @@ def _generate(arguments: argparse.Namespace) -> None:
     if arguments.layout == "meld":
         if arguments.language != "en":
             raise ValueError(f"--language {arguments.language} is for --layout iemocap; MELD's layout speaks English")
-        from hf_mer.data.generated.meld import GeneratedMeldConfig, generate_meld_corpus
+        from hf_mer.data.generated.corpus import GeneratedMeldConfig, generate_meld_corpus
 
         # two thirds to train on, a fifth to test, as by default
         test, dev = arguments.num_utterances // 5, arguments.num_utterances * 2 // 15

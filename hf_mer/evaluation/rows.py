@@ -10,8 +10,7 @@ from typing import Any
 import numpy as np
 from datasets import ClassLabel, Dataset
 
-from hf_mer.data.check_clips import check_video
-from hf_mer.data.checks import check_audio
+from hf_mer.data.check_files import check_audio, check_video
 from hf_mer.data.protocols.folds import find_fold
 from hf_mer.data.protocols.make_folds import make_folds
 from hf_mer.data.schema import CorpusError, canonical_label, column

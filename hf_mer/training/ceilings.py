@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from hf_mer.data.generated.folder import MARK, read_mark
+from hf_mer.data.mark import is_generated, read_mark
 
 
 def ceiling(results: Mapping[str, Any], data_dir: str | Path | None, score: str) -> float | None:
@@ -19,7 +19,7 @@ def ceiling(results: Mapping[str, Any], data_dir: str | Path | None, score: str)
         A fraction; None where nobody knows it: the corpus is not a generated one, the task is not the one that it was
         generated for, the system does not tell its modalities, or there is no rule for the score.
     """
-    if data_dir is None or not (Path(data_dir) / MARK).is_file():
+    if data_dir is None or not is_generated(data_dir):
         return None
     data = results["settings"].get("data", {})
     modalities = results["settings"].get("model", {}).get("modalities")

@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 from datasets import Dataset
 
-from hf_mer.data.check_clips import check_video
-from hf_mer.data.checks import check_audio, check_text
+from hf_mer.data.check_files import check_audio, check_video
+from hf_mer.data.checks import check_text
 from hf_mer.data.corpora.iemocap import load_iemocap
 from hf_mer.data.corpora.manifest import load_corpus
 from hf_mer.data.corpora.meld import load_meld

@@ -37,12 +37,12 @@ def test_a_film_has_sound_and_picture(tmp_path):
 
 
 def test_the_words_of_the_second_turn_tell_nothing(tmp_path):
-    from hf_mer.data.generated.sentences import VALENCE_WORDS
+    from hf_mer.data.generated.sentences import LANGUAGES
 
     first, second, third = example_dialogue(examples_for(FOUR, video=False), tmp_path)
 
     def telling(words, valence):
-        known = {word for kind in VALENCE_WORDS[valence].values() for word in kind}
+        known = {word for kind in LANGUAGES["en"].valence_words[valence].values() for word in kind}
         return [word for word in words.lower().replace(".", "").replace(",", "").split() if word in known]
 
     assert telling(first.words, -1)

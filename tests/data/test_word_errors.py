@@ -5,8 +5,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from hf_mer.data.generated.languages import LANGUAGES
-from hf_mer.data.generated.sentences import write_sentence
+from hf_mer.data.generated.sentences import LANGUAGES, write_sentence
 from hf_mer.data.protocols.folds import Fold
 from hf_mer.data.schema import make_record, records_to_dataset
 from hf_mer.data.word_errors import corrupt_transcripts, with_transcript_errors, word_error_rate

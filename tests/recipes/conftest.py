@@ -35,7 +35,7 @@ def corpus(tmp_path_factory):
 @pytest.fixture(scope="session")
 def films(tmp_path_factory):
     """Root of a generated corpus of 40 short clips in MELD's layout."""
-    from hf_mer.data.generated.meld import GeneratedMeldConfig, generate_meld_corpus
+    from hf_mer.data.generated.corpus import GeneratedMeldConfig, generate_meld_corpus
 
     root = tmp_path_factory.mktemp("generated") / "films"
     config = GeneratedMeldConfig(num_train=24, num_dev=8, num_test=8, utterances_per_dialogue=4)

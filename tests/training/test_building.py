@@ -4,8 +4,7 @@ import numpy as np
 import pytest
 from transformers import AutoTokenizer
 
-from hf_mer.data.generated.languages import LANGUAGES
-from hf_mer.data.generated.sentences import write_sentence
+from hf_mer.data.generated.sentences import LANGUAGES, write_sentence
 from hf_mer.training.building import train_tokenizer
 
 

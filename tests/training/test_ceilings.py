@@ -2,7 +2,7 @@ import json
 
 import pytest
 
-from hf_mer.data.generated.corpus import read_ceilings
+from hf_mer.data.mark import read_mark
 from hf_mer.training.ceilings import ceiling
 
 
@@ -11,12 +11,12 @@ def results(modalities, task="4class", use_history=True):
 
 
 def test_ceilings_of_iemocaps_layout(corpus):
-    known = read_ceilings(corpus)
+    known = read_mark(corpus)["ceilings"]
     for score in ("wa", "ua"):
-        assert ceiling(results(["text"]), corpus, score) == known.text
-        assert ceiling(results(["text"], use_history=False), corpus, score) == known.text_without_history
-        assert ceiling(results(["speech"], use_history=False), corpus, score) == known.voice
-        assert ceiling(results(["text", "speech"]), corpus, score) == known.both
+        assert ceiling(results(["text"]), corpus, score) == known["text"]
+        assert ceiling(results(["text"], use_history=False), corpus, score) == known["text_without_history"]
+        assert ceiling(results(["speech"], use_history=False), corpus, score) == known["voice"]
+        assert ceiling(results(["text", "speech"]), corpus, score) == known["both"]
     assert ceiling(results(["text"]), corpus, "wf1") is None
 
 

@@ -6,21 +6,12 @@ signed licence; nothing is downloaded, and recordings are referenced by path, ne
 
 import dataclasses
 import os
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
-from datasets import (
-    ArrowBasedBuilder,
-    BuilderConfig,
-    Dataset,
-    DatasetDict,
-    DatasetInfo,
-    Split,
-    SplitGenerator,
-    Version,
-)
+from datasets import Dataset, DatasetDict, DatasetInfo, Split, SplitGenerator, Version
 from datasets.builder import Key
 
 from hf_mer.data.corpora.iemocap_counts import TASKS, compare_counts
@@ -33,7 +24,14 @@ from hf_mer.data.corpora.iemocap_files import (
     side_of,
     speaker_of,
 )
-from hf_mer.data.corpora.published import build, check_options, hash_code, hash_files, report_counts, rows_or_folds
+from hf_mer.data.corpora.published import (
+    ReleaseBuilder,
+    ReleaseConfig,
+    build,
+    check_options,
+    report_counts,
+    rows_or_folds,
+)
 from hf_mer.data.schema import (
     CorpusError,
     corpus_features,
@@ -95,49 +93,39 @@ def load_iemocap(
     """
     check_options(task, TASKS, check_counts, protocol, fold=fold, validation=validation)
     root = find_release(data_dir)
-    builder = IemocapBuilder(
-        cache_dir=os.fspath(cache_dir) if cache_dir is not None else None,
-        config_name=task,
-        data_dir=str(root),
-        max_history=max_history,
-        keep_tags=keep_tags,
-        split_screen=split_screen,
-    )
-    rows = build(builder)
+    settings = {"max_history": max_history, "keep_tags": keep_tags, "split_screen": split_screen}
+    rows = build(IemocapBuilder, root, task, cache_dir, **settings)
     if check_counts != "off":
         report_counts(compare_counts(rows, task), task, root, check_counts)
     return rows_or_folds(rows, protocol, fold, validation)
 
 
 @dataclasses.dataclass
-class IemocapConfig(BuilderConfig):
+class IemocapConfig(ReleaseConfig):
     """What `load_dataset("iemocap", ...)` understands; see `load_iemocap`."""
 
-    max_history: int = 10
     keep_tags: bool = True
     split_screen: str = "named_left"
 
+    def tree(self) -> tuple[Path, Iterable[Path]]:
+        """The release's root in `data_dir`, and every file that the loader reads or points to."""
+        root = find_release(self.data_dir)
+        return root, corpus_files(root)
+
     def create_config_id(self, config_kwargs: dict, custom_features: Any = None) -> str:
-        """Names the cache after the settings and the state of the tree, so that a changed tree is read anew."""
-        state = {name: str(getattr(self, name)) for name in ("max_history", "keep_tags", "split_screen")}
+        """Name of the cache, of settings that are valid."""
         if self.split_screen not in SPLIT_SCREENS:
             raise ValueError(f"split_screen is {self.split_screen!r}; it must be one of {', '.join(SPLIT_SCREENS)}")
-        if self.data_dir is not None:
-            root = find_release(self.data_dir)
-            state.update(data_dir=str(root), files=tree_fingerprint(root))
-        return super().create_config_id(state, custom_features)
+        return super().create_config_id(config_kwargs, custom_features)
 
 
-class IemocapBuilder(ArrowBasedBuilder):
+class IemocapBuilder(ReleaseBuilder):
     """Builds the rows of one task as a single split, `train`; protocols cut it."""
 
+    CODE = ("iemocap.py", "iemocap_counts.py", "iemocap_files.py")
     BUILDER_CONFIG_CLASS = IemocapConfig
     BUILDER_CONFIGS = [IemocapConfig(name=task, version=Version("1.0.0")) for task in TASKS]  # noqa: RUF012
     DEFAULT_CONFIG_NAME = "4class"
-
-    def __init__(self, *args: Any, data_files: Any = None, **kwargs: Any):
-        # `load_dataset` lists every file under data_dir; the tree is read by its own rules instead
-        super().__init__(*args, **{**kwargs, "hash": code_hash()})
 
     def _info(self) -> DatasetInfo:
         return DatasetInfo(
@@ -208,13 +196,3 @@ def _video(dialogue: Dialogue, utterance_id: str, rating: Rating, split_screen: 
     named = SPLIT_SCREENS[split_screen]
     side = None if named is None else side_of(utterance_id, dialogue.name, named)
     return {"path": dialogue.video, "start": rating.start, "end": rating.end, "side": side}
-
-
-def tree_fingerprint(root: Path) -> str:
-    """A hash of names, sizes and times of change of every file that the loader uses."""
-    return hash_files(root, corpus_files(root))
-
-
-def code_hash() -> str:
-    """A hash of the code that makes the rows; cached rows of another version are not taken for today's."""
-    return hash_code("iemocap.py", "iemocap_counts.py", "iemocap_files.py")

@@ -7,23 +7,14 @@ Nothing is downloaded, and clips are referenced by path, never copied.
 import dataclasses
 import logging
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
-from datasets import (
-    ArrowBasedBuilder,
-    BuilderConfig,
-    Dataset,
-    DatasetDict,
-    DatasetInfo,
-    Split,
-    SplitGenerator,
-    Version,
-)
+from datasets import Dataset, DatasetDict, DatasetInfo, Split, SplitGenerator, Version
 from datasets.builder import Key
 
 from hf_mer.data.corpora.meld_counts import SPLITS, TASKS, compare_counts
@@ -37,7 +28,14 @@ from hf_mer.data.corpora.meld_files import (
     probe_clip,
     read_annotations,
 )
-from hf_mer.data.corpora.published import build, check_options, hash_code, hash_files, report_counts, rows_or_folds
+from hf_mer.data.corpora.published import (
+    ReleaseBuilder,
+    ReleaseConfig,
+    build,
+    check_options,
+    report_counts,
+    rows_or_folds,
+)
 from hf_mer.data.schema import (
     CorpusError,
     column,
@@ -112,14 +110,7 @@ def load_meld(
     if on_bad_clip not in ("keep", "skip", "raise"):
         raise ValueError(f"on_bad_clip is {on_bad_clip!r}; it must be 'keep', 'skip' or 'raise'")
     root = find_release(data_dir)
-    builder = MeldBuilder(
-        cache_dir=os.fspath(cache_dir) if cache_dir is not None else None,
-        config_name=task,
-        data_dir=str(root),
-        max_history=max_history,
-        min_clip_seconds=min_clip_seconds,
-    )
-    rows = build(builder)
+    rows = build(MeldBuilder, root, task, cache_dir, max_history=max_history, min_clip_seconds=min_clip_seconds)
     if check_counts != "off":
         report_counts(compare_counts(rows, task), task, root, check_counts)
     rows = _without_bad_clips(rows, root, on_bad_clip, min_clip_seconds)
@@ -167,31 +158,24 @@ def _some(ids: Sequence[str], shown: int = 8) -> str:
 
 
 @dataclasses.dataclass
-class MeldConfig(BuilderConfig):
+class MeldConfig(ReleaseConfig):
     """What `load_dataset("meld", ...)` understands; see `load_meld`."""
 
-    max_history: int = 10
     min_clip_seconds: float = 0.1
 
-    def create_config_id(self, config_kwargs: dict, custom_features: Any = None) -> str:
-        """Names the cache after the settings and the state of the tree, so that a changed tree is read anew."""
-        state = {"max_history": str(self.max_history), "min_clip_seconds": str(self.min_clip_seconds)}
-        if self.data_dir is not None:
-            root = find_release(self.data_dir)
-            state.update(data_dir=str(root), files=hash_files(root, corpus_files(root)))
-        return super().create_config_id(state, custom_features)
+    def tree(self) -> tuple[Path, Iterable[Path]]:
+        """The release's root in `data_dir`, and every file that the loader reads or points to."""
+        root = find_release(self.data_dir)
+        return root, corpus_files(root)
 
 
-class MeldBuilder(ArrowBasedBuilder):
+class MeldBuilder(ReleaseBuilder):
     """Builds the rows of one task as the official splits, `train`, `validation` and `test`."""
 
+    CODE = ("meld.py", "meld_counts.py", "meld_files.py")
     BUILDER_CONFIG_CLASS = MeldConfig
     BUILDER_CONFIGS = [MeldConfig(name=task, version=Version("1.0.0")) for task in TASKS]  # noqa: RUF012
     DEFAULT_CONFIG_NAME = "emotion"
-
-    def __init__(self, *args: Any, data_files: Any = None, **kwargs: Any):
-        # `load_dataset` lists every file under data_dir; the tree is read by its own rules instead
-        super().__init__(*args, **{**kwargs, "hash": code_hash()})
 
     def _info(self) -> DatasetInfo:
         return DatasetInfo(
@@ -280,8 +264,3 @@ def _record(
         start=utterance.start,
         end=utterance.end,
     )
-
-
-def code_hash() -> str:
-    """A hash of the code that makes the rows; cached rows of another version are not taken for today's."""
-    return hash_code("meld.py", "meld_counts.py", "meld_files.py")

@@ -2,13 +2,16 @@
 
 import hashlib
 import logging
+import os
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, fields
 from functools import cache
 from pathlib import Path
+from typing import Any, ClassVar
 
-from datasets import ArrowBasedBuilder, Dataset, DatasetDict
+from datasets import ArrowBasedBuilder, BuilderConfig, Dataset, DatasetDict
 
-from hf_mer.data.generated.folder import MARK
+from hf_mer.data.mark import is_generated
 from hf_mer.data.protocols.make_folds import find_fold, make_folds, select_fold
 from hf_mer.data.schema import CorpusError
 
@@ -38,12 +41,53 @@ def check_options(task: str, tasks: Iterable[str], check_counts: str, protocol: 
         raise ValueError(f"{' and '.join(f'`{name}`' for name in needs_protocol)} need a `protocol`")
 
 
-def build(builder: ArrowBasedBuilder) -> Dataset:
-    """All rows of a builder, split after split; what is in the cache is not built again.
+@dataclass
+class ReleaseConfig(BuilderConfig):
+    """Settings of a loader; the cache is named after them and the state of the tree, so that a change is read anew."""
+
+    max_history: int = 10
+
+    def tree(self) -> tuple[Path, Iterable[Path]]:
+        """The release's root in `data_dir`, and every file that the loader reads or points to."""
+        raise NotImplementedError
+
+    def create_config_id(self, config_kwargs: dict, custom_features: Any = None) -> str:
+        """Name of the cache."""
+        inherited = {item.name for item in fields(BuilderConfig)}
+        state = {item.name: str(getattr(self, item.name)) for item in fields(self) if item.name not in inherited}
+        if self.data_dir is not None:
+            root, files = self.tree()
+            state.update(data_dir=str(root), files=hash_files(root, files))
+        return super().create_config_id(state, custom_features)
+
+
+class ReleaseBuilder(ArrowBasedBuilder):
+    """Makes rows out of a release, which it reads by its own rules; `load_dataset` lists every file under data_dir."""
+
+    CODE: ClassVar[tuple[str, ...]] = ()
+    """Files of this folder that make the rows."""
+
+    def __init__(self, *args: Any, data_files: Any = None, **kwargs: Any):
+        super().__init__(*args, **{**kwargs, "hash": hash_code(*self.CODE)})
+
+
+def build(
+    builder_class: type[ReleaseBuilder], root: Path, task: str, cache_dir: str | os.PathLike | None, **settings: Any
+) -> Dataset:
+    """All rows of a release, split after split; what is in the cache is not built again.
+
+    Args:
+        builder_class: Of the corpus.
+        root: Of the release.
+        task: One of the corpus's.
+        cache_dir: Of `datasets`; its default if not given.
+        **settings: Of the builder's `ReleaseConfig`.
 
     Raises:
         CorpusError: What the builder found, without the wrapping of `datasets`.
     """
+    cache_dir = os.fspath(cache_dir) if cache_dir is not None else None
+    builder = builder_class(cache_dir=cache_dir, config_name=task, data_dir=str(root), **settings)
     try:
         builder.download_and_prepare()
     except Exception as error:
@@ -63,11 +107,6 @@ def rows_or_folds(
     if fold is not None:
         return select_fold(rows, find_fold(folds, fold))
     return [select_fold(rows, one) for one in folds]
-
-
-def is_generated(root: Path) -> bool:
-    """Whether a tree was written by this package."""
-    return (root / MARK).is_file()
 
 
 def report_counts(differences: Sequence[str], task: str, root: Path, mode: str) -> None:

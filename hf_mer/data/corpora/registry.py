@@ -6,11 +6,13 @@ where a name can be added. Nothing happens on import: `register_datasets()` is t
 
 import logging
 
-from hf_mer.data.corpora import iemocap, meld
+from hf_mer.data.corpora.iemocap import IemocapBuilder
+from hf_mer.data.corpora.meld import MeldBuilder
+from hf_mer.data.corpora.published import hash_code
 
 logger = logging.getLogger(__name__)
 
-BUILDERS = {"iemocap": (iemocap.__name__, iemocap.code_hash), "meld": (meld.__name__, meld.code_hash)}
+BUILDERS = {"iemocap": IemocapBuilder, "meld": MeldBuilder}
 
 
 def register_datasets() -> list[str]:
@@ -37,9 +39,9 @@ def register_datasets() -> list[str]:
         raise RuntimeError(
             "this version of datasets has no table of packaged builders; use load_iemocap or load_meld instead"
         ) from error
-    for name, (module, make_hash) in BUILDERS.items():
+    for name, builder in BUILDERS.items():
         taken = table.get(name)
-        if taken is not None and taken[0] != module:
+        if taken is not None and taken[0] != builder.__module__:
             raise RuntimeError(f"datasets has a builder {name!r} already ({taken[0]}); use load_{name} instead")
-        table[name] = (module, make_hash())
+        table[name] = (builder.__module__, hash_code(*builder.CODE))
     return list(BUILDERS)

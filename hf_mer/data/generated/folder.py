@@ -16,10 +16,17 @@ from typing import Any
 from tqdm.auto import tqdm
 
 from hf_mer.console import readable
+from hf_mer.data.generated.plan import PlannedDialogue, PlannedUtterance
+from hf_mer.data.generated.sentences import Sentence
+from hf_mer.data.mark import MARK, read_mark
 from hf_mer.files import json_text, whole
 
-MARK = "generated.json"
 TRUTH = "generated_truth.csv"
+
+_TRUTH_COLUMNS = (
+    *("id", "label", "valence_cue", "arousal_cue", "face_cue", "history_only", "ambiguous"),
+    *("salient_words", "salient_spans", "face_spans", "source", "clip"),
+)
 
 
 def settings_of(config: Any) -> dict[str, Any]:
@@ -39,7 +46,7 @@ def is_there(root: Path, version: int, settings: dict[str, Any]) -> bool:
     if not root.exists() or (root.is_dir() and not any(root.iterdir())):
         return False
     try:
-        mark = json.loads((root / MARK).read_text(encoding="utf-8"))
+        mark = read_mark(root)
     except (OSError, ValueError):
         raise FileExistsError(f"{root} holds something else than a generated corpus; name another folder") from None
     if mark.get("version") != version:
@@ -71,15 +78,28 @@ def write_mark(root: Path, version: int, settings: dict[str, Any], ceilings: dic
     (root / MARK).write_text(f"{json_text(mark, indent=2)}\n", encoding="utf-8")
 
 
-def read_mark(root: str | os.PathLike) -> dict[str, Any]:
-    """`version`, `settings` and `ceilings` of a generated corpus."""
-    return json.loads((Path(root) / MARK).read_text(encoding="utf-8"))
+def truth_row(
+    utterance: PlannedUtterance, sentence: Sentence, spans: Sequence[tuple[float, float]], **of_layout: Any
+) -> dict[str, Any]:
+    """The truth about an utterance, as `read_truth` describes it, with what its layout alone has."""
+    return {
+        "id": utterance.id,
+        "label": utterance.label,
+        "valence_cue": utterance.valence,
+        "arousal_cue": utterance.arousal,
+        "history_only": int(not utterance.own_words),
+        "salient_words": ";".join(str(word) for word in sentence.salient),
+        "salient_spans": format_spans(spans),
+        "source": utterance.source,
+        **of_layout,
+    }
 
 
 def write_truth(root: Path, truth: list[dict[str, Any]]) -> None:
     """Write the truth about every utterance."""
+    columns = [name for name in _TRUTH_COLUMNS if name in truth[0]]
     with (root / TRUTH).open("w", encoding="utf-8", newline="") as stream:
-        writer = csv.DictWriter(stream, fieldnames=list(truth[0]), lineterminator="\n")
+        writer = csv.DictWriter(stream, columns, extrasaction="ignore", lineterminator="\n")
         writer.writeheader()
         writer.writerows(truth)
 
@@ -114,8 +134,8 @@ def read_truth(root: str | os.PathLike) -> list[dict[str, Any]]:
 
 
 def write_dialogues(
-    write: Callable[[int, Any], list[dict[str, Any]]],
-    dialogues: Sequence[Any],
+    write: Callable[[int, PlannedDialogue], list[dict[str, Any]]],
+    dialogues: Sequence[PlannedDialogue],
     num_proc: int | None,
     progress: bool,
 ) -> list[dict[str, Any]]:
@@ -123,7 +143,7 @@ def write_dialogues(
 
     Args:
         write: Writes a dialogue and returns the truth about its utterances.
-        dialogues: Each with `utterances`.
+        dialogues: In their order.
         num_proc: Number of processes; none beside this one if not given.
         progress: Whether to show a progress bar.
     """

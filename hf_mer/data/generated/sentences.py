@@ -1,19 +1,60 @@
-"""Sentences of the generated corpus: a few words that carry valence among many that carry nothing.
+"""Sentences of the generated corpora: a few words that carry valence among many that carry nothing.
 
 Length, structure and the position of the salient words are drawn before the valence is looked at, so that nothing but
-the salient words themselves tells it. Nothing here depends on arousal. The words are in `generated_languages`.
+the salient words themselves tells it. Nothing here depends on arousal. The words are in `languages.yaml`.
 """
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
 
 import numpy as np
+import yaml
 
-from hf_mer.data.generated.languages import LANGUAGES, Language
 from hf_mer.data.words import split_units, spoken_words
 
-VALENCE_WORDS = LANGUAGES["en"].valence_words
-"""English word lists by valence (1 positive, -1 negative, 0 neutral), equally long and used equally often."""
+
+@dataclass(frozen=True)
+class Language:
+    """What sentences of a language are made of; `languages.yaml` says what each of them is.
+
+    Attributes:
+        valence_words: By valence (1 positive, -1 negative, 0 neutral) and kind.
+        salient_clauses: Words and `{slots}` of each clause with a slot for a valence word.
+        neutral_clauses: The same without.
+        fillers: Words.
+        slots: Words by name of the slot.
+        calls: Words.
+        backchannel: One sentence.
+        space: Between words.
+        marks: Comma, full stop and colon.
+    """
+
+    valence_words: dict[int, dict[str, list[str]]]
+    salient_clauses: list[list[str]]
+    neutral_clauses: list[list[str]]
+    fillers: list[str]
+    slots: dict[str, list[str]]
+    calls: list[str]
+    backchannel: str
+    space: str
+    marks: list[str]
+
+    @classmethod
+    def of(cls, told: dict[str, Any]) -> "Language":
+        """A language as `languages.yaml` tells it."""
+        valences = {1: "positive", -1: "negative", 0: "neutral"}
+        words = {valence: told["valence_words"][name] for valence, name in valences.items()}
+        clauses = {kind: [clause.split() for clause in told[kind]] for kind in ("salient_clauses", "neutral_clauses")}
+        return cls(**{**told, "valence_words": words, **clauses})
+
+
+LANGUAGES = {
+    code: Language.of(told)
+    for code, told in yaml.safe_load(Path(__file__).with_name("languages.yaml").read_text(encoding="utf-8")).items()
+}
+"""Languages of the generated corpora by their ISO 639-1 code."""
 TAGS = ("[LAUGHTER]", "[BREATHING]", "[GARBAGE]", "[LIPSMACK]")
 
 SHORTEST_CLAUSE = max(min(map(len, language.salient_clauses)) for language in LANGUAGES.values())
@@ -100,9 +141,9 @@ def write_sentence(
 
 def _draw_clauses(
     num_words: int, num_salient: int, language: Language, rng: np.random.Generator
-) -> tuple[list[tuple[str, ...]], list[bool]]:
+) -> tuple[list[list[str]], list[bool]]:
     """Clauses of `num_words` words in all, in random order, and which of them are salient."""
-    clauses: list[tuple[str, ...]] = []
+    clauses: list[list[str]] = []
     room = num_words
     for left in range(num_salient, 0, -1):
         fitting = [clause for clause in language.salient_clauses if len(clause) <= room - SHORTEST_CLAUSE * (left - 1)]
@@ -113,7 +154,7 @@ def _draw_clauses(
         pool = language.salient_clauses if rng.random() < 0.3 else language.neutral_clauses
         fitting = [clause for clause in pool if len(clause) <= room]
         if not fitting or rng.random() < 0.15:
-            clauses.append((language.fillers[rng.integers(len(language.fillers))],))
+            clauses.append([language.fillers[rng.integers(len(language.fillers))]])
         else:
             clauses.append(fitting[rng.integers(len(fitting))])
         room -= len(clauses[-1])

@@ -18,7 +18,7 @@ Expected usage:
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from itertools import pairwise
 
 import numpy as np
@@ -141,16 +141,15 @@ class Speech:
     waveform: np.ndarray
     word_spans: np.ndarray
     salient: np.ndarray
-    salient_spans: list[tuple[float, float]] = field(init=False)
-    """Start and end of each salient stretch, seconds."""
 
-    def __post_init__(self) -> None:
+    @property
+    def salient_spans(self) -> list[tuple[float, float]]:
+        """Start and end of each salient stretch, seconds."""
         edges = np.flatnonzero(np.diff(np.concatenate([[0], self.salient.astype(np.int8), [0]])))
-        spans = [
+        return [
             (float(self.word_spans[first, 0]), float(self.word_spans[stop - 1, 1]))
             for first, stop in zip(edges[::2], edges[1::2], strict=True)
         ]
-        object.__setattr__(self, "salient_spans", spans)
 
     @property
     def duration(self) -> float:

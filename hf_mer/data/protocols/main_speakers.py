@@ -35,8 +35,7 @@ def main_speaker_folds(speakers: Sequence[str], num_main: int, validation: str) 
     """
     if num_main < 2:
         raise ValueError(f"num_main_speakers is {num_main}; it must be 2 or more")
-    counts = Counter(name for name in speakers if len(voices(name)) == 1 and "" not in voices(name))
-    ranked = sorted(counts, key=lambda name: (-counts[name], name))
+    ranked = ranked_speakers(speakers)
     if len(ranked) < max(3, num_main):
         raise CorpusError(
             f"protocol 'leave_one_main_speaker_out' with {num_main} main speakers needs {max(3, num_main)} speakers; "
@@ -58,6 +57,12 @@ def main_speaker_folds(speakers: Sequence[str], num_main: int, validation: str) 
         logger.info("fold %r: %d rows may hold a voice that is held out; left out", tested, left_out)
         folds.append(Fold(tested, **parts))
     return folds
+
+
+def ranked_speakers(speakers: Sequence[str]) -> list[str]:
+    """Names of single people, those with most rows first."""
+    counts = Counter(name for name in speakers if len(voices(name)) == 1 and "" not in voices(name))
+    return sorted(counts, key=lambda name: (-counts[name], name))
 
 
 def voices(speaker: str) -> set[str]:

@@ -35,17 +35,12 @@ DEFAULT_VALIDATION = {
     "leave_one_main_speaker_out": "main_speaker",
 }
 PROTOCOLS = tuple(DEFAULT_VALIDATION)
-_SPLIT_NAMES = {
-    "train": "train",
-    "training": "train",
-    "validation": "validation",
-    "valid": "validation",
-    "val": "validation",
-    "dev": "validation",
-    "development": "validation",
-    "test": "test",
-    "testing": "test",
+_NAMES_OF_SPLITS = {
+    "train": ("train", "training"),
+    "validation": ("validation", "valid", "val", "dev", "development"),
+    "test": ("test", "testing"),
 }
+_SPLIT_NAMES = {name: split for split, names in _NAMES_OF_SPLITS.items() for name in names}
 
 
 def make_folds(

@@ -1,13 +1,12 @@
 """Folds within a fold: what a setting is chosen by, without a look at the rows that are tested."""
 
-from collections import Counter
 from collections.abc import Sequence
 from typing import Any
 
 from datasets import Dataset
 
 from hf_mer.data.protocols.folds import Fold, check_folds
-from hf_mer.data.protocols.main_speakers import voices
+from hf_mer.data.protocols.main_speakers import ranked_speakers, voices
 from hf_mer.data.protocols.make_folds import PROTOCOLS, promises_speakers, protocol_units
 from hf_mer.data.schema import CorpusError, column
 
@@ -143,9 +142,8 @@ def _main_speakers(
 ) -> dict[str, tuple[list[int], list[int], list[int]]]:
     """The same for main speakers: those of the other folds, which are the ones with most of the training rows."""
     speakers = column(rows, "speaker")
-    counts = Counter(speakers[index] for index in fold.train if len(voices(speakers[index])) == 1)
     held_out = {speakers[index] for index in (*fold.test, *fold.validation)}
-    ranked = sorted(counts, key=lambda name: (-counts[name], name))
+    ranked = ranked_speakers([speakers[index] for index in fold.train])
     main = sorted(ranked[: max(0, num_main_speakers - len(held_out))])
     parts = {}
     for name in main:

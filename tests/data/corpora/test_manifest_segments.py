@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import soundfile
 
-from hf_mer.data.checks import check_audio
+from hf_mer.data.check_files import check_audio
 from hf_mer.data.corpora.manifest import load_corpus
 from hf_mer.data.prepare import prepare
 from hf_mer.data.schema import CorpusError

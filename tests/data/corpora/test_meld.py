@@ -8,7 +8,7 @@ import shutil
 import numpy as np
 import pytest
 
-from hf_mer.data.checks import check_audio
+from hf_mer.data.check_files import check_audio
 from hf_mer.data.corpora.meld import TASKS, compare_counts, load_meld
 from hf_mer.data.corpora.meld_counts import DIALOGUE_COUNTS, LABEL_COUNTS, SPLITS
 from hf_mer.data.corpora.meld_files import mend_text, parse_time

@@ -11,18 +11,13 @@ import pytest
 
 from hf_mer.data.corpora.meld import load_meld
 from hf_mer.data.corpora.meld_counts import SPLITS, TASKS
+from hf_mer.data.generated.corpus import GeneratedMeldConfig, generate_meld_corpus, read_truth
 from hf_mer.data.generated.face import FaceSettings
-from hf_mer.data.generated.meld import (
-    LABELS,
-    GeneratedMeldConfig,
-    MeldCeilings,
-    generate_meld_corpus,
-    read_ceilings,
-    read_truth,
-)
-from hf_mer.data.generated.meld_plan import MAIN_SPEAKERS, MODALITIES, plan_meld
-from hf_mer.data.generated.sentences import VALENCE_WORDS
+from hf_mer.data.generated.plan_meld import LABELS, MAIN_SPEAKERS, MODALITIES, meld_ceilings, plan_meld
+from hf_mer.data.generated.sentences import LANGUAGES
 from hf_mer.data.generated.voice import VoiceSettings
+from hf_mer.data.generated.write_meld import _contract
+from hf_mer.data.mark import read_mark
 from hf_mer.models.audio_mer import load_audio
 
 TINY = GeneratedMeldConfig(
@@ -128,12 +123,7 @@ def test_every_oddity_is_read_back(corpus, rows, truth):
 ODDITIES = {"plain": 54, "missing": 1, "short": 1, "broken": 1, "corrected": 1}
 
 
-def test_control_characters_are_mended(tmp_path):
-    config = replace(TINY, num_train=250, face=FaceSettings(size=16, fps=2))
-    plans = plan_meld(config)
-    assert len(plans) > 20
-    from hf_mer.data.generated.meld import _contract
-
+def test_some_texts_have_control_characters():
     rng = np.random.default_rng(0)
     texts = {_contract("Okay, it was great, anyway.", rng) for _ in range(100)}
     assert "Okay, it was great, anyway." in texts
@@ -162,7 +152,9 @@ def test_sound_is_in_the_centre_channel_at_48_khz(rows):
 
 
 def test_words_carry_valence_and_nothing_else(rows, truth):
-    marked = {word: sign for sign in (1, -1) for words in VALENCE_WORDS[sign].values() for word in words}
+    marked = {
+        word: sign for sign in (1, -1) for words in LANGUAGES["en"].valence_words[sign].values() for word in words
+    }
     for row in rows:
         one = truth[row["id"]]
         found = {
@@ -184,7 +176,7 @@ def test_history_carries_what_the_words_do_not(rows, truth):
 
 
 def test_ceilings_of_the_default():
-    ceilings = MeldCeilings.of(GeneratedMeldConfig())
+    ceilings = meld_ceilings(GeneratedMeldConfig())
     right = 0.9
     for scores in (ceilings.wa, ceilings.ua):  # with balanced classes they are the same
         assert scores["chance"] == pytest.approx(1 / 7)
@@ -199,8 +191,8 @@ def test_ceilings_of_the_default():
 @pytest.mark.parametrize("neutral_share", [1 / 7, 0.4])
 def test_ceilings_against_sampling(neutral_share):
     """The best rule for every view, learnt on one half of many planned utterances, scored on the other."""
-    config = GeneratedMeldConfig(num_train=20_000, num_dev=4, num_test=20_000, neutral_share=neutral_share)
-    ceilings = MeldCeilings.of(config)
+    config = GeneratedMeldConfig(num_train=8000, num_dev=4, num_test=8000, neutral_share=neutral_share)
+    ceilings = meld_ceilings(config)
     parts = {split: [] for split in SPLITS}
     for dialogue in plan_meld(config):
         for one in dialogue.utterances:
@@ -209,7 +201,7 @@ def test_ceilings_against_sampling(neutral_share):
             for seen in (("text",), ("speech",), ("video",), ("text", "video"), ("text", "speech", "video")):
                 views["+".join(seen)] = tuple(cues[name] for name in seen)
             views["text+speech+video_without_history"] = (*views["text_without_history"], one.arousal, one.dominance)
-            parts[dialogue.split].append((one.emotion, views))
+            parts[dialogue.part].append((one.label, views))
     for name in parts["train"][0][1]:
         counts = Counter((views[name], emotion) for emotion, views in parts["train"])
         share = Counter(emotion for emotion, _ in parts["train"])
@@ -223,48 +215,48 @@ def test_ceilings_against_sampling(neutral_share):
                 "wa": sum(hits.values()) / sum(total.values()),
                 "ua": np.mean([hits[one] / total[one] for one in total]),
             }[score]
-            assert found == pytest.approx(getattr(ceilings, score)[name], abs=0.015), (name, score)
+            assert found == pytest.approx(getattr(ceilings, score)[name], abs=0.02), (name, score)
 
 
 def test_emotions_cues_and_speakers_of_a_large_plan():
     config = GeneratedMeldConfig(num_train=20_000, num_dev=4, num_test=4)
     utterances = [one for dialogue in plan_meld(config) for one in dialogue.utterances]
-    counts = Counter(one.emotion for one in utterances)
+    counts = Counter(one.label for one in utterances)
     assert set(counts) == set(TASKS["emotion"])
     assert max(counts.values()) / min(counts.values()) < 1.1
     sign = {name: cue for cue, name in LABELS.items()}
-    others = [one for one in utterances if one.emotion != "neutral"]
+    others = [one for one in utterances if one.label != "neutral"]
     for place, cue in enumerate(("valence", "arousal", "dominance")):
-        agree = np.mean([getattr(one, cue) == sign[one.emotion][place] for one in others])
+        agree = np.mean([getattr(one, cue) == sign[one.label][place] for one in others])
         assert agree == pytest.approx(0.9, abs=0.01), cue
     told = [one for one in others if not one.own_words]
-    assert np.mean([one.valence == sign[one.emotion][0] for one in told]) == pytest.approx(0.9, abs=0.02)
+    assert np.mean([one.valence == sign[one.label][0] for one in told]) == pytest.approx(0.9, abs=0.02)
     for speaker in MAIN_SPEAKERS:  # who speaks tells nothing of the emotion
-        own = Counter(one.emotion for one in utterances if one.speaker == speaker)
+        own = Counter(one.label for one in utterances if one.speaker == speaker)
         assert max(own.values()) / sum(own.values()) < 0.18
 
 
 def test_the_test_split_is_mostly_by_speakers_of_the_training_split():
     speakers = {split: [] for split in SPLITS}
     for dialogue in plan_meld(GeneratedMeldConfig()):
-        speakers[dialogue.split] += [one.speaker for one in dialogue.utterances]
+        speakers[dialogue.part] += [one.speaker for one in dialogue.utterances]
     known = np.mean([speaker in speakers["train"] for speaker in speakers["test"]])
     assert 0.8 < known < 0.99
     assert set(MAIN_SPEAKERS) <= set(speakers["test"])
 
 
 def test_ceilings_are_read_back_and_printed(corpus):
-    ceilings = MeldCeilings.of(TINY)
-    assert read_ceilings(corpus) == ceilings
+    ceilings = meld_ceilings(TINY)
+    assert read_mark(corpus)["ceilings"] == ceilings.as_dict()
     lines = ceilings.table().splitlines()
     assert lines[0].split() == ["ceiling", "of", "WA", "UA"]
     assert len(lines) == 1 + 12
-    assert MeldCeilings.of(TINY, "sentiment").wa["chance"] == pytest.approx(4 / 7)
 
 
 def test_folder_is_reused_or_refused(corpus, tmp_path):
     before = {path: path.stat().st_mtime_ns for path in corpus.rglob("*")}
-    assert generate_meld_corpus(corpus, TINY, progress=False) == read_ceilings(corpus)
+    ceilings = generate_meld_corpus(corpus, TINY, progress=False)
+    assert ceilings.as_dict() == read_mark(corpus)["ceilings"]
     assert {path: path.stat().st_mtime_ns for path in corpus.rglob("*")} == before
     with pytest.raises(FileExistsError, match=r"seed 0 \(asked for 7\)"):
         generate_meld_corpus(corpus, replace(TINY, seed=7), progress=False)
@@ -275,7 +267,7 @@ def test_nothing_stays_behind_when_writing_fails(tmp_path, monkeypatch):
     def fail(*args, **kwargs):
         raise OSError("disk full")
 
-    monkeypatch.setattr("hf_mer.data.generated.meld.write_clip", fail)
+    monkeypatch.setattr("hf_mer.data.generated.write_meld.write_clip", fail)
     with pytest.raises(OSError, match="disk full"):
         generate_meld_corpus(tmp_path / "corpus", TINY, progress=False)
     assert list(tmp_path.iterdir()) == []

@@ -6,8 +6,7 @@ import numpy as np
 import pytest
 from sklearn.feature_extraction.text import CountVectorizer, TfidfTransformer
 
-from hf_mer.data.generated.languages import LANGUAGES
-from hf_mer.data.generated.sentences import write_sentence
+from hf_mer.data.generated.sentences import LANGUAGES, write_sentence
 from hf_mer.training.label_store.tfidf import ClassTfidf, words_of
 
 TEXTS = [

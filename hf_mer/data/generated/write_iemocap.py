@@ -1,12 +1,19 @@
-"""IEMOCAP's text files with their quirks, for the generated corpus: ratings and transcripts of a dialogue."""
+"""Writing the generated corpus in IEMOCAP's layout: recordings, alignments, and text files with its quirks."""
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+import soundfile
 
-from hf_mer.data.generated.languages import LANGUAGES
-from hf_mer.data.generated.plan import LABELS, PlannedDialogue, PlannedUtterance
-from hf_mer.data.generated.sentences import Sentence
+from hf_mer.data.corpora.iemocap_words import write_alignment
+from hf_mer.data.generated.folder import truth_row
+from hf_mer.data.generated.plan import PlannedDialogue, PlannedUtterance, draw_sentence
+from hf_mer.data.generated.plan_iemocap import LABELS
+from hf_mer.data.generated.sentences import LANGUAGES, TAGS, Sentence
+from hf_mer.data.generated.settings import GeneratedCorpusConfig
+from hf_mer.data.generated.voice import SAMPLING_RATE, draw_speaker, synthesize
+from hf_mer.data.words import spoken_words
 
 _CATEGORIES = {
     "ang": "Anger",
@@ -25,7 +32,50 @@ _NUM_RATERS = 3
 _APPLE_DOUBLE = b"\x00\x05\x16\x07\x00\x02\x00\x00Mac OS X        " + bytes([0, 2, 0, 0, 0, 9, 0xFF, 0xFE, 0xB0])
 
 
-def write_evaluation(
+def write_dialogue(
+    root: Path, config: GeneratedCorpusConfig, number: int, dialogue: PlannedDialogue
+) -> list[dict[str, Any]]:
+    """Write all files of a dialogue and return the truth about its utterances."""
+    session = root / dialogue.part
+    wav_folder = session / "sentences" / "wav" / dialogue.name
+    wav_folder.mkdir(parents=True)
+    stream = int(dialogue.part.removeprefix("Session"))
+    speakers = {
+        sex: draw_speaker(np.random.default_rng([config.seed, 1, stream, sex == "F"]), female=sex == "F")
+        for sex in "FM"
+    }
+    rng = np.random.default_rng([config.seed, 2, number])
+    sentences: list[Sentence] = []
+    times: list[tuple[float, float]] = []
+    truth = []
+    clock = rng.uniform(2, 8)
+    for turn, utterance in enumerate(dialogue.utterances):
+        text_rng, voice_rng = (np.random.default_rng([config.seed, stream, number, turn]) for stream in (3, 4))
+        num_words, sentence = draw_sentence(config, utterance, text_rng, language=config.language)
+        if utterance.tag_only:
+            sentence = Sentence(TAGS[text_rng.integers(2)], ())
+        speech = synthesize(num_words, speakers[utterance.speaker], utterance.arousal, voice_rng, config.voice)
+        wav = wav_folder / f"{utterance.id}.wav"
+        soundfile.write(wav, speech.waveform, SAMPLING_RATE, subtype="PCM_16")
+        words = spoken_words(sentence.text)
+        if len(words) == len(speech.word_spans):  # a turn that is but a tag says none of them
+            write_alignment(wav, words, speech.word_spans)
+        sentences.append(sentence)
+        times.append((clock, clock + speech.duration))
+        # Now and then people speak at the same time, as in the original.
+        clock += speech.duration + max(rng.uniform(-0.3, 1.2), -0.2 * speech.duration)
+        ambiguous = int(utterance.ambiguous)
+        truth.append(truth_row(utterance, sentence, speech.salient_spans, ambiguous=ambiguous))
+    evaluation = _write_evaluation(session / "dialog" / "EmoEvaluation", dialogue, times, rng)
+    transcripts = session / "dialog" / "transcriptions"
+    transcript = _write_transcript(transcripts, dialogue, sentences, times, rng, config.language)
+    if rng.random() < 0.3:
+        for path in (evaluation, transcript, wav_folder / f"{dialogue.utterances[0].id}.wav"):
+            _leave_apple_double(path)
+    return truth
+
+
+def _write_evaluation(
     folder: Path, dialogue: PlannedDialogue, times: list[tuple[float, float]], rng: np.random.Generator
 ) -> Path:
     """Write `EmoEvaluation/<dialogue>.txt`, first one speaker's utterances, then the other's, as the original does.
@@ -54,7 +104,7 @@ def write_evaluation(
             f"A-E{rater + 3}:\tval {val}; act {act}; dom  {dom};\t()"
             for rater, (val, act, dom) in enumerate(opinions.tolist())
         ]
-        blocks.append((utterance.id.rsplit("_", 1)[1][0], "\n".join(lines) + "\n"))
+        blocks.append((utterance.speaker, "\n".join(lines) + "\n"))
         single.append(f"{utterance.id} :{_CATEGORIES[votes[0]]}; ()")
     blocks.sort(key=lambda block: block[0])
     header = "% [START_TIME - END_TIME] TURN_NAME EMOTION [V, A, D]\n"
@@ -65,13 +115,13 @@ def write_evaluation(
     return path
 
 
-def write_transcript(
+def _write_transcript(
     folder: Path,
     dialogue: PlannedDialogue,
     sentences: list[Sentence],
     times: list[tuple[float, float]],
     rng: np.random.Generator,
-    language: str = "en",
+    language: str,
 ) -> Path:
     """Write `transcriptions/<dialogue>.txt` in order of time.
 
@@ -115,7 +165,7 @@ def write_transcript(
     return path
 
 
-def leave_apple_double(path: Path) -> None:
+def _leave_apple_double(path: Path) -> None:
     """Leave the hidden file beside `path` that copying from a Mac leaves."""
     path.with_name(f"._{path.name}").write_bytes(_APPLE_DOUBLE)
 
