@@ -6,8 +6,6 @@ from typing import Any
 
 from hf_mer.reproduction.statistics import HOLDS, NOT_MEASURED
 
-_STAGES = {"label_store": "label store", "second_stage": "second stage of the speech encoder"}
-
 
 def page(report: dict[str, Any]) -> str:
     """The report of a table, as `report.report` gives it, as a Markdown page."""
@@ -17,7 +15,6 @@ def page(report: dict[str, Any]) -> str:
         results_table(report),
         _others(report),
         _claims(report),
-        _sharing(report["sharing"]),
         _origin(report),
     ]
     return "\n\n".join(part for part in parts if part) + "\n"
@@ -138,25 +135,6 @@ def _claim(part: dict[str, Any], published: float | None, complete: bool) -> str
     if part["verdict"] == HOLDS and part["p_holm"] > 0.05:
         verdict += ", but not after the correction for several claims"
     return "; ".join([f"{difference(part)}{told}", *tests, verdict])
-
-
-def _sharing(sharing: dict[str, Any]) -> str:
-    lines = sharing_lines(sharing) or ["Nothing was shared within this table."]
-    return "\n".join(["## What sharing saved", "", *lines])
-
-
-def sharing_lines(sharing: dict[str, Any]) -> list[str]:
-    """What was made once and used more often, as a list."""
-    lines = []
-    for name, stage in sharing["stages"].items():
-        if stage["reused"]:
-            saved = stage["saved_minutes"]
-            told = "minutes not known" if saved is None else f"{saved:.1f} min saved"
-            lines.append(f"- {_STAGES.get(name, name)}: made {stage['made']} x, reused {stage['reused']} x, {told}")
-    for shared in sharing["runs"]:
-        rows = " and ".join(shared["rows"])
-        lines.append(f"- {rows} are one system: shared {shared['runs']} x, {shared['saved_minutes']:.1f} min saved")
-    return lines
 
 
 def _origin(report: dict[str, Any]) -> str:

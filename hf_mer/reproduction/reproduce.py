@@ -358,8 +358,7 @@ class Reproduction:
                 folder = system.folder(self.output_dir, seed) / fold
                 if (folder / "results.json").exists():
                     results = json.loads((folder / "results.json").read_text(encoding="utf-8"))
-                    second_stage = system.pretrained_folder(self.output_dir, seed) / fold
-                    runs.append(Run(seed, fold, folder, results, second_stage if system.pretraining else None))
+                    runs.append(Run(seed, fold, folder, results))
             rows.append(RowRuns(row, runs, len(wanted)))
         return TableRuns(table, self.resolver.setup, rows)
 

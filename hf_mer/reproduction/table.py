@@ -121,13 +121,12 @@ class Table:
 
 @dataclass(frozen=True)
 class Run:
-    """A finished run: what a fold's folder holds, and the folder of its second stage if it had one."""
+    """A finished run: what a fold's folder holds."""
 
     seed: int
     fold: str
     folder: Path
     results: dict[str, Any]
-    second_stage: Path | None = None
 
 
 @dataclass(frozen=True)

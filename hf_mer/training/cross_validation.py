@@ -193,8 +193,7 @@ class CrossValidation(ABC):
 
         Returns:
             What is in the fold's `results.json`. `stages` has, for `features`, `label_store`, `training` and `test`,
-            `seconds`, whether what it makes was `reused`, and `seconds_when_made`, what it took to make; the last is
-            absent where nobody knows (training that went on from a checkpoint).
+            `seconds`, and whether what it makes was `reused`.
         """
         rows = with_transcript_errors(rows, fold, self.data_arguments, self.args.seed)
         folder = self.output_dir / fold.name

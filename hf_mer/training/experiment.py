@@ -309,12 +309,11 @@ class Experiment(CrossValidation):
         checkpoints = folder / "checkpoints"
         history = load_trained(checkpoints, trainer.model)
         if history is not None:
-            stage.add(reused=True, seconds_when_made=None)
+            stage.add(reused=True)
             return history
         checkpoint = decided_by_main(self.args, lambda: last_complete_checkpoint(checkpoints))
         if checkpoint is not None:
             logger.warning("going on from %s", checkpoint)
-            stage.add(reused=False, seconds_when_made=None)  # what was trained before is not timed
         if self.is_main:
             remove_later_checkpoints(checkpoints, checkpoint)
         trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)

@@ -44,7 +44,6 @@ def test_everything_that_a_run_leaves(make_experiment, tmp_path, trainings):
     assert list(results["stages"]) == ["features", "label_store", "training", "test"]
     for stage in results["stages"].values():
         assert stage["seconds"] > 0
-        assert stage["seconds_when_made"] > 0
     assert not results["stages"]["training"]["reused"]
     assert results["peak_memory_mib"]["host"] > 50
 
@@ -295,8 +294,6 @@ def test_runs_share_what_they_have_in_common(make_experiment, tmp_path):
     assert not first["stages"]["label_store"]["reused"]
     for name in ("features", "label_store"):
         assert second["stages"][name]["reused"]
-        made = first["stages"][name]["seconds_when_made"]
-        assert second["stages"][name]["seconds_when_made"] == pytest.approx(made, abs=0.01)
     stores = [path for path in (tmp_path / "shared" / "label_stores").iterdir() if path.is_dir()]
     assert len(stores) == 1
     assert not (tmp_path / "first" / "Ses05" / "label_store").exists()
