@@ -6,13 +6,13 @@ from typing import Any
 
 import yaml
 
+from hf_mer.files import markdown_table
 from hf_mer.hub.card_tables import (
     NOT_MEASURED,
     NOT_RECORDED,
     calibration_table,
     confusion_table,
     is_calibrated,
-    markdown_table,
     part_tables,
     per_class_table,
     runs_table,

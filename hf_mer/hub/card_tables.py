@@ -5,6 +5,7 @@ from typing import Any
 
 import numpy as np
 
+from hf_mer.files import markdown_table
 from hf_mer.metrics.scores import SCORE_NAMES, per_class_scores
 from hf_mer.metrics.significance import mean_interval
 
@@ -17,14 +18,6 @@ PARTS = {
 }
 
 Runs = Sequence[Mapping[str, Any]]
-
-_BAR = "\\|"  # within a cell
-
-
-def markdown_table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
-    """A table of Markdown."""
-    lines = [header, ["---"] * len(header), *rows]
-    return "\n".join(f"| {' | '.join(cell.replace('|', _BAR) for cell in line)} |" for line in lines)
 
 
 def number_of_utterances(runs: Runs, counts: Iterable[int] | None = None) -> int:

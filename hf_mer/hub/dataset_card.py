@@ -7,9 +7,10 @@ from string import Template
 
 import numpy as np
 
+from hf_mer.files import markdown_table
 from hf_mer.hub.card_facts import CORPORA
 from hf_mer.hub.card_results import machine_paths
-from hf_mer.hub.card_tables import NOT_MEASURED, markdown_table
+from hf_mer.hub.card_tables import NOT_MEASURED
 from hf_mer.hub.prepared import PreparedCorpus
 
 MEANING = {
