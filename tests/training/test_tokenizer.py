@@ -6,7 +6,7 @@ from transformers import AutoTokenizer
 
 from hf_mer.data.generated.languages import LANGUAGES
 from hf_mer.data.generated.sentences import write_sentence
-from hf_mer.training.building import train_tokenizer
+from hf_mer.training.tokenizer import train_tokenizer
 
 
 def sentences(language, size=150):
