@@ -1,9 +1,8 @@
 """A table's report as a Markdown page."""
 
-import re
-from collections.abc import Sequence
 from typing import Any
 
+from hf_mer.files import markdown_table
 from hf_mer.reproduction.statistics import HOLDS, NOT_MEASURED
 
 
@@ -109,8 +108,8 @@ def _claims(report: dict[str, Any]) -> str:
     ]
     for claim in report["claims"]:
         lines += [
-            f"- {_text(claim['claim'])}: {claim['better']} ({_text(claim['titles'][0])}) over {claim['than']} "
-            f"({_text(claim['titles'][1])}), {claim['finished']} of {claim['expected']} runs"
+            f"- {claim['claim']}: {claim['better']} ({claim['titles'][0]}) over {claim['than']} "
+            f"({claim['titles'][1]}), {claim['finished']} of {claim['expected']} runs"
         ]
         complete = claim["finished"] >= claim["expected"]
         for name, part in claim["scores"].items():
@@ -189,14 +188,3 @@ def _count(number: int) -> str:
 
 def _memory(peak: dict[str, float] | None) -> str:
     return ", ".join(f"{name} {value:.0f}" for name, value in peak.items()) if peak else "-"
-
-
-def _text(text: str) -> str:
-    """On one line, and without what would end a cell."""
-    return re.sub(r"\s+", " ", str(text)).strip().replace("|", "\\|")
-
-
-def markdown_table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    """Cells as a Markdown table."""
-    lines = [head, ["---"] * len(head), *rows]
-    return "\n".join(f"| {' | '.join(_text(cell) for cell in line)} |" for line in lines)

@@ -3,7 +3,8 @@
 from collections.abc import Sequence
 from typing import Any
 
-from hf_mer.reproduction.markdown import finished, markdown_table, results_table, signed, source
+from hf_mer.files import markdown_table
+from hf_mer.reproduction.markdown import finished, results_table, signed, source
 from hf_mer.reproduction.statistics import CONTRADICTED, HOLDS, NOT_MEASURED, VERDICTS
 
 _MARKS = {HOLDS: "**holds**", CONTRADICTED: "**does not hold**"}

@@ -293,10 +293,10 @@ Scores are in %\. Every seed tests a fold of its own, so that a run is a unit: Â
 
 Differences of runs with the same seed and fold[^\n]+
 
-- history helps: A2 \(BERT \\\| history\) over A1 \(BERT\), 3 of 3 runs
+- history helps: A2 \(BERT \| history\) over A1 \(BERT\), 3 of 3 runs
   - WA \+10\.50 \[8\.86, 12\.14\] \(published: \+6\.66\); p = 0\.001 \(Holm 0\.003\); sign flips p = 0\.250; bootstrap \+40\.00 \[\d\d\.\d\d, \d\d\.\d\d\], p = 0\.002; McNemar p < 0\.001; \*\*holds\*\*
   - UA \+0\.67 \[-1\.23, 2\.56\]; p = 0\.270 \(Holm 0\.539\); sign flips p = 0\.500; bootstrap \+\d\d\.\d\d \[\d\d\.\d\d, \d\d\.\d\d\], p = 0\.002; \*\*not decided\*\*
-- history hurts: A1 \(BERT\) over A2 \(BERT \\\| history\), 3 of 3 runs
+- history hurts: A1 \(BERT\) over A2 \(BERT \| history\), 3 of 3 runs
   - WA -10\.50 \[-12\.14, -8\.86\] \(published: -6\.66\); p = 0\.001 \(Holm 0\.003\); [^\n]+; \*\*does not hold\*\*
   - UA -0\.67 [^\n]+; \*\*not decided\*\*
 - voice is more than words: B1 \(wav2vec 2\.0\) over A1 \(BERT\), 0 of 3 runs
