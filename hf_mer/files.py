@@ -156,7 +156,7 @@ class Drawn:
     name: str
     figure: Any
     columns: Sequence[str]
-    rows: list[Sequence[Any]] = field(repr=False)
+    rows: Sequence[Sequence[Any]] = field(repr=False)
 
     def save(self, folder: Path, formats: Sequence[str] = ("png", "pdf")) -> list[Path]:
         """Writes it for the screen (PNG) and for print (PDF), and its numbers (CSV); gives the paths."""

@@ -57,9 +57,8 @@ def cache_features(rows: Dataset, processor: Any, num_proc: int | None = None, s
         {"features": List(Value("float32")), "feature_dim": Value("int32")},
         _extract,
         stage,
+        num_proc,
         fn_kwargs={"processor": processor},
-        num_proc=num_proc if (num_proc or 1) > 1 else None,
-        writer_batch_size=64,
     )
 
 
@@ -82,9 +81,8 @@ def cache_frames(rows: Dataset, processor: Any, num_proc: int | None = None, sta
         {"frames": List(Value("uint8")), "frames_shape": List(Value("int32"))},
         _read_frames,
         stage,
+        num_proc,
         fn_kwargs={"processor": processor},
-        num_proc=num_proc if (num_proc or 1) > 1 else None,
-        writer_batch_size=64,
     )
 
 
@@ -132,7 +130,6 @@ def cache_states(
         },
         batched=True,
         batch_size=8 * batch_size,
-        writer_batch_size=64,
     )
     model.train(training)
     return with_states
@@ -145,6 +142,7 @@ def _with_columns(
     columns: dict[str, Any],
     function: Any,
     stage: Stage | None,
+    num_proc: int | None = None,
     **kwargs: Any,
 ) -> Dataset:
     """Rows with further columns out of a folder of our naming, which is filled by one process if it is empty."""
@@ -161,6 +159,8 @@ def _with_columns(
             features=datasets.Features(columns),
             remove_columns=rows.column_names,
             desc=what,
+            num_proc=num_proc if (num_proc or 1) > 1 else None,
+            writer_batch_size=64,
             **kwargs,
         )
     if stage is not None:

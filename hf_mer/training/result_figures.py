@@ -57,7 +57,7 @@ def draw_fold(folder: Path, kinds: Sequence[str]) -> Iterator[Drawn]:
         if labels.keywords:
             rows = [(label, word, score) for label, pairs in labels.keywords.items() for word, score in pairs]
             figure = label_keywords_and_key_frames(labels.keywords, note=overlap_summary(labels))
-            yield Drawn("label_keywords", figure, ("class", "word", "score"), list(rows))
+            yield Drawn("label_keywords", figure, ("class", "word", "score"), rows)
 
 
 def confusion_figure(results: Mapping[str, Any]) -> Drawn:
@@ -65,7 +65,7 @@ def confusion_figure(results: Mapping[str, Any]) -> Drawn:
     confusion = results["test"]["confusion"]
     matrix, labels = np.array(confusion["matrix"]), confusion["labels"]
     rows = [(label, *counts) for label, counts in zip(labels, matrix.tolist(), strict=True)]
-    return Drawn("confusion_matrix", confusion_matrix(matrix, labels), ("class", *labels), list(rows))
+    return Drawn("confusion_matrix", confusion_matrix(matrix, labels), ("class", *labels), rows)
 
 
 def curves_figure(results: Mapping[str, Any]) -> Drawn | None:
@@ -77,7 +77,7 @@ def curves_figure(results: Mapping[str, Any]) -> Drawn | None:
     metric = (results.get("settings", {}).get("training") or {}).get("metric_for_best_model", "ua")
     rows = [(name, epoch, value) for name, own in series.items() for epoch, value in own.tolist()]
     figure = training_curves(history, best=f"eval_{metric}")
-    return Drawn("training_curves", figure, ("name", "epoch", "value"), list(rows))
+    return Drawn("training_curves", figure, ("name", "epoch", "value"), rows)
 
 
 def reliability_figure(results: Mapping[str, Any]) -> Drawn | None:
@@ -96,7 +96,7 @@ def reliability_figure(results: Mapping[str, Any]) -> Drawn | None:
         for index in range(len(one["counts"]))
     ]
     columns = ("panel", "from", "utterances", "confidence", "accuracy")
-    return Drawn("reliability", reliability_diagram(bins), columns, list(rows))
+    return Drawn("reliability", reliability_diagram(bins), columns, rows)
 
 
 def _has_something(folder: Path) -> bool:
