@@ -124,8 +124,8 @@ def _show(training: _Training) -> None:
 
 
 def _report(out: Path, ceilings: dict[str, float]) -> dict[str, float]:
+    from hf_mer.files import save_figure
     from hf_mer.plots import systems_with_ceilings
-    from hf_mer.training.fold_figures import save_figure
 
     limits = {"text only": ceilings["text"], "speech only": ceilings["voice"], "LE-MER": ceilings["both"]}
     scores, intervals = {}, {}

@@ -1,4 +1,4 @@
-"""Files that are whole or not there at all, JSON and CSV as every program takes them, and tables of Markdown.
+"""Files that are whole or not there at all, JSON and CSV as every program takes them, Markdown tables and figures.
 
 What killed processes left of a file is removed; no number that JSON lacks is written, and no cell that a spreadsheet
 would run.
@@ -16,6 +16,7 @@ import uuid
 import zlib
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -135,6 +136,42 @@ def read_csv(path: Path) -> list[list[str]]:
     """The cells of a file of `csv_text`, the header first."""
     with path.open(newline="", encoding="utf-8") as lines:
         return [[plain_cell(cell) for cell in cells] for cells in csv.reader(lines)]
+
+
+def save_figure(figure: Any, path: str | os.PathLike, dpi: int = 150) -> Path:
+    """Saves a figure of matplotlib, whole or not at all; the format is the suffix'.
+
+    The same figure gives the same file: a PDF does not say when it was made.
+    """
+    metadata = {"CreationDate": None} if Path(path).suffix == ".pdf" else None
+    return write_atomically(path, lambda temporary: figure.savefig(temporary, dpi=dpi, metadata=metadata))
+
+
+@dataclass
+class Drawn:
+    """A figure and the numbers behind it.
+
+    Attributes:
+        name: Of its files, without suffix.
+        figure: The figure.
+        columns: Names of the numbers' columns.
+        rows: The numbers.
+    """
+
+    name: str
+    figure: Any
+    columns: Sequence[str]
+    rows: Sequence[Sequence[Any]] = field(repr=False)
+
+    def save(self, folder: Path, formats: Sequence[str] = ("png", "pdf")) -> list[Path]:
+        """Writes it for the screen (PNG) and for print (PDF), and its numbers (CSV); gives the paths."""
+        paths = [save_figure(self.figure, folder / f"{self.name}.{suffix}") for suffix in formats]
+        return [*paths, write_csv(folder / f"{self.name}.csv", self.columns, self.rows)]
+
+
+def file_name(text: str) -> str:
+    """Text as part of a file's name."""
+    return "".join(character if character.isalnum() else "_" for character in text)
 
 
 def remove_leftovers(folder: str | os.PathLike) -> None:

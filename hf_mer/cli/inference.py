@@ -194,11 +194,11 @@ def plot_prediction(recognise: Any, row: dict[str, Any], prediction: dict[str, A
         path: PNG, PDF or SVG.
     """
     from hf_mer.data.corpora.iemocap_words import word_times
+    from hf_mer.files import save_figure
     from hf_mer.locks import exclusive
     from hf_mer.models.audio_mer import AudioError, load_audio
     from hf_mer.models.notes_mer import collected_notes
     from hf_mer.plots.prediction import prediction_figure, shown_words
-    from hf_mer.training.fold_figures import save_figure
 
     processor, config = recognise.processor, recognise.model.config
     audio, waveform = row.get("audio"), None

@@ -51,9 +51,8 @@ def _plot(arguments: argparse.Namespace) -> None:
             path = Path(
                 snapshot_download(name, revision=arguments.revision, allow_patterns=["*.json", "label_store.*"])
             )
-    from hf_mer.files import write_csv
-    from hf_mer.training.fold_figures import save_figure
-    from hf_mer.training.redraw import draw_fold, find_folds
+    from hf_mer.files import save_figure, write_csv
+    from hf_mer.training.result_figures import draw_fold, find_folds
 
     folds = find_folds(path)
     drawn = 0

@@ -4,8 +4,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from hf_mer.files import Drawn
 from hf_mer.plots.conditions import condition_bars, condition_curves
-from hf_mer.training.fold_figures import Drawn
 
 SWEEPS = {
     "words": ("word_errors", "word error rate of transcript and history (%)"),

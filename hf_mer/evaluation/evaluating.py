@@ -16,8 +16,8 @@ from hf_mer.evaluation.predicting import predict_conditions, transcripts_with_er
 from hf_mer.evaluation.rows import RowSettings, check_classes, check_rows, choose_rows
 from hf_mer.evaluation.scoring import score_conditions
 from hf_mer.evaluation.sound import Babble
-from hf_mer.training import evaluation
 from hf_mer.training.corpus import read_rows, rows_without
+from hf_mer.training.environment import environment
 from hf_mer.training.settings.arguments import DataArguments
 
 logger = logging.getLogger(__name__)
@@ -104,7 +104,7 @@ def evaluate_conditions(
         "settings": {key: _plain(value) for key, value in vars(settings).items()},
         "conditions": scored,
         "minutes": round((time.perf_counter() - started) / 60, 2),
-        "environment": evaluation.environment(1),
+        "environment": environment(1),
     }
 
 

@@ -5,13 +5,13 @@ from typing import Any
 
 import numpy as np
 
+from hf_mer.data.collator import STATE_MASKS, MerDataCollator
 from hf_mer.data.words import word_spans
 from hf_mer.evaluation.condition import Condition
 from hf_mer.evaluation.sound import Babble, mix, white_noise
 from hf_mer.models.audio_mer import load_audio
 from hf_mer.models.notes_mer import collected_notes
 from hf_mer.models.segments_mer import audio_of
-from hf_mer.models.words_mer import has_words, turns_with_words
 
 Texts = dict[str, tuple[str | None, list[str]]]
 """Text and history by id."""
@@ -66,40 +66,30 @@ class BatchReader:
         return inputs, np.stack(present, axis=1)
 
     def _make(self, modality: str, condition: Condition | None) -> tuple[dict[str, Any], np.ndarray]:
-        items = getattr(self, f"_{modality}")(condition)
-        nothing: list[Any] = [None] * len(items)
-        spoken: list[Any] = [item or (None, []) for item in (items if modality == "text" else nothing)]
-        batch = self.processor.collate(
-            items if modality == "speech" else nothing,
-            [text for text, _ in spoken],
-            [history for _, history in spoken],
-            videos=items if modality == "video" else nothing,
-            require_input=False,
-        )
-        return self.place(dict(batch)), np.array([item is not None for item in items], dtype=bool)
+        rows = getattr(self, f"_{modality}")(condition)
+        batch = MerDataCollator(self.processor, [modality], self.use_history)(rows)
+        mask = batch.get(STATE_MASKS[modality])  # none where nobody has the modality
+        having = np.zeros(len(rows), dtype=bool) if mask is None else mask.bool().any(dim=1).numpy()
+        return self.place(batch), having
 
-    def _text(self, condition: Condition | None) -> list[tuple[str | None, list[str]] | None]:
-        items: list[tuple[str | None, list[str]] | None] = []
+    def _text(self, condition: Condition | None) -> list[dict[str, Any]]:
+        rows = []
         for row in self.rows:
             text, history = row.get("text"), list(row.get("history") or [])
             if condition is not None and condition.kind == "words":
                 text, history = self.wrong_words[condition.value or 0.0][row["id"]]
             elif condition is not None:
                 text = first_words(text, (condition.value or 0.0) / row["duration"]) if row.get("duration") else text
-            history = turns_with_words(history) if self.use_history else []
-            items.append((text, history) if has_words(text, history) else None)
-        return items
+            rows.append({"text": text, "history": history})
+        return rows
 
-    def _speech(self, condition: Condition | None) -> list[np.ndarray | None]:
-        features: list[np.ndarray | None] = []
-        for row, samples in zip(self.rows, self.samples(), strict=True):
-            if samples is None:
-                features.append(None)
-                continue
-            changed = samples if condition is None else self._changed(row, samples, condition)
-            with collected_notes():  # the check of the corpus has counted them
-                features.append(self.processor.extract_audio(changed))
-        return features
+    def _speech(self, condition: Condition | None) -> list[dict[str, Any]]:
+        heard = zip(self.rows, self.samples(), strict=True)
+        if condition is None:
+            return [{"audio": samples} for _, samples in heard]
+        return [
+            {"audio": None if samples is None else self._changed(row, samples, condition)} for row, samples in heard
+        ]
 
     def _changed(self, row: dict[str, Any], samples: np.ndarray, condition: Condition) -> np.ndarray:
         value = float(condition.value or 0.0)
@@ -110,15 +100,12 @@ class BatchReader:
         assert self.babble is not None
         return mix(samples, self.babble.over(row, len(samples)), value)
 
-    def _video(self, condition: Condition | None) -> list[np.ndarray | None]:
-        pixels: list[np.ndarray | None] = []
-        for row in self.rows:
-            source = row.get("video")
-            if source is not None and condition is not None:
-                source = first_seconds(source, float(condition.value or 0.0))
-            with collected_notes():
-                pixels.append(None if source is None else self.processor.extract_video(source))
-        return pixels
+    def _video(self, condition: Condition | None) -> list[dict[str, Any]]:
+        films = [row.get("video") for row in self.rows]
+        if condition is not None:
+            seconds = float(condition.value or 0.0)
+            films = [None if film is None else first_seconds(film, seconds) for film in films]
+        return [{"video": film} for film in films]
 
     def samples(self) -> list[np.ndarray | None]:
         """Every utterance's sound at the processor's rate, decoded once; None where it has none."""

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from hf_mer.files import write_csv, write_json, write_text
+from hf_mer.files import markdown_table, write_csv, write_json, write_text
 from hf_mer.metrics.scores import SCORE_NAMES
 
 RESULTS = "conditions.json"
@@ -52,7 +52,7 @@ def conditions_table(conditions: Sequence[Mapping[str, Any]]) -> str:
         gap = entry.get("difference", {}).get("ua")
         difference = "-" if gap is None else f"{gap['value']:+.3f} {_interval(gap['interval_95'], '+')}"
         rows.append([_name(entry), str(entry["utterances"]), *cells, difference, f"{entry['ece']:.3f}"])
-    return _table(header, rows)
+    return markdown_table(header, rows)
 
 
 def comparison_table(reports: Mapping[str, Mapping[str, Any]], score: str = "ua") -> str:
@@ -68,11 +68,7 @@ def comparison_table(reports: Mapping[str, Mapping[str, Any]], score: str = "ua"
             for entry in entries
         ]
         rows.append([condition, *cells])
-    return _table(header, rows)
-
-
-def _table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    return "\n".join(f"| {' | '.join(line)} |" for line in [header, ["---"] * len(header), *rows])
+    return markdown_table(header, rows)
 
 
 def _name(entry: Mapping[str, Any]) -> str:

@@ -7,15 +7,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 from datasets import ClassLabel, Dataset
 
-from hf_mer.data.check_files import check_audio, check_video
 from hf_mer.data.protocols.folds import find_fold
 from hf_mer.data.protocols.make_folds import make_folds
 from hf_mer.data.schema import CorpusError, canonical_label, column
-from hf_mer.training.corpus import has_modality, unseen_problems
-from hf_mer.training.evaluation import predicted_ids
+from hf_mer.training.corpus import check_recordings, unseen_problems, unseen_rows
+from hf_mer.training.results import rows_of_predictions
 from hf_mer.training.settings.arguments import DataArguments
 
 logger = logging.getLogger(__name__)
@@ -85,21 +83,11 @@ def choose_rows(
     if settings.split is None:
         same_corpus = trained and trained["settings"].get("data", {}).get("corpus") == data.corpus
         if same_corpus and (predictions := trained["folder"] / "predictions.csv").is_file():
-            return _tested_rows(rows, predictions), f"test part of fold {trained['fold']}, as in training"
+            hint = "is it another one? --split or --protocol with --fold choose other rows"
+            tested = rows.select(rows_of_predictions(rows, predictions, hint))
+            return tested, f"test part of fold {trained['fold']}, as in training"
         logger.warning("all %d rows of the corpus are used; whether any were trained on is not known", len(rows))
     return rows, "all rows"
-
-
-def _tested_rows(rows: Dataset, predictions: Path) -> Dataset:
-    tested = predicted_ids(predictions)
-    ids = column(rows, "id")
-    missing = sorted(tested - set(ids))
-    if missing:
-        raise ValueError(
-            f"{len(missing)} of {len(tested)} test rows of the checkpoint ({predictions}) are not in this corpus, "
-            f"such as '{missing[0]}'; is it another one? --split or --protocol with --fold choose other rows"
-        )
-    return rows.select([index for index, row_id in enumerate(ids) if row_id in tested])
 
 
 def check_classes(rows: Dataset, config: Any) -> Dataset:
@@ -128,17 +116,11 @@ def check_rows(rows: Dataset, processor: Any, modalities: Sequence[str], data: D
     Raises:
         CorpusError: If files are bad, or rows have nothing that the model sees.
     """
-    on_bad = "blank" if data.on_bad_audio == "skip" else data.on_bad_audio
-    if "speech" in modalities:
-        rows = check_audio(rows, on_bad=on_bad, max_duration=processor.max_audio_seconds, num_proc=data.num_proc)
-    if "video" in modalities:
-        limits = {"num_frames": processor.num_frames, "max_seconds": processor.max_video_seconds}
-        rows = check_video(rows, on_bad=on_bad, num_proc=data.num_proc, **limits)
-    seen = np.any([has_modality(rows, name, data.use_history) for name in modalities], axis=0)
-    if not seen.any():
+    rows = check_recordings(rows, modalities, data, processor)
+    unseen = unseen_rows(rows, modalities, data.use_history)
+    if len(unseen) == len(rows):
         raise CorpusError(f"no row has {' or '.join(modalities)}, which is what the checkpoint wants")
-    if not seen.all():
-        problems = unseen_problems(rows, modalities, np.flatnonzero(~seen))
+    if len(unseen):
         hint = "No row is left out of a score: mend these, or take them out yourself"
-        raise CorpusError.from_problems("rows", problems, hint=hint)
+        raise CorpusError.from_problems("rows", unseen_problems(rows, modalities, unseen), hint=hint)
     return rows

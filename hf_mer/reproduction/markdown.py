@@ -1,12 +1,9 @@
 """A table's report as a Markdown page."""
 
-import re
-from collections.abc import Sequence
 from typing import Any
 
+from hf_mer.files import markdown_table
 from hf_mer.reproduction.statistics import HOLDS, NOT_MEASURED
-
-_STAGES = {"label_store": "label store", "second_stage": "second stage of the speech encoder"}
 
 
 def page(report: dict[str, Any]) -> str:
@@ -17,7 +14,6 @@ def page(report: dict[str, Any]) -> str:
         results_table(report),
         _others(report),
         _claims(report),
-        _sharing(report["sharing"]),
         _origin(report),
     ]
     return "\n\n".join(part for part in parts if part) + "\n"
@@ -112,8 +108,8 @@ def _claims(report: dict[str, Any]) -> str:
     ]
     for claim in report["claims"]:
         lines += [
-            f"- {_text(claim['claim'])}: {claim['better']} ({_text(claim['titles'][0])}) over {claim['than']} "
-            f"({_text(claim['titles'][1])}), {claim['finished']} of {claim['expected']} runs"
+            f"- {claim['claim']}: {claim['better']} ({claim['titles'][0]}) over {claim['than']} "
+            f"({claim['titles'][1]}), {claim['finished']} of {claim['expected']} runs"
         ]
         complete = claim["finished"] >= claim["expected"]
         for name, part in claim["scores"].items():
@@ -138,25 +134,6 @@ def _claim(part: dict[str, Any], published: float | None, complete: bool) -> str
     if part["verdict"] == HOLDS and part["p_holm"] > 0.05:
         verdict += ", but not after the correction for several claims"
     return "; ".join([f"{difference(part)}{told}", *tests, verdict])
-
-
-def _sharing(sharing: dict[str, Any]) -> str:
-    lines = sharing_lines(sharing) or ["Nothing was shared within this table."]
-    return "\n".join(["## What sharing saved", "", *lines])
-
-
-def sharing_lines(sharing: dict[str, Any]) -> list[str]:
-    """What was made once and used more often, as a list."""
-    lines = []
-    for name, stage in sharing["stages"].items():
-        if stage["reused"]:
-            saved = stage["saved_minutes"]
-            told = "minutes not known" if saved is None else f"{saved:.1f} min saved"
-            lines.append(f"- {_STAGES.get(name, name)}: made {stage['made']} x, reused {stage['reused']} x, {told}")
-    for shared in sharing["runs"]:
-        rows = " and ".join(shared["rows"])
-        lines.append(f"- {rows} are one system: shared {shared['runs']} x, {shared['saved_minutes']:.1f} min saved")
-    return lines
 
 
 def _origin(report: dict[str, Any]) -> str:
@@ -211,14 +188,3 @@ def _count(number: int) -> str:
 
 def _memory(peak: dict[str, float] | None) -> str:
     return ", ".join(f"{name} {value:.0f}" for name, value in peak.items()) if peak else "-"
-
-
-def _text(text: str) -> str:
-    """On one line, and without what would end a cell."""
-    return re.sub(r"\s+", " ", str(text)).strip().replace("|", "\\|")
-
-
-def markdown_table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    """Cells as a Markdown table."""
-    lines = [head, ["---"] * len(head), *rows]
-    return "\n".join(f"| {' | '.join(_text(cell) for cell in line)} |" for line in lines)

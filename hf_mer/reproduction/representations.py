@@ -13,13 +13,13 @@ from transformers import AutoModel
 
 from hf_mer.data.collator import MerDataCollator
 from hf_mer.data.protocols.folds import Fold
-from hf_mer.data.schema import CorpusError, column
+from hf_mer.data.schema import column
 from hf_mer.data.word_errors import with_transcript_errors
 from hf_mer.models import MerProcessor
 from hf_mer.reproduction.table import Run
 from hf_mer.training.building import model_folder
 from hf_mer.training.corpus import read_rows
-from hf_mer.training.evaluation import predicted_ids
+from hf_mer.training.results import rows_of_predictions
 from hf_mer.training.settings.arguments import DataArguments
 
 
@@ -77,14 +77,7 @@ def rows_of_run(run: Run, data_dir: str | Path, read: Callable[[DataArguments], 
     settings = {name: value for name, value in run.results["settings"]["data"].items() if name in known}
     arguments = DataArguments(**{**settings, "data_dir": str(data_dir)})
     rows = read(arguments)
-    path = run.folder / "predictions.csv"
-    tested = predicted_ids(path)
-    ids = column(rows, "id")
-    missing = sorted(tested - set(ids))
-    if missing:
-        some = ", ".join(missing[:5]) + (", ..." if len(missing) > 5 else "")
-        raise CorpusError(f"{data_dir}: {len(missing)} of the {len(tested)} utterances of {path} are missing: {some}")
-    indices = [index for index, row_id in enumerate(ids) if row_id in tested]
+    indices = rows_of_predictions(rows, run.folder / "predictions.csv", f"is {data_dir} another one?")
     heard = with_transcript_errors(rows, Fold(run.fold, [], [], indices), arguments, run.seed)
     return heard.select(indices)
 

@@ -1,7 +1,5 @@
-"""Numbers of a table's report: rows with intervals, claims with paired tests, what sharing saved. Scores are in %."""
+"""Numbers of a table's report: rows with intervals, claims with paired tests. Scores are in %."""
 
-import json
-from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
@@ -111,48 +109,6 @@ def claim_statistics(table: TableRuns, units: Units, num_resamples: int) -> list
 def run_name(run: Run) -> str:
     """The end of a run's folder, `<system>-<hash>/seed<N>/<fold>`, which is the same wherever the outputs lie."""
     return "/".join(run.folder.parts[-3:])
-
-
-def sharing(table: TableRuns) -> dict[str, Any]:
-    """What was made once and used more often.
-
-    Returns:
-        `stages`: by stage how often it was `made` and `reused`, and `saved_minutes` (None where an older file does
-        not say how long it took); `runs`: runs that several rows are, with the minutes that the other rows would
-        have cost.
-    """
-    runs = {run_name(run): run for row in table.rows for run in row.runs}
-    stages: dict[str, dict[str, Any]] = {}
-    for run in runs.values():
-        for name, stage in run.results.get("stages", {}).items():
-            entry = stages.setdefault(name, {"made": 0, "reused": 0, "saved_minutes": 0.0})
-            entry["reused" if stage["reused"] else "made"] += 1
-            if stage["reused"]:
-                known = "seconds_when_made" in stage and entry["saved_minutes"] is not None
-                saved = max(0.0, stage["seconds_when_made"] - stage["seconds"]) / 60 if known else None
-                entry["saved_minutes"] = None if saved is None else entry["saved_minutes"] + saved
-    if any(run.second_stage for run in runs.values()):
-        stages["second_stage"] = _shared_second_stages(list(runs.values()))
-    users: dict[str, list[str]] = {}
-    for row in table.rows:
-        for run in row.runs:
-            users.setdefault(run_name(run), []).append(row.row.name)
-    shared: dict[tuple[str, ...], dict[str, Any]] = {}
-    for name, rows in users.items():
-        if len(rows) > 1:
-            entry = shared.setdefault(tuple(rows), {"rows": rows, "runs": 0, "saved_minutes": 0.0})
-            entry["runs"] += 1
-            entry["saved_minutes"] += (len(rows) - 1) * runs[name].results.get("minutes", 0.0)
-    return {"stages": stages, "runs": list(shared.values())}
-
-
-def _shared_second_stages(runs: Sequence[Run]) -> dict[str, Any]:
-    users = Counter(run.second_stage for run in runs if run.second_stage)
-    saved = 0.0
-    for folder, uses in users.items():
-        made = json.loads((folder / "pretraining.json").read_text(encoding="utf-8"))
-        saved += (uses - 1) * made["minutes"]
-    return {"made": len(users), "reused": users.total() - len(users), "saved_minutes": saved}
 
 
 def _means(values: ByRun, part: int) -> dict[Any, float]:

@@ -3,14 +3,15 @@
 from collections.abc import Sequence
 from typing import Any
 
-from hf_mer.reproduction.markdown import finished, markdown_table, results_table, sharing_lines, signed, source
+from hf_mer.files import markdown_table
+from hf_mer.reproduction.markdown import finished, results_table, signed, source
 from hf_mer.reproduction.statistics import CONTRADICTED, HOLDS, NOT_MEASURED, VERDICTS
 
 _MARKS = {HOLDS: "**holds**", CONTRADICTED: "**does not hold**"}
 
 
 def summary(reports: Sequence[dict[str, Any]]) -> str:
-    """One page over many tables: scores, time and memory of their rows, which claims hold, and what sharing saved.
+    """One page over many tables: scores, time and memory of their rows, and which claims hold.
 
     Args:
         reports: Of tables, as `report.report` gives them and `results.json` has them.
@@ -35,9 +36,6 @@ def summary(reports: Sequence[dict[str, Any]]) -> str:
         lines.append(results_table(report))
         if report["claims"]:
             lines.append(_claims(report))
-        shared = sharing_lines(report["sharing"])
-        if shared:
-            lines.append("\n".join(["What sharing saved:", "", *shared]))
     return "\n\n".join(lines) + "\n"
 
 

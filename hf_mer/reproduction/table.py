@@ -9,11 +9,22 @@ from typing import Any
 import yaml
 
 from hf_mer.metrics.scores import SCORE_NAMES
+from hf_mer.plots.sweep import SCALES
 from hf_mer.training.settings.arguments import YamlLoader
-from hf_mer.training.settings.systems import SYSTEMS, known_name
+from hf_mer.training.settings.systems import SYSTEMS, known_name, setting_names
 
 TABLES_FOLDER = Path("recipes/tables")
 FOLDS = ("all", "one_per_seed")
+FIGURE_KINDS: dict[str, tuple[str, ...]] = {
+    "scores": ("published",),
+    "sweep": ("setting", "xlabel", "scale", "published"),
+    "confusion": (),
+    "tsne": (),
+    "gates": (),
+    "attention": (),
+}
+"""Figures that a table can ask for, and the keys that they know beside those of all."""
+_FIGURE_KEYS = ("kind", "rows", "name", "title")
 _NAME = re.compile(r"[A-Za-z0-9._+-]+")
 
 
@@ -92,7 +103,7 @@ class Table:
         rows: In order.
         published_only: Systems of others: `title` and scores in %.
         claims: What is to be shown.
-        figures: What is drawn, see `tables.figures.check_figure`.
+        figures: What is drawn, see `check_figure`.
     """
 
     name: str
@@ -121,13 +132,12 @@ class Table:
 
 @dataclass(frozen=True)
 class Run:
-    """A finished run: what a fold's folder holds, and the folder of its second stage if it had one."""
+    """A finished run: what a fold's folder holds."""
 
     seed: int
     fold: str
     folder: Path
     results: dict[str, Any]
-    second_stage: Path | None = None
 
 
 @dataclass(frozen=True)
@@ -258,9 +268,34 @@ def _claim(content: dict[str, Any], names: list[str]) -> Claim:
     return Claim(content["better"], content["than"], str(content["claim"]))
 
 
-def _figure(content: Any, names: list[str]) -> dict[str, Any]:
-    from hf_mer.reproduction.table_figures import check_figure  # it draws tables, and so knows this module
+def check_figure(figure: Mapping[str, Any]) -> None:
+    """Refuses a figure of a table's file that could not be drawn, before any work starts.
 
+    All kinds know `kind`, `rows` (names of rows; all if not given), `name` (of the files; the kind if not given) and
+    `title`. `scores` and `sweep` know `published` (whether the paper's figures are drawn; they are if not given), and
+    `sweep`, over the rows that set a setting, `setting` (parts of a mapping as in `loss_weights.margin`), `xlabel`
+    (the setting's name if not given) and `scale` (`linear` if not given).
+
+    Raises:
+        ValueError: With what is wrong and what is valid.
+    """
+    kind = known_name("figures: kind", figure.get("kind"), FIGURE_KINDS)
+    where = f"figure {kind}"
+    for key in figure:
+        known_name(where, key, (*_FIGURE_KEYS, *FIGURE_KINDS[kind]))
+    if "rows" in figure and (not isinstance(figure["rows"], list) or not figure["rows"]):
+        raise ValueError(f"{where}: rows must be a list of rows' names, not {figure['rows']!r}")
+    if not isinstance(figure.get("published", True), bool):
+        raise ValueError(f"{where}: published must be true or false, not {figure['published']!r}")
+    if kind == "sweep":
+        if not isinstance(figure.get("setting"), str):
+            raise ValueError(f"{where}: setting is missing, the name of what its rows differ in")
+        known: set[str] = set().union(*(setting_names(system) for system in SYSTEMS))
+        known_name(f"{where}: setting", figure["setting"].partition(".")[0], sorted(known))
+        known_name(f"{where}: scale", figure.get("scale", "linear"), SCALES)
+
+
+def _figure(content: Any, names: list[str]) -> dict[str, Any]:
     _known(content, content if isinstance(content, dict) else (), "figures", ("kind",))
     check_figure(content)
     for row in content.get("rows") or ():

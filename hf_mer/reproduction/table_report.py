@@ -18,7 +18,7 @@ from typing import Any
 
 from hf_mer.files import write_csv, write_json, write_text
 from hf_mer.reproduction.markdown import page
-from hf_mer.reproduction.statistics import claim_statistics, row_statistics, sharing, units_of
+from hf_mer.reproduction.statistics import claim_statistics, row_statistics, units_of
 from hf_mer.reproduction.summary import summary
 from hf_mer.reproduction.table import Run, TableRuns
 
@@ -37,7 +37,7 @@ def report(runs: TableRuns, command: str, *, num_resamples: int = BOOTSTRAP_RESA
 
     Returns:
         `table`, `title`, `source`, `scores`; `setup`; `protocol` (its name, `units`, `seeds`, `folds`, `test_share`,
-        see `statistics.Units`); `rows`, `published_only`, `claims`, `sharing`; `command`, `environments`.
+        see `statistics.Units`); `rows`, `published_only`, `claims`; `command`, `environments`.
 
     Raises:
         ValueError: If the predictions of two rows do not agree on the label of an utterance.
@@ -60,7 +60,6 @@ def report(runs: TableRuns, command: str, *, num_resamples: int = BOOTSTRAP_RESA
         "rows": [row_statistics(row, table.scores, units) for row in runs.rows],
         "published_only": list(table.published_only),
         "claims": claim_statistics(runs, units, num_resamples),
-        "sharing": sharing(runs),
         "command": command,
         "environments": _environments(finished),
     }

@@ -38,16 +38,31 @@ def load_rows(
     Raises:
         CorpusError: If the corpus is not what it should be; all bad rows in one message.
     """
-    on_bad = "blank" if arguments.on_bad_audio == "skip" else arguments.on_bad_audio
-    rows, num_proc = read_rows(arguments), arguments.num_proc
-    if "speech" in modalities:
-        rows = check_audio(rows, on_bad=on_bad, max_duration=arguments.max_audio_seconds, num_proc=num_proc)
-    if "video" in modalities:
-        limits: Any = {"num_frames": arguments.num_frames, "max_seconds": arguments.max_video_seconds}
-        rows = check_video(rows, on_bad=on_bad, num_proc=num_proc, **limits)
+    rows = check_recordings(read_rows(arguments), modalities, arguments, arguments)
     if "text" in modalities:
         check_text(rows)
     return _visible(rows, modalities, arguments, tested)
+
+
+def check_recordings(rows: Dataset, modalities: Sequence[str], arguments: DataArguments, limits: Any) -> Dataset:
+    """The rows with their durations; with `on_bad_audio: skip` files that cannot be used are out of their rows.
+
+    Args:
+        rows: Of `read_rows`.
+        modalities: What the system sees.
+        arguments: The corpus.
+        limits: Has `max_audio_seconds`, `num_frames` and `max_video_seconds`: the arguments, or a processor.
+
+    Raises:
+        CorpusError: If files are bad.
+    """
+    on_bad = "blank" if arguments.on_bad_audio == "skip" else arguments.on_bad_audio
+    how: Any = {"on_bad": on_bad, "num_proc": arguments.num_proc}
+    if "speech" in modalities:
+        rows = check_audio(rows, max_duration=limits.max_audio_seconds, **how)
+    if "video" in modalities:
+        rows = check_video(rows, num_frames=limits.num_frames, max_seconds=limits.max_video_seconds, **how)
+    return rows
 
 
 def read_rows(arguments: DataArguments) -> Dataset:
@@ -70,19 +85,24 @@ def _visible(
     tested: Callable[[Dataset], Iterable[int]] | None,
 ) -> Dataset:
     """Rows of which the system sees anything; the others are bad rows."""
-    seen = np.any([has_modality(rows, name, arguments.use_history) for name in modalities], axis=0)
-    if seen.all():
+    unseen = unseen_rows(rows, modalities, arguments.use_history)
+    if not len(unseen):
         return rows
     hint = "on_bad_audio='skip' leaves these rows out of training"
-    unseen = refused = np.flatnonzero(~seen)
-    if arguments.on_bad_audio == "skip" and seen.any():
+    refused = unseen
+    if arguments.on_bad_audio == "skip" and len(unseen) < len(rows):
         refused = np.intersect1d(unseen, list(tested(rows)) if tested is not None else [])
         hint = "These would be tested on, and no test row is left out of a score: mend them, or take them out yourself"
     if len(refused):
         raise CorpusError.from_problems("rows", unseen_problems(rows, modalities, refused), hint=hint)
     told = unseen_problems(rows, modalities, unseen)
     logger.warning("%d of %d rows left out, such as %s", len(told), len(rows), told[0])
-    return rows.select(np.flatnonzero(seen))
+    return rows.select(np.setdiff1d(np.arange(len(rows)), unseen))
+
+
+def unseen_rows(rows: Dataset, modalities: Sequence[str], use_history: bool) -> np.ndarray:
+    """Indices of the rows that have nothing of what the system sees, ascending."""
+    return np.flatnonzero(~np.any([has_modality(rows, name, use_history) for name in modalities], axis=0))
 
 
 def unseen_problems(rows: Dataset, modalities: Sequence[str], indices: Iterable[int]) -> list[str]:

@@ -18,9 +18,10 @@ from hf_mer.data.word_errors import with_transcript_errors
 from hf_mer.files import write_json
 from hf_mer.locks import exclusive, remove_dead_lock
 from hf_mer.metrics.scores import SCORE_NAMES, aggregate
-from hf_mer.training import evaluation
 from hf_mer.training.corpus import chosen_folds, load_rows, protocol_folds
+from hf_mer.training.environment import environment, peak_memory_mib, reset_peak_memory
 from hf_mer.training.processes import decided_by_main
+from hf_mer.training.results import results_table
 from hf_mer.training.settings.arguments import DataArguments, MerTrainingArguments
 from hf_mer.training.settings.deciding import claim_folder, clear_folder, finished_fold
 from hf_mer.training.stages import Stages
@@ -185,7 +186,7 @@ class CrossValidation(ABC):
         report["split_hash"] = split_hash(rows, folds)  # of the whole protocol, also where some of its folds are run
         if self.is_main:
             write_json(self.output_dir / "results.json", report)
-            print(evaluation.results_table(report["folds"], report["summary"], rows.features["label"].names))
+            print(results_table(report["folds"], report["summary"]))
         return report
 
     def run_fold(self, rows: Dataset, fold: Fold) -> dict[str, Any]:
@@ -193,8 +194,7 @@ class CrossValidation(ABC):
 
         Returns:
             What is in the fold's `results.json`. `stages` has, for `features`, `label_store`, `training` and `test`,
-            `seconds`, whether what it makes was `reused`, and `seconds_when_made`, what it took to make; the last is
-            absent where nobody knows (training that went on from a checkpoint).
+            `seconds`, and whether what it makes was `reused`.
         """
         rows = with_transcript_errors(rows, fold, self.data_arguments, self.args.seed)
         folder = self.output_dir / fold.name
@@ -202,7 +202,7 @@ class CrossValidation(ABC):
             settings, finished = decided_by_main(self.args, lambda: self._claim(rows, fold, folder, held))
             if finished is not None:
                 return finished
-            evaluation.reset_peak_memory()
+            reset_peak_memory()
             return self._run_fold(rows, fold, folder, settings)
 
     def _claim(
@@ -251,8 +251,8 @@ class CrossValidation(ABC):
             "history": history,
             "minutes": round((time.perf_counter() - started) / 60, 2),
             "stages": stages.to_dict(),
-            "peak_memory_mib": evaluation.peak_memory_mib(),
-            "environment": evaluation.environment(self.args.world_size),
+            "peak_memory_mib": peak_memory_mib(),
+            "environment": environment(self.args.world_size),
             "generated_corpus": is_generated(Path(str(self.data_arguments.data_dir))),
         }
 

@@ -24,16 +24,18 @@ from hf_mer.metrics.calibration import calibration_scores
 from hf_mer.metrics.scores import compute_metrics_for_trainer, emotion_scores
 from hf_mer.models import LabelEmbeddingStore, MerProcessor
 from hf_mer.stopping import lacks_space
-from hf_mer.training import building, evaluation
+from hf_mer.training import building
 from hf_mer.training.calibrating import calibrate, row_temperatures, test_calibration
 from hf_mer.training.corpus import has_modality, rows_without
 from hf_mer.training.cross_validation import CrossValidation
+from hf_mer.training.environment import parameter_counts
 from hf_mer.training.features import add_lengths, cache_features, cache_frames, cache_states
 from hf_mer.training.grid import Settings, check_grid, grid_candidates, reading_settings
 from hf_mer.training.label_store.builder import LabelStoreArguments
 from hf_mer.training.label_store.stores import StoreRecipe, find_or_build
 from hf_mer.training.nested import earlier_choice, select_candidate
 from hf_mer.training.processes import decided_by_main
+from hf_mer.training.results import test_results, write_predictions
 from hf_mer.training.resume import keep_trained, last_complete_checkpoint, load_trained, remove_later_checkpoints
 from hf_mer.training.schedule import PatienceAfterWarmup
 from hf_mer.training.settings.arguments import DataArguments, MerTrainingArguments
@@ -198,7 +200,7 @@ class Experiment(CrossValidation):
             calibration = self._calibrate(trainer, parts.get("validation"), model)
         with stages.measure("test"):
             test, measured = self._test(trainer, rows, fold, parts["test"], folder, model)
-        results = self._report(fold, settings, evaluation.parameter_counts(model), test, history, started, stages)
+        results = self._report(fold, settings, parameter_counts(model), test, history, started, stages)
         results["calibration"] = {**calibration, **measured}
         if self.nested is not None:
             results["nested"] = self.nested
@@ -309,12 +311,11 @@ class Experiment(CrossValidation):
         checkpoints = folder / "checkpoints"
         history = load_trained(checkpoints, trainer.model)
         if history is not None:
-            stage.add(reused=True, seconds_when_made=None)
+            stage.add(reused=True)
             return history
         checkpoint = decided_by_main(self.args, lambda: last_complete_checkpoint(checkpoints))
         if checkpoint is not None:
             logger.warning("going on from %s", checkpoint)
-            stage.add(reused=False, seconds_when_made=None)  # what was trained before is not timed
         if self.is_main:
             remove_later_checkpoints(checkpoints, checkpoint)
         trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
@@ -354,15 +355,13 @@ class Experiment(CrossValidation):
         use_history, modalities = self.data_arguments.use_history, model.config.modalities
         logits = self._predict(trainer, test, modalities, "test")
         temperatures = row_temperatures(test, model.config, use_history)
-        results = evaluation.test_results(
-            rows, fold, test, logits, self.labels, self.args.bootstrap_resamples, self.args.seed
-        )
+        results = test_results(rows, fold, test, logits, self.labels, self.args.bootstrap_resamples, self.args.seed)
         if lacking := rows_without(test, modalities, use_history):
             results["rows_without"] = lacking  # and scored with what they have
             logger.warning("fold %s: test rows without %s are scored with what they have", fold.name, lacking)
         if self.is_main:
             scaled = logits / temperatures[:, None]
-            evaluation.write_predictions(folder / "predictions.csv", test, scaled, self.labels)
+            write_predictions(folder / "predictions.csv", test, scaled, self.labels)
         truth = np.array(column(test, "label"))
         calibration: dict[str, Any] = {"test": test_calibration(truth, logits, temperatures)}
         for name in modalities if model.config.is_multimodal else []:

@@ -1,9 +1,7 @@
 """What never changes is computed once and found again by what it was computed from."""
 
 import hashlib
-import json
 import logging
-import time
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +12,6 @@ from filelock import FileLock
 
 from hf_mer.data.collator import MerDataCollator
 from hf_mer.data.schema import column
-from hf_mer.files import write_json
 from hf_mer.models.mer_encoders import RAW_INPUTS
 from hf_mer.models.notes_mer import collected_notes
 from hf_mer.models.segments_mer import audio_of
@@ -50,7 +47,7 @@ def cache_features(rows: Dataset, processor: Any, num_proc: int | None = None, s
         rows: Rows with audio (None where an utterance has none).
         processor: A `MerProcessor`.
         num_proc: Processes.
-        stage: Notes whether they were found, and the seconds it took to compute them.
+        stage: Notes whether they were found.
     """
     settings = f"{processor.feature_extractor.to_json_string()} {_audio_limits(processor)}"
     return _with_columns(
@@ -60,9 +57,8 @@ def cache_features(rows: Dataset, processor: Any, num_proc: int | None = None, s
         {"features": List(Value("float32")), "feature_dim": Value("int32")},
         _extract,
         stage,
+        num_proc,
         fn_kwargs={"processor": processor},
-        num_proc=num_proc if (num_proc or 1) > 1 else None,
-        writer_batch_size=64,
     )
 
 
@@ -76,7 +72,7 @@ def cache_frames(rows: Dataset, processor: Any, num_proc: int | None = None, sta
         rows: Rows with video (None where an utterance has none).
         processor: A `MerProcessor` with an image processor.
         num_proc: Processes.
-        stage: Notes whether they were found, and the seconds it took to read them.
+        stage: Notes whether they were found.
     """
     return _with_columns(
         rows,
@@ -85,9 +81,8 @@ def cache_frames(rows: Dataset, processor: Any, num_proc: int | None = None, sta
         {"frames": List(Value("uint8")), "frames_shape": List(Value("int32"))},
         _read_frames,
         stage,
+        num_proc,
         fn_kwargs={"processor": processor},
-        num_proc=num_proc if (num_proc or 1) > 1 else None,
-        writer_batch_size=64,
     )
 
 
@@ -114,7 +109,7 @@ def cache_states(
         collator: Makes the encoder's inputs out of rows.
         batch_size: Rows of a batch.
         dtype: `float16` or `float32`, of the states on disk.
-        stage: Notes whether they were found, and the seconds it took to compute them.
+        stage: Notes whether they were found.
     """
     settings = f"{module_hash(getattr(model, f'{modality}_encoder'))} {reading(collator, modality)} {dtype}"
     training = model.training
@@ -135,7 +130,6 @@ def cache_states(
         },
         batched=True,
         batch_size=8 * batch_size,
-        writer_batch_size=64,
     )
     model.train(training)
     return with_states
@@ -148,16 +142,16 @@ def _with_columns(
     columns: dict[str, Any],
     function: Any,
     stage: Stage | None,
+    num_proc: int | None = None,
     **kwargs: Any,
 ) -> Dataset:
     """Rows with further columns out of a folder of our naming, which is filled by one process if it is empty."""
     folder.mkdir(parents=True, exist_ok=True)
-    plain, note = rows.with_format(None), folder / "made.json"
+    plain = rows.with_format(None)
     with FileLock(folder / ".lock"):
         for half_written in folder.glob("tmp*"):  # by a process that was killed, or it would hold the lock
             half_written.unlink()
         reused = any(folder.glob("*.arrow"))
-        started = time.perf_counter()
         made = plain.map(
             function,
             cache_file_name=str(folder / "rows.arrow"),
@@ -165,12 +159,12 @@ def _with_columns(
             features=datasets.Features(columns),
             remove_columns=rows.column_names,
             desc=what,
+            num_proc=num_proc if (num_proc or 1) > 1 else None,
+            writer_batch_size=64,
             **kwargs,
         )
-        if not note.exists():  # nobody knows the time where its process was killed before it could write this
-            write_json(note, {"seconds": None if reused else round(time.perf_counter() - started, 3)})
     if stage is not None:
-        stage.add(reused, json.loads(note.read_text())["seconds"])
+        stage.add(reused)
     logger.info("%s of %d utterances %s (%s)", what, len(rows), "found in the cache" if reused else "computed", folder)
     joined = datasets.concatenate_datasets([plain, made], axis=1)
     arrays = [name for name in joined.column_names if name in ("features", "frames") or name.endswith("_states")]

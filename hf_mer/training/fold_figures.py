@@ -1,63 +1,27 @@
-"""Draws and saves the figures of a finished fold."""
+"""Draws and saves the figures of a finished fold, those included for which its model is run again."""
 
-import logging
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 from datasets import Dataset
-from matplotlib.figure import Figure
 
 from hf_mer.data.corpora.iemocap_words import word_times
-from hf_mer.files import write_atomically, write_csv
+from hf_mer.files import Drawn, file_name, save_figure
 from hf_mer.models import LabelEmbeddingStore, MultimodalEmotionRecognitionPipeline
 from hf_mer.models.audio_mer import load_audio
 from hf_mer.models.notes_mer import collected_notes
 from hf_mer.models.segments_mer import audio_of
-from hf_mer.plots import confusion_matrix, history_series, label_keywords_and_key_frames, training_curves
+from hf_mer.plots import label_keywords_and_key_frames
 from hf_mer.plots.prediction import prediction_figure, shown_words
-from hf_mer.plots.reliability import reliability_diagram
 from hf_mer.training.label_store.discretizer import CodebookDiscretizer, KMeansDiscretizer
 from hf_mer.training.label_store.overlap import overlap_summary
-
-logger = logging.getLogger(__name__)
+from hf_mer.training.result_figures import confusion_figure, curves_figure, reliability_figure
 
 KEY_FRAME_SECONDS = 2.0  # of waveform per class in figure 1
 KEY_FRAME_ROWS = 40  # training rows per class that are searched for key frames, more only while there are none
-
-
-@dataclass
-class Drawn:
-    """A figure and the numbers behind it.
-
-    Attributes:
-        name: Of its files, without suffix.
-        figure: The figure.
-        columns: Names of the numbers' columns.
-        rows: The numbers.
-    """
-
-    name: str
-    figure: Figure
-    columns: Sequence[str]
-    rows: list[Sequence[Any]] = field(repr=False)
-
-    def save(self, folder: Path) -> list[Path]:
-        """Writes it for the screen (PNG) and for print (PDF), and its numbers (CSV); gives the paths."""
-        paths = [save_figure(self.figure, folder / f"{self.name}{suffix}") for suffix in (".png", ".pdf")]
-        return [*paths, write_csv(folder / f"{self.name}.csv", self.columns, self.rows)]
-
-
-def save_figure(figure: Figure, path: str | Path, dpi: int = 150) -> Path:
-    """Saves a figure, whole or not at all; the format is the suffix'.
-
-    The same figure gives the same file: a PDF does not say when it was made.
-    """
-    metadata = {"CreationDate": None} if Path(path).suffix == ".pdf" else None
-    return write_atomically(path, lambda temporary: figure.savefig(temporary, dpi=dpi, metadata=metadata))
 
 
 def draw_fold_figures(
@@ -71,15 +35,9 @@ def draw_fold_figures(
 ) -> None:
     """Training curves, confusion matrix, reliability, figure 1, and figure 4 for one test utterance per class."""
     model.eval()
-    test, labels = results["test"], results["test"]["confusion"]["labels"]
-    save_figure(confusion_matrix(np.array(test["confusion"]["matrix"]), labels), folder / "confusion_matrix.png")
-    _draw_reliability(folder, results.get("calibration", {}))
-    series = history_series(results["history"])
-    if series:
-        best = f"eval_{results['settings']['training']['metric_for_best_model']}"
-        save_figure(training_curves(results["history"], best=best), folder / "training_curves.png")
-        rows = [(name, epoch, value) for name, points in series.items() for epoch, value in points.tolist()]
-        write_csv(folder / "training_curves.csv", ("name", "epoch", "value"), rows)
+    for drawn in (confusion_figure(results), reliability_figure(results), curves_figure(results)):
+        if drawn is not None:
+            drawn.save(folder, formats=("png",))
     if not hasattr(model.config, "has_text_labels"):
         return  # no label embeddings to draw
     store = processor.label_store
@@ -93,34 +51,9 @@ def draw_fold_figures(
         save_figure(figure, folder / "label_keywords_and_key_frames.png")
     if model.config.has_text_labels or model.config.has_tonal_labels:
         use_history = results["settings"]["data"]["use_history"]
-        draw_attention_examples(folder, model, processor, parts["test"], labels, use_history)
-
-
-def _draw_reliability(folder: Path, calibration: dict[str, Any]) -> None:
-    """Confidence against accuracy on the test part, and the numbers behind it."""
-    tested = calibration.get("test")
-    if not tested:
-        return
-    panels = {"before": ("Before scaling", tested["ece"])}
-    if calibration["temperatures"]:
-        panels["after"] = ("Calibrated", tested["ece_calibrated"])
-    bins = {title: (tested["reliability"][name], error) for name, (title, error) in panels.items()}
-    save_figure(reliability_diagram(bins), folder / "reliability.png")
-    rows = [
-        (title, index / len(one["counts"]), *(one[name][index] for name in ("counts", "confidence", "accuracy")))
-        for title, (one, _) in bins.items()
-        for index in range(len(one["counts"]))
-    ]
-    columns = ("panel", "from", "utterances", "confidence", "accuracy")
-    write_csv(folder / "reliability.csv", columns, rows)
-
-
-def draw_attention_examples(
-    folder: Path, model: Any, processor: Any, test: Dataset, labels: list[str], use_history: bool = True
-) -> None:
-    """Figure 4 for a test utterance of every class: one that the model recognises, if there is any."""
-    for drawn in attention_examples(model, processor, test, labels, use_history):
-        save_figure(drawn.figure, folder / f"{drawn.name}.png")
+        labels = results["test"]["confusion"]["labels"]
+        for drawn in attention_examples(model, processor, parts["test"], labels, use_history):
+            save_figure(drawn.figure, folder / f"{drawn.name}.png")
 
 
 def attention_examples(
@@ -255,8 +188,3 @@ def _input(row: dict[str, Any], model: Any, use_history: bool) -> dict[str, Any]
         "text": row["text"] if "text" in model.config.modalities else None,
         "history": row["history"] if use_history else [],
     }
-
-
-def file_name(text: str) -> str:
-    """Text as part of a file's name."""
-    return "".join(character if character.isalnum() else "_" for character in text)

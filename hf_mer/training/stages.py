@@ -1,4 +1,4 @@
-"""How long the parts of a fold took, and how long what was found had taken when it was made."""
+"""How long the parts of a fold took, and whether what they make was there already."""
 
 import time
 from collections.abc import Iterator
@@ -17,23 +17,15 @@ class Stage:
 
     def __init__(self) -> None:
         self.seconds = 0.0
-        self._pieces: list[tuple[bool, float | None]] = []
+        self._reused: list[bool] = []
 
-    def add(self, reused: bool, seconds_when_made: float | None) -> None:
-        """Counts something that was found or made.
-
-        Args:
-            reused: Whether an earlier fold or run had made it.
-            seconds_when_made: What it took to make it; None where nobody knows.
-        """
-        self._pieces.append((reused, seconds_when_made))
+    def add(self, reused: bool) -> None:
+        """Counts something that an earlier fold or run had made (`reused`), or that was made now."""
+        self._reused.append(reused)
 
     def to_dict(self) -> dict[str, Any]:
-        """`seconds`, `reused` (nothing had to be made) and, where all of it is known, `seconds_when_made`."""
-        made = [seconds for _, seconds in self._pieces] or [self.seconds]
-        known = {} if None in made else {"seconds_when_made": round(sum(filter(None, made)), 3)}
-        reused = bool(self._pieces) and all(found for found, _ in self._pieces)
-        return {"seconds": round(self.seconds, 3), "reused": reused, **known}
+        """`seconds`, and `reused`: whether nothing had to be made."""
+        return {"seconds": round(self.seconds, 3), "reused": bool(self._reused) and all(self._reused)}
 
 
 class Stages:

@@ -30,8 +30,8 @@ from transformers import (
 from hf_mer.data.collator import MerDataCollator
 from hf_mer.models import LeMerConfig, LeMerForEmotionClassification, MerProcessor
 from hf_mer.training import MerTrainer, MerTrainingArguments
-from hf_mer.training.building import train_tokenizer
 from hf_mer.training.features import add_lengths
+from hf_mer.training.tokenizer import train_tokenizer
 
 MEDIAN, PERCENTILE_95, LONGEST = 3.58, 11.1, 34.1  # seconds
 WORDS_PER_SECOND, SAMPLING_RATE, MEL_HZ = 2.6, 16000, 25  # log-mel frames of 10 ms, four to a step

@@ -32,7 +32,7 @@ from hf_mer.export.source import Source
 from hf_mer.export.utterances import RandomUtterances
 from hf_mer.models import LeMerConfig, LeMerForEmotionClassification, MerProcessor
 from hf_mer.models.mer_encoders import frames_after
-from hf_mer.training.building import train_tokenizer
+from hf_mer.training.tokenizer import train_tokenizer
 
 SIZES = {"tiny": (32, 1, 2, 32), "small": (256, 4, 4, 128), "base": (768, 12, 12, 512)}
 FILES = {"ONNX": "model.onnx", "int8": "model_int8.onnx"}

@@ -20,7 +20,7 @@ from transformers import BertConfig, Wav2Vec2Config, Wav2Vec2FeatureExtractor, W
 
 from hf_mer.models import LeMerConfig, LeMerForEmotionClassification, MerProcessor
 from hf_mer.training import LabelStoreArguments, build_label_store
-from hf_mer.training.building import train_tokenizer
+from hf_mer.training.tokenizer import train_tokenizer
 
 LABELS = ["angry", "happy", "neutral", "sad"]
 SIZES = {"tiny": (32, 2, 32), "small": (256, 4, 128), "base": (768, 12, 512)}  # hidden size, heads, convolutions

@@ -38,7 +38,7 @@ from hf_mer.models import (
     MerOutput,
     MerProcessor,
 )
-from hf_mer.training.building import train_tokenizer
+from hf_mer.training.tokenizer import train_tokenizer
 
 RATE = 16000
 WORDS = [a + b + c for a in "bdgklmnprst" for b in "aeiou" for c in "klmnrst"]

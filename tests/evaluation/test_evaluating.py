@@ -1,34 +1,79 @@
 """A checkpoint under all conditions, by the command, on manifests of short recordings and films."""
 
+import contextlib
 import csv
+import io
 import json
 import os
 
+import datasets
 import numpy as np
 import pytest
+import soundfile
+import torch
 from media_files import save_film_checkpoint
-from model_tester import LABELS, save_tiny_checkpoint, tiny_settings, tiny_tokenizer, wave_feature_extractor
+from model_tester import LABELS, save_tiny_checkpoint, tiny_settings, tiny_tokenizer, tone, wave_feature_extractor
 
 from hf_mer.cli import main
 from hf_mer.data.corpora.manifest import load_corpus
 from hf_mer.evaluation import ConditionSettings, all_conditions
 from hf_mer.evaluation.predicting import encoded_once, predict_conditions, transcripts_with_errors
+from hf_mer.models import (
+    LeMerForEmotionClassification,
+    MerProcessor,
+    MgcmaConfig,
+    MgcmaForEmotionClassification,
+)
 from hf_mer.prediction.load import load_recognizer
 
 SHORT = ["--word_error_rates", "0.3", "--snrs", "5", "--seconds", "0.2", "--resamples", "20", "--batch_size", "3"]
+NO_NOISE = ["--noises", "--seconds", "--word_error_rates"]  # where the conditions do not matter
 
 
-@pytest.fixture
-def manifest(write_wav, tmp_path):
+def write_manifest(folder):
     """Eight rows of four speakers: the seventh without sound, the eighth without words."""
     lines = ["id,file,text,emotion,speaker"]
     for i in range(8):
-        path = "" if i == 6 else write_wav(f"{i}.wav", 0.25 + 0.05 * i, pitch=200 + 40 * i)
+        path = "" if i == 6 else folder / f"{i}.wav"
+        if path:
+            soundfile.write(path, tone(0.25 + 0.05 * i, 16000, 200 + 40 * i), 16000)
         text = "" if i == 7 else f"hello there you are {'good' if i % 2 else 'bad'} {' '.join('abcdefgh'[: i + 1])}"
         lines.append(f"u{i},{path},{text},{LABELS[i % len(LABELS)]},s{i // 2}")
-    path = tmp_path / "corpus.csv"
+    path = folder / "corpus.csv"
     path.write_text("\n".join(lines) + "\n")
     return str(path)
+
+
+@pytest.fixture(scope="module")
+def manifest(tmp_path_factory):
+    return write_manifest(tmp_path_factory.mktemp("manifest"))
+
+
+@pytest.fixture(scope="module")
+def checkpoint(tmp_path_factory):
+    """A folder of model, processor and store."""
+    folder, model = save_tiny_checkpoint(tmp_path_factory.mktemp("model") / "checkpoint")
+    model.config.temperatures = {"text+speech": 2.0}
+    model.config.save_pretrained(folder)
+    return folder
+
+
+def run_command(checkpoint, corpus, out, *flags):
+    """The exit status, and the report or None."""
+    arguments = ["evaluate", checkpoint, "--corpus", "manifest", "--data_dir", corpus, "--out", str(out)]
+    status, path = main([*arguments, *SHORT, *flags]), out / "conditions.json"
+    return status, json.loads(path.read_text(encoding="utf-8")) if path.exists() else None
+
+
+@pytest.fixture(scope="module")
+def evaluated(checkpoint, manifest, tmp_path_factory):
+    """The checkpoint on the manifest, evaluated once: folder, report and what was printed."""
+    out, printed = tmp_path_factory.mktemp("evaluated") / "out", io.StringIO()
+    with contextlib.redirect_stdout(printed), pytest.MonkeyPatch.context() as patched:
+        patched.setattr(datasets.config, "HF_DATASETS_CACHE", str(out.parent / "datasets"))
+        status, report = run_command(checkpoint, manifest, out)
+    assert status == 0
+    return out, report, printed.getvalue()
 
 
 @pytest.fixture
@@ -36,30 +81,13 @@ def evaluate(manifest, tmp_path, capsys):
     """`evaluate(checkpoint, "--flag", ...)`: the exit status, the report and what was printed."""
 
     def run(checkpoint, *flags, corpus=manifest, out="out"):
-        arguments = [
-            "evaluate",
-            checkpoint,
-            "--corpus",
-            "manifest",
-            "--data_dir",
-            corpus,
-            "--out",
-            str(tmp_path / out),
-        ]
-        status = main([*arguments, *SHORT, *flags])
-        path = tmp_path / out / "conditions.json"
-        report = json.loads(path.read_text(encoding="utf-8")) if path.exists() else None
-        return status, report, capsys.readouterr()
+        return *run_command(checkpoint, corpus, tmp_path / out, *flags), capsys.readouterr()
 
     return run
 
 
-def test_everything_that_the_command_leaves(tiny_checkpoint, evaluate, tmp_path):
-    checkpoint, model = tiny_checkpoint()
-    model.config.temperatures = {"text+speech": 2.0}
-    model.config.save_pretrained(checkpoint)
-    status, report, printed = evaluate(checkpoint)
-    assert status == 0, printed.err
+def test_everything_that_the_command_leaves(evaluated):
+    out, report, printed = evaluated
     found = {entry["name"]: entry for entry in report["conditions"]}
     assert list(found) == [
         "everything",
@@ -81,10 +109,9 @@ def test_everything_that_the_command_leaves(tiny_checkpoint, evaluate, tmp_path)
         assert 0 <= entry["ece"] <= 1
         assert ("difference" in entry) == (entry["kind"] != "all")
     assert report["model"]["temperatures"] == {"text+speech": 2.0}
-    out = tmp_path / "out"
     table = (out / "conditions.md").read_text(encoding="utf-8")
     assert table.count("\n| ") == len(found) + 2
-    assert "| 30 % of the words wrong (measured " in printed.out
+    assert "| 30 % of the words wrong (measured " in printed
     with (out / "conditions.csv").open(newline="") as file:
         lines = list(csv.DictReader(file))
     assert [line["name"] for line in lines] == list(found)
@@ -95,9 +122,8 @@ def test_everything_that_the_command_leaves(tiny_checkpoint, evaluate, tmp_path)
     assert (out / "seconds.csv").read_text().startswith("checkpoint,value,score,low,high\nle_mer,everything,")
 
 
-def test_the_same_as_the_pipeline_says(tiny_checkpoint, evaluate, manifest, tmp_path):
+def test_the_same_as_the_pipeline_says(checkpoint, manifest):
     """Unchanged utterances, and each modality alone, against one pipeline call for each."""
-    checkpoint, _ = tiny_checkpoint()
     recognizer = load_recognizer(checkpoint)
     rows = load_corpus(manifest)
     conditions = all_conditions(["text", "speech"], ConditionSettings((), (0.2, 0.6, 0.2), (), (), ()))
@@ -114,12 +140,13 @@ def test_the_same_as_the_pipeline_says(tiny_checkpoint, evaluate, manifest, tmp_
                 assert np.isnan(one.logits[index]).all()
                 continue
             scores = {item["label"]: item["score"] for item in recognizer(given)}
-            chances = np.exp(one.logits[index]) / np.exp(one.logits[index]).sum()
+            logits = one.logits[index] / one.temperatures[index]
+            chances = np.exp(logits) / np.exp(logits).sum()
             np.testing.assert_allclose(chances, [scores[label] for label in LABELS], atol=1e-5)
 
 
-def test_errors_and_noise_change_what_is_said_and_seeds_repeat_it(tiny_checkpoint, manifest):
-    recognizer = load_recognizer(tiny_checkpoint()[0])
+def test_errors_and_noise_change_what_is_said_and_seeds_repeat_it(checkpoint, manifest):
+    recognizer = load_recognizer(checkpoint)
     rows, settings = load_corpus(manifest), ConditionSettings((0.5,), snrs=(0,), noises=("white",), seconds=(0.2,))
     conditions = all_conditions(["text", "speech"], settings)
 
@@ -135,10 +162,8 @@ def test_errors_and_noise_change_what_is_said_and_seeds_repeat_it(tiny_checkpoin
         assert not np.allclose(changed[:6], first[0][:6], atol=1e-4)
 
 
-def test_an_encoder_runs_once_for_the_same_tensors(tiny_checkpoint):
-    import torch
-
-    _, model = tiny_checkpoint()
+def test_an_encoder_runs_once_for_the_same_tensors(checkpoint):
+    model = LeMerForEmotionClassification.from_pretrained(checkpoint).eval()
     ids, runs = torch.tensor([[2, 7, 8, 3]]), []
     model.text_encoder.register_forward_hook(lambda *_: runs.append(1))
     plain = model(input_ids=ids).logits
@@ -168,8 +193,6 @@ def test_three_modalities(evaluate, write_video, tmp_path):
 
 
 def test_mgcma(evaluate, tmp_path):
-    from hf_mer.models import MerProcessor, MgcmaConfig, MgcmaForEmotionClassification
-
     config = MgcmaConfig(**tiny_settings(), num_attention_heads=2, num_token_blocks=1)
     MgcmaForEmotionClassification(config).save_pretrained(tmp_path / "mgcma")
     MerProcessor(wave_feature_extractor(), tiny_tokenizer(), max_text_tokens=40).save_pretrained(tmp_path / "mgcma")
@@ -200,45 +223,43 @@ def write_training(folder, corpus, ids):
 def test_the_test_part_of_the_checkpoints_own_fold(evaluate, tmp_path):
     checkpoint, _ = save_tiny_checkpoint(tmp_path / "s1" / "model")
     write_training(tmp_path / "s1", "manifest", ["u2", "u3", "u5"])
-    _, report, _ = evaluate(str(tmp_path / "s1"))
+    _, report, _ = evaluate(str(tmp_path / "s1"), *NO_NOISE)
     assert report["rows"] == {
         "name": "test part of fold s1, as in training", "utterances": 3, "corpus": "manifest", "use_history": False,
     }  # fmt: skip
-    _, report, _ = evaluate(checkpoint, "--split", "all")
+    _, report, _ = evaluate(checkpoint, "--split", "all", *NO_NOISE)
     assert report["rows"]["utterances"] == 8
-    _, report, _ = evaluate(checkpoint, "--protocol", "groups", "--group_column", "speaker", "--fold", "s1")
+    _, report, _ = evaluate(checkpoint, "--protocol", "groups", "--group_column", "speaker", "--fold", "s1", *NO_NOISE)
     assert report["rows"]["utterances"] == 2
     write_training(tmp_path / "s1", "meld", ["dia0_utt0"])  # another corpus: all rows
-    _, report, printed = evaluate(checkpoint)
+    _, report, printed = evaluate(checkpoint, *NO_NOISE)
     assert report["rows"]["name"] == "all rows"
     write_training(tmp_path / "s1", "manifest", ["u2", "elsewhere"])
-    status, _, printed = evaluate(checkpoint)
+    status, _, printed = evaluate(checkpoint, *NO_NOISE)
     assert status == 1
-    assert "1 of 2 test rows of the checkpoint" in printed.err
+    assert "1 of the 2 test rows of the checkpoint" in printed.err
     assert "'elsewhere'" in printed.err
 
 
-def test_every_row_counts(tiny_checkpoint, evaluate, manifest, tmp_path):
+def test_every_row_counts(tiny_checkpoint, checkpoint, evaluate, tmp_path):
     """One recording cannot be decoded; a model that only hears cannot be scored on all rows."""
+    corpus = write_manifest(tmp_path)
     (tmp_path / "2.wav").write_bytes(b"no sound at all")
-    checkpoint, _ = tiny_checkpoint()
-    status, _, printed = evaluate(checkpoint)
+    status, _, printed = evaluate(checkpoint, corpus=corpus)
     assert status == 1
     assert "row u2: " in printed.err
-    _, report, _ = evaluate(checkpoint, "--skip-bad")
+    _, report, _ = evaluate(checkpoint, "--skip-bad", *NO_NOISE, corpus=corpus)
     assert report["rows"]["utterances"] == 8
     assert report["rows"]["without"] == {"text": 1, "speech": 2}
     deaf, _ = tiny_checkpoint("speech", modalities=["speech"])
-    status, _, printed = evaluate(deaf, "--skip-bad")
+    status, _, printed = evaluate(deaf, "--skip-bad", corpus=corpus)
     assert status == 1
     assert "row u2: no speech that can be used" in printed.err
     assert "row u6: no speech that can be used" in printed.err
 
 
-def test_evaluations_side_by_side(tiny_checkpoint, evaluate, tmp_path):
-    checkpoint, _ = tiny_checkpoint()
-    evaluate(checkpoint, out="first")
-    status, _, printed = evaluate(checkpoint, "--name", "again", "--beside", f"before={tmp_path / 'first'}")
+def test_evaluations_side_by_side(checkpoint, evaluated, evaluate, tmp_path):
+    status, _, printed = evaluate(checkpoint, "--name", "again", "--beside", f"before={evaluated[0]}")
     assert status == 0, printed.err
     assert "| condition (UA) | before | again |" in printed.out
     assert "before,20.0" not in (tmp_path / "out" / "babble.csv").read_text()
@@ -256,20 +277,18 @@ def test_evaluations_side_by_side(tiny_checkpoint, evaluate, tmp_path):
         (["--task", "4class"], "task: '4class' is not one of those of manifest"),
     ],
 )
-def test_wrong_flags_end_with_one_line(tiny_checkpoint, evaluate, flags, message):
-    status, report, printed = evaluate(tiny_checkpoint()[0], *flags)
+def test_wrong_flags_end_with_one_line(checkpoint, evaluate, flags, message):
+    status, report, printed = evaluate(checkpoint, *flags)
     assert status == 1
     assert report is None
     assert message in printed.err.strip().splitlines()[-1]
 
 
-def test_other_classes_are_refused_and_another_order_is_not(tiny_checkpoint, evaluate, manifest, tmp_path):
+def test_other_classes_are_refused_and_another_order_is_not(tiny_checkpoint, checkpoint, evaluated, evaluate):
     names = {"id2label": {0: "joy", 1: "fear"}, "label2id": {"joy": 0, "fear": 1}}
     other, _ = tiny_checkpoint("other", with_store=False, **names)
     status, _, printed = evaluate(other)
     assert status == 1
     assert "the checkpoint is for the classes joy, fear, the corpus has" in printed.err
-    checkpoint, _ = tiny_checkpoint()
-    _, plain, _ = evaluate(checkpoint)
-    _, turned, _ = evaluate(checkpoint, "--labels", *reversed(LABELS), out="turned")
-    assert turned["conditions"][0]["scores"] == plain["conditions"][0]["scores"]
+    _, turned, _ = evaluate(checkpoint, "--labels", *reversed(LABELS), *NO_NOISE)
+    assert turned["conditions"][0]["scores"] == evaluated[1]["conditions"][0]["scores"]

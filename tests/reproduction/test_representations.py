@@ -56,7 +56,10 @@ def test_a_corpus_without_the_test_rows_is_refused(corpus, tmp_path):
     run = make_run(tmp_path, corpus, model=False)
     with (run.folder / "predictions.csv").open("a") as file:
         file.write("Ses09F_impro01_F000,sad,sad,0,0,0,1\n")
-    with pytest.raises(CorpusError, match=r"1 of the 13 utterances of .*predictions\.csv are missing: Ses09F_impro01"):
+    with pytest.raises(
+        CorpusError,
+        match=r"1 of the 13 test rows .*predictions\.csv\) are not in this corpus, such as 'Ses09F_impro01",
+    ):
         rows_of_run(run, corpus)
 
 

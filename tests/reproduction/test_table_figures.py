@@ -8,8 +8,8 @@ import pytest
 from table_runs import LABELS, make_run
 
 from hf_mer.reproduction import table_figures as figures
-from hf_mer.reproduction.table import Row, RowRuns, SetUp, Table, TableRuns
-from hf_mer.reproduction.table_figures import check_figure, draw_table_figures
+from hf_mer.reproduction.table import Row, RowRuns, SetUp, Table, TableRuns, check_figure
+from hf_mer.reproduction.table_figures import draw_table_figures
 
 SUFFIXES = {".csv", ".pdf", ".png"}
 
@@ -183,7 +183,7 @@ def test_a_figure_that_fails_loses_nothing_else(runs, tmp_path, monkeypatch, cap
     def fail(source, figure):
         raise RuntimeError("out of ink")
 
-    monkeypatch.setitem(figures.KINDS, "confusion", fail)
+    monkeypatch.setitem(figures.DRAWN_BY, "confusion", fail)
     table = make_table([{"kind": "confusion"}, {"kind": "scores"}, {"kind": "scores"}], (row("A"), runs("A", 0.6)))
     written = draw_table_figures(table, tmp_path / "figures")
     assert {path.stem for path in written} == {"scores", "scores_2"}

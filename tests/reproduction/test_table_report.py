@@ -10,7 +10,6 @@ import pytest
 from scipy import stats
 
 from hf_mer.reproduction.predictions import compare_predictions
-from hf_mer.reproduction.statistics import sharing
 from hf_mer.reproduction.table import Claim, Row, RowRuns, Run, SetUp, Table, TableRuns
 from hf_mer.reproduction.table_report import read_report, report, summary, write_report
 
@@ -81,12 +80,10 @@ A2 = {(1, "Ses01"): (0.70, 0.50), (2, "Ses02"): (0.73, 0.55), (3, "Ses03"): (0.7
 @pytest.fixture
 def table(tmp_path):
     """Three seeds with a fold of their own for A1 and A2; A2 is better by 10, 11 and 10.5 points in WA."""
-    reused = {"label_store": {"seconds": 6.0, "reused": True, "seconds_when_made": 66.0}}
-    made = {"label_store": {"seconds": 66.0, "reused": False, "seconds_when_made": 66.0}}
     runs = {"A1": [], "A2": []}
-    for name, scores, stages in (("A1", A1, made), ("A2", A2, reused)):
+    for name, scores in (("A1", A1), ("A2", A2)):
         for (seed, fold), (wa, ua) in scores.items():
-            run = make_run(tmp_path, f"le_mer-{name}", seed, fold, wa, ua, stages=stages)
+            run = make_run(tmp_path, f"le_mer-{name}", seed, fold, wa, ua)
             rng = np.random.default_rng(seed)
             ids, truth = [f"{fold}F_impro{i // 5:02d}_F{i:03d}" for i in range(60)], rng.integers(0, 3, 60)
             right = np.arange(60) % 10 < (9 if name == "A2" else 5)
@@ -230,20 +227,18 @@ def test_seeds_are_the_units_of_one_fold(tmp_path):
     assert content["claims"][0]["scores"]["wa"]["utterances"] is None  # no predictions
 
 
-def test_what_sharing_saved(table, tmp_path):
-    sharing = report(table, COMMAND)["sharing"]
-    assert sharing == {
-        "stages": {"label_store": {"made": 3, "reused": 3, "saved_minutes": pytest.approx(3)}},
-        "runs": [],
-    }
-    rows = [RowRuns(row, table.rows[0].runs[:2], 3) for row in TABLE.rows]  # three rows, one system
-    content = report(TableRuns(TABLE, "generated", rows), COMMAND)
-    assert content["sharing"]["runs"] == [{"rows": ["A1", "A2", "B1"], "runs": 2, "saved_minutes": pytest.approx(10)}]
-    assert content["sharing"]["stages"]["label_store"]["made"] == 2
+def test_rows_that_are_one_system(table):
+    runs = table.rows[0].runs[:2]
+    content = report(TableRuns(TABLE, "generated", [RowRuns(row, runs, 3) for row in TABLE.rows]), COMMAND)
     assert content["claims"][0]["scores"]["wa"]["verdict"] == "not decided"  # a system is not better than itself
-    unknown = [make_run(tmp_path, "x", 1, "Ses01", 0.5, 0.5, stages={"features": {"seconds": 1.0, "reused": True}})]
-    stages = report(make_rows(A1=unknown), COMMAND)["sharing"]["stages"]
-    assert stages == {"features": {"made": 0, "reused": 1, "saved_minutes": None}}
+    assert "6 results come from 2 runs (5 min)" in summary([content])
+
+
+def test_a_report_that_was_written_before_is_still_read(table, tmp_path):
+    """Of an earlier version, which noted what runs had shared."""
+    earlier = {**report(table, COMMAND), "sharing": {"stages": {}, "runs": []}}
+    (tmp_path / "results.json").write_text(json.dumps(earlier))
+    assert summary([read_report(tmp_path)]) == summary([report(table, COMMAND)])
 
 
 @pytest.mark.parametrize("finished", [0, 1, 2])
@@ -298,19 +293,15 @@ Scores are in %\. Every seed tests a fold of its own, so that a run is a unit: Â
 
 Differences of runs with the same seed and fold[^\n]+
 
-- history helps: A2 \(BERT \\\| history\) over A1 \(BERT\), 3 of 3 runs
+- history helps: A2 \(BERT \| history\) over A1 \(BERT\), 3 of 3 runs
   - WA \+10\.50 \[8\.86, 12\.14\] \(published: \+6\.66\); p = 0\.001 \(Holm 0\.003\); sign flips p = 0\.250; bootstrap \+40\.00 \[\d\d\.\d\d, \d\d\.\d\d\], p = 0\.002; McNemar p < 0\.001; \*\*holds\*\*
   - UA \+0\.67 \[-1\.23, 2\.56\]; p = 0\.270 \(Holm 0\.539\); sign flips p = 0\.500; bootstrap \+\d\d\.\d\d \[\d\d\.\d\d, \d\d\.\d\d\], p = 0\.002; \*\*not decided\*\*
-- history hurts: A1 \(BERT\) over A2 \(BERT \\\| history\), 3 of 3 runs
+- history hurts: A1 \(BERT\) over A2 \(BERT \| history\), 3 of 3 runs
   - WA -10\.50 \[-12\.14, -8\.86\] \(published: -6\.66\); p = 0\.001 \(Holm 0\.003\); [^\n]+; \*\*does not hold\*\*
   - UA -0\.67 [^\n]+; \*\*not decided\*\*
 - voice is more than words: B1 \(wav2vec 2\.0\) over A1 \(BERT\), 0 of 3 runs
   - WA not measured
   - UA not measured
-
-## What sharing saved
-
-- label store: made 3 x, reused 3 x, 3\.0 min saved
 
 ## How it was made
 
@@ -382,19 +373,3 @@ def test_summary_has_a_section_for_each_table(table):
     assert "| history hurts | A1 over A2 | WA | **does not hold** |" in parts[2]
     assert "| voice is more than words | B1 over A1 | UA | not measured | - | - | - | 0 of 3 |" in parts[2]
     assert "| A1 | BERT | 62.00 Â± 2.00" in parts[2]
-    assert "- label store: made 3 x, reused 3 x, 3.0 min saved" in parts[2]
-
-
-def test_second_stages_are_shared(table, tmp_path):
-    """Made once for a seed and fold, whatever starts from it."""
-    folders = [tmp_path / "one", tmp_path / "two"]
-    for folder, minutes in zip(folders, (2.0, 3.0), strict=True):
-        folder.mkdir()
-        (folder / "pretraining.json").write_text(json.dumps({"minutes": minutes}))
-    rows = [
-        replace(row, runs=[replace(run, second_stage=folders[run.seed > 1]) for run in row.runs]) for row in table.rows
-    ]
-    assert sharing(replace(table, rows=rows))["stages"]["second_stage"] == {
-        "made": 2, "reused": 4, "saved_minutes": 2.0 + 3 * 3.0
-    }  # fmt: skip
-    assert "second_stage" not in sharing(table)["stages"]

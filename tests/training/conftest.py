@@ -2,6 +2,7 @@
 
 import copy
 import dataclasses
+import shutil
 
 import pytest
 from generated_corpus import corpus, datasets_cache  # noqa: F401
@@ -55,9 +56,9 @@ SETTINGS = {
 }
 
 
-@pytest.fixture
-def make_experiment(corpus, tmp_path):
-    """`make_experiment(fusion="sum", ...)`: an experiment on the corpus; settings by name, over the tiny ones."""
+@pytest.fixture(scope="session")
+def new_experiment(corpus):
+    """`new_experiment(output_dir=..., fusion="sum", ...)`: an experiment; settings by name, over the tiny ones."""
     from hf_mer.training import (
         DataArguments,
         Experiment,
@@ -69,7 +70,7 @@ def make_experiment(corpus, tmp_path):
     types = (LeMerArguments, DataArguments, LabelStoreArguments, MerTrainingArguments)
 
     def make(shared_dir=None, **settings):
-        wanted = {"data_dir": str(corpus), "output_dir": str(tmp_path / "run"), **copy.deepcopy(SETTINGS), **settings}
+        wanted = {"data_dir": str(corpus), **copy.deepcopy(SETTINGS), **settings}
         return Experiment(
             *(
                 cls(**{k: v for k, v in wanted.items() if k in {f.name for f in dataclasses.fields(cls)}})
@@ -79,6 +80,31 @@ def make_experiment(corpus, tmp_path):
         )
 
     return make
+
+
+@pytest.fixture
+def make_experiment(new_experiment, tmp_path):
+    """`make_experiment(fusion="sum", ...)`: a `new_experiment` in the test's own folder `run`."""
+    return lambda **settings: new_experiment(**{"output_dir": str(tmp_path / "run"), **settings})
+
+
+@pytest.fixture(scope="session")
+def finished(new_experiment, tmp_path_factory):
+    """A finished run with figures, trained once for all tests that read it: its folder and its report."""
+    import datasets
+
+    folder = tmp_path_factory.mktemp("finished") / "run"
+    with pytest.MonkeyPatch.context() as patched:
+        cache = tmp_path_factory.getbasetemp() / "datasets_cache"
+        patched.setattr(datasets.config, "HF_DATASETS_CACHE", str(cache))
+        return folder, new_experiment(output_dir=str(folder), figures=True).run()
+
+
+@pytest.fixture
+def finished_copy(finished, tmp_path):
+    """The same in the test's own folder `run`, to go on in or to change: its report."""
+    shutil.copytree(finished[0], tmp_path / "run")
+    return finished[1]
 
 
 @pytest.fixture

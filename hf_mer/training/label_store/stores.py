@@ -4,7 +4,6 @@ import contextlib
 import hashlib
 import json
 import logging
-import time
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -157,7 +156,7 @@ def find_or_build(
         folder: Of the fold; the store lies in its `label_store` where nothing is shared.
         shared_dir: The store lies in `<shared_dir>/label_stores/<key>`, where any run may look for it. A lock lets
             one process build it while the others wait.
-        stage: Notes whether it was found, and the seconds it took to build (`store.settings["seconds"]`).
+        stage: Notes whether it was found.
         progress: Whether to show a bar.
     """
     key = recipe.key()
@@ -170,13 +169,11 @@ def find_or_build(
             if store.settings.get("key") == key:
                 logger.info("label store found: %s", path)
                 tell(store)
-                stage.add(reused=True, seconds_when_made=store.settings.get("seconds"))
+                stage.add(reused=True)
                 return store
-        started = time.perf_counter()
         store = recipe.build(progress)
-        seconds = round(time.perf_counter() - started, 3)
-        store.settings.update(key=key, seconds=seconds)
+        store.settings["key"] = key
         write_atomically(path, store.save_pretrained)
     tell(store)
-    stage.add(reused=False, seconds_when_made=seconds)
+    stage.add(reused=False)
     return store

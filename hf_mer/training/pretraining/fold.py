@@ -16,8 +16,9 @@ from transformers import set_seed
 from hf_mer.data.protocols.folds import Fold
 from hf_mer.data.schema import column
 from hf_mer.files import write_json
-from hf_mer.training import building, evaluation
+from hf_mer.training import building
 from hf_mer.training.corpus import has_modality
+from hf_mer.training.environment import environment, parameter_counts, peak_memory_mib
 from hf_mer.training.features import add_lengths, cache_features
 from hf_mer.training.pretraining.arguments import PretrainingArguments, SpeechEncoderArguments
 from hf_mer.training.pretraining.encoder import encoder_config, load_encoder, objective_of, save_encoder
@@ -30,6 +31,7 @@ from hf_mer.training.processes import decided_by_main
 from hf_mer.training.resume import last_complete_checkpoint, remove_later_checkpoints
 from hf_mer.training.settings.arguments import DataArguments
 from hf_mer.training.settings.model_arguments import ModelArguments
+from hf_mer.training.trainer import own_process_state
 
 __all__ = ["PretrainingArguments", "SpeechEncoderArguments", "pretrain_fold"]
 
@@ -88,9 +90,7 @@ def _pretrain(
     folder: Path,
 ) -> None:
     """Trains, and writes encoder and results into a folder that is this run's."""
-    # device and precision are kept once per process, and belong to the arguments that were made last
-    arguments.__dict__.pop("_setup_devices", None)
-    _ = arguments.device
+    own_process_state(arguments)
     started = time.perf_counter()
     run = _Run(encoder, data_arguments, arguments, objective, rows, fold, folder)
     trainer = run.train()
@@ -102,12 +102,12 @@ def _pretrain(
         "objective": objective,
         "rows": {name: len(part) for name, part in run.parts.items()},
         "units": None if trainer.units is None else len(trainer.units),
-        "parameters": evaluation.parameter_counts(trainer.pretrainer.pretrained),
+        "parameters": parameter_counts(trainer.pretrainer.pretrained),
         "settings": settings,
         "history": history,
         "minutes": round((time.perf_counter() - started) / 60, 2),
-        "peak_memory_mib": evaluation.peak_memory_mib(),
-        "environment": evaluation.environment(arguments.world_size),
+        "peak_memory_mib": peak_memory_mib(),
+        "environment": environment(arguments.world_size),
     }
     weights = trainer.accelerator.get_state_dict(trainer.model)  # by all processes: FSDP puts the shards together
     if arguments.process_index == 0:

@@ -8,14 +8,16 @@ import pytest
 import torch
 import torchaudio
 from safetensors.numpy import load_file
+from scipy.special import softmax
 from sklearn.linear_model import LogisticRegression
 from sklearn.preprocessing import StandardScaler
 
 from hf_mer.data.schema import CorpusError
 from hf_mer.models.audio_mer import AudioError
 from hf_mer.training import DataArguments, MerTrainingArguments
-from hf_mer.training.baselines.experiment import BaselineExperiment, load_baseline
-from hf_mer.training.baselines.log_mel import PENALTIES, LogMelClassifier, LogMelStatistics, choose_penalty
+from hf_mer.training.baselines.classifiers import PENALTIES, fit_linear, logits, save_linear
+from hf_mer.training.baselines.experiment import BaselineExperiment
+from hf_mer.training.baselines.log_mel import LogMelStatistics
 
 SYSTEMS = ["majority", "log_mel_statistics"]
 
@@ -100,8 +102,8 @@ def test_majority_says_the_most_frequent_class_of_the_training_part(make_baselin
         given = [float(line[label]) for label in labels]
         assert given == pytest.approx([count / len(fold.train) for count in counts], abs=1e-5)
     assert results["test"]["scores"]["ua"] == 1 / 4
-    again = load_baseline(tmp_path / "run" / "Ses05" / "model").predict(["anything"])
-    assert again[0].tolist() == pytest.approx([count / len(fold.train) for count in counts])
+    kept = read(tmp_path / "run" / "Ses05" / "model" / "config.json")
+    assert kept == {"baseline": "majority", "labels": labels, "counts": counts}
 
 
 def test_statistics_tell_voices_apart_and_come_back_from_disk(make_baseline, voices, tmp_path):
@@ -114,10 +116,13 @@ def test_statistics_tell_voices_apart_and_come_back_from_disk(make_baseline, voi
     assert results["selection"]["by"] == "the validation part"
     assert set(results["selection"]["scores"]) == {f"{penalty:g}" for penalty in PENALTIES}
     assert results["stages"]["features"]["reused"] is True  # the fold before made them
-    model = load_baseline(tmp_path / "run" / fold.name / "model")
-    given = model.predict([rows.with_format(None)[i]["audio"] for i in fold.test])
-    written = [[float(line[label]) for label in model.labels] for line in predictions(tmp_path / "run" / fold.name)]
-    np.testing.assert_allclose(given, written, atol=1e-6)
+    folder = tmp_path / "run" / fold.name / "model"
+    kept, extractor = load_file(folder / "model.safetensors"), LogMelStatistics.from_pretrained(folder)
+    features = np.stack([extractor.extract_audio(rows.with_format(None)[i]["audio"]) for i in fold.test])
+    logits = (features.astype(np.float64) - kept["mean"]) / kept["scale"] @ kept["weight"].T + kept["bias"]
+    labels = read(folder / "config.json")["labels"]
+    written = [[float(line[label]) for label in labels] for line in predictions(tmp_path / "run" / fold.name)]
+    np.testing.assert_allclose(softmax(logits, axis=1), written, atol=1e-6)
     assert results["parameters"] == {"all": 3 * 801 + 1600, "trained": 3 * 801}
 
 
@@ -165,18 +170,12 @@ def test_settings_that_cannot_be(make_baseline, write_wav, tmp_path):
     assert make_baseline("majority", **settings, validation="none").run()["summary"]["wa"]["mean"] == 0.5
 
 
-def test_other_models_are_not_taken_for_baselines(tmp_path):
-    (tmp_path / "config.json").write_text(json.dumps({"model_type": "le_mer"}))
-    with pytest.raises(ValueError, match="holds no baseline"):
-        load_baseline(tmp_path)
-
-
 class TestLogMelStatistics:
     def test_mean_deviation_and_percentiles_of_bins_and_slopes(self, write_wav):
         path = write_wav("a.wav", seconds=0.5)
         extractor = LogMelStatistics(num_mel_bins=20, percentiles=(25, 75))
         given = extractor.extract_audio(path)
-        assert given.shape == (extractor.size,) == (2 * 20 * 4,)
+        assert given.shape == (2 * 20 * 4,)
         samples = torchaudio.functional.resample(torch.from_numpy(_samples(path)), 16000, 16000)
         frames = torchaudio.compliance.kaldi.fbank(samples[None], num_mel_bins=20, dither=0.0).numpy()  # (S, M)
         padded = np.concatenate([frames[:1], frames[:1], frames, frames[-1:], frames[-1:]])
@@ -215,28 +214,28 @@ class TestLogMelStatistics:
         assert LogMelStatistics(num_mel_bins=13).to_json_string() != LogMelStatistics(num_mel_bins=14).to_json_string()
 
 
-class TestLogMelClassifier:
+class TestLinear:
+    """The classifier on statistics, and how its penalty is chosen."""
+
     @pytest.mark.parametrize("classes", [2, 3])
-    def test_is_scikit_learns_logistic_regression(self, classes, tmp_path):
+    def test_is_scikit_learns_logistic_regression_of_the_training_part(self, classes, tmp_path):
         rng = np.random.default_rng(0)
         features, targets = rng.normal(3, 2, (60, 40)), np.arange(60) % classes
-        extractor = LogMelStatistics(num_mel_bins=4)
-        model = LogMelClassifier.fit(extractor, list("abc"[:classes]), features, targets, 0.1)
+        validation = rng.normal(0, 9, (12, 40)), np.arange(12) % classes  # of other mean and scale
+        pipeline, chosen = fit_linear((features, targets), validation, [], classes, "ua", seed=0)
         standardised = StandardScaler().fit_transform(features)
-        plain = LogisticRegression(C=0.1, max_iter=1000).fit(standardised, targets)
-        logits = model.logits(features)
-        probabilities = np.exp(logits) / np.exp(logits).sum(axis=1, keepdims=True)
-        np.testing.assert_allclose(probabilities, plain.predict_proba(standardised), atol=1e-6)
-        model.save_pretrained(tmp_path / "model")
-        again = LogMelClassifier.from_pretrained(tmp_path / "model")
-        np.testing.assert_array_equal(again.logits(features), logits)
-        assert again.labels == model.labels
+        plain = LogisticRegression(C=chosen["C"], max_iter=1000).fit(standardised, targets)
+        found = logits(pipeline, features)
+        np.testing.assert_allclose(softmax(found, axis=1), plain.predict_proba(standardised), atol=1e-6)
+        save_linear(tmp_path, list("abc"[:classes]), pipeline, LogMelStatistics(num_mel_bins=4))
+        kept = load_file(tmp_path / "model.safetensors")
+        again = (features - kept["mean"]) / kept["scale"] @ kept["weight"].T + kept["bias"]
+        np.testing.assert_allclose(again, found, atol=1e-12)
+        assert read(tmp_path / "config.json")["labels"] == list("abc"[:classes])
 
-
-class TestChoosePenalty:
     def choose(self, features, targets, validation=None, speakers=None, metric="ua"):
         speakers = speakers if speakers is not None else [None] * len(targets)
-        return choose_penalty(features, targets, 2, metric, validation, speakers, seed=0)
+        return fit_linear((features, targets), validation, speakers, 2, metric, seed=0)[1]
 
     def test_inner_folds_share_no_speaker(self):
         """Features that know only the speaker say nothing of another one's emotion; drawn at random they say all."""

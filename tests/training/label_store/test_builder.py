@@ -20,8 +20,8 @@ from transformers import BertModel, Wav2Vec2ForPreTraining
 
 from hf_mer.data.generated.sentences import LANGUAGES, write_sentence
 from hf_mer.models import LeMerConfig, LeMerForEmotionClassification, MerProcessor
-from hf_mer.training.building import train_tokenizer
 from hf_mer.training.label_store.builder import LabelStoreArguments, build_label_store, describe_labels
+from hf_mer.training.tokenizer import train_tokenizer
 
 WORDS = ["glad lovely day", "awful report", "so it is", "who is it", "you came", "lovely lovely you", "no no", "yes"]
 

@@ -5,7 +5,7 @@ import pytest
 from transformers import AutoTokenizer
 
 from hf_mer.data.generated.sentences import LANGUAGES, write_sentence
-from hf_mer.training.building import train_tokenizer
+from hf_mer.training.tokenizer import train_tokenizer
 
 
 def sentences(language, size=150):

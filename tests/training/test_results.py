@@ -1,14 +1,14 @@
 """What a results file says of a test part."""
 
 import csv
-import os
 
 import numpy as np
 import pytest
 
 from hf_mer.data.protocols.folds import Fold
 from hf_mer.data.schema import make_record, records_to_dataset
-from hf_mer.training import evaluation
+from hf_mer.training.results import results_table, write_predictions
+from hf_mer.training.results import test_results as results_of
 
 LABELS = ["angry", "happy", "sad"]
 TRUTH = [0, 0, 1, 1, 2, 2]
@@ -34,10 +34,10 @@ def logits_for(predictions):
     return np.eye(3)[predictions] * 4.0
 
 
-def test_results(rows, fold):
+def test_what_is_said_of_a_test_part(rows, fold):
     order = [5, 0, 3, 1, 2, 4]  # the test part comes sorted by length
     test = rows.select(fold.test).select(order)
-    results = evaluation.test_results(rows, fold, test, logits_for(np.array(PREDICTED)[order]), LABELS, 50, seed=0)
+    results = results_of(rows, fold, test, logits_for(np.array(PREDICTED)[order]), LABELS, 50, seed=0)
     assert results["scores"]["wa"] == pytest.approx(4 / 6)
     assert results["scores"]["ua"] == pytest.approx((0.5 + 1 + 0.5) / 3)
     assert results["confusion"]["matrix"] == [[1, 1, 0], [0, 2, 0], [1, 0, 1]]
@@ -51,7 +51,7 @@ def test_results(rows, fold):
 def test_predictions_file(rows, fold, tmp_path):
     test = rows.select(fold.test)
     logits = logits_for(PREDICTED)
-    evaluation.write_predictions(tmp_path / "predictions.csv", test, logits + 1000, LABELS)  # no overflow
+    write_predictions(tmp_path / "predictions.csv", test, logits + 1000, LABELS)  # no overflow
     lines = list(csv.DictReader((tmp_path / "predictions.csv").open(encoding="utf-8")))
     assert [line["id"] for line in lines] == [f"t{i}" for i in range(6)]
     assert [line["prediction"] for line in lines] == [LABELS[i] for i in PREDICTED]
@@ -72,26 +72,7 @@ def test_table():
         for name, value in (("Ses01", 0.5), ("Ses02", 0.7))
     ]
     summary = dict.fromkeys(("wa", "ua", "wf1"), {"mean": 0.6, "std": 0.141})
-    table = evaluation.results_table(folds, summary, LABELS)
+    table = results_table(folds, summary)
     assert "| Ses01 | 3 | 0.500 [0.100, 0.900] |" in table
-    assert table.splitlines()[-1].startswith("| mean ± deviation | | 0.600 ± 0.141 |")
-    assert "mean" not in evaluation.results_table(folds[:1], {}, LABELS)
-
-
-def test_environment_and_memory():
-    found = evaluation.environment(2)
-    assert found["processes"] == 2
-    assert set(found["versions"]) == {"hf_mer", "torch", "transformers", "datasets", "accelerate"}
-    assert evaluation.peak_memory_mib()["host"] > 50
-
-
-@pytest.mark.skipif(not os.access("/proc/self/clear_refs", os.W_OK), reason="the peak cannot be counted anew")
-def test_the_peak_of_a_fold_is_not_that_of_the_one_before():
-    evaluation.reset_peak_memory()
-    before = evaluation.peak_memory_mib()["host"]
-    large = np.ones(100 * 2**20, dtype=np.uint8)
-    assert evaluation.peak_memory_mib()["host"] > before + 80
-    del large
-    assert evaluation.peak_memory_mib()["host"] > before + 80
-    evaluation.reset_peak_memory()
-    assert evaluation.peak_memory_mib()["host"] < before + 40
+    assert table.splitlines()[-1].startswith("| mean ± deviation |  | 0.600 ± 0.141 |")
+    assert "mean" not in results_table(folds[:1], {})
