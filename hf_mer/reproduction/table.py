@@ -9,7 +9,7 @@ from typing import Any
 import yaml
 
 from hf_mer.metrics.scores import SCORE_NAMES
-from hf_mer.training.settings.arguments import YamlLoader
+from hf_mer.training.settings.parsing import YamlLoader
 from hf_mer.training.settings.systems import SYSTEMS, known_name
 
 TABLES_FOLDER = Path("recipes/tables")

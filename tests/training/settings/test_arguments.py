@@ -5,8 +5,8 @@ from pathlib import Path
 import pytest
 
 from hf_mer.training import DataArguments, LeMerArguments, MerTrainingArguments, parse_arguments
-from hf_mer.training.label_store.builder import LabelStoreArguments
-from hf_mer.training.settings.deciding import check_settings
+from hf_mer.training.settings.checking import check_settings
+from hf_mer.training.settings.label_store_arguments import LabelStoreArguments
 
 TYPES = (LeMerArguments, DataArguments, LabelStoreArguments, MerTrainingArguments)
 CONFIGS = sorted((Path(__file__).parents[3] / "recipes" / "configs").glob("le_mer_*.yaml"))
