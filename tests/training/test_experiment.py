@@ -88,6 +88,11 @@ def test_everything_that_a_run_leaves(make_experiment, tmp_path, trainings):
         ValueError, match=r"holds results of other settings \(training\.learning_rate\); choose another output_dir"
     ):
         make_experiment(figures=True, learning_rate=0.5).run()
+    other = {"eval_strategy": "steps", "eval_steps": 3, "eval_delay": 100, "dataloader_drop_last": True}
+    with pytest.raises(ValueError, match="other settings") as refused:
+        make_experiment(**other).run()
+    assert all(f"training.{name}" in str(refused.value) for name in other)
+    assert make_experiment(logging_steps=3, dataloader_num_workers=1).run() == report
     make_experiment(figures=False, learning_rate=2e-3, overwrite=True, num_train_epochs=1).run()
     assert trainings == [None, None]
 

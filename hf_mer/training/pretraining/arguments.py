@@ -3,8 +3,7 @@
 from dataclasses import dataclass
 from typing import ClassVar
 
-from transformers import TrainingArguments
-
+from hf_mer.training.settings.arguments import OwnTrainingArguments
 from hf_mer.training.settings.model_arguments import from_json
 from hf_mer.training.settings.roles import PLACE, Role, setting
 
@@ -38,7 +37,7 @@ class SpeechEncoderArguments:
 
 
 @dataclass
-class PretrainingArguments(TrainingArguments):
+class PretrainingArguments(OwnTrainingArguments):
     """`TrainingArguments` with the fields of the two objectives and defaults for a second stage.
 
     Masks, Gumbel temperature and optimizer are those of wav2vec 2.0 (Baevski et al., 2020, section 4.2), rate and
@@ -46,8 +45,6 @@ class PretrainingArguments(TrainingArguments):
     diversity are fields of the encoder's configuration: `num_negatives`, `contrastive_logits_temperature`,
     `diversity_loss_weight`.
     """
-
-    _argument_group_name: ClassVar[str] = "training"
 
     output_dir: str | None = setting("runs/pretraining", "Folder for the encoders of all folds.", PLACE)
     objective: str = setting(
@@ -68,38 +65,17 @@ class PretrainingArguments(TrainingArguments):
     unit_temperature: float = setting(0.1, "Temperature of the similarity of a frame and a unit.")
     unmasked_weight: float = setting(0.0, "Weight of the loss on unmasked frames.")
     learning_rate: float = setting(5e-5, "Highest learning rate.")
-    learning_rates: dict | str | None = setting({}, "Other learning rates by prefix of the parameter name, as JSON.")
     lr_scheduler_type: str = setting("linear", "Learning rate schedule after the warm-up.")
     warmup_steps: float = setting(0.1, "Warm-up steps; below 1, a share of all steps.")
     num_train_epochs: float = setting(20, "Number of epochs.")
-    per_device_train_batch_size: int = setting(16, "Training batch size per device.")
-    per_device_eval_batch_size: int = setting(32, "Evaluation batch size per device.", Role.HARMLESS)
     adam_beta2: float = setting(0.98, "Adam's beta2, as in wav2vec 2.0.")
     adam_epsilon: float = setting(1e-6, "Adam's epsilon, as in wav2vec 2.0.")
     weight_decay: float = setting(0.01, "Weight decay, as in wav2vec 2.0.")
-    train_sampling_strategy: str = setting("group_by_length", "Order of training rows: group_by_length or random.")
-    length_column_name: str = setting("length", "Column with the length of every row.", Role.DECIDES | Role.QUIET)
-    remove_unused_columns: bool | None = setting(
-        False, "Whether the collator loses columns of the corpus, which it needs.", Role.DECIDES | Role.QUIET
-    )
     label_names: list[str] | None = setting([], "There are no labels.", Role.DECIDES | Role.QUIET)
-    logging_strategy: str = setting("epoch", "When to log: no, steps or epoch.", Role.HARMLESS)
-    save_strategy: str = setting("epoch", "When to save: no, steps or epoch.", Role.HARMLESS)
-    save_total_limit: int | None = setting(1, "Number of checkpoints to keep for resuming.", Role.HARMLESS)
-    report_to: None | str | list[str] = setting(  # noqa: RUF036 (HfArgumentParser fails with None last)
-        "none", "Experiment trackers, such as tensorboard or wandb.", Role.HARMLESS
-    )
-    overwrite: bool = setting(False, "Train finished folds again.", PLACE)
 
     def __post_init__(self) -> None:
-        rates = from_json(self.learning_rates) or {}
-        self.learning_rates = {name: float(value) for name, value in rates.items()}
-        for name, known in (
-            ("objective", OBJECTIVES),
-            ("train_sampling_strategy", ("group_by_length", "random")),
-        ):
-            if getattr(self, name) not in known:
-                raise ValueError(f"{name}: '{getattr(self, name)}' is not one of {', '.join(known)}")
+        if self.objective not in OBJECTIVES:
+            raise ValueError(f"objective: '{self.objective}' is not one of {', '.join(OBJECTIVES)}")
         if not 0 < self.mask_time_prob <= 1:
             raise ValueError(f"mask_time_prob={self.mask_time_prob} must be above 0 and at most 1")
         for name, least in (

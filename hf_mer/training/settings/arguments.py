@@ -133,7 +133,45 @@ class DataArguments:
 
 
 @dataclass
-class MerTrainingArguments(TrainingArguments):
+class OwnTrainingArguments(TrainingArguments):
+    """What the training of a system and of a second stage have in common beyond `TrainingArguments`."""
+
+    _argument_group_name: ClassVar[str] = "training"
+
+    learning_rates: dict | str | None = setting(
+        {}, 'Other learning rates by prefix of the parameter name, as JSON: {"text_encoder": 5e-6}.'
+    )
+    per_device_train_batch_size: int = setting(16, "Training batch size per device.")
+    per_device_eval_batch_size: int = setting(32, "Evaluation batch size per device.", Role.HARMLESS)
+    train_sampling_strategy: str = setting("group_by_length", "Order of training rows: group_by_length or random.")
+    length_column_name: str = setting("length", "Column with the length of every row.", Role.DECIDES | Role.QUIET)
+    remove_unused_columns: bool | None = setting(
+        False, "Whether the collator loses columns of the corpus, which it needs.", Role.DECIDES | Role.QUIET
+    )
+    logging_strategy: str = setting("epoch", "When to log: no, steps or epoch.", Role.HARMLESS)
+    save_strategy: str = setting(
+        "epoch", "When to save: no, steps or epoch; a training that validates saves whenever it does.", Role.HARMLESS
+    )
+    save_total_limit: int | None = setting(
+        1, "Number of checkpoints to keep for resuming, beside the best one.", Role.HARMLESS
+    )
+    report_to: None | str | list[str] = setting(  # noqa: RUF036 (HfArgumentParser fails with None last)
+        "none", "Experiment trackers, such as tensorboard or wandb.", Role.HARMLESS
+    )
+    overwrite: bool = setting(False, "Run finished folds again and replace their results.", PLACE)
+
+    def __post_init__(self) -> None:
+        rates = from_json(self.learning_rates) or {}
+        self.learning_rates = {name: float(value) for name, value in rates.items()}  # YAML reads 1e-6 as a string
+        if self.train_sampling_strategy not in ("group_by_length", "random"):
+            raise ValueError(
+                f"train_sampling_strategy: '{self.train_sampling_strategy}' is not one of group_by_length, random"
+            )
+        super().__post_init__()
+
+
+@dataclass
+class MerTrainingArguments(OwnTrainingArguments):
     """`TrainingArguments` with the package's own fields and the paper's defaults (LE-MER, section 3.2).
 
     `learning_rate` is the rate of the new layers, which the paper does not state; `learning_rates` maps a prefix of
@@ -141,16 +179,12 @@ class MerTrainingArguments(TrainingArguments):
     numbers of processes of any size. Model selection and early stopping look at validation only.
     """
 
-    _argument_group_name: ClassVar[str] = "training"
-
     output_dir: str | None = setting("runs/le_mer", "Folder for checkpoints, results and figures.", PLACE)
     learning_rate: float = setting(1e-4, "Learning rate of the new layers.")
     learning_rates: dict | str | None = setting(
         {"speech_encoder": 1e-6, "text_encoder": 5e-6},
         'Other learning rates by prefix of the parameter name, as JSON: {"text_encoder": 5e-6}.',
     )
-    per_device_train_batch_size: int = setting(16, "Training batch size per device.")
-    per_device_eval_batch_size: int = setting(32, "Evaluation batch size per device.", Role.HARMLESS)
     num_train_epochs: float = setting(50, "Number of epochs.")
     warmup_steps: float = setting(0.32, "Warm-up steps; below 1, a share of all steps.")
     lr_scheduler_type: str = setting(
@@ -167,28 +201,12 @@ class MerTrainingArguments(TrainingArguments):
         {"time_masks": 2, "time_frames": 50, "frequency_masks": 2, "frequency_bins": 15},
         "SpecAugment masks on log-mel input, as JSON; null for none.",
     )
-    train_sampling_strategy: str = setting("group_by_length", "Order of training rows: group_by_length or random.")
-    length_column_name: str = setting("length", "Column with the length of every row.", Role.DECIDES | Role.QUIET)
-    remove_unused_columns: bool | None = setting(
-        False, "Whether the collator loses columns of the corpus, which it needs.", Role.DECIDES | Role.QUIET
-    )
     label_names: list[str] | None = setting(
         ["labels"], "Names of the model's label arguments.", Role.DECIDES | Role.QUIET
-    )
-    logging_strategy: str = setting("epoch", "When to log: no, steps or epoch.", Role.HARMLESS)
-    save_strategy: str = setting(
-        "epoch", "When to save: no, steps or epoch; with a validation part, whenever it is scored.", Role.HARMLESS
-    )
-    save_total_limit: int | None = setting(
-        1, "Number of checkpoints to keep for resuming, beside the best one.", Role.HARMLESS
-    )
-    report_to: None | str | list[str] = setting(  # noqa: RUF036 (HfArgumentParser fails with None last)
-        "none", "Experiment trackers, such as tensorboard or wandb.", Role.HARMLESS
     )
     do_train: bool = setting(True, "False: evaluate the given checkpoint without training.", Role.DECIDES | Role.FIXED)
     figures: bool = setting(True, "Draw figures for every fold.", PLACE)
     bootstrap_resamples: int = setting(1000, "Bootstrap resamples of the confidence intervals.", Role.HARMLESS)
-    overwrite: bool = setting(False, "Run finished folds again and replace their results.", PLACE)
     grid: dict | str | None = setting(
         None,
         'Settings to choose by nested validation within every fold, as JSON: {"learning_rate": [1e-4, 3e-4]}.',
@@ -199,21 +217,14 @@ class MerTrainingArguments(TrainingArguments):
     )
 
     def __post_init__(self) -> None:
-        self.learning_rates = from_json(self.learning_rates) or {}
         self.spec_augment = from_json(self.spec_augment)
         self.grid = from_json(self.grid)
         self._check_grid()
-        for name, value in self.learning_rates.items():
-            self.learning_rates[name] = float(value)  # YAML reads 1e-6 as a string
         known = set(SPEC_AUGMENT_KEYS)
         if self.spec_augment and set(self.spec_augment) - known:
             raise ValueError(f"spec_augment: {sorted(set(self.spec_augment) - known)} are not among {sorted(known)}")
         if self.metric_for_best_model not in ("wa", "ua", "wf1"):
             raise ValueError(f"metric_for_best_model: '{self.metric_for_best_model}' is not one of wa, ua, wf1")
-        if self.train_sampling_strategy not in ("group_by_length", "random"):
-            raise ValueError(
-                f"train_sampling_strategy: '{self.train_sampling_strategy}' is not one of group_by_length, random"
-            )
         if not 0 <= self.label_smoothing_factor < 1:
             raise ValueError(f"label_smoothing_factor={self.label_smoothing_factor} must be 0 or more, and below 1")
         if not 0 <= self.modality_dropout <= 1:

@@ -10,30 +10,21 @@ DISCRETIZERS = ("codebook", "kmeans")
 
 @dataclass
 class LabelStoreArguments:
-    """How label embeddings start.
-
-    Attributes:
-        text_top_k: Words per class, K of the semantic label (the paper's best: 9).
-        tonal_top_k: Codes per class, K of the tonal label (the paper's best: 100).
-        tfidf_documents: `utterance`: a document is an utterance, scores are averaged per class; `class`: a class is
-            one document.
-        tfidf_contrast: Subtract the mean score of the other classes; False is the paper's plain TF-IDF.
-        max_word_share: Words in a larger share of the training utterances are no keywords (a stop list that needs no
-            language).
-        min_word_count: Words in fewer training utterances are no keywords.
-        discretizer: `codebook` (the checkpoint's quantizer) or `kmeans`.
-        kmeans_clusters: Number of centroids.
-        kmeans_features: What k-means clusters: `hidden` states, or the `input` frames of a log-mel encoder.
-        kmeans_frames: Frames that the centroids are fitted on.
-    """
+    """How label embeddings start; the papers' best K are 9 words and 100 codes per class."""
 
     _argument_group_name: ClassVar[str] = "label embeddings"
 
     text_top_k: int = setting(9, "Keywords per class in the semantic label embedding.")
     tonal_top_k: int = setting(100, "Codes per class in the tonal label embedding.")
-    tfidf_documents: str = setting("utterance", "What TF-IDF counts as a document: utterance or class.")
-    tfidf_contrast: bool = setting(False, "Subtract the mean TF-IDF score of the other classes.")
-    max_word_share: float = setting(0.1, "Ignore words that occur in a larger share of the training utterances.")
+    tfidf_documents: str = setting(
+        "utterance", "Documents of TF-IDF: utterance (scores are averaged per class), or class."
+    )
+    tfidf_contrast: bool = setting(
+        False, "Subtract the mean TF-IDF score of the other classes; false as in the paper."
+    )
+    max_word_share: float = setting(
+        0.1, "Ignore words in a larger share of the training utterances: a stop list for any language."
+    )
     min_word_count: int = setting(2, "Ignore words that occur in fewer training utterances.")
     discretizer: str = setting("codebook", "Speech units: codebook (the checkpoint's quantizer) or kmeans.")
     kmeans_clusters: int = setting(500, "Number of k-means clusters.")
