@@ -19,6 +19,7 @@ from hf_mer.evaluation.sound import Babble
 from hf_mer.training.corpus import read_rows, rows_without
 from hf_mer.training.environment import environment
 from hf_mer.training.settings.arguments import DataArguments
+from hf_mer.training.settings.roles import Role, names_with
 
 logger = logging.getLogger(__name__)
 
@@ -118,8 +119,8 @@ def data_settings(trained: Mapping[str, Any], data_dir: str | Path, corpus: str,
         **wanted: Fields of `DataArguments`; None for what is not asked for.
     """
     known = dict(trained.get("settings", {}).get("data", {})) if trained else {}
-    kept = ("task", "columns", "labels", "use_history", "max_history", "on_bad_audio", "split_screen")
-    own = {name: known[name] for name in kept if name in known} if known.get("corpus") == corpus else {}
+    read = set(names_with(Role.LOADS | Role.DECIDES, DataArguments)) - set(names_with(Role.LIMITS, DataArguments))
+    own = {name: known[name] for name in read if name in known} if known.get("corpus") == corpus else {}
     given = {name: value for name, value in wanted.items() if value is not None}
     return DataArguments(**{**own, **given, "corpus": corpus, "data_dir": str(data_dir)})
 

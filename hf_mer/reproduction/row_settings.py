@@ -4,21 +4,17 @@ import hashlib
 import json
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
 from hf_mer.reproduction.table import TABLES_FOLDER, Row, Table, TableError, load_table
-from hf_mer.training.settings.arguments import DataArguments, MerTrainingArguments, parse_arguments, read_yaml
-from hf_mer.training.settings.deciding import DECIDING, corpus_settings
+from hf_mer.training.settings.arguments import DataArguments, MerTrainingArguments
+from hf_mer.training.settings.parsing import parse_arguments, read_yaml
+from hf_mer.training.settings.roles import Role, deciding, values_with
 from hf_mer.training.settings.systems import SYSTEMS, argument_types, setting_names
 
 CONFIGS_FOLDER = Path("recipes/configs")
-# what the second stage sees of a corpus: rows that differ in the rest share its checkpoints
-_HEARD = (
-    "corpus", "data_dir", "task", "columns", "labels", "protocol", "validation", "test_session", "group_column",
-    "num_groups", "max_audio_seconds", "on_bad_audio",
-)  # fmt: skip
 # flags that are the second stage's, too: how much is computed, and how; rates and schedules are each stage's own
 _OF_BOTH_STAGES = (
     "num_train_epochs", "max_steps", "per_device_train_batch_size", "gradient_accumulation_steps", "bf16", "fp16",
@@ -63,18 +59,21 @@ class System:
         plain = self._parse(0, "unused", {})
         if self.pretraining is not None:
             self.pretraining = {**self.pretraining, **self._flags_of_second_stage(plain.training)}
+        training: Any = plain.training
+        off = {name: getattr(training, name) for name in ("label_smoothing_factor", "grid", "grid_folds")}
         content = {
             "kind": self.kind,
             "model": None if plain.model is None else asdict(plain.model),
-            "data": corpus_settings(plain.data),
+            "data": deciding(plain.data),
             "data_dir": plain.data.data_dir,
             "store": None if plain.store is None else asdict(plain.store),
-            "training": {name: getattr(plain.training, name) for name in DECIDING if name != "seed"},
+            # folders of runs are called after this, and always have been after what is off, too
+            "training": {name: value for name, value in {**off, **deciding(training)}.items() if name != "seed"},
             "uses": {name: system.key for name, system in self.uses.items()},
         }
         self.pretraining_key = None
         if self.pretraining is not None:
-            heard = {name: getattr(plain.data, name) for name in _HEARD}
+            heard = values_with(Role.HEARD, plain.data)
             encoder = [plain.model.speech_encoder, plain.model.speech_overrides, plain.model.feature_extractor]
             self.pretraining_key = _digest([encoder, heard, self.pretraining])
             content["pretraining"] = self.pretraining_key
@@ -215,9 +214,7 @@ class Resolver:
 
 def rows_key(data: DataArguments, modalities: Sequence[str]) -> str:
     """What the loading of a corpus depends on."""
-    cut = {"protocol", "validation", "test_session", "group_column", "num_groups", "folds"}
-    content = {item.name: getattr(data, item.name) for item in fields(data) if item.name not in cut}
-    return _digest([content, sorted(modalities)])
+    return _digest([values_with(Role.LOADS, data), sorted(modalities)])
 
 
 def _digest(content: Any) -> str:

@@ -14,6 +14,7 @@ from hf_mer.reproduction.representations import load_model, rows_of_run
 from hf_mer.reproduction.table import Row, RowRuns, Run, TableRuns
 from hf_mer.training.corpus import read_rows
 from hf_mer.training.settings.arguments import DataArguments
+from hf_mer.training.settings.roles import Role, values_with
 
 logger = logging.getLogger(__name__)
 
@@ -85,8 +86,7 @@ class Source:
             raise NothingToDrawError(f"row {row.name}: where its corpus lies is not known (data_dirs)")
 
         def read(arguments: DataArguments) -> Dataset:
-            names = ("corpus", "data_dir", "task", "columns", "labels", "max_history", "split_screen")
-            key = repr([getattr(arguments, name) for name in names])
+            key = repr(values_with(Role.LOADS, arguments))
             if key not in self._read:
                 self._read[key] = read_rows(arguments)
             return self._read[key]

@@ -10,7 +10,7 @@ import yaml
 
 from hf_mer.metrics.scores import SCORE_NAMES
 from hf_mer.plots.sweep import SCALES
-from hf_mer.training.settings.arguments import YamlLoader
+from hf_mer.training.settings.parsing import YamlLoader
 from hf_mer.training.settings.systems import SYSTEMS, known_name, setting_names
 
 TABLES_FOLDER = Path("recipes/tables")

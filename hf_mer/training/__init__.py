@@ -6,7 +6,9 @@ __getattr__, __dir__, __all__ = lazy_names(
     __name__,
     {
         "hf_mer.training.trainer": ("MerTrainer",),
-        "hf_mer.training.settings.arguments": ("MerTrainingArguments", "DataArguments", "parse_arguments"),
+        "hf_mer.training.settings.arguments": ("MerTrainingArguments", "DataArguments"),
+        "hf_mer.training.settings.parsing": ("parse_arguments",),
+        "hf_mer.training.settings.label_store_arguments": ("LabelStoreArguments",),
         "hf_mer.training.settings.model_arguments": (
             "ModelArguments",
             "LeMerArguments",
@@ -17,12 +19,11 @@ __getattr__, __dir__, __all__ = lazy_names(
         "hf_mer.training.baselines.experiment": ("BaselineExperiment",),
         "hf_mer.reproduction.reproduce": ("run_reproduction",),
         "hf_mer.reproduction.table": ("load_table",),
-        "hf_mer.training.label_store.builder": ("LabelStoreArguments", "build_label_store"),
+        "hf_mer.training.label_store.builder": ("build_label_store",),
         "hf_mer.training.experiment": ("Experiment",),
         "hf_mer.training.cross_validation": ("CrossValidation", "cross_validate"),
         "hf_mer.training.pretraining.arguments": ("PretrainingArguments",),
         "hf_mer.training.pretraining.fold": ("pretrain_fold",),
-        "hf_mer.training.nested": ("select_candidate",),
-        "hf_mer.training.grid": ("grid_candidates",),
+        "hf_mer.training.selection": ("select_candidate", "grid_candidates"),
     },
 )

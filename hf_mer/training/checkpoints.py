@@ -3,9 +3,6 @@
 from pathlib import Path
 from typing import Any
 
-from hf_mer.hub.errors import HubError
-from hf_mer.hub.loading import locate_checkpoint
-
 
 def remote_checkpoints(arguments: Any) -> dict[str, str]:
     """Repositories on the Hub that a system starts from, by the setting that names them.
@@ -31,6 +28,9 @@ def require_checkpoints(arguments: Any) -> None:
     Raises:
         HubError: Naming setting and checkpoint, and what to do instead.
     """
+    from hf_mer.hub.errors import HubError  # with what settings that name none need not wait for
+    from hf_mer.hub.loading import locate_checkpoint
+
     remote = remote_checkpoints(arguments)
     for setting, name in remote.items():
         try:

@@ -1,7 +1,6 @@
 """What every system does with the folds of a corpus, whatever it is that runs in one."""
 
 import contextlib
-import shutil
 import time
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
@@ -16,14 +15,14 @@ from hf_mer.data.corpora.published import is_generated
 from hf_mer.data.protocols.folds import Fold, check_folds, split_hash
 from hf_mer.data.word_errors import with_transcript_errors
 from hf_mer.files import write_json
-from hf_mer.locks import exclusive, remove_dead_lock
 from hf_mer.metrics.scores import SCORE_NAMES, aggregate
+from hf_mer.training.claiming import FoldFolder
 from hf_mer.training.corpus import chosen_folds, load_rows, protocol_folds
 from hf_mer.training.environment import environment, peak_memory_mib, reset_peak_memory
 from hf_mer.training.processes import decided_by_main
 from hf_mer.training.results import results_table
 from hf_mer.training.settings.arguments import DataArguments, MerTrainingArguments
-from hf_mer.training.settings.deciding import claim_folder, clear_folder, finished_fold
+from hf_mer.training.settings.roles import defaults
 from hf_mer.training.stages import Stages
 
 SUBSETS = {
@@ -119,6 +118,11 @@ class CrossValidation(ABC):
             raise ValueError(f"output_dir: '{name}' is not UTF-8, and no weights can be written there")
         self.is_main = training_arguments.process_index == 0
 
+    @property
+    def arguments(self) -> tuple[Any, ...]:
+        """All settings."""
+        return self.data_arguments, self.args
+
     @abstractmethod
     def settings(self, rows: Dataset, fold: Fold) -> dict[str, Any]:
         """What decides a fold's result, by group; results of other settings are not taken for its own."""
@@ -138,7 +142,7 @@ class CrossValidation(ABC):
 
     def _tested(self, rows: Dataset) -> set[int]:
         """Which rows are in a test part that is run."""
-        return {index for fold in self.chosen(self.folds(rows)) for index in fold.test}
+        return {index for fold in chosen_folds(self.folds(rows), self.data_arguments) for index in fold.test}
 
     def folds(self, rows: Dataset) -> list[Fold]:
         """All folds of the protocol.
@@ -161,14 +165,6 @@ class CrossValidation(ABC):
                 if name != "train":
                     check_test_labels(rows, indices, f"the {name} part of fold {fold.name}")
 
-    def chosen(self, folds: Sequence[Fold]) -> list[Fold]:
-        """The folds that `data_arguments.folds` names, in its order; all if it names none.
-
-        Raises:
-            ValueError: If there is no such fold.
-        """
-        return chosen_folds(folds, self.data_arguments)
-
     def run(self, rows: Dataset | None = None) -> dict[str, Any]:
         """Runs the folds that were asked for.
 
@@ -180,7 +176,7 @@ class CrossValidation(ABC):
         """
         rows = self.load() if rows is None else rows
         folds = self.folds(rows)
-        chosen = self.chosen(folds)
+        chosen = chosen_folds(folds, self.data_arguments)
         self.check(rows, chosen)
         report = cross_validate(chosen, lambda fold: self.run_fold(rows, fold))
         report["split_hash"] = split_hash(rows, folds)  # of the whole protocol, also where some of its folds are run
@@ -198,38 +194,17 @@ class CrossValidation(ABC):
         """
         rows = with_transcript_errors(rows, fold, self.data_arguments, self.args.seed)
         folder = self.output_dir / fold.name
+
+        def claim() -> tuple[dict[str, Any], dict[str, Any] | None]:
+            settings = self.settings(rows, fold)
+            return settings, FoldFolder(folder, settings, defaults(*self.arguments)).claim(self.args.overwrite, held)
+
         with contextlib.ExitStack() as held:
-            settings, finished = decided_by_main(self.args, lambda: self._claim(rows, fold, folder, held))
+            settings, finished = decided_by_main(self.args, claim)
             if finished is not None:
                 return finished
             reset_peak_memory()
             return self._run_fold(rows, fold, folder, settings)
-
-    def _claim(
-        self, rows: Dataset, fold: Fold, folder: Path, held: contextlib.ExitStack
-    ) -> tuple[dict[str, Any], dict[str, Any] | None]:
-        """Makes the fold's folder this run's, and its alone until `held` is left.
-
-        Returns:
-            The settings that decide; results where the fold is finished, whose folder is nobody's.
-
-        Raises:
-            BusyError: If another run is at work there.
-            ValueError: If something of other settings lies there.
-        """
-        settings = self.settings(rows, fold)
-        finished = None if self.args.overwrite else finished_fold(folder, settings)
-        if finished is None:
-            held.enter_context(exclusive(folder))
-            if self.args.overwrite:
-                clear_folder(folder)
-            finished = finished_fold(folder, settings)  # another run may have been at its end just now
-        if finished is None:
-            claim_folder(folder, settings)
-        else:  # a run may have been killed between its results and this
-            shutil.rmtree(folder / "checkpoints", ignore_errors=True)
-            remove_dead_lock(folder)
-        return settings, finished
 
     def _report(
         self,

@@ -5,12 +5,10 @@ import logging
 from collections.abc import Mapping, Sequence
 from importlib import resources
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from hf_mer.data.corpora.manifest import resolve_columns
-from hf_mer.data.corpora.manifest_files import read_manifest
-from hf_mer.data.corpora.published import is_generated
-from hf_mer.data.corpora.tables import Line
+if TYPE_CHECKING:
+    from hf_mer.data.corpora.tables import Line
 
 logger = logging.getLogger(__name__)
 
@@ -69,6 +67,8 @@ def configuration(name: str) -> Path:
 
 def _corpus_of(path: Path) -> str:
     """`iemocap`, `meld`, `generated`, or `corpus` for people's own."""
+    from hf_mer.data.corpora.published import is_generated  # with `datasets`; a settings file need not wait for it
+
     if not path.is_dir():
         return "corpus"
     if is_generated(path):
@@ -93,6 +93,9 @@ def _settings_of_table(path: Path, flags: Sequence[str]) -> list[tuple[str, ...]
 
     By its own split, else by its groups, else by speakers, else row by row, which a line in the log regrets.
     """
+    from hf_mer.data.corpora.manifest import resolve_columns
+    from hf_mer.data.corpora.manifest_files import read_manifest
+
     given = _value(flags, "columns")
     columns: dict[str, Any] = json.loads(given) if given else {}
     lines, _ = read_manifest(path, _value(flags, "encoding") or "utf-8")
@@ -102,7 +105,7 @@ def _settings_of_table(path: Path, flags: Sequence[str]) -> list[tuple[str, ...]
     return [*modalities, *_folds(lines, names, path)]
 
 
-def _folds(lines: Sequence[Line], names: Mapping[str, str], path: Path) -> list[tuple[str, ...]]:
+def _folds(lines: "Sequence[Line]", names: Mapping[str, str], path: Path) -> list[tuple[str, ...]]:
     if "split" in names:
         return [("protocol", "official"), ("folds", "0")]
     for name in ("group", "speaker"):

@@ -1,4 +1,7 @@
-"""What the training scripts share: settings in, folds out, one line for what cannot be used."""
+"""What the training scripts share: settings in, folds out, one line for what cannot be used.
+
+What a training needs is imported once its settings are known to be right: a mistyped one is told at once.
+"""
 
 import argparse
 import logging
@@ -6,31 +9,26 @@ import os
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, fields
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import datasets
 from transformers import TrainingArguments
 from transformers.utils import logging as transformers_logging
 
 from hf_mer.console import accept_every_character
-from hf_mer.hub.errors import hub_or_cache
 from hf_mer.stopping import ERROR, last_words, terminable
-from hf_mer.training.baselines.experiment import BaselineExperiment
-from hf_mer.training.checkpoints import remote_checkpoints, require_checkpoints
-from hf_mer.training.cross_validation import CrossValidation
-from hf_mer.training.experiment import Experiment
-from hf_mer.training.label_store.builder import LabelStoreArguments
-from hf_mer.training.settings.arguments import (
-    DataArguments,
-    MerTrainingArguments,
-    check_known,
-    parse_arguments,
-    read_yaml,
-)
+from hf_mer.training.settings.arguments import DataArguments, MerTrainingArguments
+from hf_mer.training.settings.checking import check_settings
+from hf_mer.training.settings.label_store_arguments import LabelStoreArguments
 from hf_mer.training.settings.model_arguments import LeMerArguments, ModelArguments
+from hf_mer.training.settings.parsing import check_known, parse_arguments, read_yaml
+from hf_mer.training.settings.roles import setting
 from hf_mer.training.settings.systems import SYSTEMS, argument_types
+
+if TYPE_CHECKING:
+    from hf_mer.training.baselines.experiment import BaselineExperiment
+    from hf_mer.training.cross_validation import CrossValidation
 
 logger = logging.getLogger(__name__)
 
@@ -48,7 +46,12 @@ def run_recipe(model_arguments: type[ModelArguments], argv: Sequence[str] | None
     with a_script() as folders:
         with settings_read():
             model, data, training, *rest = parse_arguments(types, argv, model_arguments.training_defaults)
-        store: Any = rest[0] if rest else None
+            store: Any = rest[0] if rest else None
+            check_settings(model, data, store, training, hub=False)
+        from hf_mer.hub.errors import hub_or_cache
+        from hf_mer.training.checkpoints import remote_checkpoints
+        from hf_mer.training.experiment import Experiment
+
         with hub_or_cache(bool(remote_checkpoints(model))):
             with settings_read():
                 experiment = Experiment(model, data, store, training)
@@ -56,11 +59,14 @@ def run_recipe(model_arguments: type[ModelArguments], argv: Sequence[str] | None
             _run(experiment)
 
 
+BASELINES = tuple(name for name, model in SYSTEMS.items() if model is None)
+
+
 @dataclass
 class BaselineArguments:
     """Which baseline."""
 
-    system: str | None = field(default=None, metadata={"help": f"Of {', '.join(BaselineExperiment.MODALITIES)}."})
+    system: str | None = setting(None, f"The baseline: {' or '.join(BASELINES)}.")
 
 
 def run_baseline(argv: Sequence[str] | None = None) -> None:
@@ -80,7 +86,7 @@ def run_baseline(argv: Sequence[str] | None = None) -> None:
         _run(experiment)
 
 
-def _baseline(argv: list[str]) -> BaselineExperiment:
+def _baseline(argv: list[str]) -> "BaselineExperiment":
     first = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
     first.add_argument("--config")
     first.add_argument("--system")
@@ -90,6 +96,10 @@ def _baseline(argv: list[str]) -> BaselineExperiment:
     system = named.system or settings.get("system")
     defaults = {"output_dir": f"runs/{system}", **settings, "system": system}
     arguments, data, training = parse_arguments(types, rest, defaults)
+    if arguments.system not in BASELINES:
+        raise ValueError(f"system: '{arguments.system}' is not one of {', '.join(BASELINES)}")
+    from hf_mer.training.baselines.experiment import BaselineExperiment
+
     return BaselineExperiment(arguments.system, data, training)
 
 
@@ -130,13 +140,14 @@ def a_script() -> Iterator[list[Path]]:
     Gives a list for the folders that it writes into.
     """
     start_logging()
-    folders = [Path(datasets.config.HF_DATASETS_CACHE)]
+    folders: list[Path] = []
     try:
         with terminable():
             yield folders
     except (Exception, KeyboardInterrupt) as error:
         logger.debug("traceback", exc_info=True)  # `--log_level debug` shows where
-        words = last_words(error, folders)
+        cache = [sys.modules["datasets"].config.HF_DATASETS_CACHE] if "datasets" in sys.modules else []
+        words = last_words(error, [*map(Path, cache), *folders])
         if words is None:
             raise
         line, status = words
@@ -167,8 +178,11 @@ def set_verbosity(training: TrainingArguments) -> None:
         transformers_logging.set_verbosity_error()
 
 
-def _run(experiment: CrossValidation) -> None:
+def _run(experiment: "CrossValidation") -> None:
     """Runs the folds, and sends them to the Hub where that is wanted."""
+    from hf_mer.training.checkpoints import require_checkpoints
+    from hf_mer.training.experiment import Experiment
+
     training = experiment.args
     set_verbosity(training)
     pushes = bool(training.push_to_hub) and isinstance(experiment, Experiment)
@@ -190,7 +204,7 @@ def _check_hub(training: TrainingArguments) -> None:
         check_access(training.hub_model_id, training.hub_token)
 
 
-def _push(experiment: CrossValidation, folds: Sequence[str]) -> None:
+def _push(experiment: "CrossValidation", folds: Sequence[str]) -> None:
     """The folds' checkpoints to the Hub; of several, each in a repository with the fold's name behind a hyphen."""
     from hf_mer.hub import push_checkpoint
 

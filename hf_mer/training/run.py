@@ -3,9 +3,8 @@
 import sys
 from collections.abc import Sequence
 
-from transformers import HfArgumentParser
-
 from hf_mer.training.recipe import BaselineArguments, run_baseline, run_recipe
+from hf_mer.training.settings.parsing import settings_parser
 from hf_mer.training.settings.systems import SYSTEMS, argument_types
 
 
@@ -26,7 +25,10 @@ def run_system(system: str, argv: Sequence[str] | None = None) -> None:
 def print_settings(system: str) -> None:
     """Prints every setting of a system with its default."""
     types = [BaselineArguments, *argument_types("majority")] if system == "baseline" else argument_types(system)
-    HfArgumentParser(types, prog=f"hf-mer train {system} SOURCE", add_help=False).print_help()
+    parser = settings_parser(types, prog=f"hf-mer train {system} SOURCE", add_help=False)
+    model = SYSTEMS.get(system)
+    parser.set_defaults(**(model.training_defaults if model else {}))
+    parser.print_help()
 
 
 if __name__ == "__main__":

@@ -57,7 +57,7 @@ def parse(argv: list[str] | None) -> argparse.Namespace:
         "--history", type=int, default=0, help="earlier utterances before every text, 150 tokens at most in all"
     )
     parser.add_argument("--repeats", type=int, default=3, help="rounds")
-    parser.add_argument("--device", default="cpu")
+    measuring.add_device_argument(parser)
     measuring.add_output_argument(parser)
     return parser.parse_args(argv)
 

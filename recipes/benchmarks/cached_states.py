@@ -63,7 +63,7 @@ def parse(argv: list[str] | None) -> argparse.Namespace:
     parser.add_argument("--frames", type=int, default=8, help="of a clip")
     parser.add_argument("--dtype", choices=("float16", "float32"), default="float16", help="of the states on disk")
     parser.add_argument("--repeats", type=int, default=3, help="rounds; each has one epoch of either kind")
-    parser.add_argument("--device", default="cpu")
+    measuring.add_device_argument(parser)
     parser.add_argument("--memory", action="store_true", help="also peak memory of filling the cache")
     parser.add_argument("--memory-rows", type=int, help="and four times as many; sixteen batches if not given")
     measuring.add_output_argument(parser)

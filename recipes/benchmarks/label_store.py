@@ -39,7 +39,7 @@ def parse(argv: list[str] | None) -> argparse.Namespace:
         help="of the longest utterance of a batch; the shortest has three quarters",
     )
     parser.add_argument("--repeats", type=int, default=5)
-    parser.add_argument("--device", default="cpu")
+    measuring.add_device_argument(parser)
     parser.add_argument(
         "--memory", action="store_true", help="also peak memory from these rows and from twice as many"
     )

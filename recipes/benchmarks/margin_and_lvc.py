@@ -39,7 +39,7 @@ def parse(argv: list[str] | None) -> argparse.Namespace:
     parser.add_argument("--codewords", type=int, default=64, help="K of the centre")
     parser.add_argument("--repeats", type=int, default=15, help="rounds; each runs every case once")
     parser.add_argument("--limit-gib", type=float, default=6.0, help="of memory for a naive form")
-    parser.add_argument("--device", default="cpu")
+    measuring.add_device_argument(parser)
     measuring.add_output_argument(parser)
     return parser.parse_args(argv)
 

@@ -55,7 +55,7 @@ def parse(argv: list[str] | None) -> argparse.Namespace:
     parser.add_argument("--longest", type=float, default=15.0, help="longer recordings are cut, seconds")
     parser.add_argument("--repeats", type=int, default=5)
     parser.add_argument("--workers", type=int, default=0, help="processes that load for both pipelines")
-    parser.add_argument("--device", default="cpu")
+    measuring.add_device_argument(parser)
     parser.add_argument("--dtype", default="float32", choices=("float32", "bfloat16", "float16"))
     parser.add_argument("--one-by-one", action="store_true", help="also both pipelines without batches")
     parser.add_argument("--overhead", action="store_true", help="also the pipeline without its model")

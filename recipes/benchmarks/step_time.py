@@ -62,7 +62,7 @@ def parse(argv: list[str] | None) -> argparse.Namespace:
     parser.add_argument("--repeats", type=int, default=5, help="rounds; each runs every case once")
     parser.add_argument("--model", choices=VARIANTS, default="le_mer")
     parser.add_argument("--variants", nargs="+", metavar="VARIANT", help="of the model; all if not given")
-    parser.add_argument("--device", default="cpu")
+    measuring.add_device_argument(parser)
     parser.add_argument("--bf16", action="store_true", help="autocast to bfloat16")
     parser.add_argument("--memory", action="store_true", help="also peak memory, each system in a process of its own")
     parser.add_argument("--peak-tflops", type=float, help="of the card, where it is not known")

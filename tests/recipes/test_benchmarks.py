@@ -41,6 +41,13 @@ def test_step_time_of_every_variant(benchmark):
     assert "| constraint |" in printed
 
 
+def test_a_device_that_is_not_there(benchmark, capsys):
+    for device in ("foo", "cuda:99"):
+        with pytest.raises(SystemExit):
+            benchmark("step_time", f"--device {device}")
+        assert f"argument --device: '{device}' is no device of this machine, which has cpu" in capsys.readouterr().err
+
+
 def test_step_time_of_mgcma(benchmark, capsys):
     flags = "--model mgcma --size tiny --batch 2 --seconds 0.5 --tokens 8 --repeats 2"
     _, saved, printed = benchmark("step_time", flags)

@@ -127,7 +127,7 @@ def test_killed_and_started_again(launch, pretrain, settings, tmp_path, caplog, 
     assert len([entry for entry in results(tmp_path / "second_stage/Ses03")["history"] if "eval_loss" in entry]) == 30
     assert not checkpoints.exists()
     pretrain("--config", path)
-    assert "the encoder of fold Ses03 is finished" in caplog.text
+    assert "fold Ses03 is finished" in caplog.text
 
 
 def test_le_mer_starts_from_it(pretrain, main, settings, config, encoders, tmp_path):

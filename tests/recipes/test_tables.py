@@ -7,8 +7,8 @@ import pytest
 
 from hf_mer.reproduction.row_settings import Resolver
 from hf_mer.reproduction.table import load_table, table_names
-from hf_mer.training.settings.arguments import read_yaml
-from hf_mer.training.settings.deciding import check_settings
+from hf_mer.training.settings.checking import check_settings
+from hf_mer.training.settings.parsing import read_yaml
 
 RECIPES = Path(__file__).parents[2] / "recipes"
 TABLES, CONFIGS = RECIPES / "tables", RECIPES / "configs"

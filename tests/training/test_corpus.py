@@ -6,7 +6,7 @@ import pytest
 
 from hf_mer.training import DataArguments
 from hf_mer.training.corpus import read_rows
-from hf_mer.training.settings.deciding import corpus_settings
+from hf_mer.training.settings.roles import deciding
 
 
 @pytest.mark.parametrize(
@@ -27,4 +27,4 @@ def test_half_of_the_films(corpus, tmp_path, given, sides):
     arguments = DataArguments(data_dir=str(tree), **given)
     filmed = [row for row in read_rows(arguments).with_format(None) if row["video"] is not None]
     assert {row["speaker"][-1]: row["video"]["side"] for row in filmed} == sides
-    assert {"split_screen": corpus_settings(arguments).get("split_screen")} == {"split_screen": None, **given}
+    assert {"split_screen": deciding(arguments).get("split_screen")} == {"split_screen": None, **given}

@@ -13,7 +13,7 @@ from hf_mer.data.schema import CorpusError
 from hf_mer.metrics.calibration import expected_calibration_error
 from hf_mer.models import LeMerForEmotionClassification, MerProcessor
 from hf_mer.training import MerTrainer
-from hf_mer.training.corpus import has_modality, load_rows
+from hf_mer.training.corpus import chosen_folds, has_modality, load_rows
 
 
 def read(path: Path):
@@ -94,6 +94,11 @@ def test_a_finished_run_is_kept_refused_or_overwritten(make_experiment, finished
         ValueError, match=r"holds results of other settings \(training\.learning_rate\); choose another output_dir"
     ):
         make_experiment(figures=True, learning_rate=0.5).run()
+    other = {"eval_strategy": "steps", "eval_steps": 3, "eval_delay": 100, "dataloader_drop_last": True}
+    with pytest.raises(ValueError, match="other settings") as refused:
+        make_experiment(**other).run()
+    assert all(f"training.{name}" in str(refused.value) for name in other)
+    assert make_experiment(logging_steps=3, dataloader_num_workers=1).run() == finished_copy
     assert not trainings
     make_experiment(learning_rate=2e-3, overwrite=True, max_steps=1).run()
     assert trainings == [None]
@@ -179,7 +184,7 @@ def test_history_changes_the_inputs(make_experiment, tmp_path):
             num_train_epochs=1,
             output_dir=str(tmp_path / str(use_history)),
         )
-        import hf_mer.training.experiment as module
+        import hf_mer.training.fold_training as module
 
         kept, module.MerTrainer = module.MerTrainer, Watching
         try:
@@ -350,9 +355,10 @@ GRID = {
 def no_test_rows(monkeypatch):
     """Fails as soon as a row of the outer test is read while settings are chosen; gives the ids that were."""
     import hf_mer.training.experiment as module
+    from hf_mer.training import building
 
     choosing, read = [], set()
-    original, original_texts, choose = Dataset.__getitems__, module.building.build_processor, module.select_candidate
+    original, original_texts, choose = Dataset.__getitems__, building.build_processor, module.select_candidate
 
     def getitems(self, keys):
         found = original(self, keys)
@@ -373,7 +379,7 @@ def no_test_rows(monkeypatch):
             choosing.clear()
 
     monkeypatch.setattr(Dataset, "__getitems__", getitems)
-    monkeypatch.setattr(module.building, "build_processor", build_processor)
+    monkeypatch.setattr(building, "build_processor", build_processor)
     monkeypatch.setattr(module, "select_candidate", select_candidate)
     return read
 
@@ -552,6 +558,6 @@ def test_a_fold_that_is_not_run_stops_none(make_experiment):
     rows = experiment.load()
     rows = rows.filter(lambda row: row["label"] != 0 or row["session"] == "Ses01")
     folds = {fold.name: fold for fold in experiment.folds(rows)}
-    experiment.check(rows, experiment.chosen(list(folds.values())))
+    experiment.check(rows, chosen_folds(list(folds.values()), experiment.data_arguments))
     with pytest.raises(CorpusError, match="training part of fold Ses01"):
         experiment.check(rows, [folds["Ses01"]])

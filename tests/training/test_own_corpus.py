@@ -5,7 +5,8 @@ from pathlib import Path
 import pytest
 
 from hf_mer.training.own_corpus import configuration, settings_for
-from hf_mer.training.settings.arguments import DataArguments, parse_arguments
+from hf_mer.training.settings.arguments import DataArguments
+from hf_mer.training.settings.parsing import parse_arguments
 from hf_mer.training.settings.systems import argument_types
 
 CONFIGS = Path(__file__).parents[2] / "recipes" / "configs"

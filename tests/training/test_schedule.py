@@ -75,7 +75,7 @@ def test_the_papers_warm_up_pays_in_its_settings_file():
     import math
     from pathlib import Path
 
-    from hf_mer.training.settings.arguments import read_yaml
+    from hf_mer.training.settings.parsing import read_yaml
 
     path = Path(__file__).parents[2] / "recipes" / "configs" / "le_mer_iemocap.yaml"
     settings, sessions = read_yaml(path), (1085, 1023, 1151, 1031, 1241)

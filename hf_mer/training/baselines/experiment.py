@@ -20,7 +20,7 @@ from hf_mer.training.cross_validation import CrossValidation
 from hf_mer.training.features import cache_features
 from hf_mer.training.results import test_results, write_predictions
 from hf_mer.training.settings.arguments import DataArguments, MerTrainingArguments
-from hf_mer.training.settings.deciding import data_settings
+from hf_mer.training.settings.deciding import corpus_settings
 from hf_mer.training.stages import Stages
 
 logger = logging.getLogger(__name__)
@@ -71,7 +71,7 @@ class BaselineExperiment(CrossValidation):
             "label_store": {},
             "training": {name: getattr(self.args, name) for name in ("seed", "metric_for_best_model")},
             "processes": 1,
-            **data_settings(rows, fold, self.data_arguments, self.modalities),
+            **corpus_settings(rows, fold, self.data_arguments, self.modalities),
         }
         return json.loads(json.dumps(settings, default=str))
 

@@ -3,7 +3,7 @@
 import logging
 from collections import Counter
 from collections.abc import Iterable
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict
 from typing import Any
 
 import numpy as np
@@ -12,50 +12,11 @@ from torch import Tensor, nn
 from tqdm.auto import tqdm
 
 from hf_mer.models.label_store import LabelEmbeddingStore
-from hf_mer.training.label_store.discretizer import DISCRETIZERS, CodebookDiscretizer, KMeansDiscretizer
+from hf_mer.training.label_store.discretizer import CodebookDiscretizer, KMeansDiscretizer
 from hf_mer.training.label_store.tfidf import ClassTfidf, words_of
+from hf_mer.training.settings.label_store_arguments import LabelStoreArguments
 
 logger = logging.getLogger(__name__)
-
-
-@dataclass
-class LabelStoreArguments:
-    """How label embeddings start.
-
-    Attributes:
-        text_top_k: Words per class, K of the semantic label (the paper's best: 9).
-        tonal_top_k: Codes per class, K of the tonal label (the paper's best: 100).
-        tfidf_documents: `utterance`: a document is an utterance, scores are averaged per class; `class`: a class is
-            one document.
-        tfidf_contrast: Subtract the mean score of the other classes; False is the paper's plain TF-IDF.
-        max_word_share: Words in a larger share of the training utterances are no keywords (a stop list that needs no
-            language).
-        min_word_count: Words in fewer training utterances are no keywords.
-        discretizer: `codebook` (the checkpoint's quantizer) or `kmeans`.
-        kmeans_clusters: Number of centroids.
-        kmeans_features: What k-means clusters: `hidden` states, or the `input` frames of a log-mel encoder.
-        kmeans_frames: Frames that the centroids are fitted on.
-    """
-
-    text_top_k: int = field(default=9, metadata={"help": "Words per class of the semantic label embedding."})
-    tonal_top_k: int = field(default=100, metadata={"help": "Codes per class of the tonal label embedding."})
-    tfidf_documents: str = field(default="utterance", metadata={"help": "utterance or class."})
-    tfidf_contrast: bool = field(default=False, metadata={"help": "Subtract the other classes' mean score."})
-    max_word_share: float = field(
-        default=0.1, metadata={"help": "Leave out words that more utterances than this share have."}
-    )
-    min_word_count: int = field(default=2, metadata={"help": "Leave out words that fewer utterances have."})
-    discretizer: str = field(default="codebook", metadata={"help": "codebook or kmeans."})
-    kmeans_clusters: int = field(default=500, metadata={"help": "Number of centroids."})
-    kmeans_features: str = field(default="hidden", metadata={"help": "hidden or input."})
-    kmeans_frames: int = field(default=50_000, metadata={"help": "Frames the centroids are fitted on."})
-
-    def __post_init__(self) -> None:
-        if self.discretizer not in DISCRETIZERS:
-            raise ValueError(f"discretizer: '{self.discretizer}' is not one of {', '.join(DISCRETIZERS)}")
-        for name in ("text_top_k", "tonal_top_k", "kmeans_clusters", "kmeans_frames"):
-            if getattr(self, name) < 1:
-                raise ValueError(f"{name}={getattr(self, name)} must be at least 1")
 
 
 def build_label_store(

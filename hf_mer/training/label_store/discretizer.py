@@ -7,7 +7,6 @@ import torch
 from sklearn.cluster import MiniBatchKMeans
 from torch import Tensor
 
-DISCRETIZERS = ("codebook", "kmeans")
 KMEANS_FEATURES = ("input", "hidden")
 
 

@@ -1,10 +1,11 @@
 """Settings of the self-supervised second stage: which encoder, and how it is trained on."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from typing import ClassVar
 
-from transformers import TrainingArguments
-
+from hf_mer.training.settings.arguments import OwnTrainingArguments
 from hf_mer.training.settings.model_arguments import from_json
+from hf_mer.training.settings.roles import PLACE, Role, setting
 
 OBJECTIVES = ("auto", "contrastive", "masked_units")
 
@@ -16,13 +17,17 @@ class SpeechEncoderArguments:
     The same fields with the same meaning as in `ModelArguments`.
     """
 
-    speech_encoder: dict | str | None = field(
-        default="facebook/wav2vec2-base", metadata={"help": "Checkpoint, or configuration; {fold} is filled in."}
+    _argument_group_name: ClassVar[str] = "speech encoder"
+
+    speech_encoder: dict | str | None = setting(
+        "facebook/wav2vec2-base",
+        "Pretrained checkpoint (Hub name or folder; {fold} stands for the fold's name), or a configuration as JSON to "
+        "start from random weights.",
     )
-    speech_overrides: dict | str | None = field(
-        default=None, metadata={"help": "Fields of the encoder's configuration (num_negatives, layerdrop, ...)."}
+    speech_overrides: dict | str | None = setting(
+        None, 'Changes to the encoder\'s configuration, as JSON: {"num_negatives": 50}.'
     )
-    feature_extractor: str | None = field(default=None, metadata={"help": "Checkpoint; the encoder's if not given."})
+    feature_extractor: str | None = setting(None, "Feature extractor checkpoint; by default the encoder's.")
 
     def __post_init__(self) -> None:
         self.speech_encoder = from_json(self.speech_encoder)
@@ -32,7 +37,7 @@ class SpeechEncoderArguments:
 
 
 @dataclass
-class PretrainingArguments(TrainingArguments):
+class PretrainingArguments(OwnTrainingArguments):
     """`TrainingArguments` with the fields of the two objectives and defaults for a second stage.
 
     Masks, Gumbel temperature and optimizer are those of wav2vec 2.0 (Baevski et al., 2020, section 4.2), rate and
@@ -41,66 +46,36 @@ class PretrainingArguments(TrainingArguments):
     `diversity_loss_weight`.
     """
 
-    output_dir: str | None = field(default="runs/pretraining", metadata={"help": "Where the folds' encoders go."})
-    objective: str = field(
-        default="auto",
-        metadata={"help": "contrastive (needs a quantizer), masked_units, or auto: what fits the encoder."},
+    output_dir: str | None = setting("runs/pretraining", "Folder for the encoders of all folds.", PLACE)
+    objective: str = setting(
+        "auto", "contrastive (needs a quantizer), masked_units, or auto: the one that fits the encoder."
     )
-    mask_time_prob: float = field(
-        default=0.65, metadata={"help": "Masked share of the frames, if the spans did not overlap."}
+    mask_time_prob: float = setting(0.65, "Share of masked frames, if masked spans did not overlap.")
+    mask_time_length: int = setting(10, "Frames per masked span; at most half of a short utterance.")
+    mask_time_min_masks: int = setting(2, "Minimum number of masked spans per utterance.")
+    max_gumbel_temperature: float = setting(2.0, "Gumbel temperature of the quantizer at the start.")
+    min_gumbel_temperature: float = setting(0.5, "Lowest Gumbel temperature.")
+    gumbel_temperature_decay: float = setting(0.999995, "Factor of the Gumbel temperature per step.")
+    unit_clusters: int = setting(100, "Number of units to predict.")
+    unit_frames: int = setting(100_000, "Number of frames that the units are fitted on.")
+    unit_iterations: int = setting(
+        1, "Rounds of fitting units and training: first on log-mel frames, then on the trained encoder's states."
     )
-    mask_time_length: int = field(
-        default=10, metadata={"help": "Frames of a masked span; at most half of a short utterance."}
-    )
-    mask_time_min_masks: int = field(default=2, metadata={"help": "Masked spans of an utterance at least."})
-    max_gumbel_temperature: float = field(default=2.0, metadata={"help": "Of the codebook's choice, at the start."})
-    min_gumbel_temperature: float = field(default=0.5, metadata={"help": "Where it ends."})
-    gumbel_temperature_decay: float = field(default=0.999995, metadata={"help": "Its factor every step."})
-    unit_clusters: int = field(default=100, metadata={"help": "Number of units that are predicted."})
-    unit_frames: int = field(default=100_000, metadata={"help": "Frames the units are fitted on."})
-    unit_iterations: int = field(
-        default=1, metadata={"help": "1: units of log-mel frames; from 2 on, of the trained encoder's states."}
-    )
-    unit_layer: int | None = field(
-        default=None, metadata={"help": "Layer of these states, from 1; the middle one if not given."}
-    )
-    unit_temperature: float = field(default=0.1, metadata={"help": "Divides the cosine of a frame and a unit."})
-    unmasked_weight: float = field(default=0.0, metadata={"help": "Weight of the units of unmasked frames."})
-    learning_rate: float = field(default=5e-5, metadata={"help": "Highest rate."})
-    learning_rates: dict | str | None = field(
-        default_factory=dict, metadata={"help": "Rates of their own by the beginning of parameter names."}
-    )
-    lr_scheduler_type: str = field(default="linear", metadata={"help": "Schedule after the warm-up."})
-    warmup_steps: float = field(default=0.1, metadata={"help": "Steps of warm-up, or a share of all below 1."})
-    num_train_epochs: float = field(default=20, metadata={"help": "Passes over the training rows."})
-    per_device_train_batch_size: int = field(default=16, metadata={"help": "Utterances per device and step."})
-    per_device_eval_batch_size: int = field(default=32, metadata={"help": "Utterances per device."})
-    adam_beta2: float = field(default=0.98, metadata={"help": "As in wav2vec 2.0."})
-    adam_epsilon: float = field(default=1e-6, metadata={"help": "As in wav2vec 2.0."})
-    weight_decay: float = field(default=0.01, metadata={"help": "As in wav2vec 2.0."})
-    train_sampling_strategy: str = field(default="group_by_length", metadata={"help": "group_by_length or random."})
-    length_column_name: str = field(default="length", metadata={"help": "Column with the length of every row."})
-    remove_unused_columns: bool | None = field(
-        default=False, metadata={"help": "The collator needs the corpus' columns."}
-    )
-    label_names: list[str] | None = field(default_factory=list, metadata={"help": "There are no labels."})
-    logging_strategy: str = field(default="epoch", metadata={"help": "no, steps or epoch."})
-    save_strategy: str = field(default="epoch", metadata={"help": "no, steps or epoch."})
-    save_total_limit: int | None = field(default=1, metadata={"help": "Checkpoints kept to go on from."})
-    report_to: None | str | list[str] = field(  # noqa: RUF036 (HfArgumentParser fails with None last)
-        default="none", metadata={"help": "Trackers of transformers."}
-    )
-    overwrite: bool = field(default=False, metadata={"help": "Train folds again that are finished."})
+    unit_layer: int | None = setting(None, "Layer of these states, from 1; by default the middle one.")
+    unit_temperature: float = setting(0.1, "Temperature of the similarity of a frame and a unit.")
+    unmasked_weight: float = setting(0.0, "Weight of the loss on unmasked frames.")
+    learning_rate: float = setting(5e-5, "Highest learning rate.")
+    lr_scheduler_type: str = setting("linear", "Learning rate schedule after the warm-up.")
+    warmup_steps: float = setting(0.1, "Warm-up steps; below 1, a share of all steps.")
+    num_train_epochs: float = setting(20, "Number of epochs.")
+    adam_beta2: float = setting(0.98, "Adam's beta2, as in wav2vec 2.0.")
+    adam_epsilon: float = setting(1e-6, "Adam's epsilon, as in wav2vec 2.0.")
+    weight_decay: float = setting(0.01, "Weight decay, as in wav2vec 2.0.")
+    label_names: list[str] | None = setting([], "There are no labels.", Role.DECIDES | Role.QUIET)
 
     def __post_init__(self) -> None:
-        rates = from_json(self.learning_rates) or {}
-        self.learning_rates = {name: float(value) for name, value in rates.items()}
-        for name, known in (
-            ("objective", OBJECTIVES),
-            ("train_sampling_strategy", ("group_by_length", "random")),
-        ):
-            if getattr(self, name) not in known:
-                raise ValueError(f"{name}: '{getattr(self, name)}' is not one of {', '.join(known)}")
+        if self.objective not in OBJECTIVES:
+            raise ValueError(f"objective: '{self.objective}' is not one of {', '.join(OBJECTIVES)}")
         if not 0 < self.mask_time_prob <= 1:
             raise ValueError(f"mask_time_prob={self.mask_time_prob} must be above 0 and at most 1")
         for name, least in (

@@ -17,6 +17,7 @@ from hf_mer.data.protocols.folds import Fold
 from hf_mer.data.schema import column
 from hf_mer.files import write_json
 from hf_mer.training import building
+from hf_mer.training.claiming import FoldFolder
 from hf_mer.training.corpus import has_modality
 from hf_mer.training.environment import environment, parameter_counts, peak_memory_mib
 from hf_mer.training.features import add_lengths, cache_features
@@ -24,13 +25,14 @@ from hf_mer.training.pretraining.arguments import PretrainingArguments, SpeechEn
 from hf_mer.training.pretraining.encoder import encoder_config, load_encoder, objective_of, save_encoder
 from hf_mer.training.pretraining.masks import MaskSampler
 from hf_mer.training.pretraining.models import ContrastivePretrainer, MaskedUnitPretrainer
-from hf_mer.training.pretraining.settings import RESULTS, claim, deciding_settings
+from hf_mer.training.pretraining.settings import RESULTS, deciding_settings
 from hf_mer.training.pretraining.trainer import PretrainingTrainer, SpeechCollator
 from hf_mer.training.pretraining.units import Units, at_encoder_frames, find_units, hidden_frames, input_frames
 from hf_mer.training.processes import decided_by_main
 from hf_mer.training.resume import last_complete_checkpoint, remove_later_checkpoints
 from hf_mer.training.settings.arguments import DataArguments
 from hf_mer.training.settings.model_arguments import ModelArguments
+from hf_mer.training.settings.roles import defaults
 from hf_mer.training.trainer import own_process_state
 
 __all__ = ["PretrainingArguments", "SpeechEncoderArguments", "pretrain_fold"]
@@ -73,8 +75,10 @@ def pretrain_fold(
     encoder = SpeechEncoderArguments(speech_encoder, speech_overrides, feature_extractor)
     objective = objective_of(encoder_config(encoder, fold.name), arguments)
     settings = deciding_settings(encoder, data_arguments, arguments, rows, fold)
+    usual = defaults(encoder, data_arguments, arguments)
+    mine = FoldFolder(folder, settings, usual, RESULTS, "an encoder", begun="*/checkpoint-*")
     with contextlib.ExitStack() as held:
-        if not decided_by_main(arguments, lambda: claim(folder, settings, arguments.overwrite, held)):
+        if decided_by_main(arguments, lambda: mine.claim(arguments.overwrite, held)) is None:
             _pretrain(encoder, data_arguments, arguments, objective, settings, rows, fold, folder)
     return folder
 

@@ -5,14 +5,10 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from hf_mer.hub.errors import hub_or_cache
-from hf_mer.training.checkpoints import remote_checkpoints, require_checkpoints
-from hf_mer.training.corpus import chosen_folds, load_rows, protocol_folds
 from hf_mer.training.pretraining.arguments import PretrainingArguments, SpeechEncoderArguments
-from hf_mer.training.pretraining.fold import pretrain_fold
-from hf_mer.training.pretraining.settings import RESULTS
 from hf_mer.training.recipe import a_script, set_verbosity, settings_read
-from hf_mer.training.settings.arguments import DataArguments, parse_arguments
+from hf_mer.training.settings.arguments import DataArguments
+from hf_mer.training.settings.parsing import parse_arguments
 
 
 def run_pretraining(argv: Sequence[str] | None = None) -> None:
@@ -25,6 +21,9 @@ def run_pretraining(argv: Sequence[str] | None = None) -> None:
     with a_script() as folders:
         with settings_read():
             encoder, data, arguments = parse_arguments(types, argv)
+        from hf_mer.hub.errors import hub_or_cache
+        from hf_mer.training.checkpoints import remote_checkpoints, require_checkpoints
+
         folders.append(Path(str(arguments.output_dir)))
         set_verbosity(arguments)
         with hub_or_cache(bool(remote_checkpoints(encoder))):
@@ -40,6 +39,9 @@ def pretrain_folds(
     Returns:
         Folders by fold.
     """
+    from hf_mer.training.corpus import chosen_folds, load_rows, protocol_folds
+    from hf_mer.training.pretraining.fold import pretrain_fold
+
     with arguments.main_process_first(desc="loading the corpus"):
         rows = load_rows(data_arguments, ["speech"])
     folds = chosen_folds(protocol_folds(rows, data_arguments, arguments.seed), data_arguments)
@@ -56,6 +58,8 @@ def pretrain_folds(
 
 def _table(folders: dict[str, Path]) -> str:
     """Losses and metrics of every fold at its end, in Markdown."""
+    from hf_mer.training.pretraining.settings import RESULTS
+
     lines: list[str] = []
     for fold, folder in folders.items():
         content = json.loads((folder / RESULTS).read_text(encoding="utf-8"))

@@ -1,19 +1,13 @@
-"""Settings of a training run, and how they are read: a YAML file with complete settings, flags on top."""
+"""Settings of a training run: the corpus and its folds, and the training."""
 
-import re
-import sys
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field, fields
-from pathlib import Path
-from typing import Any
+from dataclasses import dataclass
+from typing import ClassVar
 
-import yaml
-from transformers import HfArgumentParser, TrainingArguments
+from transformers import TrainingArguments
 
 from hf_mer.data.augmentation import SPEC_AUGMENT_KEYS
-from hf_mer.data.corpora.iemocap import SPLIT_SCREENS
-from hf_mer.data.word_errors import WORD_ERROR_PARTS, WORD_ERROR_SHARES, check_word_errors
 from hf_mer.training.settings.model_arguments import from_json
+from hf_mer.training.settings.roles import CORPUS, PLACE, PROTOCOL, READING, Role, setting
 
 CORPORA: dict[str, tuple[str, ...]] = {
     "iemocap": ("4class", "6class"),
@@ -21,75 +15,83 @@ CORPORA: dict[str, tuple[str, ...]] = {
     "manifest": (),
 }
 """Corpora and their tasks, the first being the default."""
+SPLIT_SCREENS = ("named_left", "named_right", "whole")
+"""Of `load_iemocap`."""
 
 
 @dataclass
 class DataArguments:
     """Which corpus, how it is cut into folds, and what of it the model sees."""
 
-    corpus: str = field(
-        default="iemocap", metadata={"help": "iemocap, meld, or manifest for a CSV, JSON-lines or audio folder."}
+    _argument_group_name: ClassVar[str] = "corpus and folds"
+
+    corpus: str = setting("iemocap", "iemocap, meld, or manifest (a table or folder of your own recordings).", CORPUS)
+    data_dir: str | None = setting(
+        None,
+        "Root folder of the corpus, or the manifest: a CSV or JSON-lines file or a folder.",
+        PLACE | Role.LOADS | Role.HEARD,
     )
-    data_dir: str | None = field(default=None, metadata={"help": "Root of the corpus, or the manifest."})
-    task: str | None = field(
-        default=None,
-        metadata={"help": "4class (default) or 6class of IEMOCAP, emotion (default) or sentiment of MELD."},
+    task: str | None = setting(
+        None, "IEMOCAP: 4class (default) or 6class. MELD: emotion (default) or sentiment.", CORPUS
     )
-    columns: dict | str | None = field(
-        default=None, metadata={"help": "Names of a manifest's columns: {audio: file, label: emotion}."}
+    columns: dict | str | None = setting(
+        None, 'Column names of a manifest, as JSON: {"audio": "file", "label": "emotion"}.', CORPUS
     )
-    encoding: str = field(default="utf-8", metadata={"help": "Of a manifest, such as cp1252."})
-    labels: list[str] | None = field(
-        default=None, metadata={"help": "Classes of a manifest, in order; found if not given."}
+    encoding: str = setting("utf-8", "Text encoding of a manifest, such as cp1252.", PLACE | Role.LOADS)
+    labels: list[str] | None = setting(
+        None, "Classes of a manifest, in order; by default all labels that occur in it.", CORPUS
     )
-    protocol: str = field(default="leave_one_session_out", metadata={"help": "How folds are made."})
-    validation: str | None = field(
-        default=None, metadata={"help": "Validation part; the protocol's own if not given."}
+    protocol: str = setting(
+        "leave_one_session_out",
+        "How the corpus is cut into folds: leave_one_session_out, leave_one_speaker_out, leave_one_main_speaker_out, "
+        "fixed_session, groups, or official for the split that the corpus brings.",
+        PROTOCOL,
     )
-    test_session: str | None = field(default=None, metadata={"help": "Of the protocol fixed_session."})
-    group_column: str = field(default="group", metadata={"help": "Column of the protocol groups."})
-    num_groups: int | None = field(default=None, metadata={"help": "Number of groups of the protocol groups."})
-    folds: list[str] | None = field(
-        default=None, metadata={"help": "Names or positions (from 0) of the folds to run; all if not given."}
+    validation: str | None = setting(None, "Validation part of each fold; by default the protocol's own.", PROTOCOL)
+    test_session: str | None = setting(None, "Test session of the protocol fixed_session.", PROTOCOL)
+    group_column: str = setting("group", "Column that the protocol groups cuts by.", PROTOCOL)
+    num_groups: int | None = setting(None, "Number of folds of the protocol groups.", PROTOCOL)
+    folds: list[str] | None = setting(None, "Folds to run, by name or position (from 0); all by default.", PLACE)
+    use_history: bool = setting(True, "Put earlier utterances of the dialogue before the text.", READING)
+    max_history: int = setting(10, "Maximum number of earlier utterances.", READING)
+    max_text_tokens: int = setting(150, "Maximum number of text tokens, history included.")
+    word_error_rate: float | None = setting(
+        None,
+        "Simulated recognition errors in the transcripts, as a share of the words (0 to 1).",
+        Role.DECIDES | Role.FIXED,
     )
-    use_history: bool = field(default=True, metadata={"help": "Splice earlier utterances before the text."})
-    max_history: int = field(default=10, metadata={"help": "Earlier utterances at most."})
-    max_text_tokens: int = field(default=150, metadata={"help": "Tokens at most, history included."})
-    word_error_rate: float | None = field(
-        default=None, metadata={"help": "Put errors into transcripts, as a speech recogniser would: 0 to 1 per word."}
+    word_error_parts: str | None = setting(
+        None, "Where they are simulated: test (default), or all, to train on them, too.", Role.DECIDES | Role.FIXED
     )
-    word_error_parts: str | None = field(
-        default=None, metadata={"help": "Rows with such errors: test (default), or all, for training on them too."}
+    word_error_shares: list[float] | None = setting(
+        None,
+        "Shares of deletions, substitutions and insertions among the errors; by default 0.2 0.6 0.2.",
+        Role.DECIDES | Role.FIXED,
     )
-    word_error_shares: list[float] | None = field(
-        default=None, metadata={"help": "Deletions, substitutions, insertions among the errors; 0.2 0.6 0.2."}
+    max_audio_seconds: float = setting(30.0, "Longer audio is cut.", READING | Role.LIMITS | Role.HEARD)
+    on_bad_audio: str = setting(
+        "raise",
+        "Recordings and films that cannot be read: raise refuses the corpus, skip leaves them out. A row with nothing "
+        "left is dropped from training, and refused in a test part.",
+        CORPUS,
     )
-    max_audio_seconds: float = field(default=30.0, metadata={"help": "Longer audio is cut."})
-    on_bad_audio: str = field(
-        default="raise",
-        metadata={
-            "help": "raise, or skip: recordings and films that cannot be used are left out of their rows. Rows of "
-            "which nothing is left are not trained on, and refused where they would be tested on."
-        },
+    num_frames: int = setting(8, "Video frames per utterance, evenly spaced.", READING | Role.LIMITS)
+    max_video_seconds: float | None = setting(30.0, "Longer video is cut.", READING | Role.LIMITS)
+    split_screen: str = setting(
+        "named_left",
+        "IEMOCAP's films show two actors. The half with the one that the file is named after: named_left, "
+        "named_right, or whole for the whole picture.",
+        READING | Role.QUIET,
     )
-    num_frames: int = field(default=8, metadata={"help": "Video frames of an utterance, evenly over it."})
-    max_video_seconds: float | None = field(default=30.0, metadata={"help": "Longer video is cut."})
-    split_screen: str = field(
-        default="named_left",
-        metadata={
-            "help": "Half of IEMOCAP's films with the actor that names them: named_left, named_right, or whole."
-        },
+    face_crop: bool = setting(False, "Crop the largest face of every frame (needs OpenCV).")
+    cache_features: bool | None = setting(
+        None,
+        "Cache model inputs on disk. By default log-mel features and the states of frozen encoders; true: also "
+        "waveforms and video frames; false: nothing.",
+        PLACE,
     )
-    face_crop: bool = field(default=False, metadata={"help": "Cut the largest face out of every frame (OpenCV)."})
-    cache_features: bool | None = field(
-        default=None,
-        metadata={
-            "help": "Keep log-mel features and frozen encoders' states on disk; None: where there are any. True: also "
-            "samples of waveforms and frames of video."
-        },
-    )
-    cache_dtype: str = field(default="float16", metadata={"help": "float16 or float32, of the states on disk."})
-    num_proc: int | None = field(default=None, metadata={"help": "Processes for checking audio and for features."})
+    cache_dtype: str = setting("float16", "Precision of cached states: float16 or float32.")
+    num_proc: int | None = setting(None, "Number of processes that check recordings and compute features.", PLACE)
 
     def __post_init__(self) -> None:
         self.columns = from_json(self.columns)
@@ -113,6 +115,11 @@ class DataArguments:
 
     def _settle_word_errors(self) -> None:
         """Checks them; without errors all are None, as in the settings of runs made before there were any."""
+        if (self.word_error_rate, self.word_error_parts, self.word_error_shares) == (None, None, None):
+            return
+        # not above: `datasets`, which comes with it, would double the time that a mistyped setting takes
+        from hf_mer.data.word_errors import WORD_ERROR_PARTS, WORD_ERROR_SHARES, check_word_errors
+
         if self.word_error_parts not in (None, *WORD_ERROR_PARTS):
             raise ValueError(
                 f"word_error_parts: '{self.word_error_parts}' is not one of {', '.join(WORD_ERROR_PARTS)}"
@@ -126,7 +133,45 @@ class DataArguments:
 
 
 @dataclass
-class MerTrainingArguments(TrainingArguments):
+class OwnTrainingArguments(TrainingArguments):
+    """What the training of a system and of a second stage have in common beyond `TrainingArguments`."""
+
+    _argument_group_name: ClassVar[str] = "training"
+
+    learning_rates: dict | str | None = setting(
+        {}, 'Other learning rates by prefix of the parameter name, as JSON: {"text_encoder": 5e-6}.'
+    )
+    per_device_train_batch_size: int = setting(16, "Training batch size per device.")
+    per_device_eval_batch_size: int = setting(32, "Evaluation batch size per device.", Role.HARMLESS)
+    train_sampling_strategy: str = setting("group_by_length", "Order of training rows: group_by_length or random.")
+    length_column_name: str = setting("length", "Column with the length of every row.", Role.DECIDES | Role.QUIET)
+    remove_unused_columns: bool | None = setting(
+        False, "Whether the collator loses columns of the corpus, which it needs.", Role.DECIDES | Role.QUIET
+    )
+    logging_strategy: str = setting("epoch", "When to log: no, steps or epoch.", Role.HARMLESS)
+    save_strategy: str = setting(
+        "epoch", "When to save: no, steps or epoch; a training that validates saves whenever it does.", Role.HARMLESS
+    )
+    save_total_limit: int | None = setting(
+        1, "Number of checkpoints to keep for resuming, beside the best one.", Role.HARMLESS
+    )
+    report_to: None | str | list[str] = setting(  # noqa: RUF036 (HfArgumentParser fails with None last)
+        "none", "Experiment trackers, such as tensorboard or wandb.", Role.HARMLESS
+    )
+    overwrite: bool = setting(False, "Run finished folds again and replace their results.", PLACE)
+
+    def __post_init__(self) -> None:
+        rates = from_json(self.learning_rates) or {}
+        self.learning_rates = {name: float(value) for name, value in rates.items()}  # YAML reads 1e-6 as a string
+        if self.train_sampling_strategy not in ("group_by_length", "random"):
+            raise ValueError(
+                f"train_sampling_strategy: '{self.train_sampling_strategy}' is not one of group_by_length, random"
+            )
+        super().__post_init__()
+
+
+@dataclass
+class MerTrainingArguments(OwnTrainingArguments):
     """`TrainingArguments` with the package's own fields and the paper's defaults (LE-MER, section 3.2).
 
     `learning_rate` is the rate of the new layers, which the paper does not state; `learning_rates` maps a prefix of
@@ -134,70 +179,52 @@ class MerTrainingArguments(TrainingArguments):
     numbers of processes of any size. Model selection and early stopping look at validation only.
     """
 
-    output_dir: str | None = field(
-        default="runs/le_mer", metadata={"help": "Where folds, checkpoints and results go."}
+    output_dir: str | None = setting("runs/le_mer", "Folder for checkpoints, results and figures.", PLACE)
+    learning_rate: float = setting(1e-4, "Learning rate of the new layers.")
+    learning_rates: dict | str | None = setting(
+        {"speech_encoder": 1e-6, "text_encoder": 5e-6},
+        'Other learning rates by prefix of the parameter name, as JSON: {"text_encoder": 5e-6}.',
     )
-    learning_rate: float = field(default=1e-4, metadata={"help": "Of the new layers."})
-    learning_rates: dict | str | None = field(
-        default_factory=lambda: {"speech_encoder": 1e-6, "text_encoder": 5e-6},
-        metadata={"help": "Rates by the beginning of parameter names."},
+    num_train_epochs: float = setting(50, "Number of epochs.")
+    warmup_steps: float = setting(0.32, "Warm-up steps; below 1, a share of all steps.")
+    lr_scheduler_type: str = setting(
+        "constant_with_warmup", "Learning rate schedule, such as linear, cosine or constant_with_warmup."
     )
-    per_device_train_batch_size: int = field(default=16, metadata={"help": "Utterances per device and step."})
-    per_device_eval_batch_size: int = field(default=32, metadata={"help": "Utterances per device."})
-    num_train_epochs: float = field(default=50, metadata={"help": "Passes over the training rows."})
-    warmup_steps: float = field(default=0.32, metadata={"help": "Steps of warm-up, or a share of all below 1."})
-    lr_scheduler_type: str = field(default="constant_with_warmup", metadata={"help": "Schedule after the warm-up."})
-    early_stopping_patience: int | None = field(
-        default=10, metadata={"help": "Validations without a better score after the warm-up."}
+    early_stopping_patience: int | None = setting(
+        10, "Stop after this many validations without a better score, counted after the warm-up."
     )
-    metric_for_best_model: str | None = field(default="ua", metadata={"help": "wa, ua or wf1 on validation."})
-    modality_dropout: float = field(
-        default=0.0, metadata={"help": "Share of training utterances that lose a modality."}
+    metric_for_best_model: str | None = setting(
+        "ua", "Validation score that selects the checkpoint: wa, ua or wf1.", Role.DECIDES | Role.FIXED
     )
-    spec_augment: dict | str | None = field(
-        default_factory=lambda: {"time_masks": 2, "time_frames": 50, "frequency_masks": 2, "frequency_bins": 15},
-        metadata={"help": "SpecAugment on log-mel input; null for none."},
+    modality_dropout: float = setting(0.0, "Share of the training utterances that lose one modality.")
+    spec_augment: dict | str | None = setting(
+        {"time_masks": 2, "time_frames": 50, "frequency_masks": 2, "frequency_bins": 15},
+        "SpecAugment masks on log-mel input, as JSON; null for none.",
     )
-    train_sampling_strategy: str = field(default="group_by_length", metadata={"help": "group_by_length or random."})
-    length_column_name: str = field(default="length", metadata={"help": "Column with the length of every row."})
-    remove_unused_columns: bool | None = field(
-        default=False, metadata={"help": "The collator needs the corpus' columns."}
+    label_names: list[str] | None = setting(
+        ["labels"], "Names of the model's label arguments.", Role.DECIDES | Role.QUIET
     )
-    label_names: list[str] | None = field(default_factory=lambda: ["labels"], metadata={"help": "Label argument."})
-    logging_strategy: str = field(default="epoch", metadata={"help": "no, steps or epoch."})
-    save_strategy: str = field(
-        default="epoch", metadata={"help": "no, steps or epoch; as validation where there is one."}
+    do_train: bool = setting(True, "False: evaluate the given checkpoint without training.", Role.DECIDES | Role.FIXED)
+    figures: bool = setting(True, "Draw figures for every fold.", PLACE)
+    bootstrap_resamples: int = setting(1000, "Bootstrap resamples of the confidence intervals.", Role.HARMLESS)
+    grid: dict | str | None = setting(
+        None,
+        'Settings to choose by nested validation within every fold, as JSON: {"learning_rate": [1e-4, 3e-4]}.',
+        Role.DECIDES | Role.QUIET | Role.FIXED,
     )
-    save_total_limit: int | None = field(default=1, metadata={"help": "Checkpoints kept beside the best."})
-    report_to: None | str | list[str] = field(  # noqa: RUF036 (HfArgumentParser fails with None last)
-        default="none", metadata={"help": "Trackers of transformers."}
+    grid_folds: int = setting(
+        3, "Maximum number of inner folds of the nested validation.", Role.DECIDES | Role.QUIET | Role.FIXED
     )
-    do_train: bool = field(default=True, metadata={"help": "False: only evaluate `checkpoint`."})
-    figures: bool = field(default=True, metadata={"help": "Draw the figures of every fold."})
-    bootstrap_resamples: int = field(default=1000, metadata={"help": "Resamples of the confidence intervals."})
-    overwrite: bool = field(default=False, metadata={"help": "Run folds again that have results."})
-    grid: dict | str | None = field(
-        default=None,
-        metadata={"help": "Settings to choose in every fold by nested validation: {learning_rate: [1e-4, 3e-4]}."},
-    )
-    grid_folds: int = field(default=3, metadata={"help": "Inner folds of the nested validation at most."})
 
     def __post_init__(self) -> None:
-        self.learning_rates = from_json(self.learning_rates) or {}
         self.spec_augment = from_json(self.spec_augment)
         self.grid = from_json(self.grid)
         self._check_grid()
-        for name, value in self.learning_rates.items():
-            self.learning_rates[name] = float(value)  # YAML reads 1e-6 as a string
         known = set(SPEC_AUGMENT_KEYS)
         if self.spec_augment and set(self.spec_augment) - known:
             raise ValueError(f"spec_augment: {sorted(set(self.spec_augment) - known)} are not among {sorted(known)}")
         if self.metric_for_best_model not in ("wa", "ua", "wf1"):
             raise ValueError(f"metric_for_best_model: '{self.metric_for_best_model}' is not one of wa, ua, wf1")
-        if self.train_sampling_strategy not in ("group_by_length", "random"):
-            raise ValueError(
-                f"train_sampling_strategy: '{self.train_sampling_strategy}' is not one of group_by_length, random"
-            )
         if not 0 <= self.label_smoothing_factor < 1:
             raise ValueError(f"label_smoothing_factor={self.label_smoothing_factor} must be 0 or more, and below 1")
         if not 0 <= self.modality_dropout <= 1:
@@ -214,90 +241,3 @@ class MerTrainingArguments(TrainingArguments):
         for name, values in self.grid.items():
             if not isinstance(values, list) or not values:
                 raise ValueError(f"grid: {name} needs a list of values, not {values!r}")
-
-
-def parse_arguments(
-    types: Sequence[type], argv: Sequence[str] | None = None, defaults: dict[str, Any] | None = None
-) -> tuple[Any, ...]:
-    """Reads `--config file.yaml` and flags on top of it into dataclasses.
-
-    Args:
-        types: The dataclasses.
-        argv: The command line; `sys.argv[1:]` if not given.
-        defaults: Values in the place of the dataclasses' own defaults; the file and flags win over them.
-
-    Raises:
-        ValueError: If the YAML file is missing, no mapping, or has a key that no dataclass has; the message names the
-            closest ones.
-    """
-    arguments = list(sys.argv[1:] if argv is None else argv)
-    parser = HfArgumentParser(list(types))
-    parser.add_argument("--config", help="YAML file with settings; flags win over it.")
-    parser.set_defaults(**(defaults or {}))
-    path = _pop_config(arguments)
-    if path is not None:
-        settings = read_yaml(path)
-        check_known(settings, types, path)
-        parser.set_defaults(**settings)
-        for action in parser._actions:
-            action.required = False
-    parsed = parser.parse_args_into_dataclasses(args=arguments, look_for_args_file=False)
-    return tuple(parsed[: len(types)])
-
-
-def _pop_config(arguments: list[str]) -> str | None:
-    for index, argument in enumerate(arguments):
-        if argument == "--config":
-            if index + 1 == len(arguments):
-                raise ValueError("--config needs the path of a YAML file")
-            path = arguments[index + 1]
-            del arguments[index : index + 2]
-            return path
-        if argument.startswith("--config="):
-            return arguments.pop(index).partition("=")[2]
-    return None
-
-
-def read_yaml(path: str | Path) -> dict[str, Any]:
-    """A file of settings.
-
-    Raises:
-        ValueError: If it is missing or no mapping.
-    """
-    if not Path(path).is_file():
-        raise ValueError(f"{path}: no such configuration file")
-    content = yaml.load(Path(path).read_text(encoding="utf-8"), Loader=YamlLoader)
-    if not isinstance(content, dict):
-        raise ValueError(f"{path}: must hold settings as `name: value`, not {type(content).__name__}")
-    return content
-
-
-def check_known(settings: Iterable[str], types: Sequence[type], where: str) -> None:
-    """Refuses names of settings that no dataclass has.
-
-    Raises:
-        ValueError: With the closest names.
-    """
-    from difflib import get_close_matches
-
-    known = {item.name for cls in types for item in fields(cls) if item.init}
-    for key in settings:
-        if key not in known:
-            close = get_close_matches(key, known, n=3)
-            raise ValueError(
-                f"{where}: unknown setting '{key}'" + (f"; did you mean {', '.join(close)}?" if close else "")
-            )
-
-
-class YamlLoader(yaml.SafeLoader):
-    """Reads settings: YAML 1.1 reads `1e-4` as a string; people mean a number."""
-
-
-YamlLoader.yaml_implicit_resolvers = {
-    key: list(value) for key, value in yaml.SafeLoader.yaml_implicit_resolvers.items()
-}
-YamlLoader.add_implicit_resolver(
-    "tag:yaml.org,2002:float",
-    re.compile(r"^[-+]?[0-9]+(?:\.[0-9]*)?[eE][-+]?[0-9]+$"),
-    list("-+0123456789"),
-)

@@ -1,7 +1,7 @@
 """Settings of the systems: what every one has, and the fields of each paper's configuration."""
 
 import json
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, fields
 from typing import Any, ClassVar
 
 from hf_mer.models import (
@@ -9,6 +9,13 @@ from hf_mer.models import (
     MgcmaForEmotionClassification,
     WavFusionForEmotionClassification,
 )
+from hf_mer.training.settings.roles import Role, names_with, setting
+
+_CONFIG = Role.DECIDES | Role.CONFIG
+_PRETRAINED = Role.DECIDES | Role.PRETRAINED
+_TRAINED = Role.DECIDES | Role.TRAINED | Role.FIXED
+
+_ENCODER = "Pretrained checkpoint (Hub name or folder), or a configuration as JSON to start from random weights."
 
 
 @dataclass
@@ -24,44 +31,35 @@ class ModelArguments:
         training_defaults: What the paper, or its recipe, asks of `MerTrainingArguments`.
     """
 
+    _argument_group_name: ClassVar[str] = "model"
     model_class: ClassVar[Any] = None
     training_defaults: ClassVar[dict[str, Any]] = {}
 
-    text_encoder: dict | str | None = field(
-        default="bert-base-uncased", metadata={"help": "Checkpoint, or configuration to start from scratch."}
+    text_encoder: dict | str | None = setting("bert-base-uncased", _ENCODER, _PRETRAINED)
+    speech_encoder: dict | str | None = setting("facebook/wav2vec2-base", _ENCODER, _PRETRAINED)
+    video_encoder: dict | str | None = setting("google/efficientnet-b0", f"Of images. {_ENCODER}", _PRETRAINED)
+    tokenizer: str | None = setting(None, "Tokenizer checkpoint; by default the text encoder's.", _PRETRAINED)
+    feature_extractor: str | None = setting(
+        None, "Feature extractor checkpoint; by default the speech encoder's.", _PRETRAINED
     )
-    speech_encoder: dict | str | None = field(
-        default="facebook/wav2vec2-base", metadata={"help": "Checkpoint, or configuration."}
+    image_processor: str | None = setting(
+        None, "Image processor checkpoint; by default the video encoder's.", _PRETRAINED
     )
-    video_encoder: dict | str | None = field(
-        default="google/efficientnet-b0", metadata={"help": "Checkpoint of an image model, or configuration."}
+    text_overrides: dict | str | None = setting(None, "Changes to the text encoder's configuration, as JSON.")
+    speech_overrides: dict | str | None = setting(
+        None, 'Changes to the speech encoder\'s configuration, as JSON: {"mask_time_prob": 0.05}.'
     )
-    tokenizer: str | None = field(default=None, metadata={"help": "Checkpoint; the text encoder's if not given."})
-    feature_extractor: str | None = field(
-        default=None, metadata={"help": "Checkpoint; the speech encoder's if not given."}
+    video_overrides: dict | str | None = setting(None, "Changes to the video encoder's configuration, as JSON.")
+    modalities: list[str] = setting(
+        ["text", "speech"], "Modalities of the model: any of text, speech and video.", Role.DECIDES | Role.LOADS
     )
-    image_processor: str | None = field(
-        default=None, metadata={"help": "Checkpoint; the video encoder's if not given."}
-    )
-    text_overrides: dict | str | None = field(
-        default=None, metadata={"help": "Fields of the text encoder's configuration."}
-    )
-    speech_overrides: dict | str | None = field(
-        default=None, metadata={"help": "Fields of the speech encoder's configuration (mask_time_prob, ...)."}
-    )
-    video_overrides: dict | str | None = field(
-        default=None, metadata={"help": "Fields of the video encoder's configuration."}
-    )
-    modalities: list[str] = field(
-        default_factory=lambda: ["text", "speech"], metadata={"help": "Of text, speech and video."}
-    )
-    checkpoint: str | None = field(
-        default=None, metadata={"help": "A trained checkpoint to evaluate, or to go on from."}
-    )
-    loss_weights: dict | str | None = field(default=None, metadata={"help": "Weights of the losses by name."})
-    classifier_dropout: float = field(default=0.0, metadata={"help": "Dropout before the classifier."})
-    freeze: list[str] | None = field(
-        default=None, metadata={"help": "Parts that are not trained; the model's own if not given, none for no part."}
+    checkpoint: str | None = setting(None, "Trained checkpoint to evaluate or to train further.", _TRAINED)
+    loss_weights: dict | str | None = setting(None, "Weights of the losses by name, as JSON.", _CONFIG)
+    classifier_dropout: float = setting(0.0, "Dropout before the classifier.", _CONFIG)
+    freeze: list[str] | None = setting(
+        None,
+        "Parts that are not trained, such as text_encoder; none trains all. By default the model's own choice.",
+        _CONFIG,
     )
 
     def __post_init__(self) -> None:
@@ -87,7 +85,7 @@ class ModelArguments:
 
         One file of settings thus serves a multimodal system and its branches.
         """
-        content = {item.name: getattr(self, item.name) for item in fields(self) if item.name not in NOT_IN_THE_CONFIG}
+        content = {name: getattr(self, name) for name in names_with(Role.CONFIG, self)}
         absent = tuple({"text", "speech", "video"} - set(self.modalities))
         if self.freeze is not None:
             content["freeze"] = [part for part in self.freeze if not part.startswith(absent or "-")]
@@ -100,21 +98,25 @@ class LeMerArguments(ModelArguments):
 
     model_class: ClassVar[Any] = LeMerForEmotionClassification
 
-    text_label_init: str | None = field(
-        default=None, metadata={"help": "none, random, label_words or tfidf (A1 to A5)."}
+    text_label_init: str | None = setting(
+        None,
+        "Initial text label embeddings (A1 to A5): none, random, label_words or tfidf; by default tfidf with text.",
+        _CONFIG,
     )
-    tonal_label_init: str | None = field(default=None, metadata={"help": "none, random, bert or codebook (B1 to B5)."})
-    tonal_space: str = field(default="hidden", metadata={"help": "hidden or contrastive."})
-    fusion: str = field(
-        default="constraint", metadata={"help": "constraint, sum, guided, vanilla (C1 to C4) or score."}
+    tonal_label_init: str | None = setting(
+        None,
+        "Initial tonal label embeddings (B1 to B5): none, random, bert or codebook; by default codebook with speech.",
+        _CONFIG,
     )
-    guided_attention_norm: str = field(default="none", metadata={"help": "none (the paper) or softmax."})
-    history_in_fusion: bool = field(
-        default=True, metadata={"help": "Whether label attention and fusion see the history."}
+    tonal_space: str = setting("hidden", "Space of the tonal label embeddings: hidden or contrastive.", _CONFIG)
+    fusion: str = setting("constraint", "Fusion: constraint, sum, guided or vanilla (C1 to C4), or score.", _CONFIG)
+    guided_attention_norm: str = setting(
+        "none", "Normalisation of the guided attention: none (as in the paper) or softmax.", _CONFIG
     )
-    label_temperature: float = field(default=1.0, metadata={"help": "Divides the label attention's mean."})
-    unimodal_text: str | None = field(default=None, metadata={"help": "Text-only checkpoint of the score fusion."})
-    unimodal_speech: str | None = field(default=None, metadata={"help": "Speech-only checkpoint of the score fusion."})
+    history_in_fusion: bool = setting(True, "Let label attention and fusion see the history.", _CONFIG)
+    label_temperature: float = setting(1.0, "Temperature of the label attention's mean.", _CONFIG)
+    unimodal_text: str | None = setting(None, "Text-only checkpoint for score fusion.", _TRAINED)
+    unimodal_speech: str | None = setting(None, "Speech-only checkpoint for score fusion.", _TRAINED)
 
     @property
     def trained(self) -> bool:
@@ -142,20 +144,22 @@ class MgcmaArguments(ModelArguments):
         "warmup_steps": 0,
     }
 
-    alignment_order: list[str] | None = field(
-        default=None, metadata={"help": "Chain of distribution, token, instance; all three if not given, or none."}
+    alignment_order: list[str] | None = setting(
+        None, "Order of the alignment modules: distribution, token, instance (default: all three), or none.", _CONFIG
     )
-    hidden_size: int | None = field(default=None, metadata={"help": "Width; the speech encoder's if not given."})
-    num_attention_heads: int = field(default=12, metadata={"help": "Heads of every attention layer."})
-    intermediate_size: int | None = field(default=None, metadata={"help": "Feed-forward width; 4 times the width."})
-    num_token_blocks: int = field(default=6, metadata={"help": "Blocks of the token-based module."})
-    hidden_act: str = field(default="gelu", metadata={"help": "Activation."})
-    dropout: float = field(default=0.1, metadata={"help": "Of attention outputs and feed-forward layers."})
-    contrastive_temperature: float = field(default=0.07, metadata={"help": "tau of both contrastive losses."})
-    wasserstein_reduction: str = field(default="mean", metadata={"help": "mean or sum (as printed) over the width."})
-    wasserstein_scale: float = field(default=1.0, metadata={"help": "Where p of equation 5 starts."})
-    wasserstein_bias: float = field(default=0.0, metadata={"help": "Where q of equation 5 starts."})
-    instance_normalize: bool = field(default=True, metadata={"help": "Normalise the vectors of the instance loss."})
+    hidden_size: int | None = setting(None, "Model width; by default the speech encoder's.", _CONFIG)
+    num_attention_heads: int = setting(12, "Attention heads per layer.", _CONFIG)
+    intermediate_size: int | None = setting(None, "Feed-forward width; by default 4 times the model width.", _CONFIG)
+    num_token_blocks: int = setting(6, "Blocks of the token-based module.", _CONFIG)
+    hidden_act: str = setting("gelu", "Activation function.", _CONFIG)
+    dropout: float = setting(0.1, "Dropout of attention outputs and feed-forward layers.", _CONFIG)
+    contrastive_temperature: float = setting(0.07, "Temperature tau of both contrastive losses.", _CONFIG)
+    wasserstein_reduction: str = setting(
+        "mean", "Reduction over the width in the Wasserstein distance: mean, or sum as printed in the paper.", _CONFIG
+    )
+    wasserstein_scale: float = setting(1.0, "Initial value of p in equation 5.", _CONFIG)
+    wasserstein_bias: float = setting(0.0, "Initial value of q in equation 5.", _CONFIG)
+    instance_normalize: bool = setting(True, "Normalise the vectors of the instance loss.", _CONFIG)
 
 
 @dataclass
@@ -173,35 +177,28 @@ class WavFusionArguments(ModelArguments):
         "metric_for_best_model": "wf1",
     }
 
-    text_encoder: dict | str | None = field(
-        default="roberta-base", metadata={"help": "Checkpoint, or configuration to start from scratch."}
+    text_encoder: dict | str | None = setting("roberta-base", _ENCODER, _PRETRAINED)
+    modalities: list[str] = setting(
+        ["text", "speech", "video"],
+        "Modalities of the model: any of text, speech and video.",
+        Role.DECIDES | Role.LOADS,
     )
-    modalities: list[str] = field(
-        default_factory=lambda: ["text", "speech", "video"], metadata={"help": "Of text, speech and video."}
+    num_deep_layers: int = setting(3, "Number of last layers with gated cross-modal attention.", _CONFIG)
+    fusion_gate: str = setting("learned", "Fusion gate: learned, or mean to average text and video.", _CONFIG)
+    text_dim: int | None = setting(None, "Width of the text A-GRU; by default the encoder's.", _CONFIG)
+    video_dim: int = setting(64, "Width of the video A-GRU and of LVC.", _CONFIG)
+    auxiliary_heads: int = setting(8, "Self-attention heads of the A-GRU.", _CONFIG)
+    auxiliary_dropout: float = setting(0.0, "Dropout of the A-GRU's self-attention.", _CONFIG)
+    auxiliary_residual: bool = setting(
+        False, "Add a residual connection and a norm around the A-GRU's self-attention.", _CONFIG
     )
-    num_deep_layers: int = field(default=3, metadata={"help": "Last layers with gated cross-modal attention."})
-    fusion_gate: str = field(
-        default="learned", metadata={"help": "learned, or mean: text and video averaged without a gate."}
-    )
-    text_dim: int | None = field(default=None, metadata={"help": "Width of the text's A-GRU; the encoder's."})
-    video_dim: int = field(default=64, metadata={"help": "Width of the video's A-GRU and LVC."})
-    auxiliary_heads: int = field(default=8, metadata={"help": "Heads of the self-attention in A-GRU."})
-    auxiliary_dropout: float = field(default=0.0, metadata={"help": "Dropout of that self-attention."})
-    auxiliary_residual: bool = field(default=False, metadata={"help": "Residual and norm around it."})
-    gru_layers: int = field(default=1, metadata={"help": "Layers of each GRU."})
-    gru_bidirectional: bool = field(default=False, metadata={"help": "Whether the GRUs read both ways."})
-    use_lvc: bool = field(default=True, metadata={"help": "Learnable visual centre (Table 4)."})
-    lvc_codewords: int = field(default=64, metadata={"help": "Entries of its codebook."})
-    shared_dim: int = field(default=64, metadata={"help": "Width of the homogeneous features."})
-    margin: float = field(default=0.1, metadata={"help": "alpha of equation 13."})
-    pooling: str = field(default="mean", metadata={"help": "mean or max."})
-
-
-NOT_IN_THE_CONFIG = {
-    *(f"{modality}_{what}" for modality in ("text", "speech", "video") for what in ("encoder", "overrides")),
-    *("tokenizer", "feature_extractor", "image_processor", "modalities"),
-    *("checkpoint", "unimodal_text", "unimodal_speech"),
-}
+    gru_layers: int = setting(1, "Layers of each GRU.", _CONFIG)
+    gru_bidirectional: bool = setting(False, "Make the GRUs bidirectional.", _CONFIG)
+    use_lvc: bool = setting(True, "Use the learnable visual centre, LVC (Table 4).", _CONFIG)
+    lvc_codewords: int = setting(64, "Codebook entries of LVC.", _CONFIG)
+    shared_dim: int = setting(64, "Width of the homogeneous features.", _CONFIG)
+    margin: float = setting(0.1, "Margin alpha of equation 13.", _CONFIG)
+    pooling: str = setting("mean", "Pooling over time: mean or max.", _CONFIG)
 
 
 def from_json(value: Any) -> Any:

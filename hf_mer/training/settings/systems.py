@@ -5,8 +5,8 @@ from dataclasses import fields
 from difflib import get_close_matches
 from typing import Any
 
-from hf_mer.training.label_store.builder import LabelStoreArguments
 from hf_mer.training.settings.arguments import DataArguments, MerTrainingArguments
+from hf_mer.training.settings.label_store_arguments import LabelStoreArguments
 from hf_mer.training.settings.model_arguments import LeMerArguments, MgcmaArguments, ModelArguments, WavFusionArguments
 
 SYSTEMS: dict[str, type[ModelArguments] | None] = {

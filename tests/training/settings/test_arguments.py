@@ -4,9 +4,9 @@ from pathlib import Path
 
 import pytest
 
-from hf_mer.training import DataArguments, LeMerArguments, MerTrainingArguments, parse_arguments
-from hf_mer.training.label_store.builder import LabelStoreArguments
-from hf_mer.training.settings.deciding import check_settings
+from hf_mer.training import DataArguments, LeMerArguments, MerTrainingArguments, WavFusionArguments, parse_arguments
+from hf_mer.training.settings.checking import check_settings
+from hf_mer.training.settings.label_store_arguments import LabelStoreArguments
 
 TYPES = (LeMerArguments, DataArguments, LabelStoreArguments, MerTrainingArguments)
 CONFIGS = sorted((Path(__file__).parents[3] / "recipes" / "configs").glob("le_mer_*.yaml"))
@@ -154,3 +154,16 @@ def test_settings_that_cannot_go_together(settings, message):
     ]
     with pytest.raises(ValueError, match=message):
         check_settings(*made)
+
+
+def test_what_depends_on_an_encoder_on_the_hub_is_left_to_the_look_at_it(tmp_path):
+    """20 layers of a large encoder may be deep; the default has 12. A folder is looked at without the Hub."""
+    from transformers import RobertaConfig
+
+    data, training = DataArguments(data_dir="x"), MerTrainingArguments(use_cpu=True)
+    check_settings(WavFusionArguments(num_deep_layers=20), data, None, training, hub=False)
+    RobertaConfig(num_hidden_layers=2).save_pretrained(tmp_path)
+    encoders = {"speech_encoder": {"model_type": "wav2vec2", "num_hidden_layers": 4}, "text_encoder": str(tmp_path)}
+    deep = WavFusionArguments(num_deep_layers=20, modalities=["text", "speech"], **encoders)
+    with pytest.raises(ValueError, match="num_deep_layers"):
+        check_settings(deep, data, None, training, hub=False)

@@ -10,7 +10,7 @@ from hf_mer.training import (
     WavFusionArguments,
     parse_arguments,
 )
-from hf_mer.training.settings.model_arguments import NOT_IN_THE_CONFIG
+from hf_mer.training.settings.roles import Role, names_with
 
 SYSTEMS = [LeMerArguments, MgcmaArguments, WavFusionArguments]
 
@@ -21,7 +21,7 @@ def test_every_setting_is_a_field_of_the_configuration_with_its_default(argument
     given = arguments()
     config = arguments.model_class.config_class(modalities=given.modalities, **given.config_fields()).to_dict()
     plain = arguments.model_class.config_class(modalities=given.modalities).to_dict()
-    names = {item.name for item in dataclasses.fields(arguments)} - NOT_IN_THE_CONFIG
+    names = set(names_with(Role.CONFIG, arguments))
     assert names <= set(config)
     assert {name: config[name] for name in names} == {name: plain[name] for name in names}
 

@@ -10,7 +10,7 @@ from model_tester import make_batch, tiny_speech_config, tiny_video_config
 
 from hf_mer.training import DataArguments, LabelStoreArguments, MerTrainingArguments, parse_arguments
 from hf_mer.training.building import build_model, build_processor
-from hf_mer.training.settings.deciding import check_settings
+from hf_mer.training.settings.checking import check_settings
 from hf_mer.training.settings.systems import SYSTEMS, argument_types
 
 CONFIGS = Path(__file__).parents[3] / "recipes" / "configs"

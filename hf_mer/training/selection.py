@@ -1,29 +1,77 @@
-"""Settings that are chosen by nested validation: a grid and its candidates."""
+"""Nested validation: settings are chosen inside every fold, from a grid, by inner folds of its training rows."""
 
 import copy
 import hashlib
 import itertools
+import json
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import fields, replace
+from pathlib import Path
 from typing import Any, NamedTuple
 
+import numpy as np
+
+from hf_mer.data.protocols.folds import Fold
 from hf_mer.training.building import fill
-from hf_mer.training.label_store.builder import LabelStoreArguments
 from hf_mer.training.settings.arguments import DataArguments, MerTrainingArguments
-from hf_mer.training.settings.deciding import check_settings
+from hf_mer.training.settings.checking import check_settings
+from hf_mer.training.settings.label_store_arguments import LabelStoreArguments
 from hf_mer.training.settings.model_arguments import ModelArguments
+from hf_mer.training.settings.roles import Role, harmless_names, names_with, values_with
 from hf_mer.training.settings.systems import known_name
 
-FIXED = (
-    "corpus", "data_dir", "task", "columns", "encoding", "labels", "on_bad_audio", "protocol", "validation",
-    "test_session", "group_column", "num_groups", "folds", "num_proc", "checkpoint", "unimodal_text",
-    "unimodal_speech", "do_train", "metric_for_best_model", "grid", "grid_folds", "output_dir", "overwrite",
-    "figures", "use_cpu", "word_error_rate", "word_error_parts", "word_error_shares",
-)  # fmt: skip
-"""Settings that no grid may have: they say which rows and folds there are, what is compared, or where files lie."""
-READING = ("max_history", "max_audio_seconds", "num_frames", "max_video_seconds", "split_screen", "modalities")
-"""Settings that a corpus is loaded by; a candidate that changes one loads it anew."""
+
+def select_candidate(
+    candidates: Mapping[str, Any],
+    folds: Sequence[Fold],
+    run_fold: Callable[[str, Fold], Mapping[str, Any]],
+    metric: str = "ua",
+) -> dict[str, Any]:
+    """Runs every candidate on every inner fold, and chooses the one with the best mean score.
+
+    With `nested_folds` this is nested validation: the outer test has no part in the choice.
+
+    ```python
+    candidates = {"C=1": {"C": 1}, "C=10": {"C": 10}}
+
+
+    def run_fold(fold):
+        inner = nested_folds(rows, fold, "leave_one_speaker_out")
+        nested = select_candidate(candidates, inner, lambda name, one: train_and_test(one, **candidates[name]))
+        return {**train_and_test(fold, **candidates[nested["choice"]]), "nested": nested}
+    ```
+
+    Args:
+        candidates: Settings by name.
+        folds: Inner folds, see `nested_folds`.
+        run_fold: From a candidate's name and an inner fold to results, of which `["test"]["scores"]` counts.
+        metric: `wa`, `ua` or `wf1`.
+
+    Returns:
+        `metric`, `folds` (names of the inner folds), `candidates` (of each `name`, `settings`, `scores` by inner
+        fold, and `mean` of the metric) and `choice`, the name of the best; of equal ones the first.
+
+    Raises:
+        ValueError: If there is no candidate or no inner fold.
+    """
+    if not candidates or not folds:
+        raise ValueError(f"{len(candidates)} candidates and {len(folds)} inner folds: nothing to choose by")
+    tried = []
+    for name, settings in candidates.items():
+        scores = {fold.name: dict(run_fold(name, fold)["test"]["scores"]) for fold in folds}
+        mean = float(np.mean([score[metric] for score in scores.values()]))
+        tried.append({"name": name, "settings": settings, "scores": scores, "mean": mean})
+    best = max(tried, key=lambda candidate: candidate["mean"])
+    return {"metric": metric, "folds": [fold.name for fold in folds], "candidates": tried, "choice": best["name"]}
+
+
+def earlier_choice(folder: Path) -> str | None:
+    """The name of the candidate that a finished fold chose; None if it is not finished, or chose none."""
+    path = folder / "results.json"
+    if not path.exists():
+        return None
+    return json.loads(path.read_text(encoding="utf-8")).get("nested", {}).get("choice")
 
 
 class Settings(NamedTuple):
@@ -57,7 +105,15 @@ class Settings(NamedTuple):
 
 def reading_settings(settings: Settings) -> dict[str, Any]:
     """What a corpus is loaded by, as far as candidates may differ in it."""
-    return {name: getattr(group, name) for group in settings for name in READING if hasattr(group, name)}
+    groups = (settings.model, settings.data)
+    read = {name: value for group in groups for name, value in values_with(Role.LOADS, group).items()}
+    return {name: value for name, value in read.items() if name not in _same_for_all(settings)}
+
+
+def _same_for_all(settings: Settings) -> set[str]:
+    """Settings that no grid may have: which rows and folds there are, what is compared, and what decides nothing."""
+    groups = [group for group in settings if group is not None]
+    return {*names_with(Role.FIXED, *groups), *harmless_names(*groups)}
 
 
 def grid_candidates(grid: Mapping[str, Sequence[Any]]) -> dict[str, dict[str, Any]]:
@@ -87,7 +143,7 @@ def check_grid(settings: Settings) -> dict[str, Settings]:
         return {}
     for name in grid:
         known_name("grid", name, settings.names())
-        if name in FIXED:
+        if name in _same_for_all(settings):
             raise ValueError(f"grid: '{name}' must be the same for all candidates")
     if settings.model.trained or not settings.training.do_train:
         raise ValueError("grid: a trained checkpoint knows the rows that a setting would be chosen by; give no grid")

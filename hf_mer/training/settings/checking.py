@@ -1,0 +1,88 @@
+"""Which settings cannot go together; checked before anything is loaded."""
+
+import contextlib
+from pathlib import Path
+from typing import Any
+
+from transformers import AutoConfig
+
+from hf_mer.training.checkpoints import remote_checkpoints
+from hf_mer.training.settings.arguments import DataArguments, MerTrainingArguments
+from hf_mer.training.settings.label_store_arguments import LabelStoreArguments
+from hf_mer.training.settings.model_arguments import ModelArguments
+
+
+def check_settings(
+    model: ModelArguments,
+    data: DataArguments,
+    store: LabelStoreArguments | None,
+    training: MerTrainingArguments,
+    hub: bool = True,
+) -> None:
+    """Refuses settings that cannot go together.
+
+    Args:
+        model: The system.
+        data: The corpus.
+        store: The label embeddings.
+        training: The training.
+        hub: Whether encoders on the Hub are looked up; without, nothing is said of what depends on them.
+
+    Raises:
+        ValueError: With what is wrong and what to do.
+    """
+    unimodal = {name: getattr(model, name, None) for name in ("unimodal_text", "unimodal_speech")}
+    if any(unimodal.values()) and not all(unimodal.values()):
+        missing = next(name for name, value in unimodal.items() if not value)
+        raise ValueError(f"score fusion needs a text-only and a speech-only checkpoint; {missing} is missing")
+    if model.checkpoint and any(unimodal.values()):
+        raise ValueError("give a checkpoint, or unimodal_text and unimodal_speech, not both")
+    if not training.do_train and not model.trained:
+        score_fusion = ", or unimodal_text and unimodal_speech" if hasattr(model, "unimodal_text") else ""
+        raise ValueError(f"do_train=false only evaluates: name a checkpoint{score_fusion}")
+    if model.trained or (not hub and remote_checkpoints(model)):
+        return
+    for name in model.modalities:
+        if getattr(model, f"{name}_encoder", "") is None:
+            raise ValueError(f"modalities={model.modalities}, but {name}_encoder is null")
+    config = model.model_class.config_class(
+        **_known_configs(model), modalities=model.modalities, **model.config_fields()
+    )
+    if model.has_label_store and store is not None:
+        _check_label_store(model, config, store)
+
+
+def _known_configs(model: ModelArguments) -> dict[str, Any]:
+    """Configurations of the encoders: what depends on their kinds and widths is checked before any work.
+
+    A checkpoint that cannot be reached yet, or belongs to a fold, is left to the model's default.
+    """
+    configs: dict[str, Any] = {}
+    for name in model.modalities:
+        source = getattr(model, f"{name}_encoder", None)
+        if isinstance(source, dict):
+            configs[f"{name}_config"] = source
+        elif isinstance(source, str) and "{fold}" not in source:
+            with contextlib.suppress(OSError, ValueError), _asking(source):
+                configs[f"{name}_config"] = AutoConfig.from_pretrained(source)
+    return configs
+
+
+def _asking(source: str) -> contextlib.AbstractContextManager[None]:
+    """Errors of the Hub as one message, where it is asked; a folder need not wait for its libraries."""
+    if Path(source).exists():
+        return contextlib.nullcontext()
+    from hf_mer.hub.errors import hub_errors
+
+    return hub_errors(source, writing=False)
+
+
+def _check_label_store(model: ModelArguments, config: Any, store: LabelStoreArguments) -> None:
+    if config.has_tonal_labels and config.tonal_label_init == "codebook":
+        if store.discretizer == "codebook" and not isinstance(model.speech_encoder, str):
+            raise ValueError(
+                "discretizer='codebook' needs a speech checkpoint with a quantizer; use discretizer='kmeans' with an "
+                "encoder that starts from scratch"
+            )
+        if store.discretizer == "kmeans" and config.tonal_space == "contrastive":
+            raise ValueError("tonal_space='contrastive' needs the codebook of a checkpoint: discretizer='codebook'")
