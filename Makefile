@@ -29,10 +29,10 @@ demo: $(STAMP)  ## make a corpus, train LE-MER on it, score it, predict, draw th
 test: $(STAMP)  ## run the tests
 	@command -v chromium >/dev/null || command -v google-chrome >/dev/null || \
 		echo "no Chromium here: the tests of the page in a browser are skipped (on Debian: apt-get install chromium)"
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n $(JOBS) $(ARGS)
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n $(JOBS) --dist worksteal $(ARGS)
 
-test-slow: $(STAMP)  ## run the tests that take minutes: kills, many processes, the wheel in fresh environments
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n $(JOBS) -m slow $(ARGS)
+test-slow: $(STAMP)  ## run the tests that take long: kills, several processes, exports, a browser's longer paths
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n $(JOBS) --dist worksteal -m "slow and not gpu and not corpus" $(ARGS)
 
 hf-tests: $(STAMP)  ## run transformers' own suites on the models and the processor (fetches their source distribution)
 	OMP_NUM_THREADS=1 $(BIN)/python tests/hf_suites/run.py -n $(JOBS) $(ARGS)

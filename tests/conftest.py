@@ -3,11 +3,14 @@
 import contextlib
 import os
 import random
+import shutil
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import pytest
+from filelock import FileLock
 
 os.environ.setdefault("HF_HUB_OFFLINE", "1")
 os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
@@ -23,6 +26,25 @@ def seed():
     if "torch" in sys.modules:
         sys.modules["torch"].manual_seed(0)
     return 0
+
+
+@pytest.fixture(scope="session")
+def shared_folder(tmp_path_factory):
+    """`shared_folder("corpus", make)`: a folder that `make(folder)` fills once for all workers; nobody writes into it."""
+    root = tmp_path_factory.getbasetemp()
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        root = root.parent
+
+    def share(name: str, make: Callable[[Path], object]) -> Path:
+        folder, finished = root / "shared" / name, root / "shared" / f"{name}.finished"
+        folder.parent.mkdir(exist_ok=True)
+        with FileLock(root / "shared" / f"{name}.lock"):
+            if not finished.exists():
+                make(folder)
+                finished.touch()
+        return folder
+
+    return share
 
 
 @pytest.fixture
@@ -91,13 +113,26 @@ def write_wav(tmp_path):
     return write
 
 
+@pytest.fixture(scope="session")
+def made_checkpoints(tmp_path_factory):
+    """Folders of the checkpoints that `tiny_checkpoint` made, by what they were asked to be; it gives copies."""
+    return tmp_path_factory.mktemp("made_checkpoints"), {}
+
+
 @pytest.fixture
-def tiny_checkpoint(tmp_path):
+def tiny_checkpoint(tmp_path, made_checkpoints):
     """`tiny_checkpoint(speech_type="wav2vec2", **config)`: a folder of model, processor and store, and the model."""
-    from model_tester import save_tiny_checkpoint
+    from model_tester import save_tiny_checkpoint, tiny_checkpoint_model
+
+    root, made = made_checkpoints
 
     def make(name: str = "checkpoint", speech_type: str = "wav2vec2", with_store: bool = True, **config):
-        return save_tiny_checkpoint(tmp_path / name, speech_type, with_store, **config)
+        key = repr((speech_type, with_store, sorted(config.items())))
+        if key not in made:
+            made[key] = root / str(len(made))
+            save_tiny_checkpoint(made[key], speech_type, with_store, **config)
+        folder = shutil.copytree(made[key], tmp_path / name, dirs_exist_ok=True)
+        return str(folder), tiny_checkpoint_model(speech_type, with_store, **config)
 
     return make
 

@@ -95,6 +95,7 @@ def test_upload_predict_explain_compare(visit, model, write_wav):
     assert not seen.errors
 
 
+@pytest.mark.slow
 def test_what_is_wrong_is_said_and_the_server_goes_on(visit, tmp_path, write_wav):
     page = visit().page
     page.click("#utterance-go")
@@ -119,6 +120,7 @@ def test_what_is_wrong_is_said_and_the_server_goes_on(visit, tmp_path, write_wav
     assert page.locator("[role=alert]").count() == 0
 
 
+@pytest.mark.slow
 def test_a_dialogue_keeps_its_history(visit, model):
     page = visit().page
     open_tab(page, "Dialogue")
@@ -142,6 +144,7 @@ def test_a_dialogue_keeps_its_history(visit, model):
     page.wait_for_selector("#dialogue-turns :text('No turns yet')")
 
 
+@pytest.mark.slow
 def test_a_long_recording_has_a_time_line_and_a_file(visit, model, write_wav, tmp_path):
     seen = visit()
     page = seen.page
@@ -174,6 +177,7 @@ def test_a_long_recording_has_a_time_line_and_a_file(visit, model, write_wav, tm
     assert not seen.elsewhere
 
 
+@pytest.mark.slow
 def test_on_a_dark_phone_nothing_is_wider_than_the_page(visit):
     page = visit(width=375, dark=True).page
     assert luminance(background(page, "body")) < 0.05
@@ -195,6 +199,7 @@ def test_on_a_dark_phone_nothing_is_wider_than_the_page(visit):
     assert fits(page)
 
 
+@pytest.mark.slow
 def test_the_keyboard_alone_is_enough(visit, model, write_wav):
     page = visit().page
 

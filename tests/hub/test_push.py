@@ -1,10 +1,9 @@
-"""Pushing to and loading from a hub on this machine, over real HTTP, in processes of their own."""
+"""Pushing to a hub on this machine, over real HTTP, and loading from it in a process without the package."""
 
 import json
 import os
 import subprocess
 import sys
-from pathlib import Path
 
 import pytest
 from media_files import save_film_checkpoint
@@ -14,9 +13,14 @@ from test_model_card import fold_results
 
 from hf_mer.cli import main
 from hf_mer.hub import find_checkpoint
-from hf_mer.models import MerProcessor, MgcmaConfig, MgcmaForEmotionClassification
+from hf_mer.models import (
+    LeMerForEmotionClassification,
+    MerProcessor,
+    MgcmaConfig,
+    MgcmaForEmotionClassification,
+)
+from hf_mer.training import MerTrainer, MerTrainingArguments
 
-ROOT = Path(__file__).parents[2]
 LOAD = """
 import json, sys
 sys.modules["hf_mer"] = None
@@ -35,41 +39,23 @@ for name, revision, batch in json.loads(sys.argv[1]):
     result[f"{name}@{revision}"] = [logits, type(processor).__name__, sorted(item["label"] for item in scores)]
 print("RESULT" + json.dumps(result))
 """
-PUSH = """
-import json, sys
-from hf_mer import models
-from hf_mer.models import MerProcessor
-name, folder, kind = sys.argv[1:4]
-model = getattr(models, kind).from_pretrained(folder)
-model.push_to_hub(name)
-MerProcessor.from_pretrained(folder).push_to_hub(name)
-"""
-TRAINER = """
-import sys
-from hf_mer import MerTrainer, MerTrainingArguments
-from hf_mer.models import LeMerForEmotionClassification, MerProcessor
-folder, out = sys.argv[1:3]
-model, processor = LeMerForEmotionClassification.from_pretrained(folder), MerProcessor.from_pretrained(folder)
-args = MerTrainingArguments(output_dir=out, push_to_hub=True, hub_model_id="writer/trained", use_cpu=True, report_to=[])
-MerTrainer(model=model, args=args, processing_class=processor).push_to_hub()
-"""
 
 
 @pytest.fixture
-def run(hub, tmp_path):
-    """`run(code or arguments of hf-mer, *arguments)`: a process that knows this hub alone; gives it when it is over."""
+def load_without_package(hub, tmp_path):
+    """`load_without_package([(name, revision, file of a batch), ...])`: what a process finds that knows this hub alone."""
 
-    def start(code, *arguments, with_package=True):
+    def load(wanted):
         environment = {name: value for name, value in os.environ.items() if not name.startswith("HF_")}
-        environment.update(hub.environment(), HF_HOME=str(tmp_path / "home"), OMP_NUM_THREADS="1")
-        environment["PYTHONPATH"] = str(ROOT) if with_package else ""
-        command = ["-m", "hf_mer.cli", *code] if isinstance(code, list) else ["-c", code]
-        return subprocess.run(
-            [sys.executable, *command, *map(str, arguments)],
+        environment.update(hub.environment(), HF_HOME=str(tmp_path / "home"), OMP_NUM_THREADS="1", PYTHONPATH="")
+        done = subprocess.run(
+            [sys.executable, "-c", LOAD, json.dumps(wanted)],
             cwd=tmp_path, env=environment, capture_output=True, text=True, stdin=subprocess.DEVNULL, timeout=300,
         )  # fmt: skip
+        assert done.returncode == 0, done.stderr[-3000:]
+        return json.loads(done.stdout.split("RESULT")[-1])
 
-    return start
+    return load
 
 
 @pytest.fixture
@@ -85,11 +71,6 @@ def command(hub, monkeypatch, capsys):
         return status, told.out, (told.err.splitlines() or [""])[-1] if status else ""
 
     return call
-
-
-def good(done):
-    assert done.returncode == 0, done.stderr[-3000:]
-    return done
 
 
 def save_mgcma(folder):
@@ -112,42 +93,51 @@ def batch_of(folder, path):
         return str(path), model(**batch).logits.tolist()
 
 
-def test_round_trip_of_every_model_without_the_package(hub, run, tiny_checkpoint, tmp_path):
-    """By name and revision, by the methods of transformers and by our command; logits and classes are the same."""
-    folders = {"me/le-mer": tiny_checkpoint()[0], "me/films": save_film_checkpoint(tmp_path / "films")}
+def push_by_methods(name, folder):
+    """As users of transformers alone do."""
+    LeMerForEmotionClassification.from_pretrained(folder).push_to_hub(name)
+    MerProcessor.from_pretrained(folder).push_to_hub(name)
+
+
+def push_by_trainer(name, folder, out):
+    """As an ordinary trainer does in the end."""
+    args = MerTrainingArguments(
+        output_dir=str(out), push_to_hub=True, hub_model_id=name, use_cpu=True, report_to=[], disable_tqdm=True
+    )
+    model, processor = LeMerForEmotionClassification.from_pretrained(folder), MerProcessor.from_pretrained(folder)
+    MerTrainer(model=model, args=args, processing_class=processor).push_to_hub()
+
+
+def test_round_trip_of_every_model_without_the_package(
+    hub, command, load_without_package, tiny_checkpoint, tmp_path, monkeypatch
+):
+    """By name and revision, by the methods of transformers, by a trainer and by our command; logits and classes are
+    the same."""
+    le_mer = tiny_checkpoint()[0]
+    folders = {"me/le-mer": le_mer, "writer/trained": le_mer, "me/films": save_film_checkpoint(tmp_path / "films")}
     save_mgcma(tmp_path / "mgcma")
     folders["me/mgcma"] = str(tmp_path / "mgcma")
     wanted, expected = [], {}
     for number, (name, folder) in enumerate(folders.items()):
         batch, logits = batch_of(folder, tmp_path / f"{number}.safetensors")
-        if name == "me/le-mer":
-            good(run(PUSH, name, folder, "LeMerForEmotionClassification"))
+        if folder != le_mer:
+            status, told, _ = command("push", folder, name, "--title", "Tiny")
+            assert status == 0
+            assert f"/{name}/commit/" in told
         else:
-            done = good(run(["push", folder, name, "--title", "Tiny"]))
-            assert f"/{name}/commit/" in done.stdout
+            hub.answer_here(monkeypatch)
+            push_by_methods(name, folder) if name == "me/le-mer" else push_by_trainer(name, folder, tmp_path / "out")
         revision = hub.repositories["models", name].branches["main"]
         wanted += [(name, "main", batch), (name, revision, batch)]
         expected.update({f"{name}@{place}": logits for place in ("main", revision)})
-    done = good(run(LOAD, json.dumps(wanted), with_package=False))
-    found = json.loads(done.stdout.split("RESULT")[-1])
+    assert {"label_store.json", "modeling_le_mer.py", "README.md"} <= set(hub.files("writer/trained"))
+    found = load_without_package(wanted)
     assert found.keys() == expected.keys()
     for place, (logits, processor, labels) in found.items():
         for row, wanted_row in zip(logits, expected[place], strict=True):
             assert row == pytest.approx(wanted_row, abs=1e-5)
         assert processor == "MerProcessor"
         assert len(labels) > 1
-
-
-def test_trainer_pushes_what_loads_by_name(hub, run, tiny_checkpoint, tmp_path):
-    """`trainer.push_to_hub` of an ordinary trainer: model, code, processor and label store in one repository."""
-    folder = tiny_checkpoint()[0]
-    batch, logits = batch_of(folder, tmp_path / "batch.safetensors")
-    good(run(TRAINER, folder, tmp_path / "out"))
-    assert {"label_store.json", "modeling_le_mer.py", "README.md"} <= set(hub.files("writer/trained"))
-    found = json.loads(
-        good(run(LOAD, json.dumps([("writer/trained", "main", batch)]), with_package=False)).stdout.split("RESULT")[-1]
-    )
-    assert found["writer/trained@main"][0][0] == pytest.approx(logits[0], abs=1e-5)
 
 
 class TestPush:

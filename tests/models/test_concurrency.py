@@ -1,5 +1,6 @@
 """Threads that share a model, a processor or a pipeline: forward depends on its arguments alone."""
 
+import sys
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
@@ -26,7 +27,16 @@ from hf_mer.models import (
 )
 from hf_mer.training.pretraining.models import ContrastivePretrainer
 
-CALLS, THREADS = 240, 6
+CALLS, THREADS = 60, 6
+
+
+@pytest.fixture(autouse=True)
+def busy_threads():
+    """Threads give way a hundred times as often as usual, so that few calls show what many would."""
+    before = sys.getswitchinterval()
+    sys.setswitchinterval(before / 100)
+    yield
+    sys.setswitchinterval(before)
 
 
 def make_model(name):
@@ -58,7 +68,7 @@ def concurrently(function, items, calls=CALLS):
 
 
 @pytest.mark.parametrize("name", [*SPEECH_TYPES, "mgcma", "wavfusion"])
-def test_240_concurrent_calls_are_right(name):
+def test_concurrent_calls_are_right(name):
     model = make_model(name)
     batches = batches_of(model)
 
@@ -86,7 +96,7 @@ def test_the_second_forward_of_checkpointing_sees_its_own_batch(name):
 
     expected = [gradients(batch) for batch in batches]
     checkpoint_activations(model)
-    for number, given in enumerate(concurrently(gradients, batches, calls=24)):
+    for number, given in enumerate(concurrently(gradients, batches, calls=12)):
         for one, other in zip(given, expected[number % len(batches)], strict=True):
             assert (one is None) == (other is None)
             if one is not None:
@@ -122,7 +132,16 @@ def test_replicas_in_threads(name):
         torch.testing.assert_close(given, expected[number % len(batches)], rtol=0, atol=1e-5)
 
 
-@pytest.mark.parametrize("name", ["wav2vec2", "wav2vec2-conformer", "data2vec-audio", "mgcma", "wavfusion"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        "wav2vec2",
+        *(
+            pytest.param(name, marks=pytest.mark.slow)
+            for name in ("wav2vec2-conformer", "data2vec-audio", "mgcma", "wavfusion")
+        ),
+    ],
+)
 def test_one_graph(name):
     """Compiled as a whole, without a break; the same logits for batches of other lengths."""
     model = make_model(name)
@@ -149,7 +168,7 @@ def test_second_stage_pretraining(speech_type):
             return pretrainer.encode(*batch).last_hidden_state
 
     expected = [states(batch) for batch in batches]
-    for number, given in enumerate(concurrently(states, batches, calls=60)):
+    for number, given in enumerate(concurrently(states, batches, calls=30)):
         torch.testing.assert_close(given, expected[number % len(batches)], rtol=0, atol=1e-5)
 
 
@@ -168,7 +187,7 @@ def test_one_pipeline_with_histories_of_many_lengths(tmp_path):
     ] + [{"text": " ".join(turns * 20)}]
     expected = [recognise(item) for item in items]
     before = recognise.processor.tokenizer.truncation_side
-    for number, given in enumerate(concurrently(recognise, items, calls=120)):
+    for number, given in enumerate(concurrently(recognise, items, calls=40)):
         wanted = {one["label"]: one["score"] for one in expected[number % len(items)]}
         assert {one["label"]: one["score"] for one in given} == pytest.approx(wanted, abs=1e-5)
     assert recognise.processor.tokenizer.truncation_side == before

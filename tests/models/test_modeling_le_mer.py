@@ -6,7 +6,6 @@ import torch
 from model_tester import (
     LABELS,
     SPEECH_TYPES,
-    MerModelTests,
     gradients,
     make_batch,
     rows_of,
@@ -17,6 +16,7 @@ from model_tester import (
     tiny_text_config,
     tone,
 )
+from paper_checks import MerModelTests
 from torch.nn import functional
 from transformers import (
     AutoFeatureExtractor,
@@ -31,6 +31,7 @@ from transformers import (
     Wav2Vec2Model,
     pipeline,
 )
+from variant_checks import MerEncoderTests, MerVariantTests
 
 from hf_mer.models import LeMerConfig, LeMerForEmotionClassification
 
@@ -44,7 +45,7 @@ def make_model(**overrides):
     return LeMerForEmotionClassification(make_config(**overrides)).eval()
 
 
-class LeMerTests(MerModelTests):
+class OfLeMer:
     model_class = LeMerForEmotionClassification
     speech_type = "wav2vec2"
     text_type = "bert"
@@ -54,58 +55,58 @@ class LeMerTests(MerModelTests):
         return make_config(self.speech_type, self.text_type, **{**self.settings, **overrides})
 
 
-class TestLeMer(LeMerTests):
+class TestLeMer(OfLeMer, MerModelTests):
     """C1, the paper's model."""
 
 
-class TestWav2Vec2Conformer(LeMerTests):
+class TestWav2Vec2Conformer(OfLeMer, MerEncoderTests):
     speech_type = "wav2vec2-conformer"
     unused_parameters = ("pos_conv_embed",)
 
 
-class TestWav2Vec2Bert(LeMerTests):
+class TestWav2Vec2Bert(OfLeMer, MerEncoderTests):
     speech_type = "wav2vec2-bert"
 
 
-class TestHubertAndRoberta(LeMerTests):
+class TestHubertAndRoberta(OfLeMer, MerEncoderTests):
     speech_type = "hubert"
     text_type = "roberta"
 
 
-class TestWavLMAndDistilBert(LeMerTests):
+class TestWavLMAndDistilBert(OfLeMer, MerEncoderTests):
     speech_type = "wavlm"
     text_type = "distilbert"
 
 
-class TestData2VecAudio(LeMerTests):
+class TestData2VecAudio(OfLeMer, MerEncoderTests):
     speech_type = "data2vec-audio"
 
 
-class TestC2Sum(LeMerTests):
+class TestC2Sum(OfLeMer, MerVariantTests):
     settings: ClassVar[dict] = {"fusion": "sum", "guided_attention_norm": "softmax"}
 
 
-class TestC3Guided(LeMerTests):
+class TestC3Guided(OfLeMer, MerVariantTests):
     settings: ClassVar[dict] = {"fusion": "guided"}
 
 
-class TestC4VanillaWithoutLabels(LeMerTests):
+class TestC4VanillaWithoutLabels(OfLeMer, MerVariantTests):
     settings: ClassVar[dict] = {"fusion": "vanilla", "text_label_init": "none", "tonal_label_init": "none"}
 
 
-class TestScoreFusion(LeMerTests):
+class TestScoreFusion(OfLeMer, MerVariantTests):
     settings: ClassVar[dict] = {"fusion": "score"}
 
 
-class TestA5Text(LeMerTests):
+class TestA5Text(OfLeMer, MerEncoderTests):
     settings: ClassVar[dict] = {"modalities": ["text"]}
 
 
-class TestB5SpeechContrastive(LeMerTests):
+class TestB5SpeechContrastive(OfLeMer, MerEncoderTests):
     settings: ClassVar[dict] = {"modalities": ["speech"], "tonal_space": "contrastive", "tonal_dim": 10}
 
 
-class TestCurrentUtteranceOnly(LeMerTests):
+class TestCurrentUtteranceOnly(OfLeMer, MerVariantTests):
     speech_type = "wav2vec2-bert"
     settings: ClassVar[dict] = {"history_in_fusion": False, "guided_attention_norm": "softmax"}
 

@@ -1,9 +1,12 @@
 from itertools import permutations
+from typing import ClassVar
 
 import pytest
 import torch
-from model_tester import LABELS, MerModelTests, gradients, make_batch, rows_of, tiny_settings, tiny_speech_config
+from model_tester import LABELS, gradients, make_batch, rows_of, tiny_settings, tiny_speech_config
+from paper_checks import MerModelTests
 from transformers import BertModel, Wav2Vec2Model
+from variant_checks import MerEncoderTests, MerVariantTests
 
 from hf_mer.models import MgcmaConfig, MgcmaForEmotionClassification
 
@@ -21,39 +24,43 @@ def make_model(**overrides) -> MgcmaForEmotionClassification:
     return MgcmaForEmotionClassification(make_config(**overrides)).eval()
 
 
-class TestMgcma(MerModelTests):
+class OfMgcma:
     model_class = MgcmaForEmotionClassification
+    settings: ClassVar[dict] = {}
 
     def make_config(self, **overrides):
-        return make_config(**overrides)
+        return make_config(**{**self.settings, **overrides})
 
 
-class TestWithoutAlignment(TestMgcma):
-    def make_config(self, **overrides):
-        return make_config(**{"alignment_order": [], **overrides})
+class TestMgcma(OfMgcma, MerModelTests):
+    """S0, the paper's model."""
 
 
-class TestTokensFirst(TestMgcma):
+class TestWithoutAlignment(OfMgcma, MerVariantTests):
+    settings: ClassVar[dict] = {"alignment_order": []}
+
+
+class TestTokensFirst(OfMgcma, MerVariantTests):
     """S8, with the printed forms of both similarities (and a temperature that their size asks for)."""
 
-    def make_config(self, **overrides):
-        printed = {"instance_normalize": False, "wasserstein_reduction": "sum", "contrastive_temperature": 10.0}
-        return make_config(**{"alignment_order": ["token", "distribution", "instance"], **printed, **overrides})
+    settings: ClassVar[dict] = {
+        "alignment_order": ["token", "distribution", "instance"],
+        "instance_normalize": False,
+        "wasserstein_reduction": "sum",
+        "contrastive_temperature": 10.0,
+    }
 
 
-class TestOnLogMel(TestMgcma):
-    def make_config(self, **overrides):
-        return make_config(**{"speech_type": "wav2vec2-bert", **overrides})
+class TestOnLogMel(OfMgcma, MerEncoderTests):
+    settings: ClassVar[dict] = {"speech_type": "wav2vec2-bert"}
 
 
-class TestTextAlone(TestMgcma):
-    def make_config(self, **overrides):
-        return make_config(**{"modalities": ["text"], **overrides})
+class TestTextAlone(OfMgcma, MerEncoderTests):
+    settings: ClassVar[dict] = {"modalities": ["text"]}
 
 
-class TestSpeechAlone(TestMgcma):
-    def make_config(self, **overrides):
-        return make_config(**{"modalities": ["speech"], **overrides})
+class TestSpeechAlone(OfMgcma, MerEncoderTests):
+    settings: ClassVar[dict] = {"modalities": ["speech"]}
 
 
 class TestSystems:

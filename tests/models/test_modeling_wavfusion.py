@@ -5,7 +5,6 @@ import pytest
 import torch
 from model_tester import (
     LABELS,
-    MerModelTests,
     gradients,
     make_batch,
     rows_of,
@@ -14,7 +13,9 @@ from model_tester import (
     tiny_text_config,
     tiny_video_config,
 )
+from paper_checks import MerModelTests
 from transformers import AutoModel, EfficientNetModel, RobertaModel
+from variant_checks import MerEncoderTests, MerVariantTests
 
 from hf_mer.models import WavFusionConfig, WavFusionForEmotionClassification
 from hf_mer.models.mer_losses import margin_loss
@@ -40,7 +41,7 @@ def make_model(**overrides):
     return WavFusionForEmotionClassification(make_config(**overrides)).eval()
 
 
-class WavFusionTests(MerModelTests):
+class OfWavFusion:
     model_class = WavFusionForEmotionClassification
     settings: ClassVar[dict] = {}
 
@@ -48,23 +49,23 @@ class WavFusionTests(MerModelTests):
         return make_config(**{**self.settings, **overrides})
 
 
-class TestWavFusion(WavFusionTests):
+class TestWavFusion(OfWavFusion, MerModelTests):
     """A+V+T, the paper's model, with all layers of the tiny encoder but one."""
 
 
-class TestTextAndSpeech(WavFusionTests):
+class TestTextAndSpeech(OfWavFusion, MerEncoderTests):
     settings: ClassVar[dict] = {"modalities": TABLE_3["A+T"], "text_type": "roberta", "num_deep_layers": 2}
 
 
-class TestSpeechAndVideo(WavFusionTests):
+class TestSpeechAndVideo(OfWavFusion, MerVariantTests):
     settings: ClassVar[dict] = {"modalities": TABLE_3["A+V"], "pooling": "max"}
 
 
-class TestSpeech(WavFusionTests):
+class TestSpeech(OfWavFusion, MerVariantTests):
     settings: ClassVar[dict] = {"modalities": ["speech"]}
 
 
-class TestSpeechWavLM(WavFusionTests):
+class TestSpeechWavLM(OfWavFusion, MerEncoderTests):
     """Whose deep layers need the position bias of its first layer."""
 
     settings: ClassVar[dict] = {"modalities": ["speech"], "speech_type": "wavlm"}
@@ -81,39 +82,39 @@ def test_an_utterance_without_speech_has_scores_all_the_same(speech_type):
     torch.testing.assert_close(together[[0, 2]], complete[[0, 2]], rtol=0, atol=1e-5)
 
 
-class TestText(WavFusionTests):
+class TestText(OfWavFusion, MerEncoderTests):
     settings: ClassVar[dict] = {"modalities": ["text"], "gru_bidirectional": True}
 
 
-class TestVideo(WavFusionTests):
+class TestVideo(OfWavFusion, MerEncoderTests):
     settings: ClassVar[dict] = {"modalities": ["video"]}
 
 
-class TestConcatenation(WavFusionTests):
+class TestConcatenation(OfWavFusion, MerEncoderTests):
     settings: ClassVar[dict] = {"num_deep_layers": 0, "speech_type": "wav2vec2-bert"}
 
 
-class TestTextAndVideo(WavFusionTests):
+class TestTextAndVideo(OfWavFusion, MerVariantTests):
     settings: ClassVar[dict] = {"modalities": ["text", "video"]}
 
 
-class TestWithoutLvc(WavFusionTests):
+class TestWithoutLvc(OfWavFusion, MerVariantTests):
     settings: ClassVar[dict] = {"use_lvc": False, "gru_layers": 2, "auxiliary_residual": True}
 
 
-class TestWithoutGate(WavFusionTests):
+class TestWithoutGate(OfWavFusion, MerVariantTests):
     settings: ClassVar[dict] = {"fusion_gate": "mean"}
 
 
-class TestHubert(WavFusionTests):
+class TestHubert(OfWavFusion, MerEncoderTests):
     settings: ClassVar[dict] = {"speech_type": "hubert", "num_deep_layers": 2}
 
 
-class TestWavLM(WavFusionTests):
+class TestWavLM(OfWavFusion, MerEncoderTests):
     settings: ClassVar[dict] = {"speech_type": "wavlm", "text_type": "distilbert"}
 
 
-class TestStableLayerNorm(WavFusionTests):
+class TestStableLayerNorm(OfWavFusion, MerEncoderTests):
     settings: ClassVar[dict] = {
         "speech_config": tiny_speech_config(do_stable_layer_norm=True, feat_extract_norm="layer", conv_bias=True)
     }

@@ -20,27 +20,23 @@ ROOT = Path(__file__).parents[2]
 
 
 @pytest.fixture(scope="session")
-def corpus(tmp_path_factory):
+def corpus(shared_folder):
     """Root of a generated corpus of 48 short utterances in IEMOCAP's tree."""
     from hf_mer.data.generated.corpus import GeneratedCorpusConfig, generate_corpus
 
-    root = tmp_path_factory.mktemp("generated") / "corpus"
     config = GeneratedCorpusConfig(
         num_utterances=48, sessions=3, words_per_utterance=(4, 5), salient_words=(1, 1), utterances_per_dialogue=6
     )
-    generate_corpus(root, config, progress=False)
-    return root
+    return shared_folder("48_utterances", lambda root: generate_corpus(root, config, progress=False))
 
 
 @pytest.fixture(scope="session")
-def films(tmp_path_factory):
+def films(shared_folder):
     """Root of a generated corpus of 40 short clips in MELD's layout."""
     from hf_mer.data.generated.corpus import GeneratedMeldConfig, generate_meld_corpus
 
-    root = tmp_path_factory.mktemp("generated") / "films"
     config = GeneratedMeldConfig(num_train=24, num_dev=8, num_test=8, utterances_per_dialogue=4)
-    generate_meld_corpus(root, config, progress=False)
-    return root
+    return shared_folder("40_clips", lambda root: generate_meld_corpus(root, config, progress=False))
 
 
 @pytest.fixture(scope="session")

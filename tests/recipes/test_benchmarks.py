@@ -211,6 +211,7 @@ def test_memory_is_of_a_process_of_its_own(benchmark, monkeypatch):
     assert measuring.in_fresh_process(measuring.peak_mib) < 0.5 * len(held) / 2**20 < measuring.peak_mib()
 
 
+@pytest.mark.slow
 def test_export(benchmark):
     flags = "--size tiny --encoder wav2vec2-bert --seconds 0.5 --tokens 8 --batches 1 3 --repeats 2"
     _, saved, printed = benchmark("export", flags)
@@ -221,6 +222,7 @@ def test_export(benchmark):
     assert "| ONNX |" in printed
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(shutil.which("chromium") is None, reason="no Chromium on this machine")
 def test_page(tiny_checkpoint, write_wav, tmp_path):
     """In a process of its own: the page's tests keep Playwright's loop running in theirs."""

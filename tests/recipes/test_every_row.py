@@ -88,6 +88,7 @@ def on_tiny_encoders(model, checkpoints):
             setattr(model, name, checkpoints[source])
 
 
+@pytest.mark.slow
 def test_every_row_has_a_model_and_an_optimizer(checkpoints, tmp_path):
     """In one test, so that what several tables ask for is built once."""
     problems, second_stages = [], {None}

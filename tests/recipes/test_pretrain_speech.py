@@ -102,6 +102,7 @@ def results(folder):
     return json.loads((folder / "pretraining.json").read_text(encoding="utf-8"))
 
 
+@pytest.mark.slow
 def test_killed_and_started_again(launch, pretrain, settings, tmp_path, caplog, capsys):
     """SIGKILL after the first checkpoints; the weights are those of a run that nothing stopped."""
     path = settings(num_train_epochs=30)

@@ -30,6 +30,7 @@ def test_a_process_with_the_settings_of_le_mer(recipe, main, config, tmp_path):
     }
 
 
+@pytest.mark.slow
 def test_two_processes_write_once(recipe, config, tmp_path):
     flags = ("--config", config("wavfusion"), "--output_dir", str(tmp_path / "baseline"))
     status, output = recipe("--system", "log_mel_statistics", *flags, processes=2, system="baseline")

@@ -40,6 +40,7 @@ def test_two_processes_train_and_one_scores_their_checkpoint_the_same(recipe, ma
     np.testing.assert_allclose(*probabilities, atol=2e-6)
 
 
+@pytest.mark.slow
 def test_stopped_in_the_middle_of_a_fold_and_started_again(start, main, config, tmp_path, caplog):
     settings = config(num_train_epochs=40, modalities=["text"], learning_rates={})
     process = start("--config", settings)

@@ -9,6 +9,7 @@ def results(folder):
     return json.loads((folder / "results.json").read_text(encoding="utf-8"))
 
 
+@pytest.mark.slow
 def test_two_processes_train_and_one_scores_their_checkpoint_the_same(recipe, main, config, tmp_path):
     settings = config("mgcma", freeze=["text_encoder", "speech_feature_encoder"])
     status, output = recipe("--config", settings, processes=2, system="mgcma")

@@ -25,6 +25,7 @@ def settings(config, films):
     return write
 
 
+@pytest.mark.slow
 def test_two_processes_and_a_second_run_that_finds_the_states(recipe, main, settings, tmp_path, caplog):
     status, output = recipe("--config", settings(), processes=2, system="wavfusion")
     assert status == 0, output

@@ -14,13 +14,11 @@ def datasets_cache(tmp_path_factory, monkeypatch):
 
 
 @pytest.fixture(scope="session")
-def corpus(tmp_path_factory):
+def corpus(shared_folder):
     """Root of a generated corpus of 60 short utterances in IEMOCAP's tree."""
     from hf_mer.data.generated.corpus import GeneratedCorpusConfig, generate_corpus
 
-    root = tmp_path_factory.mktemp("generated") / "corpus"
     config = GeneratedCorpusConfig(
         num_utterances=60, words_per_utterance=(4, 5), salient_words=(1, 1), utterances_per_dialogue=6
     )
-    generate_corpus(root, config, progress=False)
-    return root
+    return shared_folder("60_utterances", lambda root: generate_corpus(root, config, progress=False))

@@ -112,18 +112,36 @@ def ended(folder):
     }
 
 
+@pytest.fixture(scope="module")
+def undisturbed():
+    """By settings, what runs left that nothing stopped."""
+    return {}
+
+
 @pytest.fixture
-def whole(make_experiment, tmp_path):
-    """`whole(**settings)`: what a run leaves that nothing stops."""
+def whole(make_experiment, undisturbed, tmp_path, trainings):
+    """`whole(**settings)`: what a run leaves that nothing stops; several tests compare with the same."""
 
     def run(**settings):
-        make_experiment(output_dir=str(tmp_path / "whole"), **settings).run()
-        return ended(tmp_path / "whole")
+        key = repr(settings)
+        if key not in undisturbed:
+            make_experiment(output_dir=str(tmp_path / "whole"), **settings).run()
+            undisturbed[key] = ended(tmp_path / "whole")
+            trainings.clear()  # of interrupted runs alone
+        return undisturbed[key]
 
     return run
 
 
-@pytest.mark.parametrize("further", [{}, {"train_sampling_strategy": "random", "dataloader_num_workers": 1}])
+@pytest.mark.parametrize(
+    "further",
+    [
+        {},
+        pytest.param(
+            {"train_sampling_strategy": "random", "dataloader_num_workers": 1}, marks=pytest.mark.slow, id="workers"
+        ),
+    ],
+)
 def test_inside_an_epoch(make_experiment, whole, tmp_path, monkeypatch, trainings, further):
     """Six steps an epoch: of the second epoch one checkpoint is there, and half of the next."""
     settings = {**STEPS, **further}
@@ -163,7 +181,7 @@ def test_what_is_trained_is_not_trained_again(make_experiment, whole, tmp_path, 
     with pytest.raises(ValueError, match="a half-finished run of other settings"):
         make_experiment(**{**EPOCHS, "learning_rate": 0.5}).run()
     make_experiment(**EPOCHS).run()
-    assert len(trainings) == 2
+    assert len(trainings) == 1
     assert ended(tmp_path / "run") == expected
 
 

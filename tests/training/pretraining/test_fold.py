@@ -2,6 +2,8 @@
 
 import copy
 import json
+import shutil
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -69,6 +71,21 @@ def make(data, rows, fold, tmp_path):
         return pretrain_fold(copy.deepcopy(encoder), overrides, None, data, arguments, rows, fold, tmp_path / folder)
 
     return run
+
+
+@pytest.fixture(scope="module")
+def kept(tmp_path_factory):
+    """Where the second stage that `finished` copies is kept."""
+    return tmp_path_factory.mktemp("finished") / "kept"
+
+
+@pytest.fixture
+def finished(make, kept, tmp_path):
+    """The folder of a second stage of `QUIET`, as `make(QUIET)` leaves it, trained once for all who read it."""
+    if not kept.exists():
+        shutil.copytree(make(QUIET), kept)
+        shutil.rmtree(tmp_path / "run")
+    return Path(shutil.copytree(kept, tmp_path / "run"))
 
 
 def results(folder):
@@ -166,14 +183,13 @@ def test_only_rows_of_training_and_validation_are_heard(make, fold, monkeypatch)
     assert clustered == set(fold.train) | set(fold.validation)
 
 
-def test_test_rows_change_nothing(make, rows, fold):
+def test_test_rows_change_nothing(make, finished, rows, fold):
     """Other test rows, and none of validation: the same weights."""
-    folder = make(QUIET)
     other = Fold("half", train=fold.train, validation=[], test=fold.test[:3])
     weights = load_file(make(QUIET, folder="other", fold=other) / "model.safetensors")
-    for name, tensor in load_file(folder / "model.safetensors").items():
+    for name, tensor in load_file(finished / "model.safetensors").items():
         assert torch.equal(tensor, weights[name]), name
-    assert not curve(folder.parent / "other", "eval_loss")
+    assert not curve(finished.parent / "other", "eval_loss")
 
 
 class _Killed(BaseException):
@@ -244,20 +260,18 @@ def test_two_iterations_have_units_of_their_own(make, monkeypatch):
     assert {entry["iteration"] for entry in results(folder)["history"]} == {1, 2}
 
 
-def test_finished_is_not_run_again(make, monkeypatch, caplog):
-    folder = make(QUIET)
-    before = (folder / "pretraining.json").read_bytes()
+def test_finished_is_not_run_again(make, finished, monkeypatch, caplog):
+    before = (finished / "pretraining.json").read_bytes()
     monkeypatch.setattr(SpeechPretrainer, "__init__", None)
-    assert make(QUIET) == folder
-    assert (folder / "pretraining.json").read_bytes() == before
+    assert make(QUIET) == finished
+    assert (finished / "pretraining.json").read_bytes() == before
     with pytest.raises(ValueError, match=r"holds an encoder of other settings \(training.learning_rate\)"):
         make(QUIET, learning_rate=1e-4)
 
 
-def test_overwritten(make):
-    folder = make(QUIET)
+def test_overwritten(make, finished):
     assert results(make(QUIET, num_train_epochs=1, overwrite=True))["settings"]["training"]["num_train_epochs"] == 1
-    assert len(curve(folder, "loss")) == 1
+    assert len(curve(finished, "loss")) == 1
 
 
 def test_rows_without_audio_are_left_out(make, rows, fold, data):
