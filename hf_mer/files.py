@@ -1,4 +1,4 @@
-"""Files that are whole or not there at all, and JSON and CSV as every program takes them.
+"""Files that are whole or not there at all, JSON and CSV as every program takes them, and tables of Markdown.
 
 What killed processes left of a file is removed; no number that JSON lacks is written, and no cell that a spreadsheet
 would run.
@@ -110,6 +110,17 @@ def csv_text(rows: Iterable[Sequence[Any]]) -> str:
     return "".join(lines)
 
 
+def markdown_table(header: Sequence[Any], rows: Iterable[Sequence[Any]]) -> str:
+    """A table of Markdown, without a line break at its end.
+
+    Args:
+        header: Titles of the columns.
+        rows: Cells, as many as titles; each becomes text on one line, and `|` in it ends no cell. None is left empty.
+    """
+    lines = [header, ["---"] * len(header), *rows]
+    return "\n".join(f"| {' | '.join(map(_markdown_cell, line))} |" for line in lines)
+
+
 def plain_cell(cell: str) -> str:
     """What `csv_text` was given as a cell."""
     return cell[1:] if _ESCAPED.match(cell) else cell
@@ -161,6 +172,10 @@ def _cell(value: Any) -> Any:
     if isinstance(value, str):
         return f"'{value}" if _FORMULA.match(value) else value
     return None if value != value else value  # only NaN differs from itself
+
+
+def _markdown_cell(value: Any) -> str:
+    return "" if value is None else " ".join(str(value).split()).replace("|", "\\|")
 
 
 def _without_nan(content: Any) -> Any:

@@ -18,6 +18,7 @@ import hf_mer
 from hf_mer.files import (
     csv_text,
     json_text,
+    markdown_table,
     plain_cell,
     read_csv,
     remove_leftovers,
@@ -139,6 +140,11 @@ def test_all_else_is_left_alone(value):
 
 def test_numbers_are_numbers_and_what_is_not_known_is_empty():
     assert csv_text([[-1, -0.5, np.float64(-2), float("nan"), None, True]]) == "-1,-0.5,-2.0,,,True\n"
+
+
+def test_a_table_of_markdown_has_a_line_a_row():
+    table = markdown_table(["name", "n"], [["a|b", 1], ["two\nlines ", None]])
+    assert table == "| name | n |\n| --- | --- |\n| a\\|b | 1 |\n| two lines |  |"
 
 
 def test_json_is_json(tmp_path):

@@ -1,6 +1,8 @@
 """`hf-mer card` and `hf-mer push`."""
 
 import argparse
+import sys
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -10,39 +12,34 @@ CARD_EXAMPLES = """examples:
   hf-mer card runs/le_mer/Ses05 --out README.md
   hf-mer card runs/le_mer/Ses05 --results runs/le_mer --corpus own --title "LE-MER on our calls"
   hf-mer card prepared --corpus ravdess
+
+The card is printed or written to --out; on standard error stand the files that `hf-mer push` would upload with it.
 """
 PUSH_EXAMPLES = """examples:
   hf-mer push runs/le_mer/Ses05 my-name/le-mer-own --private     # HF_TOKEN, or `hf auth login` before
   hf-mer push runs/le_mer/Ses05 my-name/le-mer-own --revision v2 --message "Trained on more calls"
-  hf-mer push prepared my-name/our-calls --without-audio         # of prepared rows, words and labels alone
+  hf-mer push prepared my-name/our-calls --without-audio         # words and labels only
 
-The same again sends what has changed, and goes on after an upload that broke off. A prepared IEMOCAP is not pushed.
+`hf-mer card` shows the card and the files beforehand. The same push again sends what has changed, and resumes an
+upload that broke off. A prepared IEMOCAP is not pushed.
 """
 
 
 def add_commands(commands: Any) -> None:
     """Adds the commands to the parser's."""
-    card = add_command(
-        commands, "card", _card, "the card of a checkpoint, out of its results, or of a prepared corpus", CARD_EXAMPLES
-    )
+    what = "the card of a checkpoint or a prepared corpus, and the files that push would upload"
+    card = add_command(commands, "card", _card, what, CARD_EXAMPLES)
     _add_checkpoint(card)
     card.add_argument("--name", help="of the repository, where it is known (default: the folder's name)")
     card.add_argument("--out", type=Path, help="file to write; printed if not given")
 
-    push = add_command(
-        commands,
-        "push",
-        _push,
-        "a checkpoint or a prepared corpus with its card to the Hub, in one commit",
-        PUSH_EXAMPLES,
-    )
+    what = "a checkpoint or a prepared corpus with its card to the Hub, in one commit"
+    push = add_command(commands, "push", _push, what, PUSH_EXAMPLES)
     _add_checkpoint(push)
     push.add_argument("repository", help="owner/name; made if it is not there")
     push.add_argument("--private", action="store_true", help="a new repository is private")
     push.add_argument("--revision", help="branch, made if it is not there (default: main)")
     push.add_argument("--message", help="of the commit")
-    push.add_argument("--without-audio", action="store_true", help="of a prepared corpus: leave the recordings out")
-    push.add_argument("--without-video", action="store_true", help="of a prepared corpus: leave the films out")
 
 
 def _add_checkpoint(parser: argparse.ArgumentParser) -> None:
@@ -55,41 +52,61 @@ def _add_checkpoint(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--corpus", help="what it was trained on, or is: iemocap, meld, ravdess, generated, generated_meld or own"
     )
+    parser.add_argument("--without-audio", action="store_true", help="prepared corpus only: leave the recordings out")
+    parser.add_argument("--without-video", action="store_true", help="prepared corpus only: leave the videos out")
     parser.add_argument("--title", help="of the card")
     parser.add_argument("--notes", default="", help="what a reader should know: departures, what was chosen on what")
 
 
 def _card(arguments: argparse.Namespace) -> None:
-    text = _card_text(arguments, arguments.name or Path(arguments.checkpoint).resolve().name)
+    from hf_mer.hub import PreparedCorpus, checkpoint_files, corpus_files
+
+    source, texts, left_out = _source(arguments)
+    name = arguments.name or Path(arguments.checkpoint).resolve().name
+    if isinstance(source, PreparedCorpus):
+        files = corpus_files(source, name, **left_out, **texts)
+    else:
+        files = checkpoint_files(source, source.card(name, arguments.corpus, **texts))
+    text = bytes(files["README.md"]).decode("utf-8")
     if arguments.out is None:
         print(text)
-        return
-    arguments.out.write_text(text, encoding="utf-8", errors="backslashreplace")
-    print(arguments.out)
+    else:
+        arguments.out.write_text(text, encoding="utf-8", errors="backslashreplace")
+        print(arguments.out)
+    print(_uploads(source, files, left_out), file=sys.stderr)
 
 
-def _card_text(arguments: argparse.Namespace, name: str) -> str:
-    from hf_mer.hub import dataset_card, find_checkpoint, find_prepared
+def _uploads(source: Any, files: Iterable[str], left_out: dict[str, bool]) -> str:
+    """The files that the same push would upload, or why it would not."""
+    from hf_mer.hub import PreparedCorpus, SharingError, check_sharing
 
-    corpus = find_prepared(arguments.checkpoint, arguments.corpus)
-    if corpus is not None:
-        return dataset_card(corpus, name, title=arguments.title, notes=arguments.notes)
-    checkpoint = find_checkpoint(arguments.checkpoint, arguments.results)
-    return checkpoint.card(name, arguments.corpus, title=arguments.title, notes=arguments.notes)
+    if isinstance(source, PreparedCorpus):
+        try:
+            check_sharing(source, **left_out)
+        except SharingError as error:
+            return f"`hf-mer push` would refuse this: {error}"
+    return "\n  ".join(["`hf-mer push` would upload:", *files])
 
 
 def _push(arguments: argparse.Namespace) -> None:
-    from hf_mer.hub import find_checkpoint, find_prepared, push_checkpoint, push_corpus
+    from hf_mer.hub import PreparedCorpus, push_checkpoint, push_corpus
 
+    source, texts, left_out = _source(arguments)
     settings = {name: getattr(arguments, name) for name in ("private", "revision", "message")}
+    if isinstance(source, PreparedCorpus):
+        print(push_corpus(source, arguments.repository, **left_out, **texts, **settings))
+        return
+    card = source.card(arguments.repository, arguments.corpus, **texts)
+    print(push_checkpoint(source, arguments.repository, card=card, **settings))
+
+
+def _source(arguments: argparse.Namespace) -> tuple[Any, dict[str, Any], dict[str, bool]]:
+    """The prepared corpus or checkpoint, what a person says of it, and what of a corpus is left out."""
+    from hf_mer.hub import find_checkpoint, find_prepared
+
+    texts = {"title": arguments.title, "notes": arguments.notes}
     left_out = {name: getattr(arguments, name) for name in ("without_audio", "without_video")}
     corpus = find_prepared(arguments.checkpoint, arguments.corpus)
-    if corpus is not None:
-        texts = {"title": arguments.title, "notes": arguments.notes}
-        print(push_corpus(corpus, arguments.repository, **left_out, **texts, **settings))
-        return
-    if any(left_out.values()):
-        raise ValueError("--without-audio and --without-video are about prepared corpora; this is none")
-    card = _card_text(arguments, arguments.repository)
-    checkpoint = find_checkpoint(arguments.checkpoint, arguments.results)
-    print(push_checkpoint(checkpoint, arguments.repository, card=card, **settings))
+    if corpus is None and any(left_out.values()):
+        raise ValueError("--without-audio and --without-video are for prepared corpora, and this is not one")
+    return corpus or find_checkpoint(arguments.checkpoint, arguments.results), texts, left_out

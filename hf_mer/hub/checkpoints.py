@@ -6,9 +6,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from hf_mer.hub.card_results import card_results, read_results
+from hf_mer.hub.cards.model_card import CardSpec, model_card
+from hf_mer.hub.cards.results import card_results, read_results
 from hf_mer.hub.loading import model_folder
-from hf_mer.hub.model_card import CardSpec, model_card
 
 _RESULTS, _STORE = "results.json", "label_store.json"
 _OF_A_MODEL = (".json", ".safetensors", ".py", ".txt", ".model", ".bpe", ".onnx")
@@ -60,13 +60,8 @@ class Checkpoint:
             corpus: One of `CORPORA`; if not given, what the results say, else `own`.
             **spec: Further fields of `CardSpec`.
         """
-        figures = [path for path in self.files() if path.startswith("figures/")]
-        made = CardSpec(
-            name=name,
-            system=self.config["model_type"],
-            corpus=corpus or self.corpus,
-            **{"figures": figures, "labels": self.content()["labels"], **spec},
-        )
+        figures = [f"figures/{path.name}" for path in self.figures]
+        made = CardSpec(name, self.config["model_type"], corpus or self.corpus, **{"figures": figures, **spec})
         return str(model_card(made, self.content()))
 
     @property

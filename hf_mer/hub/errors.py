@@ -1,4 +1,4 @@
-"""What may go wrong between here and the Hub, as one clear message."""
+"""Errors of the Hub, each as one clear message."""
 
 import logging
 import os
@@ -32,7 +32,7 @@ _silence: list[Exception] = []  # why the Hub is not asked just now
 
 
 class HubError(OSError):
-    """The Hub cannot or will not do it; the message says why, and what helps."""
+    """The Hub cannot be reached or refuses; the message says why, and what to do."""
 
 
 @contextmanager
@@ -113,7 +113,8 @@ def _beginning(error: BaseException) -> Exception | None:
 
 def _message(repo_id: str, revision: str | None, error: Exception, writing: bool) -> str:
     if isinstance(error, LocalTokenNotFoundError):
-        return f"{repo_id}: no token of the Hub is known here; `hf auth login`, or set HF_TOKEN to one that may write"
+        advice = "run `hf auth login`, or set HF_TOKEN to one that may write"
+        return f"{repo_id}: there is no Hub token on this machine; {advice}"
     if isinstance(error, HFValidationError):
         where = "" if writing else "no folder here, and "
         return f"'{repo_id}' is {where}no name of a repository; it must be like owner/name"
@@ -128,7 +129,7 @@ def _message(repo_id: str, revision: str | None, error: Exception, writing: bool
     told = (
         f"cannot be reached or broke off ({type(error).__name__}: {str(error).splitlines()[0] if str(error) else ''})"
     )
-    further = "the same again goes on with what is missing" if writing else "try again when there is a network"
+    further = "push again to resume the upload" if writing else "try again when the network is back"
     return f"{repo_id}: {_not_here(writing)}the Hub at {constants.ENDPOINT} {told}; {further}"
 
 
@@ -137,16 +138,17 @@ def _not_here(writing: bool) -> str:
 
 
 def _refusal(repo_id: str, error: HfHubHTTPError, writing: bool) -> str:
-    status = error.response.status_code if error.response is not None else None
     if isinstance(error, GatedRepoError):
-        return f"{repo_id}: its terms must be accepted first, on its page, by the account that your token is of"
+        return f"{repo_id}: accept its terms on its page first, with the account of your token"
     if isinstance(error, RepositoryNotFoundError):
         where = "" if writing else "no folder here, and "
         return f"{repo_id} is {where}not on the Hub, or private and your token does not open it"
-    if status == 403 and writing:
-        return f"{repo_id}: the token may not write there; it needs the role write, and you the right to that name"
-    if status == 403:
-        return f"{repo_id}: your token may not read there; it needs the role read, and you the right to it"
-    if status == 401:
-        return f"{repo_id}: the Hub does not know this token; `hf auth login`, or set HF_TOKEN anew"
-    return f"{repo_id}: the Hub refused ({str(error).splitlines()[0]})"
+    status = 0 if error.response is None else error.response.status_code
+    advice = {
+        401: "the Hub does not know this token; run `hf auth login`, or set HF_TOKEN to a valid one",
+        403: "the token may not write to it; the token needs the write role, and its account the right to that name"
+        if writing
+        else "your token may not read it; the token needs the read role, and its account access to the repository",
+    }
+    first_line = str(error).partition("\n")[0]
+    return f"{repo_id}: {advice.get(status, f'the Hub refused ({first_line})')}"

@@ -3,22 +3,22 @@
 import io
 import json
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
-import yaml
+from huggingface_hub import metadata_load
 
-from hf_mer.hub.card_facts import CORPORA
+from hf_mer.hub.cards.facts import CORPORA
 
 if TYPE_CHECKING:
     from datasets import Features
+    from pandas import DataFrame, Series
 
 _FILE = re.compile(r"(?P<split>.+)-[0-9a-f]{16}\.parquet")
 _OF_A_LAYOUT = {
@@ -50,64 +50,56 @@ class PreparedCorpus:
 
         return Features.from_arrow_schema(pq.read_schema(next(iter(self.files.values()))))
 
+    @cached_property
+    def rows(self) -> "DataFrame":
+        """Rows of all splits, without the recordings; `in_split` and `embedded` tell where a row and its sound are."""
+        tables = []
+        for split, path in self.files.items():
+            file = pq.ParquetFile(path)
+            table = file.read(["audio.path" if name == "audio" else name for name in file.schema_arrow.names])
+            batches = file.iter_batches(64, columns=["audio.bytes"])  # a few recordings in memory at a time
+            embedded = [pc.is_valid(pc.struct_field(batch["audio"], "bytes")) for batch in batches]
+            table = table.append_column("in_split", pa.array([split] * len(table)))
+            tables.append(table.append_column("embedded", pa.chunked_array(embedded, pa.bool_())))
+        return pa.concat_tables(tables).to_pandas()
+
     @property
     def labels(self) -> list[str]:
         """Names of the classes."""
         return list(self.features["label"].names)
 
-    def values(self, name: str) -> dict[str, list[Any]]:
-        """A column by split."""
-        if name not in self.features:
-            return {split: [] for split in self.files}
-        return {split: pq.read_table(path, columns=[name])[name].to_pylist() for split, path in self.files.items()}
+    def values(self, name: str) -> "Series":
+        """What a column holds, without empty cells."""
+        return self.rows.reindex(columns=[name])[name].dropna()
 
-    def all_values(self, *names: str) -> Iterator[Any]:
-        """What columns hold in all splits; empty cells are left out."""
-        for name in names:
-            for values in self.values(name).values():
-                yield from (value for value in values if value is not None)
-
-    def audio_paths(self) -> Iterator[str]:
-        """Names of recordings: absolute paths, or what an embedded one was called."""
-        for path in self.files.values():
-            for audio in pq.ParquetFile(path).read(columns=["audio.path"])["audio"].to_pylist():
-                if audio is not None and audio["path"]:
-                    yield audio["path"]
-
-    @cached_property
+    @property
     def media(self) -> dict[str, int]:
-        """Rows with recordings `embedded` and `referenced` by path, and with films (`video`), by path too."""
-        counts = {"embedded": 0, "referenced": 0, "video": 0}
-        for path in self.files.values():
-            for batch in pq.ParquetFile(path).iter_batches(64, columns=["audio", "video"]):
-                audio, video = batch.column("audio"), batch.column("video")
-                embedded = pc.sum(pc.is_valid(pc.struct_field(audio, "bytes"))).as_py() or 0
-                counts["embedded"] += embedded
-                counts["referenced"] += len(audio) - audio.null_count - embedded
-                counts["video"] += len(video) - video.null_count
-        return counts
+        """Rows with recordings `embedded` and `referenced` by path, and with videos, also by path."""
+        embedded, heard = self.rows["embedded"], self.rows["audio"].notna()
+        counts = {"embedded": embedded, "referenced": heard & ~embedded, "video": self.rows["video"].notna()}
+        return {name: int(rows.sum()) for name, rows in counts.items()}
 
     @cached_property
     def is_generated(self) -> bool:
         """Whether this package made it up: it is marked so, and its words are none but the generator's."""
-        texts = [text for name in ("text", "history") for text in self.all_values(name)]
-        spoken = [one for text in texts for one in (text if isinstance(text, list) else [text])]
         from hf_mer.data.generated.sentences import could_have_written
 
+        spoken = [*self.values("text"), *self.values("history").explode().dropna()]
         return bool(self.about.get("generated")) and bool(spoken) and could_have_written(spoken)
 
     @cached_property
     def ids_of(self) -> dict[str, list[str]]:
         """Ids of rows by the published corpus whose ids they are."""
-        ids = [str(value) for value in self.all_values("id", "dialogue")]
-        ids += [Path(path).stem for path in self.audio_paths()]
+        paths = [audio["path"] for audio in self.values("audio") if audio["path"]]
+        ids = [*self.values("id"), *self.values("dialogue"), *(Path(path).stem for path in paths)]
         found = {name: [one for one in ids if pattern.fullmatch(one)] for name, pattern in _OF_A_LAYOUT.items()}
         return {name: own for name, own in found.items() if own}
 
     @cached_property
     def layout(self) -> str | None:
         """`iemocap` or `meld`, by what the folder says or else by the ids of its rows."""
-        said = {self.named, self.about.get("corpus"), *self._tags}
+        head = metadata_load(self.folder / "README.md") or {}
+        said = {self.named, self.about.get("corpus"), *map(str, head.get("tags") or [])}
         named = next((name for name in _OF_A_LAYOUT if name in said), None)
         return named or next(iter(self.ids_of), None)
 
@@ -118,16 +110,6 @@ class PreparedCorpus:
             return self.named or "own"
         generated = {"iemocap": "generated", "meld": "generated_meld"}
         return generated[self.layout] if self.is_generated else self.layout
-
-    @property
-    def _tags(self) -> list[str]:
-        head = re.match(r"---\n(.*?)\n---\n", (self.folder / "README.md").read_text(encoding="utf-8"), re.DOTALL)
-        content = yaml.safe_load(head[1]) if head else None
-        return [str(tag) for tag in (content or {}).get("tags") or []] if isinstance(content, dict) else []
-
-    def durations(self) -> np.ndarray:
-        """Seconds of every row of which they are known."""
-        return np.array(list(self.all_values("duration")), dtype=float)
 
 
 def find_prepared(path: str | Path, corpus: str | None = None) -> PreparedCorpus | None:
@@ -166,15 +148,13 @@ def without_columns(path: Path, names: Sequence[str]) -> bytes | None:
 
     The columns stay, so that the rows keep the schema of every prepared corpus.
     """
-    schema = pq.read_schema(path)
-    kept = [name for name in schema.names if name not in names]
-    counts = {name: pq.read_table(path, columns=[name])[name] for name in names}
-    if all(cells.null_count == len(cells) for cells in counts.values()):
+    counts = [pq.read_table(path, columns=[name])[name] for name in names]
+    if all(cells.null_count == len(cells) for cells in counts):
         return None
-    table = pq.read_table(path, columns=kept)
-    for place, entry in enumerate(schema):
-        if entry.name in names:
-            table = table.add_column(place, entry, pa.nulls(len(table), entry.type))
+    schema = pq.read_schema(path)
+    table = pq.read_table(path, columns=[name for name in schema.names if name not in names])
+    for name in names:
+        table = table.append_column(schema.field(name), pa.nulls(len(table), schema.field(name).type))
     sink = io.BytesIO()
-    pq.write_table(table.replace_schema_metadata(schema.metadata), sink)
+    pq.write_table(table.select(schema.names).replace_schema_metadata(schema.metadata), sink)
     return sink.getvalue()

@@ -1,8 +1,7 @@
 """To the Hub, in one commit: checkpoints with card, results and figures; prepared corpora with theirs."""
 
 import hashlib
-import logging
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -11,13 +10,11 @@ from huggingface_hub.errors import LocalTokenNotFoundError
 from huggingface_hub.utils import validate_repo_id
 
 from hf_mer.files import json_text
+from hf_mer.hub.cards.dataset_card import dataset_card
 from hf_mer.hub.checkpoints import Checkpoint, find_checkpoint
-from hf_mer.hub.dataset_card import dataset_card
 from hf_mer.hub.errors import hub_errors
 from hf_mer.hub.prepared import PreparedCorpus, find_prepared, without_columns
 from hf_mer.hub.sharing import check_sharing
-
-logger = logging.getLogger(__name__)
 
 _OURS = ("figures/", "README.md", "results.json")
 
@@ -55,16 +52,21 @@ def push_checkpoint(
         HubError: If the Hub cannot be reached or refuses.
     """
     made = checkpoint if isinstance(checkpoint, Checkpoint) else find_checkpoint(checkpoint)
-    files: dict[str, Path | bytes] = dict(made.files())
-    files["README.md"] = (card or made.card(repo_id)).encode()
-    if made.results:
-        files["results.json"] = f"{json_text(made.content(), indent=1)}\n".encode()
+    files = checkpoint_files(made, card or made.card(repo_id))
     kinds = {Path(name).suffix for name in made.files()}
 
     def is_stale(name: str) -> bool:
-        return name not in files and (name.startswith(_OURS) or ("/" not in name and Path(name).suffix in kinds))
+        return name.startswith(_OURS) or ("/" not in name and Path(name).suffix in kinds)
 
-    return _push(files, repo_id, "model", is_stale, private, revision, token, message or f"{Path(made.model).name}")
+    return _push(files, repo_id, "model", is_stale, message or made.model.name, private, revision, token)
+
+
+def checkpoint_files(checkpoint: Checkpoint, card: str) -> dict[str, Path | bytes]:
+    """What of a checkpoint is sent, by its path in the repository: a file of this machine, or the content itself."""
+    files: dict[str, Path | bytes] = {"README.md": card.encode(), **checkpoint.files()}
+    if checkpoint.results:
+        files["results.json"] = f"{json_text(checkpoint.content(), indent=1)}\n".encode()
+    return files
 
 
 def push_corpus(
@@ -75,10 +77,7 @@ def push_corpus(
     without_video: bool = False,
     title: str | None = None,
     notes: str = "",
-    private: bool = False,
-    revision: str | None = None,
-    token: str | None = None,
-    message: str | None = None,
+    **settings: Any,
 ) -> str:
     """Sends a prepared corpus to a repository for datasets in one commit: Parquet files and card.
 
@@ -88,13 +87,10 @@ def push_corpus(
         corpus: The corpus or its folder, see `find_prepared`.
         repo_id: `owner/name`; made if it is not there.
         without_audio: Leave the recordings out.
-        without_video: Leave the films out, which are never but named by their paths.
+        without_video: Leave the videos out, which are only referenced by their paths.
         title: Of the card.
         notes: What a reader should know. Markdown.
-        private: Whether a new repository is private.
-        revision: Branch, made if it is not there; `main` if not given.
-        token: Of the Hub; that of `hf auth login` or `HF_TOKEN` if not given.
-        message: Of the commit.
+        **settings: `private`, `revision`, `token` and `message`, as `push_checkpoint` takes them.
 
     Returns:
         Address of the commit; of the repository where there was nothing to change.
@@ -108,23 +104,33 @@ def push_corpus(
     if found is None:
         raise ValueError(f"{corpus} is no prepared corpus: it has no README.md and data/*.parquet by `hf-mer prepare`")
     check_sharing(found, without_audio, without_video)
-    names = [name for name, out in (("audio", without_audio), ("video", without_video)) if out]
+    files = corpus_files(found, repo_id, without_audio, without_video, title=title, notes=notes)
+    message = settings.pop("message", None) or "Prepared corpus"
+    return _push(files, repo_id, "dataset", lambda name: name.startswith("data/"), message, **settings)
+
+
+def corpus_files(
+    corpus: PreparedCorpus, name: str, without_audio: bool = False, without_video: bool = False, **texts: Any
+) -> dict[str, Path | bytes]:
+    """What of a prepared corpus is sent, by its path in the repository: a file of this machine, or the content itself.
+
+    Args:
+        corpus: The corpus.
+        name: Of the repository.
+        without_audio: Leave the recordings out.
+        without_video: Leave the videos out.
+        **texts: `title` and `notes` of the card.
+    """
+    columns = [name for name, out in (("audio", without_audio), ("video", without_video)) if out]
     files: dict[str, Path | bytes] = {}
     by_split = {}
-    for split, path in found.files.items():
-        content = without_columns(path, names)
-        by_split[split] = (
-            path.name if content is None else f"{split}-{hashlib.sha256(content).hexdigest()[:16]}.parquet"
-        )
-        files[f"data/{by_split[split]}"] = path if content is None else content
-    card = dataset_card(found, repo_id, by_split, title=title, notes=notes,
-                        without_audio=without_audio, without_video=without_video)  # fmt: skip
-    files["README.md"] = card.encode()
-
-    def is_stale(name: str) -> bool:
-        return name.startswith("data/") and name not in files
-
-    return _push(files, repo_id, "dataset", is_stale, private, revision, token, message or "Prepared corpus")
+    for split, path in corpus.files.items():
+        content = without_columns(path, columns)
+        digest = content and hashlib.sha256(content).hexdigest()[:16]
+        by_split[split] = f"{split}-{digest}.parquet" if digest else path.name
+        files[f"data/{by_split[split]}"] = content or path
+    card = dataset_card(corpus, name, by_split, without_audio=without_audio, without_video=without_video, **texts)
+    return {"README.md": card.encode(), **files}
 
 
 def check_access(repo_id: str, token: str | None = None) -> None:
@@ -144,12 +150,13 @@ def _push(
     files: Mapping[str, Path | bytes],
     repo_id: str,
     kind: str,
-    is_stale: Any,
-    private: bool,
-    revision: str | None,
-    token: str | None,
+    is_stale: Callable[[str], bool],
     message: str,
+    private: bool = False,
+    revision: str | None = None,
+    token: str | None = None,
 ) -> str:
+    """One commit that adds files and removes those of earlier pushes, of which `is_stale` tells the name."""
     api = HfApi(token=token)
     with hub_errors(repo_id, revision):
         if (token or get_token()) is None:
@@ -158,7 +165,7 @@ def _push(
         if revision:
             api.create_branch(repo_id, branch=revision, repo_type=kind, exist_ok=True)
         there = api.list_repo_files(repo_id, repo_type=kind, revision=revision)
-        operations: list[Any] = [CommitOperationDelete(name) for name in there if is_stale(name)]
+        operations: list[Any] = [CommitOperationDelete(name) for name in set(there) - set(files) if is_stale(name)]
         for name, source in files.items():
             operations.append(CommitOperationAdd(name, source if isinstance(source, bytes) else str(source)))
         commit = api.create_commit(

@@ -1,50 +1,50 @@
-"""What of a prepared corpus may go to the Hub: licences, and nothing that names a path of this machine."""
+"""What of a prepared corpus may go to the Hub: what its licence allows, and no paths of this machine."""
 
-from hf_mer.hub.card_facts import CORPORA
-from hf_mer.hub.card_results import machine_paths
+from hf_mer.hub.cards.facts import CORPORA
+from hf_mer.hub.cards.results import machine_paths
 from hf_mer.hub.prepared import PreparedCorpus
 
 _STRINGS = ("id", "dialogue", "speaker", "session", "part", "split", "group")
 
 
 class SharingError(ValueError):
-    """A corpus that must not be handed on as it is; the message says why, and what may be done instead."""
+    """A corpus that must not be redistributed as it is; the message says why, and what may be done instead."""
 
 
 def check_sharing(corpus: PreparedCorpus, without_audio: bool = False, without_video: bool = False) -> None:
-    """Refuses what a licence forbids, and what is of no use elsewhere.
+    """Refuses what a licence forbids, and what is of no use on another machine.
 
     Args:
         corpus: The prepared corpus.
         without_audio: Whether recordings are left out.
-        without_video: Whether films are left out.
+        without_video: Whether videos are left out.
 
     Raises:
-        SharingError: For IEMOCAP; for sound or picture of MELD; for recordings or films that are but named by their
-            paths on this machine.
+        SharingError: For IEMOCAP; for recordings of MELD; for recordings or videos that are only referenced by their
+            paths on this machine; for other columns with such paths.
     """
     if corpus.corpus == "iemocap":
         raise SharingError(_iemocap(corpus))
     media = corpus.media
     if corpus.corpus == "meld" and media["embedded"] and not without_audio:
         raise SharingError(
-            f"{corpus.folder} holds {media['embedded']} recordings of MELD, whose clips are of a television series "
-            "and belong to others: they must not be handed on. --without-audio pushes the annotations, which "
+            f"{corpus.folder} holds {media['embedded']} recordings of MELD, clips from a television series whose "
+            "rights belong to others: they must not be redistributed. --without-audio pushes the annotations, which "
             "are under GPL-3.0"
         )
     if media["referenced"] and not without_audio:
         raise SharingError(
             f"{corpus.folder} names {media['referenced']} recordings by their paths on this machine, which nobody "
-            "else has. `hf-mer prepare ... --embed-audio` puts them in, where their licence allows that; "
+            "else has. `hf-mer prepare ... --embed-audio` embeds them, if their licence allows that; "
             "--without-audio pushes the rows without them"
         )
     if media["video"] and not without_video:
         raise SharingError(
-            f"{corpus.folder} names {media['video']} films by their paths on this machine, which nobody else has. "
+            f"{corpus.folder} names {media['video']} videos by their paths on this machine, which nobody else has. "
             "--without-video pushes the rows without them"
         )
     for name in _STRINGS:
-        if paths := [path for value in corpus.all_values(name) for path in machine_paths(f" {value}")]:
+        if paths := [path for value in corpus.values(name) for path in machine_paths(f" {value}")]:
             raise SharingError(
                 f"{corpus.folder}: column {name} holds paths of this machine, such as {paths[0]}; prepare it anew "
                 f"with a column {name} without them"
@@ -59,8 +59,8 @@ def _iemocap(corpus: PreparedCorpus) -> str:
     task = f" --task {corpus.about['task']}" if corpus.about.get("task") else ""
     known = f" ({'; '.join(tell)})" if tell else ""
     return (
-        f"{corpus.folder} is IEMOCAP{known} and is not pushed. {CORPORA['iemocap'].sharing} What you may do instead: "
-        "push a model that was trained on it (hf-mer push runs/le_mer/Ses05 owner/name), and tell others the command "
-        f"that prepares their own copy (hf-mer prepare iemocap /path/to/IEMOCAP_full_release prepared{task}). A "
-        "corpus made by hf-mer generate is pushed if it was prepared from its own folder"
+        f"{corpus.folder} is IEMOCAP{known} and is not pushed. {CORPORA['iemocap']['sharing']} What you may do "
+        "instead: push a model that was trained on it (hf-mer push runs/le_mer/Ses05 owner/name), and tell others the "
+        f"command that prepares their own copy (hf-mer prepare iemocap /path/to/IEMOCAP_full_release prepared{task}). "
+        "A corpus made by hf-mer generate is pushed if it was prepared from its own folder"
     )

@@ -1,5 +1,7 @@
 """A hub on this machine."""
 
+from types import SimpleNamespace
+
 import pytest
 
 
@@ -10,3 +12,11 @@ def hub():
 
     with LoopbackHub().running() as made:
         yield made
+
+
+@pytest.fixture
+def no_waiting():
+    """Uploads that break off are tried again at once, where huggingface_hub would wait for 23 s in all."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("huggingface_hub.utils._http.time", SimpleNamespace(sleep=lambda seconds: None))
+        yield

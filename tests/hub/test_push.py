@@ -92,16 +92,6 @@ def good(done):
     return done
 
 
-def save_fold(folder, save, fold="Ses01"):
-    """A fold's folder as training leaves it: `save(folder of the model)`, results and a figure."""
-    save(folder / "model")
-    results = fold_results(fold, 1)
-    (folder / "results.json").write_text(json.dumps(results))
-    (folder / "figures").mkdir()
-    (folder / "figures" / "confusion_matrix.png").write_bytes(b"\x89PNG of no picture")
-    return folder
-
-
 def save_mgcma(folder):
     import torch
 
@@ -162,19 +152,25 @@ def test_trainer_pushes_what_loads_by_name(hub, run, tiny_checkpoint, tmp_path):
 
 class TestPush:
     @pytest.fixture
-    def fold(self, tiny_checkpoint, tmp_path):
-        def save(folder):
-            Path(tiny_checkpoint()[0]).rename(folder)
-
-        (tmp_path / "runs" / "Ses01").mkdir(parents=True)
-        return save_fold(tmp_path / "runs" / "Ses01", save)
+    def fold(self, tmp_path):
+        """A fold's folder as training leaves it, by its files' names: nothing here loads the model."""
+        folder = tmp_path / "runs" / "Ses01"
+        for place in ("model", "figures"):
+            (folder / place).mkdir(parents=True)
+        config = {"model_type": "le_mer", "id2label": {"0": "calm", "1": "angry"}, "temperatures": {"text": 2.0}}
+        (folder / "model" / "config.json").write_text(json.dumps(config))
+        (folder / "model" / "label_store.json").write_text(json.dumps({"keywords": {"calm": [["fine", 0.25]]}}))
+        (folder / "model" / "model.safetensors").write_bytes(b"weights")
+        (folder / "model" / "pipeline_mer.py").write_text("# code")
+        (folder / "results.json").write_text(json.dumps(fold_results("Ses01", 1)))
+        (folder / "figures" / "confusion_matrix.png").write_bytes(b"\x89PNG of no picture")
+        return folder
 
     def test_one_repository_holds_everything(self, hub, command, fold):
         assert command("push", fold, "me/emotions", "--corpus", "generated")[0] == 0
         files = hub.files("me/emotions")
         saved = {path.name for path in (fold / "model").iterdir()}
         assert saved | {"README.md", "results.json", "figures/confusion_matrix.png", ".gitattributes"} == set(files)
-        assert {"label_store.json", "pipeline_mer.py", "config.json", "model.safetensors"} <= saved
         card = files["README.md"].decode()
         assert "model-index" in card
         assert "generated-corpus" in card
@@ -200,12 +196,12 @@ class TestPush:
         assert set(hub.files("me/emotions")) == {".gitattributes"}
         assert "model.safetensors" in hub.files("me/emotions", revision="second")
 
-    def test_a_broken_upload_is_repeated(self, hub, command, fold):
+    def test_a_broken_upload_is_repeated(self, hub, command, fold, no_waiting):
         hub.fail_uploads_after = 1
         status, _, error = command("push", fold, "me/emotions")
         assert status == 1
         assert error.startswith("error: me/emotions: the Hub at http://127.0.0.1")
-        assert error.endswith("the same again goes on with what is missing")
+        assert error.endswith("push again to resume the upload")
         assert set(hub.files("me/emotions")) == {".gitattributes"}  # all or nothing
         assert len(hub.uploads) == 1
         hub.fail_uploads_after = None
@@ -218,10 +214,13 @@ class TestPush:
         [
             (
                 {"token": None},
-                "error: me/emotions: no token of the Hub is known here; `hf auth login`, or set HF_TOKEN",
+                "error: me/emotions: there is no Hub token on this machine; run `hf auth login`, or set HF_TOKEN",
             ),
-            ({"token": "hf_reader"}, "error: me/emotions: the token may not write there; it needs the role write"),
-            ({"token": "hf_unknown"}, "error: me/emotions: the Hub does not know this token; `hf auth login`"),
+            (
+                {"token": "hf_reader"},
+                "error: me/emotions: the token may not write to it; the token needs the write role",
+            ),
+            ({"token": "hf_unknown"}, "error: me/emotions: the Hub does not know this token; run `hf auth login`"),
             ({"url": "http://127.0.0.1:9"}, "error: me/emotions: the Hub at http://127.0.0.1:9 cannot be reached"),
         ],
     )
@@ -241,4 +240,6 @@ class TestPush:
     def test_the_card_alone(self, command, fold, tmp_path):
         assert "me/emotions" in command("card", fold, "--corpus", "own", "--name", "me/emotions")[1]
         assert command("card", fold / "model", "--out", tmp_path / "card.md")[0] == 0
-        assert "model-index" in (tmp_path / "card.md").read_text()
+        card = (tmp_path / "card.md").read_text()
+        assert "model-index" in card
+        assert "| calm | fine 0.250 |" in card

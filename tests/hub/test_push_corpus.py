@@ -5,7 +5,6 @@ import os
 import re
 import subprocess
 import sys
-from pathlib import Path
 
 import datasets
 import pytest
@@ -16,7 +15,7 @@ from hf_mer.data.generated.corpus import GeneratedCorpusConfig, generate_corpus
 from hf_mer.data.prepare import prepare
 from hf_mer.data.schema import make_record, records_to_dataset
 from hf_mer.hub import dataset_card, find_prepared
-from hf_mer.hub.card_results import machine_paths
+from hf_mer.hub.cards.results import machine_paths
 
 LOAD = """
 import json, sys
@@ -110,8 +109,8 @@ def test_an_own_corpus_goes_and_comes_back(hub, command, load, own, tmp_path):
     assert "| all | 4 | 1 | 3 |" in card
     assert "3 recordings are in the files." in card
     assert "2 speakers" in card
-    assert "0.00 hours (known of 3 of 4 rows); an utterance lasts 0.10 s (median)" in card
-    assert "| `text` | what is said | all |" in card
+    assert "0.00 hours (known of 3 of 4 rows); median 0.10 s per utterance" in card
+    assert "| `text` | transcript | all |" in card
     assert not machine_paths(card)
     rows, labels = load("me/own")
     assert labels == ["angry", "glad"]
@@ -137,12 +136,12 @@ def test_a_second_push_replaces_rows(hub, command, load, own, tmp_path):
     assert str(tmp_path) not in json.dumps(old)
 
 
-def test_a_broken_upload_is_repeated(hub, command, own, tmp_path):
+def test_a_broken_upload_is_repeated(hub, command, own, tmp_path, no_waiting):
     folder = prepare({"train": own, "test": own.select([0])}, tmp_path / "own", embed_audio=True)
     hub.fail_uploads_after = 1
     status, _, error = command("push", folder, "me/own")
     assert status == 1
-    assert "the same again goes on with what is missing" in error
+    assert "push again to resume the upload" in error
     hub.fail_uploads_after = None
     assert command("push", folder, "me/own")[0] == 0
     assert len(hub.uploads) == len(set(hub.uploads)) == 2
@@ -160,7 +159,7 @@ def test_paths_of_this_machine_stay_here(hub, command, own, tmp_path):
     folder = prepare(film, tmp_path / "film")
     status, _, error = command("push", folder, "me/film")
     assert status == 1
-    assert "names 1 films by their paths" in error
+    assert "names 1 videos by their paths" in error
     assert command("push", folder, "me/film", "--without-video")[0] == 0
     (name,) = [name for name in hub.files("me/film", "datasets") if name.startswith("data/")]
     assert str(tmp_path).encode() not in hub.files("me/film", "datasets")[name]
@@ -175,7 +174,7 @@ class TestIemocap:
         status, _, error = command("push", folder, "me/iemocap", *flags)
         assert status == 1
         assert "is IEMOCAP" in error
-        assert "does not let them pass recordings, films, transcripts or labels on" in error
+        assert "does not let them pass recordings, videos, transcripts or labels on" in error
         assert "hf-mer prepare iemocap" in error
         assert "push a model that was trained on it" in error
         assert not [one for one in hub.repositories if one[0] == "datasets"]
@@ -234,7 +233,7 @@ class TestIemocap:
     def test_its_card_can_be_read_here(self, tmp_path):
         folder = prepare(iemocap_like(tmp_path), tmp_path / "out", about={"corpus": "iemocap"})
         card = dataset_card(find_prepared(folder), "IEMOCAP")
-        assert "IEMOCAP must not be handed on" in card
+        assert "IEMOCAP must not be redistributed" in card
         assert "make_folds" in card
 
 
@@ -249,7 +248,7 @@ class TestMeld:
         folder = prepare(rows, tmp_path / "out", embed_audio=True)
         status, _, error = command("push", folder, "me/meld")
         assert status == 1
-        assert "1 recordings of MELD, whose clips are of a television series and belong to others" in error
+        assert "1 recordings of MELD, clips from a television series" in error
         assert command("push", folder, "me/meld", "--without-audio")[0] == 0
         files = hub.files("me/meld", "datasets")
         assert "license: gpl-3.0" in files["README.md"].decode()
@@ -267,10 +266,18 @@ def test_folders_that_are_none(command, own, tmp_path):
 
 
 def test_the_card_alone(command, own, tmp_path):
+    """It names what `push` would upload, or why it would refuse."""
     folder = prepare(own, tmp_path / "own")
-    status, out, _ = command("card", folder, "--name", "me/own", "--corpus", "ravdess")
+    status, out, told = command("card", folder, "--name", "me/own", "--corpus", "ravdess")
     assert status == 0
     assert 'load_dataset("me/own")' in out
     assert "license: cc-by-nc-sa-4.0" in out
-    assert not re.search(r"\$\w+", out)
-    assert Path(folder).name == "own"
+    assert not re.search(r"\{[{%]|[%}]\}", out)
+    assert "`hf-mer push` would refuse this: " in told
+    assert "names 2 recordings by their paths on this machine" in told
+    assert command("card", folder, "--without-audio", "--out", tmp_path / "card.md")[0] == 0
+    status, out, told = command("card", folder, "--without-audio")
+    assert out == (tmp_path / "card.md").read_text() + "\n"
+    assert "Its 2 recordings are not part of this repository." in out
+    (name,) = re.findall(r"path: (data/train-\w+\.parquet)", out)
+    assert told.splitlines()[-3:] == ["`hf-mer push` would upload:", "  README.md", f"  {name}"]

@@ -1,7 +1,7 @@
 """Writes the cards of `model_cards/` from their specifications (`NAME.yaml`) and results (`NAME.json`, if measured).
 
-    python recipes/render_model_cards.py
-    python recipes/render_model_cards.py le_mer_iemocap --results runs/le_mer_iemocap \
+    python model_cards/render.py
+    python model_cards/render.py le_mer_iemocap --results runs/le_mer_iemocap \
         --label_store runs/le_mer_iemocap/Ses01/model/label_store.json
 
 The second form first makes `NAME.json` out of results files or folders of runs: what the card shows of them, without
@@ -16,8 +16,8 @@ import yaml
 
 from hf_mer.hub import CardSpec, card_results, model_card, read_results
 
-ROOT = Path(__file__).resolve().parents[1]
-CARDS = ROOT / "model_cards"
+CARDS = Path(__file__).resolve().parent
+CONFIGS = CARDS.parent / "recipes" / "configs"
 
 
 def render(name: str) -> str:
@@ -25,7 +25,7 @@ def render(name: str) -> str:
     spec, results = CardSpec.from_yaml(CARDS / f"{name}.yaml"), CARDS / f"{name}.json"
     if results.exists():
         return str(model_card(spec, json.loads(results.read_text(encoding="utf-8")), f"{name}.yaml and {name}.json"))
-    settings = yaml.safe_load((ROOT / "recipes" / "configs" / f"{spec.recipe}.yaml").read_text(encoding="utf-8"))
+    settings = yaml.safe_load((CONFIGS / f"{spec.recipe}.yaml").read_text(encoding="utf-8"))
     sources = f"{name}.yaml and recipes/configs/{spec.recipe}.yaml"
     return str(model_card(spec, card_results(settings=settings), sources))
 

@@ -51,7 +51,6 @@ def card_results(
     config: Mapping[str, Any] | None = None,
     label_store: Mapping[str, Any] | None = None,
     names: Mapping[str, str] | None = None,
-    summary: Mapping[str, Any] | None = None,
 ) -> dict[str, Any]:
     """What a card is written from, ready for JSON and for other people's eyes.
 
@@ -63,22 +62,20 @@ def card_results(
         label_store: The content of `label_store.json`, see `LabelEmbeddingStore.to_dict`; of the first run.
         names: What a folder of this machine is called, such as `{"/models/minilm": "MINILM"}`. Others are called after
             the setting that holds them.
-        summary: Of a system whose runs' files are not at hand, a row of a table: `scores` (by name `mean`, `std` and
-            `n`, as `aggregate` gives them), `over` (`folds` or `seeds`), `seeds`, `utterances`, `minutes` (a run) and
-            `source`.
 
     Returns:
         `settings` (by name, without the seed), `local` (settings that named a folder), `labels`, `runs`
         (`fold`, `seed`, `rows`, `split_hash`, `data_hash`, `parameters`, `test`, `calibration`, `minutes`,
-        `peak_memory_mib`, `environment`), `summary` and `keywords` (words with TF-IDF scores by class).
+        `peak_memory_mib`, `environment`) and `keywords` (words with TF-IDF scores by class). Where the runs' files
+        are not at hand, a file of `model_cards/` has a row of a table as `summary` instead: `scores` (by name `mean`,
+        `std` and `n`, as `aggregate` gives them), `over` (`folds` or `seeds`), `seeds`, `utterances`, `minutes` (a
+        run), `memory`, `hardware` and `source`.
 
     Raises:
-        ValueError: If runs differ in more than seed and fold, one is there twice, or there are runs and a summary.
+        ValueError: If runs differ in more than seed and fold, or one is there twice.
     """
     given = [results] if isinstance(results, Mapping) else list(results)
     runs = [run for number, item in enumerate(given) for run in _folds(item, f"results {number}")]
-    if runs and summary is not None:
-        raise ValueError("give results of runs or a summary of runs, not both")
     paths = dict(names or {})
     content: dict[str, Any] = {"settings": {}, "local": [], "labels": [], "runs": []}
     if settings is not None:
@@ -94,8 +91,6 @@ def card_results(
     if config is not None and not runs:
         content["labels"] = [label for _, label in sorted((int(i), name) for i, name in config["id2label"].items())]
         content["settings"] = {"modalities": config.get("modalities"), **content["settings"]}
-    if summary is not None:
-        content["summary"] = dict(summary)
     if label_store is not None:
         words = {label: items[:KEYWORDS_SHOWN] for label, items in label_store["keywords"].items() if items}
         content["keywords"] = {label: [[word, round(score, 4)] for word, score in words[label]] for label in words}

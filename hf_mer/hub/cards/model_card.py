@@ -1,20 +1,16 @@
-"""Model cards: text and metadata out of results files; what no results file has is said to be not measured."""
+"""Model cards: text and metadata out of results files; what no results file has is marked as not measured."""
 
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields
-from importlib import resources
 from pathlib import Path
-from string import Template
 from typing import Any
 
 import yaml
 from huggingface_hub import EvalResult, ModelCard, ModelCardData
 
-from hf_mer.hub import card_sections as sections
-from hf_mer.hub.card_facts import CORPORA, SYSTEMS
-from hf_mer.hub.card_results import ENCODERS, machine_paths
-from hf_mer.hub.card_tables import mean_scores, number_of_utterances
+from hf_mer.hub.cards import tables
+from hf_mer.hub.cards.facts import CORPORA, PROTOCOLS, SYSTEMS
+from hf_mer.hub.cards.results import ENCODERS, machine_paths
 from hf_mer.metrics.scores import SCORE_NAMES
 
 METRICS: dict[str, tuple[str, dict[str, str] | None]] = {
@@ -23,6 +19,7 @@ METRICS: dict[str, tuple[str, dict[str, str] | None]] = {
     "wf1": ("f1", {"average": "weighted"}),
 }
 """Our scores as metrics of `evaluate`, with their arguments."""
+_TEMPLATE = Path(__file__).with_name("model_card.md")
 
 
 @dataclass(frozen=True)
@@ -44,7 +41,7 @@ class CardSpec:
         emissions: Grams of CO2 (`emissions`), where known, and how (`source`).
 
     Raises:
-        ValueError: If system or corpus are not known, or emissions have no source.
+        ValueError: If system or corpus are not known, emissions have no source, or a figure's path is not relative.
     """
 
     name: str
@@ -74,6 +71,11 @@ class CardSpec:
                     )
         if self.emissions is not None and set(self.emissions) != {"emissions", "source"}:
             raise ValueError(f"{self.name}: emissions want emissions (grams of CO2) and source, got {self.emissions}")
+        for path in self.figures:
+            if path.startswith(("/", "~", "..")) or ":" in path:
+                raise ValueError(
+                    f"figure '{path}' must lie beside the card: a relative path such as figures/confusion.png"
+                )
 
     @classmethod
     def from_yaml(cls, path: str | Path) -> "CardSpec":
@@ -103,35 +105,46 @@ def model_card(spec: CardSpec, content: Mapping[str, Any], source: str = "result
     """
     if (ran := content["settings"].get("type", spec.system)) != spec.system:
         raise ValueError(f"{spec.name} is said to be {spec.system}, its results are of {ran}")
-    system, corpus, modalities = SYSTEMS[spec.system], CORPORA[spec.corpus], _modalities(spec, content)
-    title = spec.title or f"{system.title} on {corpus.title}"
-    text = Template((resources.files(__package__) / "model_card_template.md").read_text(encoding="utf-8")).substitute(
-        metadata=card_metadata(spec, content).to_yaml(),
+    modalities = _modalities(spec, content)
+    card = ModelCard.from_template(
+        card_metadata(spec, content),
+        template_path=str(_TEMPLATE),
+        spec=spec,
+        system=SYSTEMS[spec.system],
+        corpus=CORPORA[spec.corpus],
         source=source,
-        title=title,
-        about=f"`{system.class_name}` of {system.paper} ([arXiv {system.arxiv}](https://arxiv.org/abs/{system.arxiv})"
-        f").\n\n{system.about}\n\n{corpus.about}",
-        notes=spec.notes.strip() or "<!-- departures from the paper, what was chosen on what: none noted -->",
-        labels=", ".join(content["labels"] or spec.labels) or "<!-- not recorded -->",
-        inputs=_listed(
-            [sections.INPUTS[name] for name in modalities]
-            + ["the dialogue's earlier utterances"] * _uses_history(spec, content)
-        ),
-        usage=sections.usage(spec.name, modalities, _uses_history(spec, content)),
-        results=sections.results(system.title, content, spec.published, spec.references),
-        protocol=sections.protocol(content),
-        training=sections.training(spec.system, content, spec.recipe),
-        keywords=sections.keywords(content),
-        figures=sections.figures(spec.figures),
-        emissions=sections.emissions(spec.emissions),
-        limits=f"- {corpus.limits}",
-        probabilities=sections.probabilities(content),
-        licence=corpus.licence,
-        citation=system.citation,
+        modalities=modalities,
+        history="text" in modalities and content["settings"].get("use_history", True),
+        **{"summary": {}, "keywords": {}, **content},
+        **_measured(spec, content),
     )
-    if paths := machine_paths(text):
+    if paths := machine_paths(str(card)):
         raise ValueError(f"the card of {spec.name} would name paths of this machine: {', '.join(paths[:5])}")
-    return ModelCard(text)
+    return card
+
+
+def _measured(spec: CardSpec, content: Mapping[str, Any]) -> dict[str, Any]:
+    """What the template shows of runs: tables, texts and numbers."""
+    runs, settings = content["runs"], content["settings"]
+    commands = list(dict.fromkeys(filter(None, (run.get("environment", {}).get("command") for run in runs))))
+    if not commands and spec.recipe:
+        commands = [f"recipes/train_{spec.system}.py --config recipes/configs/{spec.recipe}.yaml --data_dir DATA_DIR"]
+    dumped = yaml.safe_dump(dict(settings), sort_keys=True, width=110, allow_unicode=True).strip()
+    return {
+        "missing": tables.NOT_RECORDED if "summary" in content else tables.NOT_MEASURED,
+        "utterances": tables.number_of_utterances(runs),
+        "scores_table": tables.scores_table(SYSTEMS[spec.system]["title"], content, spec.published, spec.references),
+        "runs_table": tables.runs_table(runs),
+        "class_tables": tables.class_tables(runs) if runs else [],
+        "part_tables": tables.part_tables(runs),
+        "calibration_table": tables.calibration_table(runs),
+        "calibrated": tables.is_calibrated(runs),
+        "protocol": PROTOCOLS.get(settings.get("protocol"), "see the settings"),
+        "folds_table": tables.folds_table(runs),
+        "training": tables.training_facts(runs, content.get("summary", {}), spec.recipe),
+        "commands": commands,
+        "settings_yaml": dumped,
+    }
 
 
 def card_metadata(spec: CardSpec, content: Mapping[str, Any]) -> ModelCardData:
@@ -141,16 +154,16 @@ def card_metadata(spec: CardSpec, content: Mapping[str, Any]) -> ModelCardData:
     task = "audio-classification" if "speech" in modalities else (
         "video-classification" if "video" in modalities else "text-classification"
     )  # fmt: skip
-    scores = mean_scores(content)
+    scores = tables.mean_scores(content)
     further: dict[str, Any] = {"co2_eq_emissions": dict(spec.emissions)} if spec.emissions else {}
     return ModelCardData(
-        language=corpus.language,
+        language=corpus["language"],
         license="apache-2.0",
         library_name="transformers",
         pipeline_tag=task,
         tags=["emotion-recognition", "multimodal-emotion-recognition", spec.system, *modalities, "custom_code",
-              f"arxiv:{system.arxiv}", *([] if corpus.real else ["generated-corpus"])],
-        datasets=[corpus.dataset] if corpus.dataset else None,
+              f"arxiv:{system['arxiv']}", *([] if corpus["real"] else ["generated-corpus"])],
+        datasets=[corpus["dataset"]] if corpus["dataset"] else None,
         base_model=_base_models(spec, content),
         metrics=[METRICS[name][0] for name in SCORE_NAMES],
         model_name=spec.name if scores else None,
@@ -163,16 +176,16 @@ def _eval_results(
     spec: CardSpec, content: Mapping[str, Any], task: str, scores: Mapping[str, float]
 ) -> list[EvalResult]:
     corpus, runs, summary = CORPORA[spec.corpus], content["runs"], content.get("summary", {})
-    utterances = number_of_utterances(runs) if runs else summary.get("utterances")
+    utterances = tables.number_of_utterances(runs) if runs else summary.get("utterances")
     arguments = {"utterances": utterances, "protocol": content["settings"].get("protocol"),
                  "runs": len(runs) or max(entry["n"] for entry in summary["scores"].values())}  # fmt: skip
     return [
         EvalResult(
             task_type=task,
             task_name="Emotion recognition",
-            dataset_type=corpus.dataset or f"hf_mer-{spec.corpus.replace('_', '-')}",
-            dataset_name=corpus.title,
-            dataset_config=content["settings"].get("task") if corpus.dataset else None,
+            dataset_type=corpus["dataset"] or f"hf_mer-{spec.corpus.replace('_', '-')}",
+            dataset_name=corpus["title"],
+            dataset_config=content["settings"].get("task") if corpus["dataset"] else None,
             dataset_split="test",
             dataset_args={key: value for key, value in arguments.items() if value is not None},
             metric_type=METRICS[name][0],
@@ -194,12 +207,4 @@ def _base_models(spec: CardSpec, content: Mapping[str, Any]) -> list[str] | None
 
 
 def _modalities(spec: CardSpec, content: Mapping[str, Any]) -> list[str]:
-    return list(content["settings"].get("modalities") or SYSTEMS[spec.system].modalities)
-
-
-def _uses_history(spec: CardSpec, content: Mapping[str, Any]) -> bool:
-    return bool(content["settings"].get("use_history", True)) and "text" in _modalities(spec, content)
-
-
-def _listed(words: Sequence[str]) -> str:
-    return re.sub(r", ([^,]+)$", r" and \1", ", ".join(words))
+    return list(content["settings"].get("modalities") or SYSTEMS[spec.system]["modalities"])

@@ -1,0 +1,1 @@
+"""Model cards and dataset cards: facts, results, tables, and a template each."""
