@@ -16,7 +16,7 @@ EXAMPLES = """examples:
 
 def add_commands(commands: Any) -> None:
     """Adds the command to the parser's."""
-    help_of_export = "a checkpoint as an ONNX graph, compared with the model"
+    help_of_export = "write a checkpoint as an ONNX graph and compare it with the model"
     export = add_command(commands, "export", _export, help_of_export, EXAMPLES)
     export.add_argument("checkpoint", help="folder, or repository on the Hub")
     export.add_argument("out", type=Path, help="folder to write; an earlier export there is replaced")
