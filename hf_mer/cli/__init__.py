@@ -6,7 +6,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from hf_mer.cli import app, completion, corpora, evaluating, exporting, inference, plotting, sharing, training
+from hf_mer.cli import app, completion, corpora, evaluating, exporting, labels, plotting, predicting, sharing, training
 from hf_mer.cli.help import add_command
 from hf_mer.console import accept_every_character, told
 from hf_mer.stopping import ERROR, last_words, terminable
@@ -85,7 +85,7 @@ def _parser() -> argparse.ArgumentParser:
     demo = add_command(commands, "demo", _demo, help_of_demo, DEMO_EXAMPLES)
     demo.add_argument("--out", type=Path, default=Path("demo"), help="folder for everything (default: demo)")
 
-    for module in (corpora, training, inference, evaluating, plotting, app, exporting, sharing, completion):
+    for module in (corpora, training, predicting, labels, evaluating, plotting, app, exporting, sharing, completion):
         module.add_commands(commands)
     for command in commands.choices.values():
         # also behind the command; without a default, so that one before it is not taken back

@@ -9,7 +9,6 @@ from hf_mer.cli.help import add_command, add_encoding
 EXAMPLES = """examples:
   hf-mer export runs/le_mer/Ses05 exported
   hf-mer export runs/le_mer/Ses05 exported --int8 --utterances corpus.csv
-  hf-mer export runs/wavfusion/official exported --format torch
   hf-mer predict exported hello.wav --text "I am so glad you came"
   hf-mer predict exported/model_int8.onnx hello.wav
 """
@@ -17,16 +16,10 @@ EXAMPLES = """examples:
 
 def add_commands(commands: Any) -> None:
     """Adds the command to the parser's."""
-    export = add_command(
-        commands,
-        "export",
-        _export,
-        "a checkpoint as an ONNX graph or a program of torch.export, checked against it",
-        EXAMPLES,
-    )
+    help_of_export = "write a checkpoint as an ONNX graph and compare it with the model"
+    export = add_command(commands, "export", _export, help_of_export, EXAMPLES)
     export.add_argument("checkpoint", help="folder, or repository on the Hub")
     export.add_argument("out", type=Path, help="folder to write; an earlier export there is replaced")
-    export.add_argument("--format", choices=("onnx", "torch"), default="onnx", help="default: onnx")
     export.add_argument("--int8", action="store_true", help="also a graph whose matrix products are in eight bits")
     export.add_argument("--opset", type=int, help="of ONNX, 18 to 23 (default: 20)")
     export.add_argument(
@@ -42,25 +35,19 @@ def add_commands(commands: Any) -> None:
 
 
 def _export(arguments: argparse.Namespace) -> None:
-    for name in ("int8", "opset", "utterances"):
-        if arguments.format == "torch" and getattr(arguments, name):
-            raise ValueError(f"--{name} is for --format onnx")
     if arguments.utterances and not arguments.int8:
         raise ValueError("--utterances is what --int8 is compared on: give --int8 too")
     from transformers.utils import logging
 
-    from hf_mer.export import export_onnx, export_torch
+    from hf_mer.export import export_onnx
 
     logging.disable_progress_bar()
     given = {name: getattr(arguments, name) for name in ("opset", "tolerance", "revision")}
     settings: dict[str, Any] = {name: value for name, value in given.items() if value is not None}
-    if arguments.format == "torch":
-        description = export_torch(arguments.checkpoint, arguments.out, **settings)
-    else:
-        utterances = _utterances(arguments.utterances, arguments.limit, arguments.encoding)
-        description = export_onnx(
-            arguments.checkpoint, arguments.out, int8=arguments.int8, utterances=utterances, **settings
-        )
+    utterances = _utterances(arguments.utterances, arguments.limit, arguments.encoding)
+    description = export_onnx(
+        arguments.checkpoint, arguments.out, int8=arguments.int8, utterances=utterances, **settings
+    )
     _print_description(arguments.out, description)
 
 

@@ -68,7 +68,7 @@ def _plot(arguments: argparse.Namespace) -> None:
 
 
 def _plot_attention(arguments: argparse.Namespace) -> None:
-    from hf_mer.cli.inference import plot_prediction
+    from hf_mer.cli.predicting import plot_prediction
     from hf_mer.prediction.load import load_recognizer
 
     recognise = load_recognizer(arguments.path, revision=arguments.revision)

@@ -1,4 +1,4 @@
-"""One row of data: its columns, how rows become a `datasets.Dataset`, and the error every loader raises.
+"""One row of data: its columns, and how rows become a `datasets.Dataset`.
 
 Whatever the corpus, a row has the columns of `corpus_features`. Loaders make plain dictionaries (`make_record`) and
 hand them to `records_to_dataset`, which keeps them as an Arrow file in the cache of `datasets`, so that later `map`
@@ -17,6 +17,7 @@ from datasets import Audio, ClassLabel, Dataset, Features, List, Value
 from datasets.fingerprint import Hasher
 
 from hf_mer.console import readable
+from hf_mer.data.errors import CorpusError
 from hf_mer.files import whole
 
 SAMPLING_RATE = 16000  # Hz
@@ -31,36 +32,6 @@ _STRINGS = ("speaker", "dialogue", "session", "part", "split", "group")
 _FLOATS = ("duration", "start", "end", "valence", "arousal", "dominance")
 TAG = re.compile(r"\[[A-Za-z][A-Za-z_ ]*\]")
 """A mark of a sound in a transcript, `[LAUGHTER]` for one."""
-
-
-class CorpusError(ValueError):
-    """Data that cannot be used; the message names every bad row or file, and what to do.
-
-    Attributes:
-        problems: One line per problem, all of them (the message shows the first ones).
-    """
-
-    def __init__(self, message: str, problems: Sequence[str] = ()):
-        super().__init__(message)
-        self.problems = list(problems)
-
-    @classmethod
-    def from_problems(cls, title: str, problems: Sequence[str], hint: str = "", shown: int = 20) -> "CorpusError":
-        """One error out of many problems.
-
-        Args:
-            title: What was being read.
-            problems: One line each.
-            hint: What to do; last line of the message.
-            shown: Number of problems written out; the rest is counted.
-        """
-        lines = [f"{title}: {len(problems)} problem{'s' if len(problems) != 1 else ''}"]
-        lines += [f"  {problem}" for problem in problems[:shown]]
-        if len(problems) > shown:
-            lines.append(f"  ... and {len(problems) - shown} more")
-        if hint:
-            lines.append(hint)
-        return cls("\n".join(lines), problems)
 
 
 def corpus_features(labels: Sequence[str]) -> Features:

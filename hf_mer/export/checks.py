@@ -1,7 +1,7 @@
 """A graph beside the model that it was made of."""
 
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import torch
@@ -15,19 +15,6 @@ TOLERANCE = 1e-4
 
 class ExportError(ValueError):
     """A model that cannot be exported, or a graph that does not compute what the model does."""
-
-
-@dataclass
-class Reference:
-    """What the model says to a batch.
-
-    Attributes:
-        case: The batch.
-        outputs: Of the model, by name; only those that the graph has too.
-    """
-
-    case: Case
-    outputs: dict[str, Tensor]
 
 
 @dataclass
@@ -66,38 +53,44 @@ class Differences:
 
 
 @torch.no_grad()
-def references(model: Any, cases: Iterable[Case], outputs: Iterable[str]) -> list[Reference]:
-    """Runs the model on every case; done before it is traced, which may leave traces in it."""
+def references(model: Any, cases: Iterable[Case], outputs: Iterable[str]) -> list[Case]:
+    """The cases with what the model says to them; done before it is traced, which may leave traces in it.
+
+    Args:
+        model: The model.
+        cases: Batches.
+        outputs: Names of those that the graph has too; kept are those that a batch has.
+    """
     wanted = tuple(outputs)
     made = []
     for case in cases:
         output = model(**case.batch, output_attentions=len(wanted) > 1)
         check_logits(model, output.logits)
-        made.append(Reference(case, {name: output[name] for name in wanted if output.get(name) is not None}))
+        kept = {name: output[name] for name in wanted if output.get(name) is not None}
+        made.append(replace(case, outputs=kept))
     return made
 
 
-def compare(graph: Any, expected: Iterable[Reference], tolerance: float = TOLERANCE) -> Differences:
+def compare(graph: Any, expected: Iterable[Case], tolerance: float = TOLERANCE) -> Differences:
     """Runs a graph on every case.
 
     Args:
-        graph: A `GraphModel`.
-        expected: What the model says.
+        graph: An `OnnxMerModel`.
+        expected: Of `references`.
         tolerance: Of `Differences.relative`.
 
     Raises:
         ExportError: If the graph fails in a case, or differs by more than the tolerance.
     """
     differences = Differences()
-    for reference in expected:
-        name = reference.case.name
+    for case in expected:
         try:
-            output = graph(**reference.case.batch, output_attentions=True)
+            output = graph(**case.batch, output_attentions=True)
         except Exception as error:
             text = (str(error).strip() or type(error).__name__).splitlines()[0]
-            raise ExportError(f"the graph fails for '{name}': {text}") from error
-        for key, value in reference.outputs.items():
-            differences.add(name, key, output[key], value)
+            raise ExportError(f"the graph fails for '{case.name}': {text}") from error
+        for key, value in case.outputs.items():
+            differences.add(case.name, key, output[key], value)
         differences.cases += 1
     if not differences.relative <= tolerance:
         raise ExportError(

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from hf_mer.files import json_text, write_atomically
+from hf_mer.hub.loading import reading
 
 DESCRIPTION = "export.json"
 MODEL_FILES = ("model.onnx", "model_int8.onnx", "model.pt2")
@@ -22,33 +23,6 @@ def find_exported(checkpoint: str | os.PathLike) -> Path | None:
     return next((path / name for name in MODEL_FILES if (path / name).is_file()), None)
 
 
-def load_exported(path: str | os.PathLike, device: str | int | None = None) -> Any:
-    """The model of a file that `find_exported` found.
-
-    Args:
-        path: Of `model.onnx`, `model_int8.onnx` or `model.pt2`.
-        device: Of onnxruntime, `cpu` or `cuda`; a program of `torch.export` runs on the CPU.
-
-    Raises:
-        OSError: If there is no such file, or no description beside it.
-        ValueError: If the device is not there, or a file is damaged.
-    """
-    from hf_mer.hub.loading import reading
-
-    path = Path(path)
-    if path.suffix == ".onnx":
-        from hf_mer.export.onnx_model import OnnxMerModel
-
-        with reading(str(path)):
-            return OnnxMerModel.from_pretrained(path.parent, path.name, device=device)
-    from hf_mer.export.torch_model import ExportedProgramModel
-
-    if device not in (None, -1, "cpu"):
-        raise ValueError(f"device '{device}': a model exported by torch.export runs on the cpu only")
-    with reading(str(path)):
-        return ExportedProgramModel.from_pretrained(path.parent, path.name)
-
-
 def read_export(folder: str | os.PathLike, file_name: str) -> tuple[Any, Any]:
     """Configuration of the model and specification of the graph.
 
@@ -58,9 +32,7 @@ def read_export(folder: str | os.PathLike, file_name: str) -> tuple[Any, Any]:
     """
     from transformers import AutoConfig
 
-    import hf_mer.models  # noqa: F401 - registers the configurations
     from hf_mer.export.graph import GraphSpec
-    from hf_mer.hub.loading import reading
     from hf_mer.models.fields_mer import in_file
 
     description = Path(folder, DESCRIPTION)
@@ -111,11 +83,6 @@ def write_export(
 
     write_atomically(out, write_folder)
     return json.loads((out / DESCRIPTION).read_text(encoding="utf-8"))
-
-
-def write_draft(folder: Path, spec: Any) -> None:
-    """The part of the description without which a graph cannot be loaded, for checks on a folder in the making."""
-    (folder / DESCRIPTION).write_text(json.dumps(spec.to_dict()), encoding="utf-8")
 
 
 def _save_config(config: Any, folder: Path) -> None:

@@ -2,19 +2,23 @@
 
 import os
 from collections.abc import Iterable
+from importlib.metadata import version
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-import torch
-
 from hf_mer.export.checks import TOLERANCE, ExportError, compare, references
-from hf_mer.export.folder import write_draft, write_export
-from hf_mer.export.source import Source, pytorch_bytes, versions
-from hf_mer.export.tracing import quiet, reason, trace
+from hf_mer.export.folder import write_export
+from hf_mer.export.onnx_graph import write_graph
+from hf_mer.export.onnx_model import OnnxMerModel
+from hf_mer.export.quantization import differences, quantize, reference_logits
+from hf_mer.export.source import Source
 from hf_mer.export.utterances import RandomUtterances
+from hf_mer.version import __version__
 
 OPSETS = range(18, 24)  # that PyTorch writes
 OPSET = 20
+_NEEDED = ("onnx", "onnxscript", "onnxruntime")
 
 
 def export_onnx(
@@ -54,83 +58,40 @@ def export_onnx(
     """
     if opset not in OPSETS:
         raise ExportError(f"opset {opset} is not one of {OPSETS[0]} to {OPSETS[-1]}")
-    _require("onnx", "onnxscript", "onnxruntime")
-    from hf_mer.export.onnx_model import OnnxMerModel
-
+    _require(*_NEEDED)
     source = Source.load(checkpoint, revision)
     random = RandomUtterances(source.model.config, source.spec, seed)
     expected = references(source.model, random.cases(), source.spec.outputs)
-    comparison = None
-    if int8:
-        from hf_mer.export.quantization import Comparison
-
-        comparison = Comparison.of(source, random, utterances)
+    logits = reference_logits(source, random, utterances) if int8 else {}
 
     def write(folder: Path) -> dict[str, Any]:
-        path = folder / "model.onnx"
-        _write_graph(source, random, path, opset)
-        write_draft(folder, source.spec)
-        graph = OnnxMerModel.from_pretrained(folder)
+        config, spec, path = source.model.config, source.spec, folder / "model.onnx"
         content: dict[str, Any] = {
             "format": "onnx",
-            "opset": _opset_of(path),
-            "versions": versions("onnx", "onnxscript", "onnxruntime"),
-            **source.spec.to_dict(),
+            "opset": write_graph(source, random.example(), path, opset),
+            "versions": {
+                "hf_mer": __version__,
+                **{name: version(name) for name in ("torch", "transformers", *_NEEDED)},
+            },
+            **spec.to_dict(),
             "tolerance": tolerance,
-            "differences": compare(graph, expected, tolerance).to_dict(),
-            "pytorch_bytes": pytorch_bytes(source.model),
+            "differences": compare(OnnxMerModel(path, config, spec), expected, tolerance).to_dict(),
+            "pytorch_bytes": sum(one.numel() * one.element_size() for one in source.model.state_dict().values()),
         }
-        if comparison is not None:
-            from hf_mer.export.quantization import quantize
-
+        if int8:
             quantize(path, folder / "model_int8.onnx")
-            content["int8"] = comparison.with_graph(OnnxMerModel.from_pretrained(folder, "model_int8.onnx"))
+            graph = OnnxMerModel(folder / "model_int8.onnx", config, spec)
+            content["int8"] = {kind: differences(graph, cases) for kind, cases in logits.items()}
         return content
 
     return write_export(out, source.model, source.processor, write)
 
 
-def _write_graph(source: Source, random: RandomUtterances, path: Path, opset: int) -> None:
-    spec, program = source.spec, trace(source, random)
-    with quiet(), torch.no_grad():
-        try:
-            converted = torch.onnx.export(
-                program,
-                input_names=list(spec.inputs),
-                output_names=list(spec.outputs),
-                dynamic_shapes=tuple(spec.dynamic_axes(name) for name in spec.inputs),
-                opset_version=opset,
-                dynamo=True,
-                verbose=False,
-            )
-        except Exception as error:
-            raise ExportError(f"opset {opset}: the graph has no form in ONNX: {reason(error)}") from error
-        assert converted is not None
-        _forget_sources(converted.model)
-        converted.save(path)
-
-
-def _forget_sources(model: Any) -> None:
-    """Takes out where each node was written: lines of files of this machine, larger than a small model's weights."""
-    from onnx_ir.traversal import RecursiveGraphIterator
-
-    model.graph.metadata_props.clear()
-    for node in RecursiveGraphIterator(model.graph):
-        node.metadata_props.clear()
-        for value in node.outputs:
-            value.metadata_props.clear()
-
-
-def _opset_of(path: Path) -> int:
-    import onnx
-
-    model = onnx.load(path, load_external_data=False)
-    return next(entry.version for entry in model.opset_import if entry.domain in ("", "ai.onnx"))
-
-
 def _require(*packages: str) -> None:
-    from importlib.util import find_spec
-
     missing = [name for name in packages if find_spec(name) is None]
     if missing:
         raise ImportError(f"ONNX needs {' and '.join(missing)}: `pip install hf_mer[export]`")
+
+
+def _versions(*packages: str) -> dict[str, str]:
+    return {name: version(name) for name in packages}

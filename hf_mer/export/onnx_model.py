@@ -1,4 +1,4 @@
-"""An ONNX file in the place of a model."""
+"""An ONNX file in the place of the model that it was made of."""
 
 import os
 from pathlib import Path
@@ -8,14 +8,18 @@ import torch
 from torch import Tensor
 
 from hf_mer.export.folder import read_export
-from hf_mer.export.graph import GraphSpec
-from hf_mer.export.graph_model import GraphModel
+from hf_mer.export.graph import LABEL_ATTENTIONS, GraphSpec, dtype_of, mask_of
+from hf_mer.models.mer_encoders import RAW_INPUTS, receptive_field
+from hf_mer.models.mer_outputs import MerOutput
 
 PROVIDERS = {"cpu": "CPUExecutionProvider", "cuda": "CUDAExecutionProvider"}
 
 
-class OnnxMerModel(GraphModel):
+class OnnxMerModel:
     """A model that onnxruntime runs; PyTorch only carries its tensors.
+
+    The pipeline takes it, and a call takes what the processor gives. A modality that a batch lacks, which the model is
+    not given, is a masked input of minimal length to the graph: the logits are the same.
 
     ```python
     model = OnnxMerModel.from_pretrained("exported")
@@ -30,9 +34,20 @@ class OnnxMerModel(GraphModel):
         device: `cpu` or `cuda`, the latter with the package `onnxruntime-gpu`.
         threads: Of onnxruntime; PyTorch's if not given.
 
+    Attributes:
+        device: Where inputs are wanted and outputs lie; the CPU, wherever onnxruntime computes.
+        dtype: Of inputs with a decimal point.
+
     Raises:
         ValueError: If onnxruntime has nothing to run on that device, or the graph is another one.
     """
+
+    main_input_name = "input_ids"
+    input_modalities = ("audio", "text")
+    output_modalities = ("text",)
+    dtype = torch.float32
+    device = torch.device("cpu")
+    training = False
 
     def __init__(
         self,
@@ -42,9 +57,9 @@ class OnnxMerModel(GraphModel):
         device: str | int | torch.device | None = None,
         threads: int | None = None,
     ):
-        super().__init__(config, spec)
         import onnxruntime
 
+        self.config, self.spec = config, spec
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = threads or torch.get_num_threads()
         options.log_severity_level = 3
@@ -82,11 +97,89 @@ class OnnxMerModel(GraphModel):
         config, spec = read_export(folder, file_name)
         return cls(Path(folder, file_name), config, spec, **settings)
 
+    def to(self, *args: Any, **kwargs: Any) -> "OnnxMerModel":
+        """Changes nothing: where a graph runs was settled when it was loaded."""
+        return self
+
+    def eval(self) -> "OnnxMerModel":
+        """Changes nothing: a graph cannot be trained."""
+        return self
+
+    def can_generate(self) -> bool:
+        """No; the pipeline asks."""
+        return False
+
+    def __call__(self, **inputs: Any) -> MerOutput | tuple:
+        """See `forward`."""
+        return self.forward(**inputs)
+
+    def forward(
+        self, output_attentions: bool | None = None, return_dict: bool | None = None, **inputs: Tensor | None
+    ) -> MerOutput | tuple:
+        """Classifies a batch of utterances.
+
+        Args:
+            output_attentions: Also return label attentions and masks, where the graph has them.
+            return_dict: `False` for a tuple.
+            **inputs: As the processor gives them; masks of inputs without padding may be left out.
+
+        Returns:
+            `logits`, and what was asked for.
+
+        Raises:
+            ValueError: If the graph has no such input, or no modality is given.
+        """
+        given = {name: value for name, value in inputs.items() if value is not None}
+        for name in given:
+            if name not in self.spec.inputs:
+                raise ValueError(f"the exported model has no input '{name}'; it has {', '.join(self.spec.inputs)}")
+        present = [modality for modality in self.config.modalities if self._source_of(modality) in given]
+        if not present:
+            raise ValueError(
+                f"the model needs {' or '.join(self.config.modalities)}, but was given no input that it can use"
+            )
+        size = len(given[self._source_of(present[0])])
+        complete: dict[str, Tensor] = {}
+        for modality in self.config.modalities:
+            complete.update(self._complete(modality, given, size))
+        outputs = self.run(complete)
+        output = MerOutput(logits=outputs["logits"])
+        if output_attentions:
+            for modality in present:
+                for key in (LABEL_ATTENTIONS.get(modality, ""), f"{modality}_mask"):
+                    if key in outputs:
+                        output[key] = outputs[key]
+        return output.to_tuple() if return_dict is False else output
+
     def run(self, inputs: dict[str, Tensor]) -> dict[str, Tensor]:
         """Runs the graph on all of its inputs; its outputs by name."""
         arrays = {name: inputs[name].numpy() for name in self._inputs}
         outputs = self.session.run(list(self.spec.outputs), arrays)
         return {name: torch.from_numpy(array) for name, array in zip(self.spec.outputs, outputs, strict=True)}
+
+    def _source_of(self, modality: str) -> str:
+        """The input that is not a mask."""
+        return next(name for name in RAW_INPUTS[modality] if name in self.spec.inputs)
+
+    def _complete(self, modality: str, given: dict[str, Tensor], size: int) -> dict[str, Tensor]:
+        """All inputs of a modality: what is left out is 0, but the mask of what is given 1."""
+        source = given.get(self._source_of(modality))
+        length = self._minimal_length(modality) if source is None else source.shape[1]
+        complete = {}
+        for name in RAW_INPUTS[modality]:
+            if name not in self.spec.inputs:
+                continue
+            if name in given and source is not None:
+                complete[name] = given[name].to(self.device, dtype_of(name))
+            else:
+                fixed = [axis for axis in self.spec.inputs[name] if isinstance(axis, int)]
+                value = int(source is not None and name == mask_of(modality))
+                complete[name] = torch.full((size, length, *fixed), value, dtype=dtype_of(name))
+        return complete
+
+    def _minimal_length(self, modality: str) -> int:
+        on_samples = "samples" in self.spec.inputs[mask_of(modality)]
+        return receptive_field(self.config.speech_config) if on_samples else 1
 
 
 def _provider(device: str | int | torch.device | None, available: list[str]) -> str:

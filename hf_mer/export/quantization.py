@@ -1,14 +1,15 @@
 """Weights in eight bits, and what that does to the decisions."""
 
+import logging
+import warnings
 from collections.abc import Iterable
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor
 
-from hf_mer.export.checks import Reference, references
+from hf_mer.export.checks import references
 from hf_mer.export.source import Source
 from hf_mer.export.utterances import Case, RandomUtterances
 
@@ -22,9 +23,6 @@ def quantize(path: Path, out: Path) -> None:
     Activations are quantised as they come (dynamically). Seven of the eight bits are used, since processors without
     VNNI overflow in the eighth.
     """
-    import logging
-    import warnings
-
     import onnx
     from onnxruntime.quantization import QuantType, quantize_dynamic
 
@@ -50,43 +48,26 @@ def quantize(path: Path, out: Path) -> None:
         root.setLevel(level)
 
 
-@dataclass
-class Comparison:
-    """What the model says to random utterances and to those given, to be compared with a graph in eight bits.
+def reference_logits(
+    source: Source, random: RandomUtterances, utterances: Iterable[dict[str, Any]]
+) -> dict[str, list[Case]]:
+    """What the model says to random utterances and to those given, by kind.
 
-    Attributes:
-        expected: By kind of utterances.
+    Args:
+        source: The checkpoint.
+        random: Of its inputs.
+        utterances: Real ones, see `Source.batches`; may be none.
     """
-
-    expected: dict[str, list[Reference]]
-
-    @classmethod
-    def of(cls, source: Source, random: RandomUtterances, utterances: Iterable[dict[str, Any]]) -> "Comparison":
-        """Runs the model.
-
-        Args:
-            source: The checkpoint.
-            random: Of its inputs.
-            utterances: Real ones, see `Source.batches`; may be none.
-        """
-        batches = {"random": random.sample(RANDOM_UTTERANCES), "given": source.batches(utterances)}
-        return cls(
-            {
-                kind: references(source.model, [Case(kind, batch) for batch in kept], ("logits",))
-                for kind, kept in batches.items()
-                if kept
-            }
-        )
-
-    def with_graph(self, graph: Any) -> dict[str, Any]:
-        """By kind: utterances, largest and mean difference of the logits, share with the same best label."""
-        return {kind: _differences(graph, expected) for kind, expected in self.expected.items()}
+    batches = {"random": random.sample(RANDOM_UTTERANCES), "given": source.batches(utterances)}
+    cases = {kind: [Case(kind, batch) for batch in kept] for kind, kept in batches.items() if kept}
+    return {kind: references(source.model, own, ("logits",)) for kind, own in cases.items()}
 
 
 @torch.no_grad()
-def _differences(graph: Any, expected: list[Reference]) -> dict[str, float]:
-    theirs: Tensor = torch.cat([reference.outputs["logits"] for reference in expected])  # (N, C)
-    mine: Tensor = torch.cat([graph(**reference.case.batch).logits for reference in expected])
+def differences(graph: Any, expected: list[Case]) -> dict[str, float]:
+    """Utterances, largest and mean difference of the logits, largest of the scores, share with the same best label."""
+    theirs: Tensor = torch.cat([case.outputs["logits"] for case in expected])  # (N, C)
+    mine: Tensor = torch.cat([graph(**case.batch).logits for case in expected])
     difference = (mine - theirs).abs()
     return {
         "utterances": len(theirs),

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from hf_mer.export.graph import GraphSpec
+from hf_mer.hub.loading import load_checkpoint
 
 
 @dataclass
@@ -33,10 +34,7 @@ class Source:
             ValueError: If the folder is no checkpoint, or damaged, or no model of this package.
             HubError: If the Hub cannot be reached, or has no such repository or revision.
         """
-        from hf_mer.hub.loading import load_checkpoint, locate_checkpoint
-
-        name = locate_checkpoint(checkpoint, revision)
-        model, processor = load_checkpoint(name, revision, torch.float32)
+        model, processor = load_checkpoint(checkpoint, revision, torch.float32)
         return cls(model.eval().requires_grad_(False), processor, GraphSpec.of(model.config, processor))
 
     def batches(self, rows: Iterable[dict[str, Any]], batch_size: int = 8) -> list[dict[str, Tensor]]:
@@ -47,17 +45,3 @@ class Source:
         kept = [{name: value for name, value in row.items() if name != "label"} for row in rows]
         batches = [collate(kept[start : start + batch_size]) for start in range(0, len(kept), batch_size)]
         return [{name: batch[name] for name in self.spec.inputs if name in batch} for batch in batches]
-
-
-def versions(*packages: str) -> dict[str, str]:
-    """Of this package and others, as installed."""
-    from importlib.metadata import version
-
-    from hf_mer.version import __version__
-
-    return {"hf_mer": __version__, **{name: version(name) for name in ("torch", "transformers", *packages)}}
-
-
-def pytorch_bytes(model: torch.nn.Module) -> int:
-    """Of all weights."""
-    return sum(tensor.numel() * tensor.element_size() for tensor in model.state_dict().values())

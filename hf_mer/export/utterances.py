@@ -1,7 +1,7 @@
 """Random utterances of every kind that a graph has to get right."""
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import torch
@@ -22,10 +22,12 @@ class Case:
     Attributes:
         name: What is special about it.
         batch: Inputs by name; those of a modality that no utterance has are not there.
+        outputs: What the model says to it, by name, see `references`.
     """
 
     name: str
     batch: dict[str, Tensor]
+    outputs: dict[str, Tensor] = field(default_factory=dict)
 
 
 class RandomUtterances:
@@ -35,11 +37,10 @@ class RandomUtterances:
         config: Of the model.
         spec: Its inputs.
         seed: Of the random numbers.
-        least_frames: Of the speech encoder, in the shortest utterances.
     """
 
-    def __init__(self, config: Any, spec: GraphSpec, seed: int = 0, least_frames: int = 1):
-        self.config, self.spec, self.least_frames = config, spec, least_frames
+    def __init__(self, config: Any, spec: GraphSpec, seed: int = 0):
+        self.config, self.spec = config, spec
         self.generator = torch.Generator().manual_seed(seed)
         self.modalities = list(config.modalities)
 
@@ -69,7 +70,7 @@ class RandomUtterances:
         cases = {
             "one utterance": full,
             "padded batch": several,
-            "shortest": [{**dict.fromkeys(self.modalities, 1), "speech": self.least_frames}] * 2,
+            "shortest": [dict.fromkeys(self.modalities, 1)] * 2,
             "long": [self.lengths(LONG, 1.0), self.lengths(SHORT)],
         }
         if len(self.modalities) > 1:
@@ -103,7 +104,7 @@ class RandomUtterances:
         if modality != "speech" or not length or "input_values" not in self.spec.inputs:
             return length or 0
         hop = math.prod(self.config.speech_config.conv_stride)
-        rest = int(torch.randint(hop, (), generator=self.generator)) if length > self.least_frames else 0
+        rest = int(torch.randint(hop, (), generator=self.generator)) if length > 1 else 0
         return receptive_field(self.config.speech_config) + (length - 1) * hop + rest
 
     def _inputs(self, modality: str, lengths: list[int]) -> dict[str, Tensor]:

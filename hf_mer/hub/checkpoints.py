@@ -8,8 +8,9 @@ from typing import Any
 
 from hf_mer.hub.cards.model_card import CardSpec, model_card
 from hf_mer.hub.cards.results import card_results, read_results
+from hf_mer.hub.loading import model_folder
 
-_CONFIG, _RESULTS, _STORE = "config.json", "results.json", "label_store.json"
+_RESULTS, _STORE = "results.json", "label_store.json"
 _OF_A_MODEL = (".json", ".safetensors", ".py", ".txt", ".model", ".bpe", ".onnx")
 
 
@@ -79,29 +80,6 @@ def _uncalibrated(results: dict[str, Any]) -> dict[str, Any]:
     if not results.get("calibration", {}).get("temperatures"):
         return results
     return {**results, "calibration": {**results["calibration"], "source": None, "temperatures": {}}}
-
-
-def model_folder(path: str | Path) -> Path:
-    """The folder of a checkpoint's model: the given one, or `model` in it.
-
-    Raises:
-        ValueError: If there is no model, or the folder holds several folds; the message names them.
-    """
-    given = Path(path)
-    if given.is_file():
-        raise ValueError(f"{path} is a file; a checkpoint is a folder")
-    model = next((folder for folder in (given, given / "model") if (folder / _CONFIG).is_file()), None)
-    if model is None:
-        folds = sorted(str(found.parent.parent) for found in given.glob(f"*/model/{_CONFIG}"))
-        there = f"it holds several folds; choose one of {', '.join(folds)}" if folds else f"there is no {_CONFIG}"
-        raise ValueError(f"{path} is no checkpoint: {there}")
-    try:
-        content = json.loads((model / _CONFIG).read_text(encoding="utf-8"))
-    except ValueError as error:
-        raise ValueError(f"{model / _CONFIG} is damaged: {error}") from error
-    if not isinstance(content, dict) or content.get("model_type") is None:
-        raise ValueError(f"{model / _CONFIG} names no model_type: it is no model of this package")
-    return model
 
 
 def find_checkpoint(path: str | Path, results: Sequence[str | Path] = ()) -> Checkpoint:

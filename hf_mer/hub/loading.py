@@ -1,5 +1,6 @@
-"""Where a checkpoint is: a folder of this machine, or a repository of the Hub that is asked for it first."""
+"""Checkpoints out of folders of this machine, or out of repositories of the Hub, which is asked for them first."""
 
+import json
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -9,13 +10,35 @@ from typing import Any
 from huggingface_hub import get_hf_file_metadata, hf_hub_url, try_to_load_from_cache
 from huggingface_hub.errors import RemoteEntryNotFoundError
 
-from hf_mer.hub.checkpoints import model_folder
 from hf_mer.hub.errors import hub_errors
 
 _WHAT_LACKS = {
     "config.json": "it is no checkpoint",
     "label_store.json": "it is no checkpoint with label embeddings, which LE-MER alone has",
 }
+
+
+def model_folder(path: str | Path) -> Path:
+    """The folder of a checkpoint's model: the given one, or `model` in it.
+
+    Raises:
+        ValueError: If there is no model, or the folder holds several folds; the message names them.
+    """
+    given = Path(path)
+    if given.is_file():
+        raise ValueError(f"{path} is a file; a checkpoint is a folder")
+    model = next((folder for folder in (given, given / "model") if (folder / "config.json").is_file()), None)
+    if model is None:
+        folds = sorted(str(found.parent.parent) for found in given.glob("*/model/config.json"))
+        there = f"it holds several folds; choose one of {', '.join(folds)}" if folds else "there is no config.json"
+        raise ValueError(f"{path} is no checkpoint: {there}")
+    try:
+        content = json.loads((model / "config.json").read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise ValueError(f"{model / 'config.json'} is damaged: {error}") from error
+    if not isinstance(content, dict) or content.get("model_type") is None:
+        raise ValueError(f"{model / 'config.json'} names no model_type: it is no model of this package")
+    return model
 
 
 def locate_checkpoint(checkpoint: str | os.PathLike, revision: str | None = None, needed: str = "config.json") -> str:
@@ -52,18 +75,20 @@ def locate_checkpoint(checkpoint: str | os.PathLike, revision: str | None = None
     return name
 
 
-def load_checkpoint(source: str, revision: str | None = None, dtype: Any = None) -> tuple[Any, Any]:
-    """Model and processor of what `locate_checkpoint` found; all of the weights, and none that have no place.
+def load_checkpoint(checkpoint: str | os.PathLike, revision: str | None = None, dtype: Any = None) -> tuple[Any, Any]:
+    """Model and processor of a checkpoint; all of the weights, and none that have no place.
 
     Args:
-        source: Folder, or repository on the Hub.
+        checkpoint: A fold's folder, that of its model, or a repository on the Hub.
         revision: Branch, tag or commit of the repository.
         dtype: Of the weights; as saved if not given.
 
     Raises:
-        ValueError: If a file is damaged, or files do not belong together, or it is no model of this package.
-        HubError: If the Hub cannot be reached.
+        ValueError: If the folder is no checkpoint, a file is damaged, files do not belong together, or it is no model
+            of this package.
+        HubError: If the Hub cannot be reached, or has no such repository or revision.
     """
+    source = locate_checkpoint(checkpoint, revision)
     from transformers import AutoConfig, AutoModelForAudioClassification
 
     from hf_mer.models import MerProcessor

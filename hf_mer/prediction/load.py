@@ -1,10 +1,12 @@
-"""One way to a loaded pipeline, for the command line, the page and evaluation."""
+"""One way to a loaded pipeline, for the command line, the page and evaluation, whatever kind of checkpoint it is."""
 
 import os
 from pathlib import Path
 from typing import Any
 
 from hf_mer.export.folder import find_exported
+from hf_mer.hub.errors import hub_errors
+from hf_mer.hub.loading import load_checkpoint, reading
 
 _DTYPES = ("auto", "float32", "bfloat16", "float16", "float64")
 
@@ -32,25 +34,20 @@ def load_recognizer(
             there, or the type none of weights; also where an export cannot run there or with that type.
         HubError: If the Hub cannot be reached, or has no such repository or revision.
     """
-    from hf_mer.hub.errors import hub_errors
-    from hf_mer.hub.loading import load_checkpoint, locate_checkpoint
-
     graph = find_exported(checkpoint)
     if graph is None:
         _check_placement(device, dtype)
-    source = str(graph) if graph is not None else locate_checkpoint(checkpoint, revision)
-    from transformers import pipeline
-
+        model, processor = load_checkpoint(checkpoint, revision, dtype)
+    else:
+        model, processor = _load_exported(graph, device, dtype)
     from hf_mer.models import PIPELINE_TASK, MultimodalEmotionRecognitionPipeline
 
-    if isinstance(asr, (str, os.PathLike)):
-        with hub_errors(str(asr), writing=False):
-            asr = pipeline("automatic-speech-recognition", model=str(asr), device=device)
-    if graph is not None:
-        return _exported_recognizer(graph, device, dtype, {} if asr is None else {"asr": asr})
-    model, processor = load_checkpoint(source, revision, dtype)
     return MultimodalEmotionRecognitionPipeline(
-        model=model, processor=processor, device=device, asr=asr, task=PIPELINE_TASK
+        model=model,
+        processor=processor,
+        device=device if graph is None else "cpu",  # where a graph runs is settled in it
+        asr=_load_asr(asr, device),
+        task=PIPELINE_TASK,
     )
 
 
@@ -72,16 +69,28 @@ def _check_placement(device: Any, dtype: Any) -> None:
         raise ValueError(f"dtype '{dtype}' is not one of {', '.join(_DTYPES)}")
 
 
-def _exported_recognizer(graph: Path, device: str | int | None, dtype: str | None, settings: dict[str, Any]) -> Any:
-    """The pipeline around a graph; where that runs is settled in it, tensors stay on the CPU."""
-    from hf_mer.export.folder import load_exported
-    from hf_mer.models import MerProcessor, MultimodalEmotionRecognitionPipeline
+def _load_asr(asr: Any, device: str | int | None) -> Any:
+    """The speech recogniser of a name; what is no name is one already, or none."""
+    if not isinstance(asr, (str, os.PathLike)):
+        return asr
+    from transformers import pipeline
 
+    with hub_errors(str(asr), writing=False):
+        return pipeline("automatic-speech-recognition", model=str(asr), device=device)
+
+
+def _load_exported(graph: Path, device: str | int | None, dtype: str | None) -> tuple[Any, Any]:
+    """Model and processor of a graph."""
+    if graph.suffix == ".pt2":
+        raise ValueError(
+            f"{graph}: programs of torch.export are run by PyTorch, torch.export.load('{graph.name}').module(); for "
+            f"`hf-mer predict` name the checkpoint, or what `hf-mer export` makes of it"
+        )
     if dtype not in (None, "float32", "auto"):
         raise ValueError(f"dtype '{dtype}': the graph {graph} was exported in float32")
-    return MultimodalEmotionRecognitionPipeline(
-        model=load_exported(graph, device),
-        processor=MerProcessor.from_pretrained(graph.parent),
-        device="cpu",
-        **settings,
-    )
+    from hf_mer.export.onnx_model import OnnxMerModel
+    from hf_mer.models import MerProcessor
+
+    with reading(str(graph)):
+        model = OnnxMerModel.from_pretrained(graph.parent, graph.name, device=device)
+    return model, MerProcessor.from_pretrained(graph.parent)

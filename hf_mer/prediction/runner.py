@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from hf_mer.data.schema import CorpusError
+from hf_mer.data.errors import CorpusError
 from hf_mer.prediction.outputs import PredictionFile
 from hf_mer.prediction.sources import Unit
 

@@ -22,7 +22,7 @@ from model_tester import (
 )
 from transformers import AutoModel
 
-from hf_mer.export import export_onnx, export_torch
+from hf_mer.export import export_onnx
 from hf_mer.models import MerProcessor, MgcmaConfig, MgcmaForEmotionClassification
 
 
@@ -106,14 +106,3 @@ def wavfusion(exported) -> Export:
         export_onnx(checkpoint, out)
 
     return exported("wavfusion", make)
-
-
-@pytest.fixture(scope="session")
-def program(exported) -> Export:
-    """LE-MER of speech alone as a program of `torch.export`."""
-
-    def make(checkpoint: Path, out: Path) -> None:
-        save_tiny_checkpoint(checkpoint, modalities=["speech"], with_store=False, **one_layer())
-        export_torch(checkpoint, out)
-
-    return exported("program", make)

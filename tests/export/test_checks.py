@@ -5,17 +5,17 @@ import torch
 from model_tester import save_tiny_checkpoint
 
 from hf_mer.export.checks import ExportError, compare, references
-from hf_mer.export.graph_model import GraphModel
+from hf_mer.export.onnx_model import OnnxMerModel
 from hf_mer.export.source import Source
 from hf_mer.export.utterances import RandomUtterances
 from hf_mer.models.finite_mer import WeightsError
 
 
-class ModelAsGraph(GraphModel):
+class ModelAsGraph(OnnxMerModel):
     """The model itself behind a graph's interface, with a flaw if so asked."""
 
     def __init__(self, source, flaw=lambda outputs, inputs: outputs):
-        super().__init__(source.model.config, source.spec)
+        self.config, self.spec = source.model.config, source.spec
         self.model, self.flaw = source.model, flaw
 
     @torch.no_grad()

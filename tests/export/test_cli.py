@@ -29,8 +29,6 @@ def test_export_and_predict(tiny_checkpoint, text_config, tmp_path, capsys):
 @pytest.mark.parametrize(
     ("flags", "message"),
     [
-        (["--format", "torch", "--int8"], "--int8 is for --format onnx"),
-        (["--format", "torch", "--opset", "18"], "--opset is for --format onnx"),
         (["--utterances", "corpus.csv"], "give --int8 too"),
         (["--int8", "--utterances", "corpus.csv", "--limit", "0"], "--limit 0 must be at least 1"),
     ],

@@ -3,14 +3,14 @@ from pathlib import Path
 
 import pytest
 
+from hf_mer.cli import main
 from hf_mer.export.folder import find_exported, read_export
 from hf_mer.prediction.load import load_recognizer
 
 
-def test_which_names_stand_for_a_graph(le_mer, program, tmp_path):
+def test_which_names_stand_for_a_graph(le_mer, tmp_path):
     assert find_exported(le_mer.folder) == le_mer.folder / "model.onnx"
     assert find_exported(str(le_mer.folder / "model_int8.onnx")) == le_mer.folder / "model_int8.onnx"
-    assert find_exported(program.folder) == program.folder / "model.pt2"
     for other in (le_mer.checkpoint, tmp_path, "owner/name", tmp_path / "model.onnx", le_mer.folder / "model.pt2x"):
         assert find_exported(other) is None
 
@@ -50,3 +50,14 @@ def test_damaged_folders_are_refused_in_one_line(le_mer, tmp_path, file, content
     with pytest.raises(ValueError, match=message) as told:
         load_recognizer(folder)
     assert "\n" not in str(told.value)
+
+
+def test_programs_of_torch_export_that_were_written_before(tmp_path, capsys):
+    for name in ("export.json", "model.pt2"):
+        (tmp_path / name).write_text("{}")
+    for checkpoint in (tmp_path, tmp_path / "model.pt2"):
+        assert find_exported(checkpoint) == tmp_path / "model.pt2"
+        assert main(["predict", str(checkpoint), "--text", "so glad"]) == 1
+        told = capsys.readouterr().err
+        assert told.startswith(f"error: {tmp_path}/model.pt2: programs of torch.export are run by PyTorch")
+        assert told.count("\n") == 1

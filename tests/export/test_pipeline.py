@@ -74,12 +74,6 @@ def test_the_eight_bit_graph_by_its_file(le_mer, items):
     assert 0 < difference < 0.2
 
 
-def test_a_program_of_torch_export(program, items):
-    plain, exported = load_recognizer(program.checkpoint, device="cpu"), load_recognizer(program.folder)
-    close(exported(items[0]), plain(items[0]))
-    assert exported(items[0], return_attention=True)["frames"]["seconds"]
-
-
 def test_a_pipeline_by_hand(le_mer, items):
     model = OnnxMerModel.from_pretrained(le_mer.folder, threads=1)
     processor = MerProcessor.from_pretrained(le_mer.folder)
@@ -90,15 +84,13 @@ def test_a_pipeline_by_hand(le_mer, items):
     assert model.eval().to("cpu") is model
 
 
-def test_what_a_graph_cannot_do(le_mer, program):
+def test_what_a_graph_cannot_do(le_mer):
     with pytest.raises(ValueError, match=r"dtype 'bfloat16': the graph .* was exported in float32"):
         load_recognizer(le_mer.folder, dtype="bfloat16")
     with pytest.raises(ValueError, match="onnxruntime here runs on cpu only"):
         load_recognizer(le_mer.folder, device="cuda")
     with pytest.raises(ValueError, match="device .foo.: onnxruntime here runs on cpu only"):
         load_recognizer(le_mer.folder, device="foo")
-    with pytest.raises(ValueError, match="runs on the cpu only"):
-        load_recognizer(program.folder, device="cuda")
     model = OnnxMerModel.from_pretrained(le_mer.folder)
     with pytest.raises(ValueError, match="has no input 'labels'; it has input_ids, attention_mask"):
         model(input_ids=torch.ones(1, 2, dtype=torch.long), labels=torch.zeros(1))

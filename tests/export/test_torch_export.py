@@ -1,65 +1,35 @@
-"""A program of `torch.export` says what the model says."""
+"""The snippet in the documentation of `hf_mer.export`, which makes a program of `torch.export`."""
 
-import json
-import subprocess
-import sys
+import re
 
 import pytest
 import torch
-from media_files import save_film_checkpoint
 from model_tester import make_batch
-from safetensors.torch import save_file
 
-from hf_mer.export import ExportedProgramModel, export_torch
+import hf_mer.export
 
-
-@pytest.fixture(scope="module")
-def graph(program):
-    return ExportedProgramModel.from_pretrained(program.folder)
+SNIPPET = re.search(r"```python\n(.*?)```", hf_mer.export.__doc__, re.DOTALL)[1]
 
 
 @pytest.mark.parametrize(
-    "settings", [{"frames": [12]}, {"frames": [2, 2]}, {"frames": [31, 4, 90], "padding": 5}, {"no_audio": (1,)}]
+    "name", ["le_mer", *(pytest.param(name, marks=pytest.mark.slow) for name in ("mgcma", "wavfusion"))]
 )
-def test_any_batch_and_length(program, graph, settings):
-    settings = {"tokens": [1] * len(settings.get("frames", [1] * 3)), **settings}
-    batch = make_batch(program.model.config, seed=3, **settings)
-    with torch.no_grad():
-        expected = program.model(**batch, output_attentions=True)
-    output = graph(**batch, output_attentions=True)
-    for name in ("logits", "speech_label_attention"):
-        torch.testing.assert_close(output[name], expected[name], rtol=1e-4, atol=1e-5)
-    assert output.speech_mask.equal(expected.speech_mask)
-
-
-def test_the_folder_is_complete_and_says_what_was_measured(program):
-    content = json.loads((program.folder / "export.json").read_text())
-    assert content == program.description
-    assert content["format"] == "torch"
-    assert content["outputs"] == ["logits", "speech_label_attention", "speech_mask"]
-    assert content["differences"]["cases"] == 4
-    assert content["differences"]["largest"]["logits"] <= 1e-5
-    assert set(content["sizes"]) == {"model.pt2"}
-
-
-def test_pytorch_runs_it_without_this_package(program, tmp_path):
-    batch = make_batch(program.model.config)
-    save_file({name: batch[name] for name in program.description["inputs"]}, str(tmp_path / "batch"))
-    code = (
-        "import sys; sys.modules['hf_mer'] = None; sys.modules['transformers'] = None; import torch\n"
-        "from safetensors.torch import load_file; inputs = load_file(sys.argv[2])\n"
-        "with torch.no_grad(): print(torch.export.load(sys.argv[1]).module()(**inputs)[0].tolist())"
-    )
-    command = [sys.executable, "-c", code, str(program.folder / "model.pt2"), str(tmp_path / "batch")]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=300, cwd=tmp_path)
-    assert done.returncode == 0, done.stderr[-2000:]
-    with torch.no_grad():
-        expected = program.model(**batch).logits
-    torch.testing.assert_close(torch.tensor(json.loads(done.stdout)), expected, rtol=1e-4, atol=1e-5)
-
-
-@pytest.mark.slow
-def test_wavfusion_with_recurrent_layers(tmp_path):
-    checkpoint = save_film_checkpoint(tmp_path / "checkpoint", gru_bidirectional=True, gru_layers=2)
-    description = export_torch(checkpoint, tmp_path / "exported")
-    assert description["differences"]["largest"]["logits"] <= 1e-5
+def test_the_snippet_makes_a_program_for_every_length(name, request, write_wav, write_video, tmp_path, monkeypatch):
+    export = request.getfixturevalue(name)
+    write_wav("a.wav", 0.4)
+    write_wav("b.wav", 0.2)
+    monkeypatch.chdir(tmp_path)
+    code = SNIPPET.replace("runs/le_mer/Ses05/model", export.checkpoint)
+    if name == "wavfusion":
+        code = code.replace("text=[", f"video=[{str(write_video())!r}] * 2, text=[")
+    names = {}
+    exec(code, names)
+    assert names["logits"].shape == (2, export.model.config.num_labels)
+    program = torch.export.load(tmp_path / "model.pt2").module()
+    for settings in (
+        {"tokens": [1], "frames": [2]},
+        {"tokens": [3, 11, 5, 8], "frames": [31, 4, 90, 9], "padding": 5},
+    ):
+        batch = make_batch(export.model.config, seed=3, **settings)
+        with torch.no_grad():
+            torch.testing.assert_close(program(**batch).logits, export.model(**batch).logits, rtol=1e-4, atol=1e-5)

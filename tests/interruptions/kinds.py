@@ -89,11 +89,6 @@ KINDS = {
         "ONNX",
         (".exported*", ".exported*/model.onnx", "exported"),
     ),
-    "export-torch": Kind(
-        lambda shared: ["export", str(shared / "run" / "Ses05"), "exported", "--format", "torch"],
-        "torch.export",
-        (".exported*", ".exported*/model.pt2", "exported"),
-    ),
 }  # fmt: skip
 
 

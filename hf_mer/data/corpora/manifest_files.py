@@ -6,7 +6,7 @@ from pathlib import Path
 
 from hf_mer.console import readable
 from hf_mer.data.corpora.tables import TABLE_SUFFIXES, Line, read_table
-from hf_mer.data.schema import CorpusError
+from hf_mer.data.errors import CorpusError
 
 logger = logging.getLogger(__name__)
 

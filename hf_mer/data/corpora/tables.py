@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from hf_mer.data.schema import CorpusError
+from hf_mer.data.errors import CorpusError
 
 logger = logging.getLogger(__name__)
 

@@ -1,4 +1,4 @@
-"""`hf-mer predict` and `hf-mer labels`."""
+"""`hf-mer predict`."""
 
 import argparse
 import contextlib
@@ -10,7 +10,7 @@ from hf_mer.cli.help import add_command, add_encoding, column_names
 from hf_mer.console import readable
 from hf_mer.files import json_text
 
-PREDICT_EXAMPLES = """examples:
+EXAMPLES = """examples:
   hf-mer predict runs/le_mer/Ses05 hello.wav --text "I am so glad you came" --plot attention.png
   hf-mer predict runs/le_mer/Ses05 --text "Leave me alone" --history "What happened?"
   hf-mer predict my-name/le-mer-own hello.wav --revision v1.0          # from the Hub
@@ -24,17 +24,13 @@ tables (CSV, TSV, JSON lines): a column audio or video with files relative to th
 and turn; other names with --columns. Output is written every few batches: the same call again goes on after a kill,
 if checkpoint, settings, inputs and recordings are the same. In CSV, cells that a spreadsheet would run begin with '.
 """
-LABELS_EXAMPLES = """examples:
-  hf-mer labels runs/le_mer/Ses05
-  hf-mer labels my-name/le-mer-own --revision v1.0 --json
-"""
 _ONE = ("text", "history", "start", "end", "side", "plot")
 
 
 def add_commands(commands: Any) -> None:
-    """Adds the commands to the parser's."""
+    """Adds the command to the parser's."""
     predict = add_command(
-        commands, "predict", _predict, "emotion of recordings, films, sentences, or whole tables", PREDICT_EXAMPLES
+        commands, "predict", _predict, "emotion of recordings, films, sentences, or whole tables", EXAMPLES
     )
     predict.add_argument("checkpoint", help="folder of a fold or of its model, or repository on the Hub")
     predict.add_argument(
@@ -70,14 +66,6 @@ def add_commands(commands: Any) -> None:
     machine.add_argument("--revision", help="branch, tag or commit of the repository")
     machine.add_argument("--device", help="such as cpu, cuda or cuda:1")
     machine.add_argument("--dtype", help="such as float32 or bfloat16 (default: as saved)")
-
-    labels = add_command(
-        commands, "labels", _labels, "keywords and tonal codes of every class of a checkpoint", LABELS_EXAMPLES
-    )
-    labels.add_argument("checkpoint", help="folder of a fold or of its model, or repository on the Hub")
-    labels.add_argument("--revision", help="branch, tag or commit of the repository")
-    labels.add_argument("--top", type=int, default=9, help="words per class (default: 9)")
-    labels.add_argument("--json", action="store_true", help="print everything as JSON")
 
 
 def _predict(arguments: argparse.Namespace) -> None:
@@ -214,19 +202,3 @@ def plot_prediction(recognise: Any, row: dict[str, Any], prediction: dict[str, A
     )
     with exclusive(path):
         save_figure(figure, path)
-
-
-def _labels(arguments: argparse.Namespace) -> None:
-    from hf_mer.hub.errors import hub_errors
-    from hf_mer.hub.loading import locate_checkpoint
-
-    source = locate_checkpoint(arguments.checkpoint, arguments.revision, "label_store.json")
-    from hf_mer.models.label_store import LabelEmbeddingStore
-    from hf_mer.training.label_store.overlap import overlap_table
-
-    with hub_errors(source, arguments.revision, writing=False):
-        store = LabelEmbeddingStore.from_pretrained(source, revision=arguments.revision)
-    if arguments.json:
-        print(store.to_json_string())
-    else:
-        print(store.to_table(arguments.top), overlap_table(store), sep="\n\n")

@@ -1,6 +1,8 @@
 """`hf-mer predict` of one utterance, and `hf-mer labels`."""
 
 import json
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -147,3 +149,18 @@ def test_windows_give_a_time_line(checkpoint, write_wav, capsys, tmp_path):
     assert times == [[f"{0.4 * i:.1f}", "-", f"{0.4 * i + 0.8:.1f}"] for i in range(4)]
     assert main(["predict", checkpoint, long, "--hop", "0.4"]) == 1
     assert "give --window too" in capsys.readouterr().err
+
+
+def test_one_recording_brings_in_no_library_that_it_does_not_need(checkpoint, write_wav):
+    """What `labels` and `predict` import, beyond what transformers does by itself, is most of the time they take."""
+    code = (
+        "import sys; from hf_mer.cli import main\n"
+        "assert main(['labels', sys.argv[1]]) == 0\n"
+        "assert main(['predict', *sys.argv[1:], '--text', 'so glad']) == 0\n"
+        "heavy = {'datasets', 'evaluate', 'gradio', 'matplotlib', 'onnxruntime', 'pandas', 'pyarrow', 'sklearn'}\n"
+        "print('imported:', *sorted(heavy & set(sys.modules)))"
+    )
+    command = [sys.executable, "-c", code, checkpoint, write_wav("a.wav")]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=300, cwd=Path(__file__).parents[2])
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.splitlines()[-1] == "imported:"
