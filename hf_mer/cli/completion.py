@@ -13,7 +13,7 @@ _EXAMPLES = """examples:
   hf-mer completion fish > ~/.config/fish/completions/hf-mer.fish
   hf-mer completion tcsh > ~/.hf-mer.tcsh                                   # and source it in ~/.tcshrc
 """
-_FILES = {"checkpoint", "inputs", "source", "out", "plot", "results", "path", "recording", "accelerate_config"}
+_FILES = {"checkpoint", "inputs", "source", "out", "plot", "results", "path", "accelerate_config"}
 
 
 def add_commands(commands: Any) -> None:
