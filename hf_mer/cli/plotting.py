@@ -21,13 +21,11 @@ hf-mer predict --plot.
 
 def add_commands(commands: Any) -> None:
     """Adds the command to the parser's."""
-    plot = add_command(
-        commands, "plot", _plot, "figures from results and checkpoints, for screen and print", _EXAMPLES
-    )
+    plot = add_command(commands, "plot", _plot, "plot figures from results and checkpoints", _EXAMPLES)
     plot.add_argument("path", help="a fold's folder, its results.json, a folder of folds, or a checkpoint")
     plot.add_argument("--out", type=Path, default=Path("figures"), help="folder for the figures (default: figures)")
-    plot.add_argument("--what", nargs="+", choices=KINDS, default=list(KINDS), help="which (default: all)")
-    plot.add_argument("--format", nargs="+", choices=FORMATS, default=["png"], help="of the files (default: png)")
+    plot.add_argument("--what", nargs="+", choices=KINDS, default=list(KINDS), help="figures to plot (default: all)")
+    plot.add_argument("--format", nargs="+", choices=FORMATS, default=["png"], help="file formats (default: png)")
     plot.add_argument("--revision", help="branch, tag or commit of a repository on the Hub")
 
 

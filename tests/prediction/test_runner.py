@@ -102,7 +102,7 @@ def test_standard_output(checkpoint, recordings, capsys):
     assert main(["predict", checkpoint, str(recordings), "--json"]) == 0
     assert [json.loads(line)["number"] for line in capsys.readouterr().out.splitlines()] == [1, 2, 3, 4]
     assert main(["predict", checkpoint, str(recordings), "--text", "hello"]) == 1
-    assert "--text: of one recording; for many, a table has columns" in capsys.readouterr().err
+    assert "--text: for one recording only; for many, use columns of a table" in capsys.readouterr().err
 
 
 class TestBadInputs:
@@ -130,7 +130,7 @@ class TestBadInputs:
         out = tmp_path / f"p.{suffix}"
         assert main(["predict", checkpoint, str(table), "--out", str(out), "--on-bad", "skip"]) == 0
         assert "4 predictions" in (told := capsys.readouterr().err)
-        assert "2 of them could not be used" in told
+        assert "2 of them unusable" in told
         rows = rows_of(out)
         assert [bool(row.get("error")) for row in rows] == [False, True, True, False]
         assert rows[1]["error"].startswith(f"{table}, line 3: ")
