@@ -146,4 +146,4 @@ def test_windows_give_a_time_line(checkpoint, write_wav, capsys, tmp_path):
     times = [line.split()[:3] for line in lines if " s  " in line]
     assert times == [[f"{0.4 * i:.1f}", "-", f"{0.4 * i + 0.8:.1f}"] for i in range(4)]
     assert main(["predict", checkpoint, long, "--hop", "0.4"]) == 1
-    assert "give --window too" in capsys.readouterr().err
+    assert "--hop needs --window" in capsys.readouterr().err
