@@ -70,16 +70,16 @@ def make_inputs(model: PageModel, part: str) -> Inputs:
         sound = gr.Audio(
             sources=["upload", "microphone"],
             type="filepath",
-            label="Recording (a file, or your microphone)",
+            label="Recording (file or microphone)",
             buttons=[],
             elem_id=f"{part}-sound",
         )
     if model.uses("speech") or model.uses("video"):
         pictures = model.uses("video")
-        with gr.Accordion("Film" if pictures else "A film instead, of which the sound is used", open=pictures):
+        with gr.Accordion("Video" if pictures else "Video instead (only its sound is used)", open=pictures):
             film = gr.Video(
                 sources=["upload", "webcam"] if pictures else ["upload"],
-                label="Film (a file, or your camera)" if pictures else "Film (a file)",
+                label="Video (file or camera)" if pictures else "Video (file)",
                 webcam_options=gr.WebcamOptions(mirror=False),
                 buttons=[],
                 elem_id=f"{part}-film",
@@ -87,7 +87,7 @@ def make_inputs(model: PageModel, part: str) -> Inputs:
     if model.uses("text"):
         words = gr.Textbox(
             label="Words (what was said)",
-            info="Left empty, they are recognised from the recording." if model.listens else None,
+            info="If left empty, they are recognised from the recording." if model.listens else None,
             placeholder="I am so glad you came",
             lines=1,
             max_lines=4,

@@ -4,11 +4,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from html import escape
 
-from hf_mer.app.colors import page_colors
 from hf_mer.app.html import notices_html
 from hf_mer.app.model import PageModel
-from hf_mer.app.prediction import Scores, Utterance, decide, predict
+from hf_mer.app.utterance import Scores, Utterance, decide, predict
 from hf_mer.models.words_mer import says_anything
+from hf_mer.plots.style import class_colors
 
 
 @dataclass(frozen=True)
@@ -47,13 +47,13 @@ def dialogue_html(turns: Sequence[Turn], labels: Sequence[str], threshold: float
     """The turns in order, each with its emotion, its scores and what it was recognised with."""
     if not turns:
         return '<div class="hm"><p class="hm-small">No turns yet.</p></div>'
-    colors = page_colors(labels)
+    colors = class_colors(labels)
     items = []
     for turn in turns:
         label = decide(turn.scores, threshold)
         best = turn.scores[0]
         verdict = (
-            f'<span class="hm-chip" style="{colors[best["label"]]}"><span class="hm-dot"></span>'
+            f'<span class="hm-chip" style="--c:{colors[best["label"]]}"><span class="hm-dot"></span>'
             f"{escape(label)} {best['score']:.2f}</span>"
             if label
             else f'<span class="hm-chip hm-none">no decision ({escape(best["label"])} {best["score"]:.2f})</span>'
@@ -74,5 +74,5 @@ def _told(earlier: int) -> str:
 
 def _history(history: Sequence[str]) -> str:
     if not history:
-        return '<p class="hm-small">Nothing was said before, as far as is known.</p>'
+        return '<p class="hm-small">No earlier words.</p>'
     return f'<ol class="hm-small">{"".join(f"<li>{escape(text)}</li>" for text in history)}</ol>'

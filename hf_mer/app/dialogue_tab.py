@@ -8,21 +8,23 @@ import gradio as gr
 from hf_mer.app.controls import LIGHT, STATE_SECONDS, Site, attempt, by_model, make_inputs
 from hf_mer.app.dialogue import Turn, add_turn, dialogue_html
 from hf_mer.app.examples import example_dialogue
-from hf_mer.app.prediction import Utterance
+from hf_mer.app.utterance import Utterance
 
 
 def build_dialogue_tab(site: Site) -> None:
     """Lays out the tab and connects its parts."""
     model = site.model
     if not model.uses("text"):
-        gr.Markdown("This model does not read words, so that earlier turns tell it nothing: every turn stands alone.")
+        gr.Markdown(
+            "This model does not use words, so earlier turns have no effect: each turn is recognised by itself."
+        )
     with gr.Row():
         with gr.Column(min_width=280):
             inputs = make_inputs(model, "dialogue")
             with gr.Row():
                 add = gr.Button("Add turn", variant="primary", elem_id="dialogue-add", min_width=120)
                 clear = gr.Button("Clear", elem_id="dialogue-clear", min_width=120)
-            example = gr.Button("An example of three turns", size="sm", elem_id="dialogue-example")
+            example = gr.Button("Example: three turns", size="sm", elem_id="dialogue-example")
             example.visible = bool(site.examples)
         with gr.Column(min_width=280):
             alert = gr.HTML(elem_id="dialogue-alert")

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from hf_mer.app.prediction import Utterance
+from hf_mer.app.utterance import Utterance
 
 _SAME = {
     "anger": ("angry", "anger", "ang"),

@@ -1,18 +1,22 @@
-"""Scores, words and messages as HTML that a screen reader can follow: tables, names, numbers beside colours."""
+"""Scores, words and messages as HTML that a screen reader can follow: tables, descriptions, numbers beside colours."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import base64
+import io
+import threading
+from collections.abc import Callable, Mapping, Sequence
 from html import escape
 from typing import Any
 
 import numpy as np
+from matplotlib.figure import Figure
 
-from hf_mer.app.colors import page_colors
-from hf_mer.app.prediction import Prediction, Scores, decide
-from hf_mer.app.waveform import attention_of_bins, scaled, waveform_html
+from hf_mer.app.utterance import Prediction, Scores, decide
+from hf_mer.plots.style import class_colors
 
 KEYWORDS_SHOWN = 12
+_DRAWING = threading.Lock()  # matplotlib's settings belong to all threads
 
 
 def alert_html(message: str) -> str:
@@ -30,14 +34,14 @@ def notices_html(notices: Sequence[str]) -> str:
 def verdict_html(scores: Scores, labels: Sequence[str], threshold: float) -> str:
     """The decision in one line, or that there is none."""
     label, best = decide(scores, threshold), scores[0]
-    style = page_colors(labels)[best["label"]]
+    color = class_colors(labels)[best["label"]]
     if label is None:
         return (
             f'<p class="hm-verdict hm-none" role="status">No decision: the best score, {best["score"]:.2f} for '
             f"{escape(best['label'])}, is below {threshold:.2f}.</p>"
         )
     return (
-        f'<p class="hm-verdict" role="status"><span class="hm-dot" style="{style}"></span>'
+        f'<p class="hm-verdict" role="status"><span class="hm-dot" style="--c:{color}"></span>'
         f"<strong>{escape(label)}</strong> {best['score']:.2f}</p>"
     )
 
@@ -51,11 +55,11 @@ def scores_html(scores: Scores, labels: Sequence[str], threshold: float, caption
         threshold: Below it there is no decision.
         caption: Of the table.
     """
-    colors = page_colors(labels)
+    colors = class_colors(labels)
     rows = [
         f'<tr class="{"hm-best" if place == 0 else ""}"><th scope="row">{escape(item["label"])}</th>'
         '<td class="hm-cell">'
-        f'<div class="hm-bar" style="{colors[item["label"]]};width:{100 * item["score"]:.1f}%"></div>'
+        f'<div class="hm-bar" style="--c:{colors[item["label"]]};width:{100 * item["score"]:.1f}%"></div>'
         f'<i class="hm-mark" style="left:{100 * threshold:.0f}%"></i></td>'
         f'<td class="hm-number">{item["score"]:.2f}</td></tr>'
         for place, item in enumerate(scores)
@@ -126,12 +130,7 @@ def attention_html(prediction: Prediction, label: str, keywords: Sequence[str]) 
     """
     parts = []
     if prediction.envelope is not None:
-        attention = None
-        if prediction.frames:
-            attention = attention_of_bins(prediction.frames["seconds"], prediction.frames[label], prediction.envelope)
-        told = "" if attention is None else f"; most attention for {label} at {_peak(attention, prediction):.1f} s"
-        description = f"Waveform of {prediction.envelope.seconds:.1f} seconds{told}"
-        parts.append("<h3>Sound</h3>" + waveform_html(prediction.envelope, attention, description))
+        parts.append(f"<h3>Sound</h3>{_sound_html(prediction.envelope, prediction.seconds, prediction.frames, label)}")
     if prediction.words:
         parts.append("<h3>Words</h3>" + words_html(prediction.words, label, keywords))
     if prediction.explained:
@@ -143,7 +142,36 @@ def attention_html(prediction: Prediction, label: str, keywords: Sequence[str]) 
     return f'<div class="hm">{"".join(parts)}</div>' if any(parts) else ""
 
 
-def _peak(attention: np.ndarray, prediction: Prediction) -> float:
-    """Seconds into the recording at which there is most attention."""
-    assert prediction.envelope is not None
-    return (int(np.argmax(attention)) + 0.5) / len(attention) * prediction.envelope.seconds
+def _sound_html(envelope: np.ndarray, seconds: float, frames: Mapping[str, Sequence[float]], label: str) -> str:
+    from hf_mer.plots.attention import speech_attention
+
+    times, values = (np.asarray(frames[name]) if frames else None for name in ("seconds", label))
+    told = ""
+    if times is not None and values is not None:
+        told = f"; most attention for {label} at {times[np.argmax(values)]:.1f} s"
+    return figure_html(
+        lambda: speech_attention(envelope, seconds, times, values), f"Waveform of {seconds:.1f} seconds{told}"
+    )
+
+
+def figure_html(draw: Callable[[], Figure], description: str) -> str:
+    """A figure of the package as a picture that scales with the page; its style turns it for a dark page.
+
+    `gr.Plot` would give it neither a description nor colours for a dark page.
+
+    Args:
+        draw: Makes the figure.
+        description: For who cannot see it.
+    """
+    content = io.StringIO()
+    with _DRAWING:
+        draw().savefig(content, format="svg", transparent=True, metadata={"Date": None})
+    svg = content.getvalue().replace("'DejaVu Sans'", "system-ui, 'DejaVu Sans', sans-serif")
+    data = base64.b64encode(svg.encode()).decode()
+    return f'<img class="hm-figure" alt="{escape(description)}" src="data:image/svg+xml;base64,{data}">'
+
+
+def scaled(values: np.ndarray) -> np.ndarray:
+    """Values in their own range, 0 to 1, shape `(N,)`; zeros where they are all the same."""
+    low, high = (values.min(), values.max()) if values.size else (0.0, 0.0)
+    return (values - low) / (high - low) if high - low > 1e-9 else np.zeros_like(values)

@@ -53,9 +53,7 @@ class Lane:
         mine = object()
         with self._guard:
             if len(self._line) > self.most:
-                raise PageError(
-                    f"{self.most} long recordings are waiting already, and no more may: try again in some minutes."
-                )
+                raise PageError(f"The queue of {self.most} long recordings is full: try again in a few minutes.")
             self._line.append(mine)
         try:
             yield lambda: self._line.index(mine)
@@ -94,7 +92,7 @@ class Watch:
             raise PageError("The visitor has left.")
         if seconds > self.longest:
             raise PageError(
-                f"The recording is longer than {self.longest / 60:g} minutes, the most that this page takes: cut it."
+                f"The recording is longer than {self.longest / 60:g} minutes, the limit of this page: shorten it."
             )
 
     def update(self, count: int) -> None:

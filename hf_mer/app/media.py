@@ -105,12 +105,12 @@ def message_of(error: Exception, files: Iterable[str | None] = ()) -> str:
     expected = isinstance(error, (ValueError, OSError, ImportError))
     if not expected:
         logger.error("the page could not answer", exc_info=error)
-        return "Something went wrong on the server, and its log says what. Other recordings may still work."
+        return "An unexpected error occurred on the server; its log has the details. Other recordings may still work."
     text = _named(" ".join(str(error).split()) or type(error).__name__, files)
     if isinstance(error, PageError):
         return text
     if "[Errno" in text or "cannot be read as" in text:  # what a decoder says tells nobody anything
-        return f"{text.partition(' (')[0]}. Is the file whole, and of a kind that is known?"
+        return f"{text.partition(' (')[0]}. Is the file complete and in a supported format?"
     if "no such" in text and "file" in text:
-        return "The upload was deleted in the meantime, as uploads are after ten minutes: give it again."
+        return "The upload was deleted in the meantime (uploads are kept for ten minutes): upload it again."
     return text[0].upper() + text[1:] if " " in text.split(":")[0] else text

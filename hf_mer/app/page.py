@@ -38,7 +38,7 @@ def build_page(model: PageModel, folder: Path, limits: Limits | None = None) -> 
             1,
             THRESHOLD,
             step=0.01,
-            label="Threshold: no decision where the best score is below it",
+            label="Threshold: no decision if the best score is below it",
             elem_id="threshold",
             render=False,
         )
@@ -53,7 +53,7 @@ def build_page(model: PageModel, folder: Path, limits: Limits | None = None) -> 
                 with gr.Tab("Long recording", id="long"):
                     build_recording_tab(site)
         threshold.render()
-        with gr.Accordion("Limits, and what happens to recordings", open=False):
+        with gr.Accordion("Limitations and privacy", open=False):
             gr.Markdown(f"{LIMITS}{limits_of(limits)}\n{PRIVACY}")
     return page.queue(max_size=limits.waiting)
 

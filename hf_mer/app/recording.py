@@ -9,7 +9,7 @@ from typing import Any
 from hf_mer.app.lane import Watch
 from hf_mer.app.media import PageError, as_notices
 from hf_mer.app.model import PageModel
-from hf_mer.app.prediction import Scores, check_length, decide
+from hf_mer.app.utterance import Scores, check_length, decide
 from hf_mer.files import csv_text
 
 _TIMED_LINE = re.compile(r"\s*([\d.:]+)(?:\s*(?:-|to)\s*|\s+)([\d.:]+)\s+(\S.*)")
@@ -69,7 +69,7 @@ def recognise_recording(
         raise PageError("Give a recording first.")
     if not 0 < hop_seconds <= window_seconds:
         raise PageError(
-            f"A step of {hop_seconds:g} s leaves gaps between windows of {window_seconds:g} s: make it shorter."
+            f"A hop of {hop_seconds:g} s leaves gaps between windows of {window_seconds:g} s: make it shorter."
         )
     words = {"text": read_timed_words(timed_words)} if timed_words.strip() and model.uses("text") else {}
     watch = watch or Watch()
@@ -154,3 +154,8 @@ def _seconds(text: str) -> float | None:
         return 60 * float(minutes or 0) + float(seconds)
     except ValueError:
         return None
+
+
+def clock(seconds: float) -> str:
+    """`75.5` as `1:15`, minutes and seconds."""
+    return f"{int(seconds // 60)}:{int(seconds % 60):02d}"

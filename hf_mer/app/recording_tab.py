@@ -1,4 +1,4 @@
-"""The tab of long recordings: a time line of emotions as a figure, a table and a CSV file."""
+"""The tab of long recordings: a timeline of emotions as a figure, a table and a CSV file."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -13,9 +13,8 @@ from hf_mer.app.examples import example_recording
 from hf_mer.app.html import alert_html, notices_html
 from hf_mer.app.lane import Watch
 from hf_mer.app.media import PageError, keep
-from hf_mer.app.recording import Timeline, recognise_recording
+from hf_mer.app.recording import Timeline, clock, recognise_recording
 from hf_mer.app.timeline import table_html, timeline_html
-from hf_mer.app.waveform import clock
 
 # All of them begin at once and stand in a line of our own: in Gradio's, those that nobody waits for would fill it.
 _IN_LINE: dict[str, Any] = {"concurrency_limit": None, "concurrency_id": "long", "api_visibility": "private"}
@@ -24,12 +23,12 @@ _POLL = 0.5  # seconds
 
 def build_recording_tab(site: Site) -> None:
     """Lays out the tab and connects its parts."""
-    alone = " Without words the voice decides alone." if site.model.uses("text") and not site.model.listens else ""
-    gr.Markdown(f"A recording of up to {site.limits.minutes:g} minutes is recognised in windows that overlap.{alone}")
+    alone = " Without words, only the voice is used." if site.model.uses("text") and not site.model.listens else ""
+    gr.Markdown(f"Recordings of up to {site.limits.minutes:g} minutes are recognised in overlapping windows.{alone}")
     with gr.Row():
         with gr.Column(min_width=280):
             file = gr.File(
-                label="Recording or film",
+                label="Recording or video",
                 type="filepath",
                 file_types=["audio", "video"],
                 elem_id="long-file",
@@ -39,17 +38,17 @@ def build_recording_tab(site: Site) -> None:
             if site.model.uses("text"):
                 words = gr.Textbox(
                     label="Words with their times",
-                    info="One stretch a line: start, end (seconds or minutes:seconds), what was said.",
+                    info="One segment per line: start, end (seconds or minutes:seconds), words.",
                     placeholder="0.0 2.4 I am so glad you came",
                     lines=3,
                     max_lines=6,
                     elem_id="long-words",
                 )
         with gr.Column(min_width=280):
-            window = gr.Slider(1, 30, 8, step=0.5, label="Length of a window, seconds", elem_id="long-window")
-            hop = gr.Slider(0.5, 30, 4, step=0.5, label="Step to the next window, seconds", elem_id="long-hop")
-            go = gr.Button("Draw the time line", variant="primary", elem_id="long-go")
-            example = gr.Button("An example of two people", size="sm", elem_id="long-example")
+            window = gr.Slider(1, 30, 8, step=0.5, label="Window length (seconds)", elem_id="long-window")
+            hop = gr.Slider(0.5, 30, 4, step=0.5, label="Hop between windows (seconds)", elem_id="long-hop")
+            go = gr.Button("Draw the timeline", variant="primary", elem_id="long-go")
+            example = gr.Button("Example: two speakers", size="sm", elem_id="long-example")
             example.visible = bool(site.examples)
     alert = gr.HTML(elem_id="long-alert")
     figure = place_for_results("long-figure")
@@ -72,14 +71,14 @@ async def _recognise(
     try:
         with site.long.place() as before:
             while before():
-                yield "", _status(f"Long recordings before yours: {before()}."), "", None
+                yield "", _status(f"Long recordings ahead of yours: {before()}."), "", None
                 keep(path)
                 await asyncio.sleep(_POLL)
             work = partial(_time_line, site, path, words or "", window, hop, threshold, watch)
             task = asyncio.ensure_future(to_thread.run_sync(work))
             while not (await asyncio.wait([task], timeout=_POLL))[0]:
                 keep(path)
-                yield "", _status(f"Heard {clock(watch.seconds)} of the recording."), "", None
+                yield "", _status(f"Processed {clock(watch.seconds)} of the recording."), "", None
             yield task.result()
     except PageError as error:
         yield alert_html(str(error)), "", "", None

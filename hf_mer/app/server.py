@@ -48,8 +48,8 @@ def running_page(
     with tempfile.TemporaryDirectory(prefix="hf_mer_page_") as folder, _own_folder(folder):
         _import_gradio()
         from hf_mer.app.page import build_page, look
-        from hf_mer.app.prediction import warm_up
         from hf_mer.app.uploads import MAX_UPLOAD
+        from hf_mer.app.utterance import warm_up
 
         warm_up(model)
         limits = limits or Limits()

@@ -38,9 +38,9 @@ class Uploads:
         headers = dict(scope["headers"])
         most = MAX_UPLOAD * 2**20 + _FORM if is_upload else _MAX_BODY
         if b"multipart" in headers.get(b"content-type", b"") and not is_upload:
-            await PlainTextResponse("Files go to /upload.", 415)(scope, receive, send)
+            await PlainTextResponse("Upload files to /upload.", 415)(scope, receive, send)
         elif int(headers.get(b"content-length", b"0")) > most:
-            await PlainTextResponse(f"More than {most // 2**20} MB are not taken.", 413)(scope, receive, send)
+            await PlainTextResponse(f"The limit is {most // 2**20} MB.", 413)(scope, receive, send)
         elif is_upload:
             await self._upload(scope, _limited(receive, most, STALL), send)
         else:
@@ -52,7 +52,7 @@ class Uploads:
             await self.app(scope, receive, send)
         except ClientDisconnect:
             with contextlib.suppress(OSError):  # of who is still there, and sent too much or too slowly
-                await PlainTextResponse("The upload broke off.", 400)(scope, receive, send)
+                await PlainTextResponse("The upload was interrupted.", 400)(scope, receive, send)
         finally:
             self._running -= 1
             if self._running:  # one of the files may be that of another upload, which goes on

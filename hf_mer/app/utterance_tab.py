@@ -8,8 +8,8 @@ import gradio as gr
 from hf_mer.app.controls import LIGHT, STATE_SECONDS, Inputs, Site, attempt, by_model, make_inputs, place_for_results
 from hf_mer.app.examples import Example, make_example
 from hf_mer.app.html import attention_html, comparison_html, result_html
-from hf_mer.app.prediction import Prediction, Utterance, compare, predict
 from hf_mer.app.texts import calibration
+from hf_mer.app.utterance import Prediction, Utterance, compare, predict
 
 
 def build_utterance_tab(site: Site) -> None:
@@ -21,7 +21,7 @@ def build_utterance_tab(site: Site) -> None:
             history: Any = gr.State("")
             if model.uses("text"):
                 with gr.Accordion("Earlier utterances of the dialogue", open=False):
-                    history = gr.Textbox(label="One a line, oldest first", lines=2, elem_id="utterance-history")
+                    history = gr.Textbox(label="One per line, oldest first", lines=2, elem_id="utterance-history")
             with gr.Row():
                 go = gr.Button("Recognise", variant="primary", elem_id="utterance-go", min_width=120)
                 if len(model.modalities) > 1:
@@ -30,9 +30,7 @@ def build_utterance_tab(site: Site) -> None:
         with gr.Column(min_width=280):
             alert = gr.HTML(elem_id="utterance-alert")
             result = place_for_results("utterance-result")
-            label = gr.Radio(
-                model.labels, label="Show the attention of the class", visible=False, elem_id="utterance-label"
-            )
+            label = gr.Radio(model.labels, label="Label attention of class", visible=False, elem_id="utterance-label")
             attention = gr.HTML(elem_id="utterance-attention")
     comparison = place_for_results("utterance-comparison")
     kept, kept_comparison = (gr.State(None, time_to_live=STATE_SECONDS) for _ in range(2))
@@ -57,7 +55,7 @@ def build_utterance_tab(site: Site) -> None:
 def _example_buttons(site: Site) -> list[tuple[gr.Button, Example]]:
     if not site.examples:
         return []
-    gr.Markdown("Examples by a program: babble whose words and voice carry the emotion.")
+    gr.Markdown("Generated examples: synthetic babble whose words and voice carry the emotion.")
     with gr.Row(elem_classes="hm-example-row"):
         return [
             (gr.Button(example.label, size="sm", min_width=60, elem_id=f"example-{example.label}"), example)

@@ -73,7 +73,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="hf-mer",
-        description="Emotion of an utterance from its words, voice and picture: LE-MER, MGCMA and WavFusion.",
+        description="Emotion recognition from words, voice and video: LE-MER, MGCMA and WavFusion.",
         epilog=EXAMPLES,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
@@ -81,9 +81,9 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--debug", action="store_true", help="show the traceback of an error")
     commands = parser.add_subparsers(title="commands", required=True, metavar="COMMAND", dest="command")
 
-    help_of_demo = "generate a corpus, train, score, predict and draw, in a few minutes"
+    help_of_demo = "generate a corpus, train, evaluate, predict and plot in a few minutes"
     demo = add_command(commands, "demo", _demo, help_of_demo, DEMO_EXAMPLES)
-    demo.add_argument("--out", type=Path, default=Path("demo"), help="folder for everything (default: demo)")
+    demo.add_argument("--out", type=Path, default=Path("demo"), help="output folder (default: demo)")
 
     for module in (corpora, training, predicting, labels, evaluating, plotting, app, exporting, sharing, completion):
         module.add_commands(commands)

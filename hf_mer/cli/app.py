@@ -14,19 +14,21 @@ EXAMPLES = """examples:
 
 def add_commands(commands: Any) -> None:
     """Adds the command to the parser's."""
-    app = add_command(commands, "app", _app, "a page in the browser for a checkpoint", EXAMPLES)
+    app = add_command(commands, "app", _app, "serve a page for a checkpoint in the browser", EXAMPLES)
     app.add_argument("checkpoint", help="folder, or repository on the Hub")
-    app.add_argument("--host", default="127.0.0.1", help="address to listen at (default: 127.0.0.1, this machine)")
-    app.add_argument("--port", type=int, help="default: the first free one from 7860")
-    app.add_argument("--share", action="store_true", help="a public address for three days, through Gradio's server")
+    app.add_argument("--host", default="127.0.0.1", help="address to listen on (default: 127.0.0.1, this machine)")
+    app.add_argument("--port", type=int, help="port (default: the first free one from 7860)")
+    app.add_argument(
+        "--share", action="store_true", help="create a public address for three days, through Gradio's server"
+    )
     app.add_argument("--asr", metavar="NAME", help="speech-recognition checkpoint for recordings without words")
     app.add_argument("--revision", help="branch, tag or commit of the repository")
-    app.add_argument("--max-minutes", type=float, default=120, help="of the longest recording (default: 120)")
+    app.add_argument("--max-minutes", type=float, default=120, help="longest recording, in minutes (default: 120)")
     app.add_argument(
         "--max-waiting",
         type=int,
         default=10,
-        help="predictions, and long recordings, that may wait (default: 10)",
+        help="length of the queue of predictions, and of that of long recordings (default: 10)",
     )
 
 

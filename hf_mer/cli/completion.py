@@ -7,19 +7,19 @@ from hf_mer.cli.help import add_command
 
 SHELLS = ("bash", "zsh", "fish", "tcsh")
 _EXAMPLES = """examples:
-  eval "$(hf-mer completion bash)"                                          # in ~/.bashrc, or for every start faster:
+  eval "$(hf-mer completion bash)"                                          # in ~/.bashrc; faster at every start:
   hf-mer completion bash > ~/.local/share/bash-completion/completions/hf-mer
   hf-mer completion zsh > ~/.zfunc/_hf-mer                                  # with fpath+=~/.zfunc before compinit
   hf-mer completion fish > ~/.config/fish/completions/hf-mer.fish
   hf-mer completion tcsh > ~/.hf-mer.tcsh                                   # and source it in ~/.tcshrc
 """
-_FILES = {"checkpoint", "inputs", "source", "out", "plot", "results", "path", "recording", "accelerate_config"}
+_FILES = {"checkpoint", "inputs", "source", "out", "plot", "results", "path", "accelerate_config"}
 
 
 def add_commands(commands: Any) -> None:
     """Adds the command to the parser's."""
-    made = add_command(commands, "completion", _completion, "print the completion script of a shell", _EXAMPLES)
-    made.add_argument("shell", choices=SHELLS, help="which shell")
+    made = add_command(commands, "completion", _completion, "print a shell completion script", _EXAMPLES)
+    made.add_argument("shell", choices=SHELLS, help="shell")
 
 
 def _completion(arguments: argparse.Namespace) -> None:

@@ -11,7 +11,7 @@ PREPARE_EXAMPLES = """examples:
   hf-mer prepare iemocap /data/IEMOCAP_full_release prepared --task 4class
   hf-mer prepare meld /data/MELD.Raw prepared --task sentiment
   hf-mer prepare manifest calls.csv prepared --columns '{"audio": "file", "label": "emotion"}'
-  hf-mer prepare manifest recordings/ prepared --embed-audio     # a folder per emotion; the recordings are copied in
+  hf-mer prepare manifest recordings/ prepared --embed-audio     # one folder per emotion; copies the recordings
 """
 GENERATE_EXAMPLES = """examples:
   hf-mer generate corpus --num-utterances 1500
@@ -23,23 +23,29 @@ GENERATE_EXAMPLES = """examples:
 def add_commands(commands: Any) -> None:
     """Adds the commands to the parser's."""
     prepare = add_command(
-        commands, "prepare", _prepare, "check a corpus and write a folder that load_dataset reads", PREPARE_EXAMPLES
+        commands, "prepare", _prepare, "check a corpus and write it as a folder for load_dataset", PREPARE_EXAMPLES
     )
-    prepare.add_argument("kind", choices=("iemocap", "meld", "manifest"), help="what the source is")
-    prepare.add_argument("source", help="root of the release, or a CSV, JSON-lines file or audio folder")
+    prepare.add_argument("kind", choices=("iemocap", "meld", "manifest"), help="kind of source")
+    prepare.add_argument(
+        "source", help="root of the release, or a table (CSV, TSV, JSON lines) or folder of recordings"
+    )
     prepare.add_argument("out", type=Path, help="folder to write")
     prepare.add_argument("--task", help="classes of IEMOCAP (4class, 6class) or MELD (emotion, sentiment)")
-    prepare.add_argument("--columns", type=column_names, default=None, help="names of a manifest's columns, as JSON")
+    prepare.add_argument("--columns", type=column_names, default=None, help="column names of a manifest, as JSON")
     add_encoding(prepare)
-    prepare.add_argument("--check-video", action="store_true", help="look at the picture of every clip too")
-    prepare.add_argument("--skip-bad", action="store_true", help="leave unusable recordings out instead of stopping")
+    prepare.add_argument("--check-video", action="store_true", help="also check the video of every clip")
+    prepare.add_argument("--skip-bad", action="store_true", help="skip unusable recordings instead of stopping")
     prepare.add_argument(
-        "--embed-audio", action="store_true", help="copy the recordings into the folder, which can then be moved"
+        "--embed-audio", action="store_true", help="copy the recordings into the folder, so that it can be moved"
     )
     prepare.add_argument("--overwrite", action="store_true", help="replace an earlier prepared folder")
 
     generate = add_command(
-        commands, "generate", _generate, "write the generated corpus, whose right answer is known", GENERATE_EXAMPLES
+        commands,
+        "generate",
+        _generate,
+        "write the generated corpus, whose best reachable scores are known",
+        GENERATE_EXAMPLES,
     )
     generate.add_argument("out", type=Path, help="folder to write")
     generate.add_argument(
@@ -49,18 +55,27 @@ def add_commands(commands: Any) -> None:
         help="iemocap: sessions, wav, words and voice; meld: official splits, mp4, words, voice and face",
     )
     generate.add_argument(
-        "--num-utterances", type=int, default=1500, help="iemocap: of the four classes; meld: in train, dev and test"
+        "--num-utterances",
+        type=int,
+        default=1500,
+        help="utterances of the four classes (iemocap) or of all splits (meld) (default: 1500)",
     )
     generate.add_argument(
-        "--language", choices=("en", "de", "pl", "zh"), default="en", help="of the words; iemocap only (default: en)"
+        "--language",
+        choices=("en", "de", "pl", "zh"),
+        default="en",
+        help="language of the words, for iemocap (default: en)",
     )
     generate.add_argument(
-        "--cue-reliability", type=float, default=0.9, help="how often a cue agrees with the label (default: 0.9)"
+        "--cue-reliability", type=float, default=0.9, help="share of cues that agree with the label (default: 0.9)"
     )
     generate.add_argument(
-        "--history-share", type=float, default=0.2, help="utterances that only the history tells (default: 0.2)"
+        "--history-share",
+        type=float,
+        default=0.2,
+        help="share of utterances whose label only the history reveals (default: 0.2)",
     )
-    generate.add_argument("--seed", type=int, default=0)
+    generate.add_argument("--seed", type=int, default=0, help="random seed (default: 0)")
     generate.add_argument("--num-proc", type=int, default=1, help="processes (default: 1)")
 
 

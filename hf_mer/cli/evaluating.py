@@ -21,57 +21,67 @@ def add_commands(commands: Any) -> None:
         commands,
         "evaluate",
         _evaluate,
-        "scores of a checkpoint with missing modalities, wrong words, noise and short clips",
+        "evaluate a checkpoint with missing modalities, word errors, noise and short clips",
         EXAMPLES,
     )
-    evaluate.add_argument("checkpoint", help="folder of a model or of its fold, or repository on the Hub")
+    evaluate.add_argument("checkpoint", help="folder of a fold or of its model, or repository on the Hub")
     evaluate.add_argument("--revision", help="branch, tag or commit of the repository")
-    evaluate.add_argument("--device", help="such as cuda or cpu (default: a GPU if there is one)")
-    evaluate.add_argument("--out", type=Path, default=Path("conditions"), help="folder (default: conditions)")
+    evaluate.add_argument("--device", help="device, such as cuda or cpu (default: a GPU if there is one)")
+    evaluate.add_argument("--out", type=Path, default=Path("conditions"), help="output folder (default: conditions)")
     _add_corpus(evaluate.add_argument_group("corpus"))
     _add_conditions(evaluate.add_argument_group("conditions"))
     figures = evaluate.add_argument_group("figures")
-    figures.add_argument("--score", choices=("wa", "ua", "wf1"), default="ua", help="that is drawn (default: ua)")
-    figures.add_argument("--name", help="of the checkpoint in figures (default: its system)")
+    figures.add_argument("--score", choices=("wa", "ua", "wf1"), default="ua", help="score to plot (default: ua)")
+    figures.add_argument("--name", help="name of the checkpoint in the figures (default: its system)")
     figures.add_argument(
         "--beside",
         nargs="+",
         default=[],
         metavar="NAME=FOLDER",
-        help="what earlier evaluations wrote, to draw and list beside this one",
+        help="output folders of earlier evaluations, to plot and list beside this one",
     )
 
 
 def _add_corpus(group: Any) -> None:
     group.add_argument("--corpus", required=True, choices=("iemocap", "meld", "manifest"))
     group.add_argument(
-        "--data-dir", "--data_dir", required=True, help="root of the release, or a CSV or JSON-lines file or folder"
+        "--data-dir",
+        "--data_dir",
+        required=True,
+        help="root of the release, or a table (CSV, TSV, JSON lines) or folder of recordings",
     )
     group.add_argument("--task", help="classes of IEMOCAP (4class, 6class) or MELD (emotion, sentiment)")
-    group.add_argument("--columns", type=column_names, help="names of a manifest's columns, as JSON")
+    group.add_argument("--columns", type=column_names, help="column names of a manifest, as JSON")
     add_encoding(group)
     group.add_argument("--labels", nargs="+", help="classes of a manifest")
-    group.add_argument("--no-history", "--no_history", action="store_true", help="leave earlier utterances out")
+    group.add_argument("--no-history", "--no_history", action="store_true", help="ignore earlier utterances")
     group.add_argument(
         "--skip-bad",
         "--skip_bad",
         action="store_true",
-        help="leave unusable recordings out of their rows instead of stopping",
+        help="ignore unusable recordings instead of stopping",
     )
     group.add_argument(
         "--split",
-        help="an official split (dev, test), or all; by default the test part of the checkpoint's own fold, if "
-        "its training left predictions.csv beside it, else all rows",
+        help="official split (dev, test) or all (default: the test split of the checkpoint's fold if its "
+        "predictions.csv is there, else all rows)",
     )
-    group.add_argument("--protocol", help="of make_folds, such as leave_one_session_out: the test part of --fold")
+    group.add_argument(
+        "--protocol", help="protocol of make_folds, such as leave_one_session_out: the test split of --fold is used"
+    )
     group.add_argument("--fold", help="name or position of a fold of the protocol")
-    group.add_argument("--test-session", "--test_session", help="of the protocol fixed_session")
-    group.add_argument("--group-column", "--group_column", help="of the protocol groups")
+    group.add_argument("--test-session", "--test_session", help="test session of the protocol fixed_session")
+    group.add_argument("--group-column", "--group_column", help="column of the protocol groups")
 
 
 def _add_conditions(group: Any) -> None:
     group.add_argument(
-        "--word-error-rates", "--word_error_rates", nargs="*", type=float, metavar="RATE", help="0.1 0.2 0.4 0.6"
+        "--word-error-rates",
+        "--word_error_rates",
+        nargs="*",
+        type=float,
+        metavar="RATE",
+        help="default: 0.1 0.2 0.4 0.6",
     )
     group.add_argument(
         "--word-error-shares",
@@ -79,14 +89,18 @@ def _add_conditions(group: Any) -> None:
         nargs=3,
         type=float,
         metavar=("DEL", "SUB", "INS"),
-        help="of deletions, substitutions and insertions among the errors (0.2 0.6 0.2)",
+        help="shares of deletions, substitutions and insertions among the errors (default: 0.2 0.6 0.2)",
     )
-    group.add_argument("--noises", nargs="*", metavar="NOISE", help="white babble; none to leave noise out")
-    group.add_argument("--snrs", nargs="*", type=float, metavar="DB", help="20 10 5 0")
-    group.add_argument("--seconds", nargs="*", type=float, metavar="S", help="kept from the start; 4 2 1 0.5")
-    group.add_argument("--seed", type=int, default=0, help="of errors, noise and bootstrap (default: 0)")
-    group.add_argument("--batch-size", "--batch_size", type=int, default=16, help="utterances at once (default: 16)")
-    group.add_argument("--resamples", type=int, default=1000, help="of the bootstrap (default: 1000)")
+    group.add_argument("--noises", nargs="*", metavar="NOISE", help="default: white babble; without a value, no noise")
+    group.add_argument(
+        "--snrs", nargs="*", type=float, metavar="DB", help="signal-to-noise ratios (default: 20 10 5 0)"
+    )
+    group.add_argument(
+        "--seconds", nargs="*", type=float, metavar="S", help="kept from the start of a clip (default: 4 2 1 0.5)"
+    )
+    group.add_argument("--seed", type=int, default=0, help="seed of errors, noise and bootstrap (default: 0)")
+    group.add_argument("--batch-size", "--batch_size", type=int, default=16, help="utterances per batch (default: 16)")
+    group.add_argument("--resamples", type=int, default=1000, help="bootstrap resamples (default: 1000)")
 
 
 def _evaluate(arguments: argparse.Namespace) -> None:

@@ -23,7 +23,9 @@ def column_names(text: str) -> dict[str, str | None]:
 
 def add_encoding(parser: Any) -> None:
     """The option of every command that reads tables of people's own."""
-    parser.add_argument("--encoding", default="utf-8", help="of tables, such as cp1252 or utf-16 (default: utf-8)")
+    parser.add_argument(
+        "--encoding", default="utf-8", help="encoding of tables, such as cp1252 or utf-16 (default: utf-8)"
+    )
 
 
 def add_command(

@@ -9,35 +9,27 @@ from hf_mer.cli.help import add_command
 KINDS = ("confusion", "curves", "keywords")
 FORMATS = ("png", "pdf", "svg")
 _EXAMPLES = """examples:
-  hf-mer plot runs/le_mer/Ses05 --out figures                          # all that its files are enough for
-  hf-mer plot runs/le_mer --out figures --what confusion --format pdf  # every fold below, a folder each
+  hf-mer plot runs/le_mer/Ses05 --out figures                          # everything its files allow
+  hf-mer plot runs/le_mer --out figures --what confusion --format pdf  # every fold, one folder each
   hf-mer plot my-name/le-mer-own --what keywords                       # a checkpoint on the Hub
-  hf-mer plot runs/le_mer/Ses05 --recording hello.wav --text "I am so glad" --out figures   # label attention
 
-confusion: confusion matrix of the test part; curves: losses and scores over training; keywords: of every class. Beside
-each figure lies a CSV file with its numbers.
+confusion: confusion matrix of the test split; curves: losses and scores over training; keywords: of every class.
+A CSV file with its numbers is written beside each figure. The label attention of a recording is drawn by
+hf-mer predict --plot.
 """
 
 
 def add_commands(commands: Any) -> None:
     """Adds the command to the parser's."""
-    plot = add_command(
-        commands, "plot", _plot, "figures from results and checkpoints, for screen and print", _EXAMPLES
-    )
+    plot = add_command(commands, "plot", _plot, "plot figures from results and checkpoints", _EXAMPLES)
     plot.add_argument("path", help="a fold's folder, its results.json, a folder of folds, or a checkpoint")
     plot.add_argument("--out", type=Path, default=Path("figures"), help="folder for the figures (default: figures)")
-    plot.add_argument("--what", nargs="+", choices=KINDS, default=list(KINDS), help="which (default: all)")
-    plot.add_argument("--format", nargs="+", choices=FORMATS, default=["png"], help="of the files (default: png)")
-    plot.add_argument("--recording", help="draw the scores and the label attention of this recording or film instead")
-    plot.add_argument("--text", help="what is said in it; without --recording the attention over the words alone")
-    plot.add_argument("--history", nargs="+", default=None, help="earlier utterances of the dialogue, oldest first")
+    plot.add_argument("--what", nargs="+", choices=KINDS, default=list(KINDS), help="figures to plot (default: all)")
+    plot.add_argument("--format", nargs="+", choices=FORMATS, default=["png"], help="file formats (default: png)")
     plot.add_argument("--revision", help="branch, tag or commit of a repository on the Hub")
 
 
 def _plot(arguments: argparse.Namespace) -> None:
-    if arguments.recording or arguments.text:
-        _plot_attention(arguments)
-        return
     from hf_mer.hub.loading import locate_checkpoint
 
     path = Path(arguments.path)
@@ -65,18 +57,3 @@ def _plot(arguments: argparse.Namespace) -> None:
             drawn += len(paths)
     if not drawn:
         raise ValueError(f"{arguments.path}: nothing to draw of {', '.join(arguments.what)}")
-
-
-def _plot_attention(arguments: argparse.Namespace) -> None:
-    from hf_mer.cli.predicting import plot_prediction
-    from hf_mer.prediction.load import load_recognizer
-
-    recognise = load_recognizer(arguments.path, revision=arguments.revision)
-    given = {"audio": arguments.recording, "text": arguments.text, "history": arguments.history}
-    row = {name: value for name, value in given.items() if value is not None}
-    prediction = recognise(row, return_attention=True)
-    name = Path(arguments.recording).stem if arguments.recording else "text"
-    for suffix in arguments.format:
-        path = arguments.out / f"label_attention_{name}.{suffix}"
-        plot_prediction(recognise, row, prediction, path)
-        print(path)

@@ -15,14 +15,15 @@ EXAMPLES = """examples:
   hf-mer predict runs/le_mer/Ses05 --text "Leave me alone" --history "What happened?"
   hf-mer predict my-name/le-mer-own hello.wav --revision v1.0          # from the Hub
   hf-mer predict runs/wavfusion/official scene.mp4 --start 3.2 --end 5.0
-  hf-mer predict runs/le_mer/Ses05 call.wav --asr openai/whisper-tiny  # the words are recognised first
-  hf-mer predict runs/le_mer/Ses05 call.wav --window 8 --hop 4         # a time line of a long recording
+  hf-mer predict runs/le_mer/Ses05 call.wav --asr openai/whisper-tiny  # recognises the words first
+  hf-mer predict runs/le_mer/Ses05 call.wav --window 8 --hop 4         # a timeline of a long recording
   hf-mer predict runs/le_mer/Ses05 recordings/ --out predictions.csv --batch-size 16
   hf-mer predict runs/le_mer/Ses05 calls.csv --out predictions.jsonl --on-bad skip
 
-tables (CSV, TSV, JSON lines): a column audio or video with files relative to the table, text, and history or dialogue
-and turn; other names with --columns. Output is written every few batches: the same call again goes on after a kill,
-if checkpoint, settings, inputs and recordings are the same. In CSV, cells that a spreadsheet would run begin with '.
+Tables (CSV, TSV, JSON lines) have a column audio or video with files relative to the table, text, and history or
+dialogue and turn; --columns gives other names. Predictions are saved every few batches, for CSV in OUT.rows.jsonl: the
+same command continues after a kill if checkpoint, settings, inputs and recordings are the same. In CSV, cells that a
+spreadsheet would run as formulas begin with '.
 """
 _ONE = ("text", "history", "start", "end", "side", "plot")
 
@@ -30,42 +31,50 @@ _ONE = ("text", "history", "start", "end", "side", "plot")
 def add_commands(commands: Any) -> None:
     """Adds the command to the parser's."""
     predict = add_command(
-        commands, "predict", _predict, "emotion of recordings, films, sentences, or whole tables", EXAMPLES
+        commands,
+        "predict",
+        _predict,
+        "predict the emotion of recordings, videos, text or whole tables",
+        EXAMPLES,
     )
     predict.add_argument("checkpoint", help="folder of a fold or of its model, or repository on the Hub")
     predict.add_argument(
         "inputs",
         nargs="*",
         metavar="INPUT",
-        help="sound or film (its sound is heard, its picture seen by models that use video), a folder of them, or a "
-        "table; leave out for text alone",
+        help="audio or video file, a folder of them, or a table; omit for text alone (models without video use only "
+        "the sound of a video)",
     )
     one = predict.add_argument_group("one utterance")
-    one.add_argument("--text", help="what is said")
+    one.add_argument("--text", help="words of the utterance")
     one.add_argument("--history", nargs="+", default=None, help="earlier utterances of the dialogue, oldest first")
-    one.add_argument("--start", type=float, help="seconds at which the utterance begins in the file")
-    one.add_argument("--end", type=float, help="seconds at which it ends")
+    one.add_argument("--start", type=float, help="start of the utterance in the file, in seconds")
+    one.add_argument("--end", type=float, help="end of the utterance, in seconds")
     one.add_argument("--side", choices=("left", "right"), help="half of a split screen that shows the speaker")
-    one.add_argument("--plot", type=Path, help="draw scores and label attention into this PNG, PDF or SVG")
-    many = predict.add_argument_group("many")
-    many.add_argument("--out", type=Path, help="CSV or JSON-lines file; standard output if not given")
-    many.add_argument("--overwrite", action="store_true", help="start --out anew instead of going on with it")
-    many.add_argument("--on-bad", choices=("raise", "skip"), default="raise", help="inputs that cannot be used: stop "
-                      "(default), or go on and say in the column error what is wrong")  # fmt: skip
-    many.add_argument("--columns", type=column_names, help='names of a table\'s columns: \'{"audio": "clip"}\'')
+    one.add_argument("--plot", type=Path, help="plot scores and label attention to this PNG, PDF or SVG file")
+    many = predict.add_argument_group("many inputs")
+    many.add_argument("--out", type=Path, help="CSV or JSON-lines file (default: standard output)")
+    many.add_argument("--overwrite", action="store_true", help="start --out again instead of continuing it")
+    many.add_argument("--on-bad", choices=("raise", "skip"), default="raise", help="unusable inputs: stop (default), "
+                      "or continue and give the reason in the column error")  # fmt: skip
+    many.add_argument("--columns", type=column_names, help='column names of a table: \'{"audio": "clip"}\'')
     add_encoding(many)
-    many.add_argument("--batch-size", type=int, default=8, help="utterances at once (default: 8)")
+    many.add_argument("--batch-size", type=int, default=8, help="utterances per batch (default: 8)")
     scores = predict.add_argument_group("scores")
-    scores.add_argument("--top-k", type=int, help="classes to tell, best first (default: all)")
+    scores.add_argument("--top-k", type=int, help="number of classes to show, best first (default: all)")
     scores.add_argument("--threshold", type=float, help="no label below this score")
-    scores.add_argument("--window", type=float, metavar="SECONDS", help="cut long recordings into windows")
-    scores.add_argument("--hop", type=float, metavar="SECONDS", help="from window to window (default: half a window)")
-    scores.add_argument("--asr", metavar="NAME", help="speech recogniser (folder or repository) for missing words")
-    scores.add_argument("--json", action="store_true", help="JSON; of one utterance with its attention")
+    scores.add_argument(
+        "--window", type=float, metavar="SECONDS", help="split long recordings into windows of this length"
+    )
+    scores.add_argument("--hop", type=float, metavar="SECONDS", help="hop between windows (default: half a window)")
+    scores.add_argument(
+        "--asr", metavar="NAME", help="speech recognition checkpoint (folder or repository) for missing words"
+    )
+    scores.add_argument("--json", action="store_true", help="print JSON; for one utterance with its label attention")
     machine = predict.add_argument_group("model")
     machine.add_argument("--revision", help="branch, tag or commit of the repository")
-    machine.add_argument("--device", help="such as cpu, cuda or cuda:1")
-    machine.add_argument("--dtype", help="such as float32 or bfloat16 (default: as saved)")
+    machine.add_argument("--device", help="device, such as cpu, cuda or cuda:1")
+    machine.add_argument("--dtype", help="data type of the weights, such as float32 or bfloat16 (default: as saved)")
 
 
 def _predict(arguments: argparse.Namespace) -> None:
@@ -80,17 +89,17 @@ def _predict(arguments: argparse.Namespace) -> None:
 
 def _check(arguments: argparse.Namespace) -> None:
     if not arguments.inputs and not arguments.text:
-        raise ValueError("nothing to recognise: give a sound or video file, --text, or both")
+        raise ValueError("nothing to recognise: give an audio or video file, --text, or both")
     for name in ("text", "history"):
         given = getattr(arguments, name) or []
         for said in [given] if isinstance(given, str) else given:
             if readable(said) != said:
-                raise ValueError(f"--{name} '{readable(said)}' is not UTF-8, which the command line must be")
+                raise ValueError(f"--{name} '{readable(said)}' is not UTF-8, as the command line must be")
     part = any(getattr(arguments, name) is not None for name in ("start", "end", "side"))
     if not arguments.inputs and part:
-        raise ValueError("--start, --end and --side are about a file: give one")
+        raise ValueError("--start, --end and --side need a file: give one")
     if arguments.hop is not None and arguments.window is None:
-        raise ValueError("--hop is of windows: give --window too")
+        raise ValueError("--hop needs --window: give both")
     if arguments.batch_size < 1:
         raise ValueError(f"--batch-size {arguments.batch_size} must be at least 1")
 
@@ -127,7 +136,7 @@ def _predict_one(arguments: argparse.Namespace) -> None:
         _print_prediction(prediction, arguments.threshold)
     if arguments.plot:
         if arguments.window:
-            raise ValueError("--plot draws one utterance, not the time line of windows; leave one of the two out")
+            raise ValueError("--plot draws one utterance, not the timeline of --window: give one of the two")
         plot_prediction(recognise, row, prediction, arguments.plot)
         print(f"figure: {arguments.plot}", file=sys.stderr if arguments.json else sys.stdout)
 
@@ -138,7 +147,7 @@ def _predict_many(arguments: argparse.Namespace) -> None:
     from hf_mer.prediction.runner import output_columns
 
     if foreign := [f"--{name}" for name in _ONE if getattr(arguments, name) is not None]:
-        raise ValueError(f"{', '.join(foreign)}: of one recording; for many, a table has columns for these")
+        raise ValueError(f"{', '.join(foreign)}: for one recording only; for many, use columns of a table")
     units = collect_units(arguments.inputs, arguments.columns, arguments.asr is not None, arguments.encoding)
     recognise = _load(arguments)
     options = _settings(arguments)
@@ -151,7 +160,7 @@ def _predict_many(arguments: argparse.Namespace) -> None:
     settings = {"batch_size": arguments.batch_size, "on_bad": arguments.on_bad, "overwrite": arguments.overwrite}
     progress = sys.stderr.isatty()
     number, failed = predict_all(recognise, units, output, progress=progress, **settings, **options)
-    bad = f", {failed} of them could not be used (column error)" if failed else ""
+    bad = f", {failed} of them unusable (see the column error)" if failed else ""
     print(f"{number} predictions in {arguments.out or 'standard output'}{bad}", file=sys.stderr)
 
 
@@ -164,7 +173,7 @@ def _print_prediction(prediction: dict[str, Any], threshold: float | None) -> No
         print(f"{item['label']:<{width}}  {item['score']:.3f}  {'█' * round(30 * item['score'])}")
     if prediction["label"] is None:
         below = threshold is not None and scores[0]["score"] < threshold
-        print(f"no label: no score is {threshold:g} or more" if below else "no label: nothing but silence decides")
+        print(f"no label: no score is {threshold:g} or more" if below else "no label: the input is silent")
     for window in prediction.get("timeline", ()):
         best, label = window["scores"][0], window["label"] or "-"
         words = f"  {window['text']}" if window.get("text") else ""

@@ -6,7 +6,7 @@ Save one with `figure.savefig("name.png")`, or `.pdf` or `.svg` for print.
 from hf_mer.plots.attention import label_attention, mean_attention
 from hf_mer.plots.conditions import condition_bars, condition_curves
 from hf_mer.plots.confusion import confusion_matrix, confusion_panels, row_shares
-from hf_mer.plots.gates import gate_distributions, gate_means
+from hf_mer.plots.gates import gate_distributions
 from hf_mer.plots.labels import label_keywords_and_key_frames
 from hf_mer.plots.reliability import reliability_diagram
 from hf_mer.plots.scores import systems_with_ceilings
@@ -24,7 +24,6 @@ __all__ = [
     "confusion_matrix",
     "confusion_panels",
     "gate_distributions",
-    "gate_means",
     "history_series",
     "label_attention",
     "label_keywords_and_key_frames",

@@ -6,17 +6,11 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
-from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import NullLocator
 
-from hf_mer.plots.style import INK, OKABE_ITO, SMALL_FONT_SIZE, figure, light_grid, shade, styled
-
-Triple = tuple[float, float, float]
-"""A score and the ends of its interval."""
-
-_COLORS = ("blue", "vermilion", "green", "purple")
-_STYLES = (("o", "-"), ("s", "--"), ("^", "-."), ("D", ":"))
+from hf_mer.plots.intervals import LINES, Triple, check_interval, draw_band, draw_bars, name_bars
+from hf_mer.plots.style import figure, light_grid, shade, styled
 
 
 @styled
@@ -47,28 +41,9 @@ def condition_bars(
         fig.suptitle(title)
     axes = fig.add_subplot()
     for index, (system, bars) in enumerate(systems.items()):
-        color = shade(OKABE_ITO[_COLORS[index]], 0.45)
         places = [names.index(name) + (index - (len(systems) - 1) / 2) * height for name in bars]
-        scores = [triple[0] for triple in bars.values()]
-        axes.barh(places, scores, height=0.92 * height, color=color, label=system)
-        for place, (score, low, high) in zip(places, bars.values(), strict=True):
-            axes.errorbar(score, place, xerr=[[score - low], [high - score]], color=INK, capsize=2.5, elinewidth=1.0)
-            axes.annotate(
-                f"{score:.3f}  [{low:.3f}, {high:.3f}]",
-                (1, place),
-                xycoords=("axes fraction", "data"),
-                xytext=(6, 0),
-                textcoords="offset points",
-                va="center",
-                fontsize=SMALL_FONT_SIZE,
-                annotation_clip=False,
-            )
-    axes.set_yticks(range(len(names)), names)
-    axes.tick_params(axis="y", length=0)
-    axes.set_ylim(len(names) - 0.45, -0.55)
-    axes.set_xlim(0, 1)
-    axes.set_xlabel(xlabel)
-    light_grid(axes, "x")
+        draw_bars(axes, places, list(bars.values()), 0.92 * height, shade(LINES[index].color, 0.45), system)
+    name_bars(axes, names, xlabel)
     if len(systems) > 1:
         fig.legend(loc="outside lower center", ncols=len(systems))
     return fig
@@ -114,8 +89,14 @@ def condition_curves(
     axes = fig.add_subplot()
     strengths = sorted({float(value) for points in systems.values() for value in points}, reverse=worse_right)
     places = _places(strengths)
-    for index, (name, points) in enumerate(systems.items()):
-        _draw_curve(axes, name, index, points, places, unchanged.get(name))
+    for (name, points), line in zip(systems.items(), LINES, strict=False):
+        ordered = sorted(points, key=lambda value: places[float(value)])
+        triples = np.array([points[value] for value in ordered]).T
+        draw_band(axes, [places[float(value)] for value in ordered], triples, line, name)
+        if name in unchanged:
+            score = unchanged[name][0]
+            label = f"{name},\nunchanged {score:.3f}"
+            axes.axhline(score, color=line.color, linewidth=1.0, linestyle=(0, (1, 2)), label=label)
     axes.set_xticks(*_ticks(strengths, places))
     axes.xaxis.set_minor_locator(NullLocator())
     axes.set_xlim(min(places.values()) - 0.25, max(places.values()) + 0.25)
@@ -125,35 +106,6 @@ def condition_curves(
     light_grid(axes)
     fig.legend(loc="outside right center", handlelength=2.6)
     return fig
-
-
-def _draw_curve(
-    axes: Axes,
-    name: str,
-    index: int,
-    points: Mapping[float, Triple],
-    places: Mapping[float, float],
-    unchanged: Triple | None,
-) -> None:
-    color, (marker, dashes) = OKABE_ITO[_COLORS[index]], _STYLES[index]
-    ordered = sorted(points, key=lambda value: places[float(value)])
-    xs = [places[float(value)] for value in ordered]
-    mean, low, high = np.array([points[value] for value in ordered]).T
-    drawn: dict[str, Any] = {"color": color, "marker": marker, "linestyle": dashes}
-    if len(xs) == 1:  # a band would have no width
-        axes.errorbar(xs, mean, [mean - low, high - mean], color=color, capsize=4, elinewidth=1.2)
-    axes.fill_between(xs, low, high, color=color, alpha=0.13, linewidth=0)
-    for edge in (low, high):
-        axes.plot(xs, edge, color=shade(color, 0.4), linewidth=0.6, linestyle=dashes)
-    axes.plot(xs, mean, label=name, **drawn)
-    if unchanged is not None:
-        axes.axhline(
-            unchanged[0],
-            color=color,
-            linewidth=1.0,
-            linestyle=(0, (1, 2)),
-            label=f"{name},\nunchanged {unchanged[0]:.3f}",
-        )
 
 
 def _places(strengths: Sequence[float]) -> dict[float, float]:
@@ -176,11 +128,10 @@ def _ticks(strengths: Sequence[float], places: Mapping[float, float]) -> tuple[l
 
 
 def _check(systems: Mapping[str, Mapping[Any, Triple]]) -> None:
-    if not 1 <= len(systems) <= len(_COLORS):
-        raise ValueError(f"give one to {len(_COLORS)} systems, got {len(systems)}: {list(systems)}")
+    if not 1 <= len(systems) <= len(LINES):
+        raise ValueError(f"give one to {len(LINES)} systems, got {len(systems)}: {list(systems)}")
     for name, triples in systems.items():
         if not triples:
             raise ValueError(f"{name}: no scores to draw")
-        for key, (score, low, high) in triples.items():
-            if not 0 <= low <= score <= high <= 1:
-                raise ValueError(f"{name}, {key}: expected 0 <= low <= score <= high <= 1, got {low}, {score}, {high}")
+        for key, triple in triples.items():
+            check_interval(f"{name}, {key}", *triple)

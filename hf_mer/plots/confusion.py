@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.image import AxesImage
 from matplotlib.ticker import PercentFormatter
 
 from hf_mer.plots.style import BLUES, FONT_SIZE, SMALL_FONT_SIZE, figure, ink_on, styled
@@ -56,15 +58,16 @@ def confusion_matrix(matrix: np.ndarray, labels: Sequence[str], *, title: str | 
     # wide enough for the title too, which would be cut above two classes
     fig = figure(max(1.9 + 0.075 * longest + cell * count, 4.0), 1.3 + cell * count + 0.04 * longest)
     axes = fig.add_subplot()
-    image = axes.imshow(np.nan_to_num(shares), cmap=BLUES, vmin=0, vmax=1, aspect="equal")
-    _write_cells(axes, matrix, shares, small=count > 8)
+
+    def counted(row: int, column: int, share: float) -> str:
+        return f"{'-' if np.isnan(share) else f'{share:.0%}'}\n{matrix[row, column]:,}"
+
+    image = _draw_cells(axes, shares, counted, SMALL_FONT_SIZE - 0.5 if count > 8 else FONT_SIZE)
     _name_axes(axes, labels, cell)
     ua, wa = np.nanmean(np.diag(shares)), np.trace(matrix) / matrix.sum()
     scores = f"UA {ua:.1%}, WA {wa:.1%}"
     fig.suptitle(f"{title}\n{scores}" if title else scores)
-    bar = fig.colorbar(image, ax=axes, shrink=0.8, aspect=24, format=PercentFormatter(1.0))
-    bar.set_label("share of the true class")
-    bar.outline.set_visible(False)
+    _add_bar(fig, image, axes)
     return fig
 
 
@@ -117,8 +120,13 @@ def confusion_panels(
     for axes in grid.flat[len(panels) :]:
         axes.set_axis_off()
     for index, (axes, (name, shares)) in enumerate(zip(grid.flat, panels.items(), strict=False)):
-        image = axes.imshow(np.nan_to_num(shares), cmap=BLUES, vmin=0, vmax=1, aspect="equal")
-        _write_shares(axes, np.asarray(shares), deviations.get(name))
+        spread = deviations.get(name, np.full((count, count), np.nan))
+
+        def in_percent(row: int, column: int, share: float, spread: np.ndarray = spread) -> str:
+            text = "-" if np.isnan(share) else f"{100 * share:.0f}"
+            return f"{text}\n±{100 * spread[row, column]:.0f}" if np.isfinite(spread[row, column]) else text
+
+        image = _draw_cells(axes, np.asarray(shares), in_percent, SMALL_FONT_SIZE)
         _name_axes(axes, labels, cell)
         axes.set_title(name)
         if index % columns:
@@ -127,44 +135,23 @@ def confusion_panels(
         if index + columns < len(panels):
             axes.tick_params(labelbottom=False)
             axes.set_xlabel("")
-    bar = fig.colorbar(image, ax=grid, shrink=0.8, aspect=24, format=PercentFormatter(1.0))
-    bar.set_label("share of the true class")
-    bar.outline.set_visible(False)
+    _add_bar(fig, image, grid)
     return fig
 
 
-def _write_shares(axes: Axes, shares: np.ndarray, deviations: np.ndarray | None) -> None:
+def _draw_cells(axes: Axes, shares: np.ndarray, texts: Callable[[int, int, float], str], fontsize: float) -> AxesImage:
+    """Colour the cells by their shares, and write into each what `texts` gives for its row, column and share."""
     for (row, column), share in np.ndenumerate(shares):
-        text = "-" if np.isnan(share) else f"{100 * share:.0f}"
-        if deviations is not None and np.isfinite(deviations[row, column]):
-            text += f"\n±{100 * deviations[row, column]:.0f}"
-        axes.text(
-            column,
-            row,
-            text,
-            ha="center",
-            va="center",
-            fontsize=SMALL_FONT_SIZE,
-            linespacing=1.15,
-            color=ink_on(BLUES(np.nan_to_num(share))),
-            fontweight="bold" if row == column else "normal",
-        )
+        color, weight = ink_on(BLUES(np.nan_to_num(share))), "bold" if row == column else "normal"
+        style: dict[str, Any] = {"ha": "center", "va": "center", "linespacing": 1.2}
+        axes.text(column, row, texts(row, column, share), fontsize=fontsize, color=color, fontweight=weight, **style)
+    return axes.imshow(np.nan_to_num(shares), cmap=BLUES, vmin=0, vmax=1, aspect="equal")
 
 
-def _write_cells(axes: Axes, matrix: np.ndarray, shares: np.ndarray, small: bool) -> None:
-    for (row, column), share in np.ndenumerate(shares):
-        percentage = "-" if np.isnan(share) else f"{share:.0%}"
-        axes.text(
-            column,
-            row,
-            f"{percentage}\n{matrix[row, column]:,}",
-            ha="center",
-            va="center",
-            fontsize=SMALL_FONT_SIZE - 0.5 if small else FONT_SIZE,
-            linespacing=1.25,
-            color=ink_on(BLUES(np.nan_to_num(share))),
-            fontweight="bold" if row == column else "normal",
-        )
+def _add_bar(fig: Figure, image: AxesImage, axes: Any) -> None:
+    bar = fig.colorbar(image, ax=axes, shrink=0.8, aspect=24, format=PercentFormatter(1.0))
+    bar.set_label("share of the true class")
+    bar.outline.set_visible(False)
 
 
 def _name_axes(axes: Axes, labels: Sequence[str], cell: float) -> None:

@@ -19,6 +19,7 @@ from hf_mer.plots.style import (
     light_grid,
     shade,
     styled,
+    write_beside,
 )
 
 _LEAST_REACH = 0.05  # of the axis on either side of 1/2: noise must not look like a preference
@@ -36,7 +37,7 @@ def gate_distributions(
     """The gate `P` by deep layer and class: its density over utterances, its middle half, and its mean.
 
     `P` is the share of the text in what the speech encoder is told: 1 for text alone, 0 for video alone, 1/2 for as
-    much of both. The arguments are the numbers behind the figure; [`gate_means`] gives those that are written.
+    much of both. The arguments are the numbers behind the figure.
 
     Source: WavFusion, equations 10 and 11.
 
@@ -79,17 +80,6 @@ def gate_distributions(
     return fig
 
 
-def gate_means(gates: np.ndarray, classes: np.ndarray, num_labels: int) -> np.ndarray:
-    """The means that the figure writes: `(N, L)` to `(C, L)`, NaN for a class without gates."""
-    gates, classes = np.asarray(gates, dtype=np.float64), np.asarray(classes)
-    means = np.full((num_labels, gates.shape[1]), np.nan)
-    for index in range(num_labels):
-        chosen = gates[classes == index]
-        known = np.isfinite(chosen).any(axis=0)
-        means[index, known] = np.nanmean(chosen[:, known], axis=0)
-    return means
-
-
 def _draw_layer(axes: Axes, gates: np.ndarray, classes: np.ndarray, labels: Sequence[str]) -> None:
     colors, markers = class_colors(labels), class_markers(labels)
     axes.axvline(0.5, color=FAINT_INK, linewidth=0.8, linestyle=(0, (4, 3)))
@@ -114,18 +104,9 @@ def _draw_layer(axes: Axes, gates: np.ndarray, classes: np.ndarray, labels: Sequ
             markeredgecolor=INK,
             zorder=3,
         )
-        axes.annotate(
-            f"{mean:.2f}",
-            (1, index),
-            xycoords=("axes fraction", "data"),
-            xytext=(3, 0),
-            textcoords="offset points",
-            va="center",
-            fontsize=SMALL_FONT_SIZE,
-            annotation_clip=False,
-        )
+        write_beside(axes, index, f"{mean:.2f}")
     axes.annotate(
-        "mean", (1, 1), xycoords="axes fraction", xytext=(3, 2), textcoords="offset points", fontsize=SMALL_FONT_SIZE
+        "mean", (1, 1), xycoords="axes fraction", xytext=(6, 2), textcoords="offset points", fontsize=SMALL_FONT_SIZE
     )
     axes.set_yticks(range(len(labels)), labels)
     axes.set_ylim(len(labels) - 0.45, -0.55)

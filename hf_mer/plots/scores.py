@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from hf_mer.plots.style import INK, OKABE_ITO, SMALL_FONT_SIZE, figure, light_grid, styled
+from hf_mer.plots.intervals import check_interval, draw_bars, name_bars
+from hf_mer.plots.style import INK, OKABE_ITO, figure, styled
 
 
 @styled
@@ -44,20 +44,13 @@ def systems_with_ceilings(
     if title:
         fig.suptitle(title)
     axes = fig.add_subplot()
-    axes.barh(range(len(scores)), list(scores.values()), height=0.62, color=OKABE_ITO["sky"])
-    for position, (name, score) in enumerate(scores.items()):
-        low, high = intervals.get(name, (score, score))
-        if name in intervals:
-            axes.errorbar(score, position, xerr=[[score - low], [high - score]], color=INK, capsize=3, elinewidth=1.2)
+    unknown = (float("nan"), float("nan"))
+    triples = [(score, *intervals.get(name, unknown)) for name, score in scores.items()]
+    draw_bars(axes, range(len(scores)), triples, 0.62, OKABE_ITO["sky"])
+    for position, name in enumerate(scores):
         if name in ceilings:
             axes.vlines(ceilings[name], position - 0.42, position + 0.42, color=OKABE_ITO["vermilion"], linewidth=2.4)
-    axes.set_yticks(range(len(scores)), list(scores))
-    axes.tick_params(axis="y", length=0)
-    axes.set_ylim(len(scores) - 0.4, -0.6)
-    axes.set_xlim(0, 1)
-    axes.set_xlabel(xlabel)
-    light_grid(axes, "x")
-    _write_numbers(axes, scores, intervals)
+    name_bars(axes, list(scores), xlabel)
     handles: list[Any] = []
     if intervals:
         handles.append(axes.errorbar([], [], xerr=[], color=INK, capsize=3, linestyle="none", label="interval"))
@@ -70,25 +63,6 @@ def systems_with_ceilings(
     return fig
 
 
-def _write_numbers(axes: Axes, scores: Mapping[str, float], intervals: Mapping[str, tuple[float, float]]) -> None:
-    """The scores in a column of their own right of the bars, where neither interval nor ceiling can cross them."""
-    for position, (name, score) in enumerate(scores.items()):
-        text = f"{score:.3f}"
-        if name in intervals:
-            low, high = intervals[name]
-            text += f"  [{low:.3f}, {high:.3f}]"
-        axes.annotate(
-            text,
-            (1, position),
-            xycoords=("axes fraction", "data"),
-            xytext=(6, 0),
-            textcoords="offset points",
-            va="center",
-            fontsize=SMALL_FONT_SIZE,
-            annotation_clip=False,
-        )
-
-
 def _check(
     scores: Mapping[str, float], intervals: Mapping[str, tuple[float, float]], ceilings: Mapping[str, float]
 ) -> None:
@@ -99,8 +73,4 @@ def _check(
         if unknown:
             raise ValueError(f"{what} name {unknown}, which have no score; systems are {list(scores)}")
     for name, score in scores.items():
-        low, high = intervals.get(name, (score, score))
-        if not 0 <= low <= score <= high <= 1:
-            raise ValueError(
-                f"{name}: expected 0 <= low <= score <= high <= 1, got score {score}, interval [{low}, {high}]"
-            )
+        check_interval(name, score, *intervals.get(name, (score, score)))

@@ -175,6 +175,20 @@ def light_grid(axes: Axes, axis: str = "y") -> None:
     getattr(axes, f"{axis}axis").grid(True)
 
 
+def write_beside(axes: Axes, place: float, text: str) -> None:
+    """Write right of the axes, beside a place on their vertical axis."""
+    axes.annotate(
+        text,
+        (1, place),
+        xycoords=("axes fraction", "data"),
+        xytext=(6, 0),
+        textcoords="offset points",
+        va="center",
+        fontsize=SMALL_FONT_SIZE,
+        annotation_clip=False,
+    )
+
+
 def class_colors(labels: Sequence[str]) -> dict[str, str]:
     """A colour for each class, the same for the same emotion in every figure.
 

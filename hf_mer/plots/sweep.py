@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any, Literal, NamedTuple
+from typing import Any, Literal
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -12,24 +12,11 @@ from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 from matplotlib.ticker import FuncFormatter, NullLocator, ScalarFormatter
 
-from hf_mer.plots.style import FAINT_INK, INK, OKABE_ITO, figure, light_grid, percent_ticks, shade, styled
+from hf_mer.plots.intervals import LINES, Line, check_interval, draw_band
+from hf_mer.plots.style import FAINT_INK, INK, figure, light_grid, percent_ticks, styled
 
 Scale = Literal["linear", "log", "symlog", "category"]
 SCALES = ("linear", "log", "symlog", "category")
-
-
-class _Line(NamedTuple):
-    color: str
-    marker: str
-    dashes: Any
-
-
-_LINES = (
-    _Line(OKABE_ITO["blue"], "o", "-"),
-    _Line(OKABE_ITO["vermilion"], "s", "--"),
-    _Line(OKABE_ITO["green"], "^", "-."),
-    _Line(OKABE_ITO["purple"], "D", ":"),
-)
 
 
 @styled
@@ -65,8 +52,8 @@ def score_sweep(
         ValueError: If there are no or too many scores, lengths differ, a mean lies outside its interval, published
             figures belong to no score, or a log scale is asked for values that are not positive.
     """
-    if not 1 <= len(scores) <= len(_LINES):
-        raise ValueError(f"give one to {len(_LINES)} scores, got {len(scores)}: {list(scores)}")
+    if not 1 <= len(scores) <= len(LINES):
+        raise ValueError(f"give one to {len(LINES)} scores, got {len(scores)}: {list(scores)}")
     if scale not in SCALES:
         raise ValueError(f"scale '{scale}' is not one of {', '.join(SCALES)}")
     published = published or {}
@@ -78,7 +65,7 @@ def score_sweep(
     if title:
         fig.suptitle(title)
     _set_scale(axes, values, xs, scale)
-    for (name, triple), line in zip(scores.items(), _LINES, strict=False):
+    for (name, triple), line in zip(scores.items(), LINES, strict=False):
         _draw_score(axes, xs, _checked(name, triple, len(xs))[:, order], line)
         if name in published:
             _draw_published(axes, xs, _checked_published(name, published[name], len(xs))[order], line)
@@ -125,22 +112,18 @@ def _set_scale(axes: Axes, values: Sequence[float] | Sequence[str], xs: np.ndarr
     axes.xaxis.set_major_formatter(plain if scale == "linear" else FuncFormatter(lambda value, _: f"{value:g}"))
 
 
-def _draw_score(axes: Axes, xs: np.ndarray, triple: np.ndarray, line: _Line) -> None:
+def _draw_score(axes: Axes, xs: np.ndarray, triple: np.ndarray, line: Line) -> None:
     known = np.isfinite(triple[0])
     if not known.any():
         return
-    xs, (mean, low, high) = xs[known], triple[:, known]
-    if len(xs) == 1:  # a band would have no width
-        axes.errorbar(xs, mean, [mean - low, high - mean], color=line.color, capsize=4, elinewidth=1.2)
-    axes.fill_between(xs, low, high, color=line.color, alpha=0.16, linewidth=0)
-    for edge in (low, high):  # seen in grey and in print, where the areas may fade
-        axes.plot(xs, edge, color=shade(line.color, 0.35), linewidth=0.6, linestyle=line.dashes)
-    axes.plot(xs, mean, color=line.color, marker=line.marker, linestyle=line.dashes)
+    xs, triple = xs[known], triple[:, known]
+    draw_band(axes, xs, triple, line)
+    mean = triple[0]
     best = int(np.argmax(mean))
     axes.plot(xs[best], mean[best], "o", markersize=11, markerfacecolor="none", markeredgecolor=INK)
 
 
-def _draw_published(axes: Axes, xs: np.ndarray, figures: np.ndarray, line: _Line) -> None:
+def _draw_published(axes: Axes, xs: np.ndarray, figures: np.ndarray, line: Line) -> None:
     known = np.isfinite(figures)
     axes.plot(
         xs[known],
@@ -158,7 +141,7 @@ def _draw_published(axes: Axes, xs: np.ndarray, figures: np.ndarray, line: _Line
 def _legend(names: list[str], with_published: bool) -> list[Line2D | Patch]:
     handles: list[Line2D | Patch] = [
         Line2D([], [], color=line.color, marker=line.marker, linestyle=line.dashes, label=name)
-        for name, line in zip(names, _LINES, strict=False)
+        for name, line in zip(names, LINES, strict=False)
     ]
     handles.append(Patch(facecolor="#D9D9D9", edgecolor="#A0A0A0", linewidth=0.6, label="95 % interval"))
     hollow: dict[str, Any] = {"marker": "o", "markerfacecolor": "none"}
@@ -174,10 +157,9 @@ def _checked(name: str, triple: Sequence[Sequence[float]], count: int) -> np.nda
     lengths = [len(part) for part in triple]
     if lengths != [count] * 3:
         raise ValueError(f"{name} needs mean, low and high for each of {count} values, got the lengths {lengths}")
-    mean, low, high = array = np.asarray(triple, dtype=np.float64)
-    bad = np.flatnonzero((mean < low) | (mean > high))
-    if bad.size:
-        raise ValueError(f"{name}: the mean lies outside its interval (low, high) at the positions {bad.tolist()}")
+    array = np.asarray(triple, dtype=np.float64)
+    for position, values in enumerate(array.T):
+        check_interval(f"{name}, position {position}", *values)
     return array
 
 

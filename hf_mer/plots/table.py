@@ -12,6 +12,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator
 
+from hf_mer.plots.intervals import check_interval
 from hf_mer.plots.style import FAINT_INK, INK, OKABE_ITO, figure, light_grid, percent_ticks, styled
 
 _WIDEST_NAME = 40  # letters on a line
@@ -78,18 +79,10 @@ def table_scores(
 
 
 def _draw_score(axes: Axes, triples: np.ndarray, published: np.ndarray | None, ceilings: np.ndarray | None) -> None:
-    for position, (mean, low, high) in enumerate(triples):
-        if np.isfinite(mean):
-            axes.errorbar(
-                mean,
-                position,
-                xerr=[[mean - low], [high - mean]],
-                color=OKABE_ITO["blue"],
-                marker="o",
-                markersize=5.5,
-                capsize=3,
-                elinewidth=1.3,
-            )
+    known = np.flatnonzero(np.isfinite(triples[:, 0]))
+    mean, low, high = triples[known].T
+    point: dict[str, Any] = {"color": OKABE_ITO["blue"], "marker": "o", "markersize": 5.5, "linestyle": "none"}
+    axes.errorbar(mean, known, xerr=[mean - low, high - mean], capsize=3, elinewidth=1.3, **point)
     if ceilings is not None:
         for position in np.flatnonzero(np.isfinite(ceilings)).tolist():
             axes.vlines(ceilings[position], position - 0.36, position + 0.36, **_CEILING)
@@ -138,12 +131,6 @@ def _check(
                 raise ValueError(f"{what}: '{name}' is not one of the scores {list(scores)}")
             if np.shape(array) != shape:
                 raise ValueError(f"{what}, {name}: shape {np.shape(array)}, expected {shape}")
-            bad = np.argwhere((np.asarray(array) < 0) | (np.asarray(array) > 1))
-            if len(bad):
-                place = systems[bad[0][0]]
-                raise ValueError(f"{what}, {name}: {place!r} lies outside 0 and 1; give fractions, not percent")
-    for name, array in scores.items():
-        mean, low, high = np.asarray(array).T
-        outside = np.flatnonzero((mean < low) | (mean > high))
-        if outside.size:
-            raise ValueError(f"{name}: the mean of {systems[outside[0]]!r} lies outside its interval (low, high)")
+            for system, values in zip(systems, np.reshape(array, (len(systems), -1)), strict=True):
+                score, low, high = values if len(values) == 3 else values.repeat(3)
+                check_interval(f"{what}, {name}, {system!r}", score, low, high)

@@ -35,10 +35,16 @@ def waveform_envelope(waveform: np.ndarray, sampling_rate: int, bins: int = 1200
 
 def draw_waveform(axes: Axes, waveform: np.ndarray, sampling_rate: int, color: str, limit: float) -> None:
     """Draw the envelope over seconds, symmetric about zero, `limit` being the amplitude at the panel's edge."""
-    times, low, high = waveform_envelope(waveform, sampling_rate).T
+    envelope = waveform_envelope(waveform, sampling_rate)
+    draw_envelope(axes, envelope, max(len(waveform), 1) / sampling_rate, color, limit)
+
+
+def draw_envelope(axes: Axes, envelope: np.ndarray, seconds: float, color: str, limit: float) -> None:
+    """As [`draw_waveform`], from what [`waveform_envelope`] gives of a recording of so many seconds."""
+    times, low, high = envelope.T
     # a stroke as well as the area: silence must not vanish
     axes.fill_between(times, low, high, facecolor=color, edgecolor=color, linewidth=0.4)
-    axes.set_xlim(0, max(len(waveform), 1) / sampling_rate)
+    axes.set_xlim(0, seconds)
     axes.set_ylim(-limit, limit)
     axes.set_yticks([])
     axes.spines["left"].set_visible(False)

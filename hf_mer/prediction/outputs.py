@@ -1,14 +1,13 @@
-"""Predictions as CSV or JSON lines, written as they come; a second run goes on where the first was killed."""
+"""Predictions as CSV or JSON lines, kept as they come; a second run goes on where the first was killed."""
 
-import csv
 import json
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 from typing import IO, Any
 
-from hf_mer.files import csv_text, json_text, plain_cell, write_json
+from hf_mer.files import csv_text, json_text, write_json, write_text
 from hf_mer.locks import exclusive
 from hf_mer.prediction.content import inputs_content
 from hf_mer.prediction.sources import Unit
@@ -27,8 +26,10 @@ class PredictionFile:
     Cells that a spreadsheet would run (`=...`, in file names, words and labels) have an apostrophe before them.
     JSON lines have one object per input with the same names, `scores` and `timeline` as the pipeline gives them.
 
-    Beside the file lies `<name>.settings.json`, by which a second run knows that it would give the same predictions:
-    settings, and the inputs by their content. From `begin` to `close` the file is one run's alone.
+    While a run lasts, JSON lines are appended to `<name>.rows.jsonl` beside a CSV file, which is written from them
+    when the run ends, fails or is interrupted; a run that was killed goes on from them. A file of JSON lines is
+    appended to itself. By `<name>.settings.json` a second run knows that it would give the same predictions: settings,
+    and the inputs by their content. From `begin` to `close` the file is one run's alone.
 
     Args:
         path: `.csv` or `.jsonl`; None for standard output, which cannot be gone on with.
@@ -52,6 +53,11 @@ class PredictionFile:
     def _settings_path(self) -> Path:
         return Path(f"{self.path}.settings.json")
 
+    @property
+    def _rows_path(self) -> Path:
+        """The JSON lines that a run goes on from."""
+        return Path(f"{self.path}.rows.jsonl" if self.kind == "csv" else f"{self.path}")
+
     def begin(self, units: Sequence[Unit], overwrite: bool = False) -> int:
         """Opens the file.
 
@@ -66,44 +72,44 @@ class PredictionFile:
             BusyError: If another run is writing the file.
             ValueError: If the file holds predictions of something else, or was made with other settings.
         """
-        done = 0
-        if self.path is not None:
-            with ExitStack() as held:
-                held.enter_context(exclusive(self.path))
-                done = self._open(self.path, units, overwrite, held)
-                self._held = held.pop_all()
-        if self.kind == "csv" and done == 0:
-            self._write_csv([dict(zip(self.columns, self.columns, strict=True))])
+        if self.path is None:
+            if self.kind == "csv":
+                self.stream.write(csv_text([self.columns]))
+            return 0
+        with ExitStack() as held:
+            held.enter_context(exclusive(self.path))
+            done = self._open(self.path, units, overwrite, held)
+            self._held = held.pop_all()
         return done
 
     def _open(self, path: Path, units: Sequence[Unit], overwrite: bool, held: ExitStack) -> int:
-        done, kept, content = 0, b"", inputs_content(units)
-        if path.exists() and path.stat().st_size and not overwrite:
+        done, kept, content = 0, "", inputs_content(units)
+        if not overwrite and any(one.exists() and one.stat().st_size for one in (path, self._rows_path)):
             before = self._check_settings(path)
             done, kept = self._what_is_there(path, units)
             self._check_inputs(before, content, units[:done])
-        mode = "r+" if done else "w"
-        self.stream = held.enter_context(path.open(mode, encoding="utf-8", newline="", errors="backslashreplace"))
-        self.stream.seek(len(kept))
-        self.stream.truncate()
+        elif self.kind == "csv":
+            path.unlink(missing_ok=True)
+        write_text(self._rows_path, kept)
         # only now: what other settings made must not stand beside these
         write_json(self._settings_path, {**self.settings, "inputs": content})
+        self.stream = held.enter_context(self._rows_path.open("a", encoding="utf-8", errors="backslashreplace"))
         return done
 
     def write(self, rows: Sequence[Mapping[str, Any]]) -> None:
         """Appends what belongs to one unit or several, and lets it reach the disk."""
-        if self.kind == "csv":
-            self._write_csv([row for content in rows for row in csv_rows(content)])
-        else:
-            self.stream.write("".join(f"{json_text(row)}\n" for row in rows))
+        as_csv = self.path is None and self.kind == "csv"
+        self.stream.write(self._csv(rows) if as_csv else "".join(f"{json_text(row)}\n" for row in rows))
         self.stream.flush()
 
     def close(self) -> None:
-        """Closes the file."""
-        self._held.close()
+        """Writes the CSV file from the JSON lines, and lets others have it."""
+        with self._held:
+            if self.path is not None and self.kind == "csv":
+                write_text(self.path, csv_text([self.columns]) + self._csv(map(json.loads, self._whole_lines())))
 
-    def _write_csv(self, rows: Sequence[Mapping[str, Any]]) -> None:
-        self.stream.write(csv_text([row.get(name) for name in self.columns] for row in rows))
+    def _csv(self, rows: Iterable[Mapping[str, Any]]) -> str:
+        return csv_text([row.get(name) for name in self.columns] for content in rows for row in csv_rows(content))
 
     def _check_settings(self, path: Path) -> list[str]:
         """The inputs that the file was made of, by their content."""
@@ -128,38 +134,35 @@ class PredictionFile:
                     f"written; {_ADVICE}"
                 )
 
-    def _what_is_there(self, path: Path, units: Sequence[Unit]) -> tuple[int, bytes]:
-        """Number of whole units, and the bytes that hold them; what is half-written is done again."""
-        content = path.read_bytes()
-        ends = self._ends_of_items(content)
-        if self.kind == "csv" and ends:
-            ends.pop(max(ends))  # its windows may not all be there
-        done, number, kept = 0, 0, b""
+    def _what_is_there(self, path: Path, units: Sequence[Unit]) -> tuple[int, str]:
+        """Number of whole units, and the lines that hold them; what is half-written is done again."""
+        if not self._rows_path.exists():
+            raise ValueError(
+                f"{path} has no {self._rows_path.name} beside it to go on from (older versions wrote none); {_ADVICE}"
+            )
+        lines = self._whole_lines()
+        try:
+            inputs = {int(row["number"]): str(row["input"]) for row in map(json.loads, lines)}
+        except (ValueError, KeyError, TypeError) as error:
+            raise ValueError(f"{self._rows_path} is damaged, or no predictions ({error}); {_ADVICE}") from error
+        done, number = 0, 0
         for unit in units:
-            if any(number + place not in ends for place in range(1, len(unit.items) + 1)):
+            if number + len(unit.items) > len(lines):
                 break
             for item in unit.items:
                 number += 1
-                end, row = ends[number]
-                if str(row.get("input")) != str(item.shown["input"]):
+                if inputs.get(number) != str(item.shown["input"]):
                     raise ValueError(
-                        f"{path} has predictions of other inputs: number {number} is {row.get('input')}, and now "
+                        f"{path} has predictions of other inputs: number {number} is {inputs.get(number)}, and now "
                         f"{item.shown['input']}; {_ADVICE}"
                     )
-            done, kept = done + 1, content[:end]
-        return done, kept
+            done += 1
+        return done, "".join(f"{line}\n" for line in lines[:number])
 
-    def _ends_of_items(self, content: bytes) -> dict[int, tuple[int, Mapping[str, Any]]]:
-        """By the number of an item, the byte at which it ends and its first row; not what is cut off."""
-        whole = content[: content.rfind(b"\n") + 1]
-        ends: dict[int, tuple[int, Mapping[str, Any]]] = {}
-        try:
-            for end, row in _json_rows(whole) if self.kind == "jsonl" else _csv_rows(whole):
-                number = int(row["number"])
-                ends[number] = (end, ends[number][1] if number in ends else row)
-        except (ValueError, KeyError, TypeError) as error:
-            raise ValueError(f"{self.path} is damaged, or no table of predictions ({error}); {_ADVICE}") from error
-        return ends
+    def _whole_lines(self) -> list[str]:
+        """The JSON lines, without one that is cut off."""
+        # not splitlines(), which also breaks at characters that JSON allows within a string
+        return self._rows_path.read_text(encoding="utf-8", errors="replace").split("\n")[:-1]
 
 
 def csv_rows(content: Mapping[str, Any]) -> list[dict[str, Any]]:
@@ -175,30 +178,12 @@ def csv_rows(content: Mapping[str, Any]) -> list[dict[str, Any]]:
 
 def _cells(content: Mapping[str, Any]) -> dict[str, Any]:
     scores = content.get("scores") or []
-    cells = {f"score_{item['label']}": f"{item['score']:.6f}" for item in scores}
+    cells = {f"score_{item['label']}": _digits(item["score"]) for item in scores}
     if content.get("warnings"):
         cells["warnings"] = " | ".join(content["warnings"])
-    return {**cells, **({"score": f"{scores[0]['score']:.6f}"} if scores else {})}
+    return {**cells, **({"score": _digits(scores[0]["score"])} if scores else {})}
 
 
-def _json_rows(content: bytes) -> list[tuple[int, Mapping[str, Any]]]:
-    rows, end = [], 0
-    for line in content.splitlines(keepends=True):
-        end += len(line)
-        rows.append((end, json.loads(line)))
-    return rows
-
-
-def _csv_rows(content: bytes) -> list[tuple[int, Mapping[str, Any]]]:
-    """Rows with the byte at which each ends; a cell may hold line breaks."""
-    rows: list[tuple[int, Mapping[str, Any]]] = []
-    lines = content.splitlines(keepends=True)
-    ends = [0]
-    for line in lines:
-        ends.append(ends[-1] + len(line))
-    reader = csv.reader((line.decode("utf-8") for line in lines), strict=False)
-    header: list[str] = next(reader, [])
-    for cells in reader:
-        if len(cells) == len(header):
-            rows.append((ends[reader.line_num], dict(zip(header, map(plain_cell, cells), strict=True))))
-    return rows
+def _digits(score: float | None) -> str:
+    """Six decimals; empty for what is no number, which JSON writes as null."""
+    return "" if score is None else f"{score:.6f}"

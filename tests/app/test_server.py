@@ -45,7 +45,7 @@ def test_the_command_serves_and_leaves_nothing_behind(checkpoint, tmp_path):
             policy = answer.headers["content-security-policy"]
             text = answer.read().decode()
         assert "connect-src 'self'" in policy
-        assert "checkpoint goes by words and speech" in text.replace("`", "")
+        assert "checkpoint recognises 4 classes from words and speech" in text.replace("`", "")
         assert not re.search(r'<(?:script|link)[^>]+(?:src|href)="https?://', text)
         assert list(tmp_path.glob("hf_mer_page_*"))
     finally:

@@ -81,9 +81,9 @@ def test_a_visitor_who_leaves_ends_the_work_and_gives_up_the_place(url, model, r
 def test_more_than_may_wait_are_told_so_and_short_ones_still_go(url, recording):
     kept = [begin(url, recording(15)) for _ in range(2)]
     alert = Visitor(url).ask("long-go", [None, "", 1, 0.5, 0.0])[0]
-    assert "1 long recordings are waiting already" in alert
+    assert "The queue of 1 long recordings is full" in alert
     Visitor(url).ask("utterance-go", SHORT)
-    assert "before yours: 1" in kept[1][2]
+    assert "ahead of yours: 1" in kept[1][2]
     for _, messages, _ in kept:
         messages.close()
 
@@ -92,7 +92,7 @@ def test_a_recording_that_is_too_long_is_refused_with_the_limit(url, recording):
     visitor = Visitor(url)
     given = [visitor.upload(recording(21)), "", 1, 0.5, 0.0]
     answers = []
-    assert until(lambda: answers.append(visitor.ask("long-go", given)[0]) or "already" not in answers[-1])
+    assert until(lambda: answers.append(visitor.ask("long-go", given)[0]) or "queue" not in answers[-1])
     assert "longer than 20 minutes" in answers[-1]
 
 
@@ -100,7 +100,7 @@ def test_what_is_typed_has_a_limit(url):
     for words, history in (("x" * 5001, ""), ("yes", "so\n" * 10001)):
         began = time.monotonic()
         alert = Visitor(url).ask("utterance-go", [None, None, words, history, 0.0])[0]
-        assert "characters; at most" in alert
+        assert "characters; the limit is" in alert
         assert time.monotonic() - began < 5
 
 

@@ -47,22 +47,10 @@ def test_every_fold_of_a_folder(fold, tmp_path):
     assert found == {"Ses01/confusion_matrix.png", "Ses02/confusion_matrix.png"}
 
 
-def test_a_model_a_file_and_the_attention(fold, tmp_path, write_wav):
+def test_a_model_and_a_file(fold, tmp_path):
     for path, what in ((fold / "results.json", "curves"), (fold / "model", "keywords")):
         assert main(["plot", str(path), "--out", str(tmp_path / what), "--what", what]) == 0
         assert len(list((tmp_path / what).glob("*.png"))) == 1
-    command = [
-        "plot",
-        str(fold),
-        "--recording",
-        str(write_wav("a.wav")),
-        "--text",
-        "so glad",
-        "--out",
-        str(tmp_path / "a"),
-    ]
-    assert main([*command, "--format", "svg"]) == 0
-    assert (tmp_path / "a" / "label_attention_a.svg").read_bytes().startswith(b"<?xml")
 
 
 def test_nothing_to_draw(fold, tmp_path, capsys):

@@ -51,8 +51,8 @@ def test_one_modality_is_enough(checkpoint, write_wav):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ([], "give a sound or video file, --text, or both"),
-        (["--text", "hello", "--start", "1"], "are about a file"),
+        ([], "give an audio or video file, --text, or both"),
+        (["--text", "hello", "--start", "1"], "need a file"),
         (["nowhere.wav"], "nowhere.wav: no such audio file"),
         (["--text", "caf\udce9"], "--text 'caf\\udce9' is not UTF-8"),
         (["--text", "so", "--history", "hi", "caf\udce9"], "--history 'caf\\udce9' is not UTF-8"),
@@ -148,7 +148,7 @@ def test_windows_give_a_time_line(checkpoint, write_wav, capsys, tmp_path):
     times = [line.split()[:3] for line in lines if " s  " in line]
     assert times == [[f"{0.4 * i:.1f}", "-", f"{0.4 * i + 0.8:.1f}"] for i in range(4)]
     assert main(["predict", checkpoint, long, "--hop", "0.4"]) == 1
-    assert "give --window too" in capsys.readouterr().err
+    assert "--hop needs --window" in capsys.readouterr().err
 
 
 def test_one_recording_brings_in_no_library_that_it_does_not_need(checkpoint, write_wav):

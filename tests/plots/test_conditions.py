@@ -51,7 +51,7 @@ def test_rates_of_two_systems_that_are_nearly_alike_share_a_tick():
     [
         ({}, "one to 4 systems, got 0"),
         ({"a": {}}, "a: no scores to draw"),
-        ({"a": {1.0: (0.9, 0.1, 0.5)}}, "a, 1.0: expected 0 <= low <= score <= high <= 1"),
+        ({"a": {1.0: (0.9, 0.1, 0.5)}}, "a, 1.0: expected fractions 0 <= low <= score <= high <= 1"),
     ],
 )
 def test_what_cannot_be_drawn(systems, message):

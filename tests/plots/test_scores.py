@@ -33,7 +33,7 @@ def test_bad_scores_are_refused():
         systems_with_ceilings({})
     with pytest.raises(ValueError, match=r"ceilings name \['B'\]"):
         systems_with_ceilings({"A": 0.4}, ceilings={"B": 0.5})
-    with pytest.raises(ValueError, match=r"A: expected 0 <= low <= score <= high <= 1"):
+    with pytest.raises(ValueError, match=r"A: expected fractions 0 <= low <= score <= high <= 1"):
         systems_with_ceilings({"A": 76.0})
     with pytest.raises(ValueError, match=r"interval \[0.5, 0.6\]"):
         systems_with_ceilings({"A": 0.4}, {"A": (0.5, 0.6)})

@@ -34,8 +34,9 @@ def predict(checkpoint, table, out):
 
 
 def cut(out, rows):
-    """As a kill leaves it."""
-    out.write_text("".join(out.read_text().splitlines(keepends=True)[: 1 + rows]))
+    """As a kill leaves it: JSON lines beside the CSV file of an earlier run."""
+    lines = out.with_name(f"{out.name}.rows.jsonl")
+    lines.write_text("".join(lines.read_text().splitlines(keepends=True)[:rows]) + '{"number": 9')
 
 
 def put_another_model(tiny_checkpoint, folder):
@@ -126,7 +127,7 @@ def test_inputs_that_have_changed(change, predict, out, table, recordings, capsy
 
 def test_what_was_not_recognised_yet_may_change(predict, out, table):
     assert predict() == 0
-    cut(out, 3)  # the third is done again
+    cut(out, 2)  # the third is done again
     table.write_text("audio,text\na.wav,hello\nc.wav,so glad\na.wav,No.\nc.wav,Ho\nc.wav,Hey\n")
     assert predict() == 0
     assert out.read_text().count("\n") == 6
@@ -138,7 +139,8 @@ def test_a_kill_between_two_writes_mixes_nothing(predict, out, checkpoint, tiny_
     assert predict() == 0
     settings = out.with_name("p.csv.settings.json")
     before = settings.read_text()
-    out.write_text("")
+    out.unlink()
+    out.with_name("p.csv.rows.jsonl").write_text("")
     put_another_model(tiny_checkpoint, checkpoint)
     assert predict() == 0
     assert settings.read_text() != before
@@ -162,12 +164,32 @@ def test_two_at_once(predict, out, capsys):
     assert not list(out.parent.glob(".*"))
 
 
-@pytest.mark.parametrize("content", ["number,input\nfirst,a.wav\n", "input\na.wav\n"])
-def test_a_file_that_is_no_table_of_predictions(predict, out, content, capsys):
+@pytest.mark.parametrize("content", ['{"number": "first", "input": "a.wav"}\n', '{"input": "a.wav"}\n', "input\n"])
+def test_a_file_that_holds_no_predictions(predict, out, content, capsys):
     assert predict() == 0
-    out.write_text(content)
+    out.with_name("p.csv.rows.jsonl").write_text(content)
     assert predict() == 1
-    assert f"{out} is damaged, or no table of predictions" in capsys.readouterr().err
+    assert f"{out}.rows.jsonl is damaged, or no predictions" in capsys.readouterr().err
+
+
+def test_a_file_of_an_older_version(predict, out, capsys):
+    assert predict() == 0
+    out.with_name("p.csv.rows.jsonl").unlink()
+    assert predict() == 1
+    assert (
+        "p.csv has no p.csv.rows.jsonl beside it to go on from (older versions wrote none)" in capsys.readouterr().err
+    )
+    assert predict("--overwrite") == 0
+
+
+def test_characters_that_end_lines_elsewhere(checkpoint, tmp_path, out):
+    table = tmp_path / "calls.jsonl"
+    table.write_text(json.dumps({"text": "so\u2028glad", "id": "a\u2028\x85b"}) + "\n")
+    command = ["predict", checkpoint, str(table), "--out", str(out)]
+    assert main(command) == 0
+    whole = out.read_bytes()
+    assert main(command) == 0
+    assert out.read_bytes() == whole
 
 
 def test_settings_of_an_older_version(predict, out, capsys):
@@ -193,6 +215,6 @@ def test_names_that_a_spreadsheet_would_run(checkpoint, recordings, out, name, m
     with out.open(newline="") as file:
         shown = [row["input"] for row in csv.DictReader(file)]
     assert shown == [own if name[0] == "a" else f"'{own}" for own in names]
-    out.write_bytes(whole[:-5])
+    cut(out, 2)
     assert main(command) == 0
     assert out.read_bytes() == whole

@@ -102,7 +102,7 @@ def test_standard_output(checkpoint, recordings, capsys):
     assert main(["predict", checkpoint, str(recordings), "--json"]) == 0
     assert [json.loads(line)["number"] for line in capsys.readouterr().out.splitlines()] == [1, 2, 3, 4]
     assert main(["predict", checkpoint, str(recordings), "--text", "hello"]) == 1
-    assert "--text: of one recording; for many, a table has columns" in capsys.readouterr().err
+    assert "--text: for one recording only; for many, use columns of a table" in capsys.readouterr().err
 
 
 class TestBadInputs:
@@ -130,7 +130,7 @@ class TestBadInputs:
         out = tmp_path / f"p.{suffix}"
         assert main(["predict", checkpoint, str(table), "--out", str(out), "--on-bad", "skip"]) == 0
         assert "4 predictions" in (told := capsys.readouterr().err)
-        assert "2 of them could not be used" in told
+        assert "2 of them unusable" in told
         rows = rows_of(out)
         assert [bool(row.get("error")) for row in rows] == [False, True, True, False]
         assert rows[1]["error"].startswith(f"{table}, line 3: ")
@@ -147,11 +147,12 @@ class TestGoingOn:
     @pytest.mark.parametrize("suffix", ["csv", "jsonl"])
     def test_a_file_that_was_cut_off(self, checkpoint, many, tmp_path, suffix, monkeypatch):
         whole, cut = tmp_path / f"whole.{suffix}", tmp_path / f"cut.{suffix}"
+        rows = tmp_path / f"cut.{suffix}{'.rows.jsonl' * (suffix == 'csv')}"
         command = ["predict", checkpoint, str(many), "--batch-size", "2", "--out"]
         assert main([*command, str(whole)]) == 0
         assert main([*command, str(cut)]) == 0
-        content = whole.read_bytes()
-        cut.write_bytes(content[: len(content) // 2])  # in the middle of a line
+        content = rows.read_bytes()
+        rows.write_bytes(content[: len(content) // 2])  # in the middle of a line
         recognised = []
         from hf_mer.models import MultimodalEmotionRecognitionPipeline as Pipeline
 
@@ -169,23 +170,22 @@ class TestGoingOn:
 
     def test_a_killed_process(self, checkpoint, many, tmp_path):
         many.write_text("text\n" + "".join(f"hello {i}\n" for i in range(3000)))
-        out = tmp_path / "p.csv"
+        out, lines = tmp_path / "p.csv", tmp_path / "p.csv.rows.jsonl"
         command = ["predict", checkpoint, str(many), "--batch-size", "1", "--out", str(out)]
         environment = {**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
         process = subprocess.Popen(
             [sys.executable, "-m", "hf_mer.cli", *command], env=environment, stderr=subprocess.DEVNULL
         )
         deadline = time.monotonic() + 120
-        while time.monotonic() < deadline and not (out.exists() and out.read_text().count("\n") > 20):
+        while time.monotonic() < deadline and not (lines.exists() and lines.read_text().count("\n") > 20):
             time.sleep(0.02)
         process.send_signal(signal.SIGKILL)
         process.wait()
-        kept = out.read_text().splitlines()
+        kept = lines.read_text().splitlines()
         assert 20 < len(kept) < 3000
         many.write_text("".join(many.read_text().splitlines(keepends=True)[: len(kept) + 5]))
         assert main(command) == 0
-        found = out.read_text().splitlines()
-        assert found[: len(kept) - 1] == kept[:-1]
+        assert lines.read_text().splitlines()[: len(kept) - 1] == kept[:-1]
         assert [row["number"] for row in rows_of(out)] == [str(i + 1) for i in range(len(kept) + 4)]
 
     def test_not_with_something_else(self, checkpoint, many, tmp_path, capsys):
@@ -222,6 +222,7 @@ def test_windows_as_rows(checkpoint, recognise, write_wav, tmp_path):
     whole = recognise(calls[0], window_seconds=0.8, hop_seconds=0.4)
     assert scores_of(rows[0]) == pytest.approx({item["label"]: item["score"] for item in whole["scores"]}, abs=1e-4)
     kept = out.read_text()
-    out.write_text("".join(kept.splitlines(keepends=True)[:-1]))  # the last window of the second is not there
+    lines = tmp_path / "p.csv.rows.jsonl"
+    lines.write_text(lines.read_text()[:-5])  # the last window of the second is not there
     assert main(["predict", checkpoint, *calls, "--window", "0.8", "--hop", "0.4", "--out", str(out)]) == 0
     assert out.read_text() == kept

@@ -7,7 +7,7 @@ import soundfile
 from hf_mer.app.dialogue import add_turn
 from hf_mer.app.media import PageError, message_of, read_recording
 from hf_mer.app.model import modality_names
-from hf_mer.app.prediction import Utterance, compare, decide, predict, warm_up
+from hf_mer.app.utterance import Utterance, compare, decide, predict, warm_up
 
 
 @pytest.fixture
@@ -30,7 +30,7 @@ def test_a_prediction_is_the_pipeline_s(model, write_wav):
     assert prediction.modalities == ("text", "speech")
     assert [word["word"] for word in prediction.words if word["current"]] == ["i", "am", "so", "glad"]
     assert len(prediction.frames["seconds"]) == len(prediction.frames["angry"])
-    assert prediction.envelope.seconds == pytest.approx(0.5, abs=0.01)
+    assert prediction.seconds == pytest.approx(0.5, abs=0.01)
     assert prediction.explained
     assert not prediction.notices
 
@@ -64,7 +64,7 @@ def test_modalities_side_by_side(model, film_model, write_wav, write_video):
     columns = compare(film_model, Utterance(film=film, words="yes"))
     assert list(columns) == ["speech alone", "words alone", "picture alone", "speech, words and picture"]
     same(columns["picture alone"], film_model.recognise({"audio": None, "video": film}))
-    with pytest.raises(PageError, match="two of what this model uses: words and speech"):
+    with pytest.raises(PageError, match="at least two of those that this model uses: words and speech"):
         compare(model, Utterance(path))
 
 
@@ -108,18 +108,20 @@ def test_below_the_threshold_there_is_no_label():
 
 
 def test_what_is_wrong_is_said(model, silence, tmp_path, write_wav):
-    with pytest.raises(PageError, match="nothing to recognise: record or upload something or type the words"):
+    with pytest.raises(PageError, match="nothing to recognise: record or upload sound or type the words"):
         predict(model, Utterance(words="  "))
     with pytest.raises(PageError, match=r"silence.wav is silent"):
         predict(model, Utterance(silence))
-    assert predict(model, Utterance(silence, words="yes")).notices == ("The recording is silent and was left out.",)
+    assert predict(model, Utterance(silence, words="yes")).notices == ("The recording is silent and was ignored.",)
     with pytest.raises(ValueError, match="short.wav: 0.010 s of audio is too short"):
         predict(model, Utterance(write_wav("short.wav", seconds=0.01)))
     broken = tmp_path / "broken.wav"
     broken.write_bytes(b"no sound at all" * 9)
     with pytest.raises(ValueError, match="cannot be read as audio") as caught:
         predict(model, Utterance(str(broken)))
-    assert message_of(caught.value, [str(broken)]).startswith("broken.wav: cannot be read as audio. Is the file whole")
+    assert message_of(caught.value, [str(broken)]).startswith(
+        "broken.wav: cannot be read as audio. Is the file complete"
+    )
 
 
 def test_a_model_of_words_wants_words(tmp_path, write_wav):
@@ -130,7 +132,7 @@ def test_a_model_of_words_wants_words(tmp_path, write_wav):
     reader = load_page_model(save_tiny_checkpoint(tmp_path / "text", modalities=["text"], tonal_label_init="none")[0])
     with pytest.raises(PageError, match="nothing to recognise: type the words"):
         predict(reader, Utterance(write_wav("a.wav")))
-    with pytest.raises(PageError, match="this model uses words alone"):
+    with pytest.raises(PageError, match="this model uses only words"):
         compare(reader, Utterance(words="yes"))
     warm_up(reader)
 
@@ -141,7 +143,7 @@ def test_a_long_recording_is_cut_with_a_word_about_it(model, write_wav, monkeypa
     monkeypatch.setattr(model.recognise.processor, "max_audio_seconds", 0.2)
     prediction = predict(model, Utterance(path))
     assert "Only the first 0.2 seconds" in prediction.notices[0]
-    assert prediction.envelope.seconds == pytest.approx(0.2)
+    assert prediction.seconds == pytest.approx(0.2)
 
 
 def test_messages_tell_nothing_of_the_server(caplog):

@@ -4,10 +4,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+import numpy as np
+
 from hf_mer.app.media import PageError, Recording, as_notices, read_recording
 from hf_mer.app.model import MODALITY_NAMES, PageModel, modality_names
-from hf_mer.app.waveform import Envelope, envelope_of
 
+_BINS = 400  # of the waveform that is drawn
 MAX_WORDS, MAX_HISTORY = 5_000, 20_000  # characters, many times what a model reads
 
 Scores = list[dict[str, Any]]
@@ -47,7 +49,8 @@ class Prediction:
         text: The words that were used, typed or recognised.
         recognised: Whether speech recognition gave them.
         modalities: What the utterance had of what the model uses.
-        envelope: Of the waveform; None without sound.
+        envelope: Of the waveform, as `hf_mer.plots.waveform.waveform_envelope` gives it; None without sound.
+        seconds: Length of the recording.
         notices: What a visitor should know, one sentence each.
     """
 
@@ -57,7 +60,8 @@ class Prediction:
     text: str = ""
     recognised: bool = False
     modalities: tuple[str, ...] = ()
-    envelope: Envelope | None = None
+    envelope: np.ndarray | None = None
+    seconds: float = 0.0
     notices: tuple[str, ...] = ()
 
     @property
@@ -100,8 +104,8 @@ def compare(model: PageModel, utterance: Utterance) -> dict[str, Scores]:
     if len(given) < 2:
         names = modality_names(model.modalities)
         if len(model.modalities) < 2:
-            raise PageError(f"There is nothing to compare: this model uses {names} alone.")
-        raise PageError(f"To compare, give two of what this model uses: {names}.")
+            raise PageError(f"There is nothing to compare: this model uses only {names}.")
+        raise PageError(f"To compare modalities, give at least two of those that this model uses: {names}.")
     history = row["history"]
     parts: dict[str, dict[str, Any]] = {
         "speech": {"audio": row["audio"], "video": None, "text": ""},
@@ -122,13 +126,11 @@ def check_length(name: str, text: str, most: int) -> None:
         PageError: If it is too long.
     """
     if len(text) > most:
-        raise PageError(f"The {name} have {len(text)} characters; at most {most} are taken: leave some out.")
+        raise PageError(f"The {name} have {len(text)} characters; the limit is {most}.")
 
 
 def warm_up(model: PageModel) -> None:
     """One prediction for nobody, so that the first visitor does not wait for what is loaded on demand."""
-    import numpy as np
-
     noise = np.random.default_rng(0).normal(scale=0.01, size=model.sampling_rate).astype(np.float32)
     recording = Recording(noise, model.sampling_rate, "noise")
     heard = recording if model.uses("speech") else None
@@ -154,16 +156,18 @@ def _row(model: PageModel, utterance: Utterance) -> tuple[dict[str, Any], Record
         except AudioError:
             if utterance.sound or not film:
                 raise
-            notices.append("The film has no sound that could be read; its picture decides.")
+            notices.append("The video has no readable sound; only its picture is used.")
     if recording is not None and recording.silent:
         if not (words or film):
             raise PageError(f"{recording.name} is silent: nothing can be heard. Is the microphone on?")
-        notices.append("The recording is silent and was left out.")
+        notices.append("The recording is silent and was ignored.")
         recording = None
     if recording is not None:
         notices += recording.notices
     if recording is not None and recording.cut:
-        notices.append(f"Only the first {recording.seconds:g} seconds count here; there is a tab for long recordings.")
+        notices.append(
+            f"Only the first {recording.seconds:g} seconds are used; for all of it, use the tab Long recording."
+        )
     if recording is None and film is None and not words and not history:
         raise PageError(f"There is nothing to recognise: {_wanted(model)}.")
     row = {"audio": _audio(recording), "video": film, "text": words, "history": history or None}
@@ -171,11 +175,13 @@ def _row(model: PageModel, utterance: Utterance) -> tuple[dict[str, Any], Record
 
 
 def _predict(model: PageModel, row: dict[str, Any], recording: Recording | None, notices: Sequence[str]) -> Prediction:
+    from hf_mer.plots.waveform import waveform_envelope
+
     recognises = model.listens and recording is not None and model.uses("text") and not row["text"]
     answer = model({**row, "text": None} if recognises else row, return_attention=True)
     text = str(answer.get("text") or "") if recognises else row["text"]
     if recognises and not text:
-        notices = [*notices, "No words were recognised; the voice decides."]
+        notices = [*notices, "No words were recognised; only the voice is used."]
     told = as_notices(answer.get("warnings", ()), [row["video"]])
     notices = [*notices, *(notice for notice in told if notice not in notices)]
     has = {
@@ -190,7 +196,8 @@ def _predict(model: PageModel, row: dict[str, Any], recording: Recording | None,
         text=text,
         recognised=recognises and bool(text),
         modalities=tuple(name for name in ("text", "speech", "video") if model.uses(name) and has[name]),
-        envelope=None if recording is None else envelope_of(recording.samples, recording.sampling_rate),
+        envelope=None if recording is None else waveform_envelope(recording.samples, recording.sampling_rate, _BINS),
+        seconds=0.0 if recording is None else recording.seconds,
         notices=tuple(notices),
     )
 
@@ -202,5 +209,5 @@ def _audio(recording: Recording | None) -> dict[str, Any] | None:
 
 
 def _wanted(model: PageModel) -> str:
-    wanted = {"speech": "record or upload something", "text": "type the words", "video": "give a film"}
+    wanted = {"speech": "record or upload sound", "text": "type the words", "video": "give a video"}
     return " or ".join(wanted[name] for name in ("speech", "text", "video") if model.uses(name))

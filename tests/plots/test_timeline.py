@@ -1,0 +1,37 @@
+"""Emotions over time."""
+
+import numpy as np
+import pytest
+
+from hf_mer.plots.timeline import emotion_timeline
+
+LABELS = ["angry", "happy", "neutral", "sad"]
+SPANS = np.array([[0.0, 4.0], [2.0, 6.0], [4.0, 7.0]])
+SCORES = np.array([[0.1, 0.1, 0.1, 0.7], [0.2, 0.4, 0.2, 0.2], [0.9, 0.0, 0.1, 0.0]])
+
+
+def test_a_curve_for_each_class_and_a_gap_without_a_decision(drawn_texts):
+    fig = emotion_timeline(SPANS, SCORES, LABELS, ["sad", None, "angry"], 0.5)
+    ribbon, curves = fig.axes
+    assert [(block.get_x(), block.get_x() + block.get_width()) for block in ribbon.patches] == [(0, 3), (4.75, 7)]
+    lines = {line.get_label(): line for line in curves.lines}
+    assert set(lines) == {*LABELS, "threshold"}
+    assert lines["sad"].get_xdata().tolist() == [0, 2, 4, 5.5, 7]
+    assert lines["sad"].get_ydata().tolist() == [0.7, 0.7, 0.2, 0, 0]
+    assert len({line.get_linestyle() for line in lines.values()}) >= 4
+    assert {*LABELS, "threshold", "time (s)"} <= set(drawn_texts(fig))
+
+
+@pytest.mark.parametrize(("minutes", "shown"), [(3, "1:30"), (10, "4:00"), (120, "60:00")])
+def test_long_ones_have_minutes(minutes, shown, drawn_texts):
+    texts = drawn_texts(emotion_timeline(20 * minutes * np.array([[0, 1], [1, 3]]), SCORES[:2], LABELS, [None, "sad"]))
+    assert {"time (min:s)", shown} <= set(texts)
+    assert "threshold" not in texts
+
+
+def test_many_windows_and_classes(drawn_texts):
+    labels = [f"class {index}" for index in range(9)]
+    starts = np.arange(0, 7200, 4.0)
+    scores = np.random.default_rng(0).dirichlet(np.ones(9), len(starts))
+    decisions = [labels[index] for index in scores.argmax(axis=1)]
+    assert set(labels) <= set(drawn_texts(emotion_timeline(np.c_[starts, starts + 8], scores, labels, decisions, 0.5)))
