@@ -90,9 +90,10 @@ class LoopbackHub:
 
     def answer_here(self, monkeypatch: Any, token: str | None = "hf_writer", url: str | None = None) -> None:
         """Makes this process talk to this hub, or to another address; the variables were read when it began."""
-        from huggingface_hub import constants
+        from huggingface_hub import constants, hf_api
 
         monkeypatch.setattr(constants, "ENDPOINT", url or self.url)
+        monkeypatch.setattr(hf_api.api, "endpoint", url or self.url)  # made when its module was imported
         template = (url or self.url) + "/{repo_id}/resolve/{revision}/{filename}"
         monkeypatch.setattr(constants, "HUGGINGFACE_CO_URL_TEMPLATE", template)
         monkeypatch.setattr(constants, "HF_HUB_OFFLINE", False)
