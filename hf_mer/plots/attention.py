@@ -74,9 +74,7 @@ def label_attention(
     speech, text = waveform is not None, tokens is not None
     by_class = any(np.ndim(given) == 2 for given in (frame_attention, token_attention) if given is not None)
     colors = class_colors(labels)
-    fig = figure(8.4, 4.0)
-    if title:
-        fig.suptitle(title)
+    fig = figure(8.4, 4.0, title)
     aside = scores is not None or by_class
     left: Figure | SubFigure = fig
     if aside:

@@ -55,11 +55,9 @@ def label_keywords_and_key_frames(
     most_words = max((len(words) for words in shown.values()), default=0)
     panels = ["keywords"] * bool(keywords) + ["waveform"] * bool(waveforms)
     height = 0.5 + rows * max(1.15, 0.6 + 0.17 * most_words) + 0.16 * len(note.splitlines())
-    fig = figure(7.0 if per_row == 1 else 12.0, height)
+    fig = figure(7.0 if per_row == 1 else 12.0, height, title)
     if note:
         fig.supxlabel(note, fontsize=SMALL_FONT_SIZE, color=FAINT_INK)
-    if title:
-        fig.suptitle(title)
     ratios = [{"keywords": 1.0, "waveform": 1.5}[panel] for panel in panels] * per_row
     grid = fig.add_gridspec(rows, len(ratios), width_ratios=ratios)
     colors = class_colors(labels)

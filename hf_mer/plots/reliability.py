@@ -37,9 +37,7 @@ def reliability_diagram(panels: Mapping[str, tuple[Mapping[str, Any], float]], *
     for name, (bins, _) in panels.items():
         if not sum(bins["counts"]):
             raise ValueError(f"{name}: the bins hold no utterances")
-    fig = figure(1.0 + 2.9 * len(panels), 4.1)
-    if title:
-        fig.suptitle(title)
+    fig = figure(1.0 + 2.9 * len(panels), 4.1, title)
     axes = fig.subplots(2, len(panels), sharex=True, sharey="row", squeeze=False, height_ratios=[3, 1])
     for column, (name, (bins, error)) in enumerate(panels.items()):
         _draw_accuracy(axes[0, column], bins)

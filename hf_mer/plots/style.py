@@ -152,17 +152,21 @@ class StyledFigure(Figure):
             super().savefig(*args, **kwargs)
 
 
-def figure(width: float = 7.0, height: float = 4.0) -> Figure:
+def figure(width: float = 7.0, height: float = 4.0, title: str | None = None) -> Figure:
     """An empty figure with constrained layout, made without pyplot.
 
     Args:
         width: In inches.
         height: In inches.
+        title: Written above; its room is part of the height.
 
     Returns:
         The figure, 150 dots per inch.
     """
-    return StyledFigure(figsize=(width, height), dpi=150, layout=ConstrainedLayoutEngine(h_pad=0.06, w_pad=0.06))
+    made = StyledFigure(figsize=(width, height), dpi=150, layout=ConstrainedLayoutEngine(h_pad=0.06, w_pad=0.06))
+    if title:
+        made.suptitle(title)
+    return made
 
 
 def percent_ticks(axis: Axis) -> None:

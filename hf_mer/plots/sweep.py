@@ -60,10 +60,8 @@ def score_sweep(
     if set(published) - set(scores):
         raise ValueError(f"published figures of {sorted(set(published) - set(scores))}; scores are {list(scores)}")
     xs, order = _positions(values, scale)
-    fig = figure(6.0, 3.4)
+    fig = figure(6.0, 3.4, title)
     axes = fig.add_subplot()
-    if title:
-        fig.suptitle(title)
     _set_scale(axes, values, xs, scale)
     for (name, triple), line in zip(scores.items(), LINES, strict=False):
         _draw_score(axes, xs, _checked(name, triple, len(xs))[:, order], line)

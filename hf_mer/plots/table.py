@@ -62,9 +62,7 @@ def table_scores(
     names = [textwrap.fill(name, _WIDEST_NAME) for name in systems]
     lines = sum(1 + 0.55 * name.count("\n") for name in names)
     longest = max(len(line) for name in names for line in name.split("\n"))
-    fig = figure(0.5 + 0.068 * longest + 2.6 * len(scores), 0.95 + 0.27 * lines + 0.3 * bool(title))
-    if title:
-        fig.suptitle(title)
+    fig = figure(0.5 + 0.068 * longest + 2.6 * len(scores), 0.95 + 0.27 * lines + 0.3 * bool(title), title)
     grid = fig.subplots(1, len(scores), squeeze=False, sharex=True, sharey=True)[0]
     for axes, (name, triples) in zip(grid, scores.items(), strict=True):
         _draw_score(axes, np.asarray(triples), published.get(name), ceilings.get(name))

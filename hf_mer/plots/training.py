@@ -65,9 +65,7 @@ def training_curves(
     if not series:
         raise ValueError("history holds neither a loss nor a validation score; pass trainer.state.log_history")
     panels = bool(losses) + bool(scores)
-    fig = figure(7.0, 0.4 + 2.5 * panels)
-    if title:
-        fig.suptitle(title)
+    fig = figure(7.0, 0.4 + 2.5 * panels, title)
     all_axes = fig.subplots(panels, 1, sharex=True, squeeze=False)[:, 0]
     if losses:
         _draw_losses(all_axes[0], series, losses)
