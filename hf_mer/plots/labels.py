@@ -100,19 +100,10 @@ def _draw_keywords(
     names = [word if len(word) <= _LONGEST_KEYWORD else word[: _LONGEST_KEYWORD - 1] + "…" for word, _ in words]
     scores = [score for _, score in words]
     positions = np.arange(len(words))
-    axes.barh(positions, scores, height=0.68, color=color)
+    bars = axes.barh(positions, scores, height=0.68, color=color)
     decimals = max(0, 2 - int(np.floor(np.log10(highest)))) if highest > 0 else 0  # three digits for the highest
-    for position, score in zip(positions, scores, strict=True):
-        # at the bar's end, clear of it
-        axes.annotate(
-            f"{score:.{decimals}f}",
-            (max(score, 0), position),
-            xytext=(3, 0),
-            textcoords="offset points",
-            va="center",
-            fontsize=SMALL_FONT_SIZE - 1,
-            color=FAINT_INK,
-        )
+    numbers = [f"{score:.{decimals}f}" for score in scores]
+    axes.bar_label(bars, numbers, padding=3, fontsize=SMALL_FONT_SIZE - 1, color=FAINT_INK)
     axes.set_yticks(positions, names)
     axes.tick_params(axis="y", length=0)
     # as many rows in every class, so that bars are equally thick
