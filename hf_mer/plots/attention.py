@@ -12,7 +12,7 @@ from matplotlib.figure import Figure, SubFigure
 from matplotlib.patches import Patch
 from matplotlib.ticker import MaxNLocator
 
-from hf_mer.plots.style import FAINT_INK, HEAT, INK, SMALL_FONT_SIZE, class_colors, figure, light_grid, styled
+from hf_mer.plots.style import FAINT_INK, HEAT, INK, SMALL_FONT_SIZE, class_colors, figure, styled
 from hf_mer.plots.waveform import amplitude_limit, draw_envelope, draw_waveform
 from hf_mer.plots.word_boxes import ROW_HEIGHT, draw_words, fit_words
 
@@ -182,7 +182,7 @@ def _draw_speech(
     curve_axes.set_xlabel("time (s)")
     curve_axes.set_ylabel("Gₛ")
     curve_axes.yaxis.set_major_locator(MaxNLocator(nbins=4))
-    light_grid(curve_axes)
+    curve_axes.grid(True, axis="y")
 
 
 def _draw_text(

@@ -10,7 +10,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import NullLocator
 
 from hf_mer.plots.intervals import LINES, Triple, check_interval, draw_band, draw_bars, name_bars
-from hf_mer.plots.style import figure, light_grid, shade, styled
+from hf_mer.plots.style import figure, shade, styled
 
 
 @styled
@@ -99,7 +99,7 @@ def condition_curves(
     axes.set_xlabel(xlabel)
     axes.set_ylabel(ylabel)
     axes.margins(y=0.1)
-    light_grid(axes)
+    axes.grid(True, axis="y")
     fig.legend(loc="outside right center", handlelength=2.6)
     return fig
 

@@ -16,7 +16,6 @@ from hf_mer.plots.style import (
     class_colors,
     class_markers,
     figure,
-    light_grid,
     shade,
     styled,
     write_beside,
@@ -109,7 +108,7 @@ def _draw_layer(axes: Axes, gates: np.ndarray, classes: np.ndarray, labels: Sequ
     axes.set_yticks(range(len(labels)), labels)
     axes.set_ylim(len(labels) - 0.45, -0.55)
     axes.tick_params(axis="y", length=0)
-    light_grid(axes, "x")
+    axes.grid(True, axis="x")
 
 
 def _density(values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

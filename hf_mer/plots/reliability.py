@@ -10,7 +10,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patches import Patch
 
-from hf_mer.plots.style import FAINT_INK, INK, OKABE_ITO, SMALL_FONT_SIZE, figure, light_grid, styled
+from hf_mer.plots.style import FAINT_INK, INK, OKABE_ITO, SMALL_FONT_SIZE, figure, styled
 
 
 @styled
@@ -77,7 +77,7 @@ def _draw_accuracy(axes: Axes, bins: Mapping[str, Any]) -> None:
     axes.plot([0, 1], [0, 1], color=FAINT_INK, linestyle="--", linewidth=1.0)
     axes.set_xlim(0, 1)
     axes.set_ylim(0, 1)
-    light_grid(axes)
+    axes.grid(True, axis="y")
 
 
 def _draw_counts(axes: Axes, bins: Mapping[str, Any]) -> None:
@@ -89,4 +89,4 @@ def _draw_counts(axes: Axes, bins: Mapping[str, Any]) -> None:
         axes.axvline(value, color=INK, linestyle=style, linewidth=1.2, label=f"{name} {value:.2f}")
     axes.legend(fontsize=SMALL_FONT_SIZE - 1, loc="upper left", handlelength=1.6, borderaxespad=0.2)
     axes.set_xlabel("confidence")
-    light_grid(axes)
+    axes.grid(True, axis="y")

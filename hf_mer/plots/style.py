@@ -174,11 +174,6 @@ def percent_ticks(axis: Axis) -> None:
     axis.set_major_formatter(FuncFormatter(lambda value, _: f"{100 * value:g}"))
 
 
-def light_grid(axes: Axes, axis: str = "y") -> None:
-    """Thin grid lines behind the data, along one axis ("x" or "y")."""
-    getattr(axes, f"{axis}axis").grid(True)
-
-
 def write_beside(axes: Axes, place: float, text: str) -> None:
     """Write right of the axes, beside a place on their vertical axis."""
     axes.annotate(

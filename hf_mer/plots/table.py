@@ -13,7 +13,7 @@ from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator
 
 from hf_mer.plots.intervals import check_interval
-from hf_mer.plots.style import FAINT_INK, INK, OKABE_ITO, figure, light_grid, percent_ticks, styled
+from hf_mer.plots.style import FAINT_INK, INK, OKABE_ITO, figure, percent_ticks, styled
 
 _WIDEST_NAME = 40  # letters on a line
 _PUBLISHED: dict[str, Any] = {
@@ -90,8 +90,7 @@ def _draw_score(axes: Axes, triples: np.ndarray, published: np.ndarray | None, c
     percent_ticks(axes.xaxis)
     axes.margins(x=0.08)
     axes.tick_params(axis="y", length=0)
-    light_grid(axes, "x")
-    light_grid(axes, "y")
+    axes.grid(True)
 
 
 def _legend(
