@@ -222,9 +222,8 @@ def _palette(taken: Iterable[str], count: int) -> list[str]:
     shades = []
     for darkness in range(1 + count // len(OKABE_ITO) + 1):
         for color in OKABE_ITO.values():
-            red, green, blue = (channel * 0.6**darkness for channel in to_rgb(color))
-            shades.append(to_hex((red, green, blue)).upper())
-    return [shade for shade in dict.fromkeys(shades) if shade not in set(taken)]
+            shades.append(shade(color, 0.6**darkness - 1))
+    return [color for color in dict.fromkeys(shades) if color not in set(taken)]
 
 
 def ink_on(background: tuple[float, float, float, float] | str) -> str:
