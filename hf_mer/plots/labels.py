@@ -49,7 +49,9 @@ def label_keywords_and_key_frames(
             different classes.
     """
     labels = _class_names(keywords, waveforms, sampling_rate)
-    shown = {label: _highest(keywords[label], max_keywords) for label in labels} if keywords else {}
+    shown = {}
+    if keywords:
+        shown = {name: sorted(keywords[name], key=lambda pair: -pair[1])[:max_keywords] for name in labels}
     per_row = 1 if len(labels) <= 4 else 2
     rows = -(-len(labels) // per_row)
     most_words = max((len(words) for words in shown.values()), default=0)
@@ -88,10 +90,6 @@ def _class_names(
     if keywords and waveforms and set(keywords) != set(waveforms):
         raise ValueError(f"keywords are of the classes {sorted(keywords)}, waveforms of {sorted(waveforms)}")
     return list(keywords or waveforms or ())
-
-
-def _highest(words: Sequence[tuple[str, float]], count: int) -> list[tuple[str, float]]:
-    return sorted(words, key=lambda pair: -pair[1])[:count]
 
 
 def _draw_keywords(
