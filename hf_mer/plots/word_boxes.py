@@ -116,7 +116,7 @@ def draw_words(
     width: float,
     cmap: Colormap,
     norm: Normalize,
-    strips: Sequence[str] | None = None,
+    strips: Sequence[str],
     spans: np.ndarray | None = None,
 ) -> float:
     """Draw the words into axes that are `width` inches wide.
@@ -143,8 +143,7 @@ def draw_words(
     if spans is not None:
         axes.barh(np.zeros(len(words)), spans[:, 1] - spans[:, 0], _BOX_HEIGHT / 2, spans[:, 0], **bars)
     axes.barh(tops, boxes, _BOX_HEIGHT, lefts, linewidth=0.5, **bars)
-    if strips is not None:
-        axes.barh(tops + _BOX_HEIGHT, boxes, _STRIP, lefts, align="edge", color=strips, linewidth=0)
+    axes.barh(tops + _BOX_HEIGHT, boxes, _STRIP, lefts, align="edge", color=strips, linewidth=0)
     for word, left, top in zip(words, lefts, tops, strict=True):
         axes.text(left + _PADDING, top + _BOX_HEIGHT * 0.72, word, fontsize=FONT_SIZE, color=INK, va="baseline")
     axes.set_xlim(0, width)
