@@ -1,9 +1,8 @@
 """A checkpoint as the page needs it: its pipeline and what there is to say about it."""
 
-import contextlib
 import os
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -44,14 +43,9 @@ class PageModel:
 
     def __call__(self, inputs: Any, **settings: Any) -> Any:
         """The pipeline's answer."""
-        with self._turn():
-            return self.recognise(inputs, **settings)
-
-    @contextlib.contextmanager
-    def _turn(self) -> Iterator[None]:
         self._enter()
         try:
-            yield
+            return self.recognise(inputs, **settings)
         finally:
             self.lock.release()
 

@@ -126,13 +126,11 @@ class ContentPolicy:
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
         """One request."""
+        from starlette.datastructures import MutableHeaders
 
         async def send_with_policy(message: Any) -> None:
             if message["type"] == "http.response.start":
-                message = {
-                    **message,
-                    "headers": [*message["headers"], (b"content-security-policy", _POLICY.encode())],
-                }
+                MutableHeaders(scope=message).append("content-security-policy", _POLICY)
             await send(message)
 
         await self.app(scope, receive, send_with_policy if scope["type"] == "http" else send)

@@ -116,15 +116,9 @@ def _evaluate(arguments: argparse.Namespace) -> None:
 
     logging.disable_progress_bar()
     protocol = {name: getattr(arguments, name) for name in ("test_session", "group_column")}
-    settings, chosen = (
-        _settings(arguments),
-        RowSettings(
-            arguments.split,
-            arguments.protocol,
-            arguments.fold,
-            {name: value for name, value in protocol.items() if value is not None},
-        ),
-    )
+    given = {name: value for name, value in protocol.items() if value is not None}
+    settings = _settings(arguments)
+    chosen = RowSettings(arguments.split, arguments.protocol, arguments.fold, given)
     trained = training_results(arguments.checkpoint)
     data = data_settings(
         trained,

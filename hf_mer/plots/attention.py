@@ -12,7 +12,7 @@ from matplotlib.figure import Figure, SubFigure
 from matplotlib.patches import Patch
 from matplotlib.ticker import MaxNLocator
 
-from hf_mer.plots.style import FAINT_INK, HEAT, INK, SMALL_FONT_SIZE, class_colors, figure, light_grid, styled
+from hf_mer.plots.style import FAINT_INK, HEAT, INK, SMALL_FONT_SIZE, class_colors, figure, styled
 from hf_mer.plots.waveform import amplitude_limit, draw_envelope, draw_waveform
 from hf_mer.plots.word_boxes import ROW_HEIGHT, draw_words, fit_words
 
@@ -40,9 +40,9 @@ def label_attention(
     """Label attention of one utterance: `G_s` over its waveform, `G_t` over its words, and what was predicted.
 
     The waveform lies on a band whose colour is `G_s` averaged over the classes, as in the paper; below it stand the
-    average and, where `G_s` is given by class, each class as a curve. Words are coloured by the average of `G_t`;
-    where it is given by class, the strip below a word has the colour of the class that the word resembles most. The
-    arguments are the numbers behind the figure, and [`mean_attention`] the averages.
+    average and each class as a curve. Words are coloured by the average of `G_t`; the strip below a word has the
+    colour of the class that the word resembles most. The arguments are the numbers behind the figure, and
+    [`mean_attention`] the averages.
 
     Source: LE-MER, figure 4.
 
@@ -51,9 +51,9 @@ def label_attention(
         waveform: Mono samples. Shape `(N,)`. `None` for text alone.
         sampling_rate: Of the waveform, in Hz.
         frame_times: Centres of the frames in seconds, increasing. Shape `(S,)`.
-        frame_attention: `G_s`, averaged over classes, shape `(S,)`, or by class, shape `(S, C)`.
+        frame_attention: `G_s` by class. Shape `(S, C)`.
         tokens: Words, pieces already joined. Length `T`. `None` for speech alone.
-        token_attention: `G_t`, shape `(T,)` or `(T, C)`.
+        token_attention: `G_t` by class. Shape `(T, C)`.
         word_times: Start and end of each word in seconds: the words stand below the waveform where they are said.
             Without them, or without a waveform, they stand one after the other. Shape `(T, 2)`.
         times_estimated: Whether these times are a guess, which the figure then says.
@@ -72,16 +72,10 @@ def label_attention(
     if tokens is not None and word_times is not None and np.shape(word_times) != (len(tokens), 2):
         raise ValueError(f"word_times has the shape {np.shape(word_times)}, expected ({len(tokens)}, 2)")
     speech, text = waveform is not None, tokens is not None
-    by_class = any(np.ndim(given) == 2 for given in (frame_attention, token_attention) if given is not None)
     colors = class_colors(labels)
-    fig = figure(8.4, 4.0)
-    if title:
-        fig.suptitle(title)
-    aside = scores is not None or by_class
-    left: Figure | SubFigure = fig
-    if aside:
-        left, right = fig.subfigures(1, 2, width_ratios=(4.4, 1.25), squeeze=False)[0]
-        draw_scores(right, labels, scores, true_label, colors)
+    fig = figure(8.4, 4.0, title)
+    left, right = fig.subfigures(1, 2, width_ratios=(4.4, 1.25), squeeze=False)[0]
+    draw_scores(right, labels, scores, true_label, colors)
     heights = [_WAVEFORM_HEIGHT, _CURVE_HEIGHT] * speech + [ROW_HEIGHT + _DECORATIONS] * text
     grid = left.add_gridspec(len(heights) + 1, 1, height_ratios=[*heights, 1e-3])  # the last row may stay empty
     panels = [left.add_subplot(grid[row]) for row in range(len(heights))]
@@ -95,7 +89,7 @@ def label_attention(
             how = "times estimated" if times_estimated else "where they are said"
             panels[-1].set_title(f"Text: mean label attention Gₜ (words: {how})")
         heights[-1] = words_height + _DECORATIONS
-    beside = 0.9 + 0.25 * len(labels) if aside else 0.0
+    beside = 0.9 + 0.25 * len(labels)
     grid.set_height_ratios([*heights, max(beside - sum(heights), 1e-3)])
     fig.set_size_inches(8.4, max(sum(heights), beside) + 0.35 * bool(title))
     if text:
@@ -149,13 +143,12 @@ def speech_attention(
 
 
 def mean_attention(attention: np.ndarray) -> np.ndarray:
-    """Average over classes, as figure 4 of the paper draws it: `(L, C)` to `(L,)`; `(L,)` stays as it is."""
-    attention = np.asarray(attention, dtype=np.float64)
-    return attention.mean(axis=1) if attention.ndim == 2 else attention
+    """Average over classes, as figure 4 of the paper draws it: `(L, C)` to `(L,)`."""
+    return np.asarray(attention, dtype=np.float64).mean(axis=1)
 
 
 def _draw_speech(
-    part: Figure | SubFigure,
+    part: SubFigure,
     wave_axes: Axes,
     curve_axes: Axes,
     waveform: np.ndarray,
@@ -173,23 +166,20 @@ def _draw_speech(
     wave_axes.set_title("Speech: mean label attention Gₛ")
     wave_axes.tick_params(labelbottom=False)
     _heat_bar(part, wave_axes, norm)
-    dashes: str | tuple[float, tuple[float, ...]] = "-"
-    if np.ndim(frame_attention) == 2:
-        for label, curve in zip(labels, np.asarray(frame_attention).T, strict=True):
-            curve_axes.plot(frame_times, curve, color=colors[label], linewidth=1.1, label=label)
-        curve_axes.set_title("by class, and their mean (dashed)", fontsize=SMALL_FONT_SIZE, fontweight="normal")
-        dashes = (0, (3, 1.2))
-    curve_axes.plot(frame_times, mean, color=INK, linewidth=2.0, linestyle=dashes, label="mean")
+    for label, curve in zip(labels, np.asarray(frame_attention).T, strict=True):
+        curve_axes.plot(frame_times, curve, color=colors[label], linewidth=1.1, label=label)
+    curve_axes.set_title("by class, and their mean (dashed)", fontsize=SMALL_FONT_SIZE, fontweight="normal")
+    curve_axes.plot(frame_times, mean, color=INK, linewidth=2.0, linestyle=(0, (3, 1.2)), label="mean")
     curve_axes.set_xlim(wave_axes.get_xlim())
     curve_axes.set_xlabel("time (s)")
     curve_axes.set_ylabel("Gₛ")
     curve_axes.yaxis.set_major_locator(MaxNLocator(nbins=4))
-    light_grid(curve_axes)
+    curve_axes.grid(True, axis="y")
 
 
 def _draw_text(
     fig: Figure,
-    part: Figure | SubFigure,
+    part: SubFigure,
     axes: Axes,
     tokens: Sequence[str],
     token_attention: np.ndarray,
@@ -204,9 +194,7 @@ def _draw_text(
     axes.set_xticks([])
     axes.set_yticks([])
     _heat_bar(part, axes, norm)
-    strips = None
-    if np.ndim(token_attention) == 2:
-        strips = [colors[labels[index]] for index in np.argmax(token_attention, axis=1)]
+    strips = [colors[labels[index]] for index in np.argmax(token_attention, axis=1)]
     # only a layout tells how wide the panel is; its width does not depend on what is written into it
     fig.draw_without_rendering()
     width = float(axes.get_window_extent().width) / fig.dpi
@@ -244,7 +232,7 @@ def draw_scores(
     axes.axvline(0, color=FAINT_INK, linewidth=0.7)
 
 
-def _heat_bar(part: Figure | SubFigure, axes: Axes, norm: Normalize) -> None:
+def _heat_bar(part: SubFigure, axes: Axes, norm: Normalize) -> None:
     bar = part.colorbar(ScalarMappable(norm, HEAT), ax=axes, aspect=9, pad=0.015, fraction=0.05)
     bar.ax.yaxis.set_major_locator(MaxNLocator(nbins=3))
     bar.outline.set_visible(False)
@@ -296,7 +284,7 @@ def _check(
 
 
 def _check_attention(name: str, attention: np.ndarray, length: int, classes: int) -> None:
-    if np.shape(attention) not in ((length,), (length, classes)):
-        raise ValueError(f"{name} has the shape {np.shape(attention)}, expected ({length},) or ({length}, {classes})")
+    if np.shape(attention) != (length, classes):
+        raise ValueError(f"{name} has the shape {np.shape(attention)}, expected ({length}, {classes})")
     if not np.isfinite(attention).all():
         raise ValueError(f"{name} holds values that are not finite")

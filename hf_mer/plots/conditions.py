@@ -10,7 +10,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import NullLocator
 
 from hf_mer.plots.intervals import LINES, Triple, check_interval, draw_band, draw_bars, name_bars
-from hf_mer.plots.style import figure, light_grid, shade, styled
+from hf_mer.plots.style import figure, shade, styled
 
 
 @styled
@@ -36,9 +36,7 @@ def condition_bars(
     _check(systems)
     names = list(dict.fromkeys(name for bars in systems.values() for name in bars))
     height = 0.8 / len(systems)
-    fig = figure(6.4, 1.1 + (0.16 + 0.26 * len(systems)) * len(names) + 0.3 * bool(title))
-    if title:
-        fig.suptitle(title)
+    fig = figure(6.4, 1.1 + (0.16 + 0.26 * len(systems)) * len(names) + 0.3 * bool(title), title)
     axes = fig.add_subplot()
     for index, (system, bars) in enumerate(systems.items()):
         places = [names.index(name) + (index - (len(systems) - 1) / 2) * height for name in bars]
@@ -83,9 +81,7 @@ def condition_curves(
     _check(systems)
     if unchanged:
         _check({name: {0.0: triple} for name, triple in unchanged.items()})
-    fig = figure(6.0, 3.2 + 0.3 * bool(title))
-    if title:
-        fig.suptitle(title)
+    fig = figure(6.0, 3.2 + 0.3 * bool(title), title)
     axes = fig.add_subplot()
     strengths = sorted({float(value) for points in systems.values() for value in points}, reverse=worse_right)
     places = _places(strengths)
@@ -103,7 +99,7 @@ def condition_curves(
     axes.set_xlabel(xlabel)
     axes.set_ylabel(ylabel)
     axes.margins(y=0.1)
-    light_grid(axes)
+    axes.grid(True, axis="y")
     fig.legend(loc="outside right center", handlelength=2.6)
     return fig
 

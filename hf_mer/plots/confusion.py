@@ -56,7 +56,13 @@ def confusion_matrix(matrix: np.ndarray, labels: Sequence[str], *, title: str | 
     cell = 0.86 if count <= 4 else 0.8 if count <= 6 else 0.7 if count <= 8 else 0.62  # inches
     longest = max(len(label) for label in labels)
     # wide enough for the title too, which would be cut above two classes
-    fig = figure(max(1.9 + 0.075 * longest + cell * count, 4.0), 1.3 + cell * count + 0.04 * longest)
+    ua, wa = np.nanmean(np.diag(shares)), np.trace(matrix) / matrix.sum()
+    heading = f"{title}\n" if title else ""
+    fig = figure(
+        max(1.9 + 0.075 * longest + cell * count, 4.0),
+        1.3 + cell * count + 0.04 * longest,
+        f"{heading}UA {ua:.1%}, WA {wa:.1%}",
+    )
     axes = fig.add_subplot()
 
     def counted(row: int, column: int, share: float) -> str:
@@ -64,9 +70,6 @@ def confusion_matrix(matrix: np.ndarray, labels: Sequence[str], *, title: str | 
 
     image = _draw_cells(axes, shares, counted, SMALL_FONT_SIZE - 0.5 if count > 8 else FONT_SIZE)
     _name_axes(axes, labels, cell)
-    ua, wa = np.nanmean(np.diag(shares)), np.trace(matrix) / matrix.sum()
-    scores = f"UA {ua:.1%}, WA {wa:.1%}"
-    fig.suptitle(f"{title}\n{scores}" if title else scores)
     _add_bar(fig, image, axes)
     return fig
 
@@ -113,9 +116,7 @@ def confusion_panels(
     beside = 0.3 + 0.07 * longest
     below = 0.3 + (0.055 * longest if longest * 0.066 > cell * 0.9 else 0.1)
     width = beside + columns * (cell * count + 0.12) + 0.95
-    fig = figure(max(width, 3.6), 0.1 + rows * (cell * count + 0.28) + below + 0.3 * bool(title))
-    if title:
-        fig.suptitle(title)
+    fig = figure(max(width, 3.6), 0.1 + rows * (cell * count + 0.28) + below + 0.3 * bool(title), title)
     grid = fig.subplots(rows, columns, squeeze=False)
     for axes in grid.flat[len(panels) :]:
         axes.set_axis_off()

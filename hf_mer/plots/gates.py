@@ -16,7 +16,6 @@ from hf_mer.plots.style import (
     class_colors,
     class_markers,
     figure,
-    light_grid,
     shade,
     styled,
     write_beside,
@@ -60,9 +59,7 @@ def gate_distributions(
     named = len(panels) > 1
     row_height = 0.45 + 0.3 * len(labels)
     longest = max(len(label) for label in labels)
-    fig = figure(0.4 + 0.07 * longest + 2.7 * layers, 0.55 + row_height * len(panels) + 0.3 * bool(title))
-    if title:
-        fig.suptitle(title)
+    fig = figure(0.4 + 0.07 * longest + 2.7 * layers, 0.55 + row_height * len(panels) + 0.3 * bool(title), title)
     grid = fig.subplots(len(panels), layers, squeeze=False, sharex=True, sharey=True)
     reach = max(_LEAST_REACH, *(float(np.nanmax(np.abs(gates - 0.5))) for gates in panels.values()))
     for row, (name, gates) in enumerate(panels.items()):
@@ -111,7 +108,7 @@ def _draw_layer(axes: Axes, gates: np.ndarray, classes: np.ndarray, labels: Sequ
     axes.set_yticks(range(len(labels)), labels)
     axes.set_ylim(len(labels) - 0.45, -0.55)
     axes.tick_params(axis="y", length=0)
-    light_grid(axes, "x")
+    axes.grid(True, axis="x")
 
 
 def _density(values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from matplotlib.axes import Axes
 
-from hf_mer.plots.style import INK, OKABE_ITO, light_grid, shade, write_beside
+from hf_mer.plots.style import INK, OKABE_ITO, shade, write_beside
 
 Triple = tuple[float, float, float]
 """A score and the ends of its interval, as fractions; ends are NaN where there is no interval."""
@@ -71,7 +71,7 @@ def name_bars(axes: Axes, names: Sequence[str], xlabel: str) -> None:
     axes.set_ylim(len(names) - 0.42, -0.58)
     axes.set_xlim(0, 1)
     axes.set_xlabel(xlabel)
-    light_grid(axes, "x")
+    axes.grid(True, axis="x")
 
 
 def draw_band(axes: Axes, xs: Sequence[float] | np.ndarray, triples: np.ndarray, line: Line, label: str = "") -> None:

@@ -49,17 +49,17 @@ def label_keywords_and_key_frames(
             different classes.
     """
     labels = _class_names(keywords, waveforms, sampling_rate)
-    shown = {label: _highest(keywords[label], max_keywords) for label in labels} if keywords else {}
+    shown = {}
+    if keywords:
+        shown = {name: sorted(keywords[name], key=lambda pair: -pair[1])[:max_keywords] for name in labels}
     per_row = 1 if len(labels) <= 4 else 2
     rows = -(-len(labels) // per_row)
     most_words = max((len(words) for words in shown.values()), default=0)
     panels = ["keywords"] * bool(keywords) + ["waveform"] * bool(waveforms)
     height = 0.5 + rows * max(1.15, 0.6 + 0.17 * most_words) + 0.16 * len(note.splitlines())
-    fig = figure(7.0 if per_row == 1 else 12.0, height)
+    fig = figure(7.0 if per_row == 1 else 12.0, height, title)
     if note:
         fig.supxlabel(note, fontsize=SMALL_FONT_SIZE, color=FAINT_INK)
-    if title:
-        fig.suptitle(title)
     ratios = [{"keywords": 1.0, "waveform": 1.5}[panel] for panel in panels] * per_row
     grid = fig.add_gridspec(rows, len(ratios), width_ratios=ratios)
     colors = class_colors(labels)
@@ -92,29 +92,16 @@ def _class_names(
     return list(keywords or waveforms or ())
 
 
-def _highest(words: Sequence[tuple[str, float]], count: int) -> list[tuple[str, float]]:
-    return sorted(words, key=lambda pair: -pair[1])[:count]
-
-
 def _draw_keywords(
     axes: Axes, words: list[tuple[str, float]], color: str, highest: float, rows: int, last: bool
 ) -> None:
     names = [word if len(word) <= _LONGEST_KEYWORD else word[: _LONGEST_KEYWORD - 1] + "…" for word, _ in words]
     scores = [score for _, score in words]
     positions = np.arange(len(words))
-    axes.barh(positions, scores, height=0.68, color=color)
+    bars = axes.barh(positions, scores, height=0.68, color=color)
     decimals = max(0, 2 - int(np.floor(np.log10(highest)))) if highest > 0 else 0  # three digits for the highest
-    for position, score in zip(positions, scores, strict=True):
-        # at the bar's end, clear of it
-        axes.annotate(
-            f"{score:.{decimals}f}",
-            (max(score, 0), position),
-            xytext=(3, 0),
-            textcoords="offset points",
-            va="center",
-            fontsize=SMALL_FONT_SIZE - 1,
-            color=FAINT_INK,
-        )
+    numbers = [f"{score:.{decimals}f}" for score in scores]
+    axes.bar_label(bars, numbers, padding=3, fontsize=SMALL_FONT_SIZE - 1, color=FAINT_INK)
     axes.set_yticks(positions, names)
     axes.tick_params(axis="y", length=0)
     # as many rows in every class, so that bars are equally thick

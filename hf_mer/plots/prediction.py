@@ -85,9 +85,7 @@ def _plain(
 ) -> Figure:
     """Scores, beside the waveform if there is one."""
     heard = waveform is not None and len(waveform) > 0
-    fig = figure(8.4 if heard else 4.2, 0.9 + 0.25 * len(labels) + 0.35 * bool(title))
-    if title:
-        fig.suptitle(title)
+    fig = figure(8.4 if heard else 4.2, 0.9 + 0.25 * len(labels) + 0.35 * bool(title), title)
     right: Any = fig
     if heard:
         left, right = fig.subfigures(1, 2, width_ratios=(4.4, 2.4), squeeze=False)[0]

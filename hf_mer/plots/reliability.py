@@ -10,7 +10,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patches import Patch
 
-from hf_mer.plots.style import FAINT_INK, INK, OKABE_ITO, SMALL_FONT_SIZE, figure, light_grid, styled
+from hf_mer.plots.style import FAINT_INK, INK, OKABE_ITO, SMALL_FONT_SIZE, figure, styled
 
 
 @styled
@@ -37,9 +37,7 @@ def reliability_diagram(panels: Mapping[str, tuple[Mapping[str, Any], float]], *
     for name, (bins, _) in panels.items():
         if not sum(bins["counts"]):
             raise ValueError(f"{name}: the bins hold no utterances")
-    fig = figure(1.0 + 2.9 * len(panels), 4.1)
-    if title:
-        fig.suptitle(title)
+    fig = figure(1.0 + 2.9 * len(panels), 4.1, title)
     axes = fig.subplots(2, len(panels), sharex=True, sharey="row", squeeze=False, height_ratios=[3, 1])
     for column, (name, (bins, error)) in enumerate(panels.items()):
         _draw_accuracy(axes[0, column], bins)
@@ -79,7 +77,7 @@ def _draw_accuracy(axes: Axes, bins: Mapping[str, Any]) -> None:
     axes.plot([0, 1], [0, 1], color=FAINT_INK, linestyle="--", linewidth=1.0)
     axes.set_xlim(0, 1)
     axes.set_ylim(0, 1)
-    light_grid(axes)
+    axes.grid(True, axis="y")
 
 
 def _draw_counts(axes: Axes, bins: Mapping[str, Any]) -> None:
@@ -91,4 +89,4 @@ def _draw_counts(axes: Axes, bins: Mapping[str, Any]) -> None:
         axes.axvline(value, color=INK, linestyle=style, linewidth=1.2, label=f"{name} {value:.2f}")
     axes.legend(fontsize=SMALL_FONT_SIZE - 1, loc="upper left", handlelength=1.6, borderaxespad=0.2)
     axes.set_xlabel("confidence")
-    light_grid(axes)
+    axes.grid(True, axis="y")

@@ -40,9 +40,7 @@ def systems_with_ceilings(
     """
     intervals, ceilings = intervals or {}, ceilings or {}
     _check(scores, intervals, ceilings)
-    fig = figure(6.6, 1.0 + 0.36 * len(scores) + 0.3 * bool(title))
-    if title:
-        fig.suptitle(title)
+    fig = figure(6.6, 1.0 + 0.36 * len(scores) + 0.3 * bool(title), title)
     axes = fig.add_subplot()
     unknown = (float("nan"), float("nan"))
     triples = [(score, *intervals.get(name, unknown)) for name, score in scores.items()]

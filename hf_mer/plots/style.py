@@ -152,27 +152,26 @@ class StyledFigure(Figure):
             super().savefig(*args, **kwargs)
 
 
-def figure(width: float = 7.0, height: float = 4.0) -> Figure:
+def figure(width: float = 7.0, height: float = 4.0, title: str | None = None) -> Figure:
     """An empty figure with constrained layout, made without pyplot.
 
     Args:
         width: In inches.
         height: In inches.
+        title: Written above; its room is part of the height.
 
     Returns:
         The figure, 150 dots per inch.
     """
-    return StyledFigure(figsize=(width, height), dpi=150, layout=ConstrainedLayoutEngine(h_pad=0.06, w_pad=0.06))
+    made = StyledFigure(figsize=(width, height), dpi=150, layout=ConstrainedLayoutEngine(h_pad=0.06, w_pad=0.06))
+    if title:
+        made.suptitle(title)
+    return made
 
 
 def percent_ticks(axis: Axis) -> None:
     """Ticks of fractions in percent, without the sign: `76.5` for 0.765."""
     axis.set_major_formatter(FuncFormatter(lambda value, _: f"{100 * value:g}"))
-
-
-def light_grid(axes: Axes, axis: str = "y") -> None:
-    """Thin grid lines behind the data, along one axis ("x" or "y")."""
-    getattr(axes, f"{axis}axis").grid(True)
 
 
 def write_beside(axes: Axes, place: float, text: str) -> None:
@@ -223,9 +222,8 @@ def _palette(taken: Iterable[str], count: int) -> list[str]:
     shades = []
     for darkness in range(1 + count // len(OKABE_ITO) + 1):
         for color in OKABE_ITO.values():
-            red, green, blue = (channel * 0.6**darkness for channel in to_rgb(color))
-            shades.append(to_hex((red, green, blue)).upper())
-    return [shade for shade in dict.fromkeys(shades) if shade not in set(taken)]
+            shades.append(shade(color, 0.6**darkness - 1))
+    return [color for color in dict.fromkeys(shades) if color not in set(taken)]
 
 
 def ink_on(background: tuple[float, float, float, float] | str) -> str:

@@ -13,7 +13,7 @@ from matplotlib.patches import Patch
 from matplotlib.ticker import FuncFormatter, NullLocator, ScalarFormatter
 
 from hf_mer.plots.intervals import LINES, Line, check_interval, draw_band
-from hf_mer.plots.style import FAINT_INK, INK, figure, light_grid, percent_ticks, styled
+from hf_mer.plots.style import FAINT_INK, INK, figure, percent_ticks, styled
 
 Scale = Literal["linear", "log", "symlog", "category"]
 SCALES = ("linear", "log", "symlog", "category")
@@ -60,10 +60,8 @@ def score_sweep(
     if set(published) - set(scores):
         raise ValueError(f"published figures of {sorted(set(published) - set(scores))}; scores are {list(scores)}")
     xs, order = _positions(values, scale)
-    fig = figure(6.0, 3.4)
+    fig = figure(6.0, 3.4, title)
     axes = fig.add_subplot()
-    if title:
-        fig.suptitle(title)
     _set_scale(axes, values, xs, scale)
     for (name, triple), line in zip(scores.items(), LINES, strict=False):
         _draw_score(axes, xs, _checked(name, triple, len(xs))[:, order], line)
@@ -73,7 +71,7 @@ def score_sweep(
     axes.set_ylabel("score (%)")
     percent_ticks(axes.yaxis)
     axes.margins(y=0.1)
-    light_grid(axes)
+    axes.grid(True, axis="y")
     axes.legend(
         handles=_legend(list(scores), bool(published)), loc="center left", bbox_to_anchor=(1.01, 0.5), handlelength=2.8
     )

@@ -13,7 +13,7 @@ from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator
 
 from hf_mer.plots.intervals import check_interval
-from hf_mer.plots.style import FAINT_INK, INK, OKABE_ITO, figure, light_grid, percent_ticks, styled
+from hf_mer.plots.style import FAINT_INK, INK, OKABE_ITO, figure, percent_ticks, styled
 
 _WIDEST_NAME = 40  # letters on a line
 _PUBLISHED: dict[str, Any] = {
@@ -62,9 +62,7 @@ def table_scores(
     names = [textwrap.fill(name, _WIDEST_NAME) for name in systems]
     lines = sum(1 + 0.55 * name.count("\n") for name in names)
     longest = max(len(line) for name in names for line in name.split("\n"))
-    fig = figure(0.5 + 0.068 * longest + 2.6 * len(scores), 0.95 + 0.27 * lines + 0.3 * bool(title))
-    if title:
-        fig.suptitle(title)
+    fig = figure(0.5 + 0.068 * longest + 2.6 * len(scores), 0.95 + 0.27 * lines + 0.3 * bool(title), title)
     grid = fig.subplots(1, len(scores), squeeze=False, sharex=True, sharey=True)[0]
     for axes, (name, triples) in zip(grid, scores.items(), strict=True):
         _draw_score(axes, np.asarray(triples), published.get(name), ceilings.get(name))
@@ -92,8 +90,7 @@ def _draw_score(axes: Axes, triples: np.ndarray, published: np.ndarray | None, c
     percent_ticks(axes.xaxis)
     axes.margins(x=0.08)
     axes.tick_params(axis="y", length=0)
-    light_grid(axes, "x")
-    light_grid(axes, "y")
+    axes.grid(True)
 
 
 def _legend(

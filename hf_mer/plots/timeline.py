@@ -10,7 +10,7 @@ import numpy as np
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, MultipleLocator
 
-from hf_mer.plots.style import FAINT_INK, class_colors, figure, light_grid, styled
+from hf_mer.plots.style import FAINT_INK, class_colors, figure, styled
 
 # classes are told apart without colours too
 _DASHES: tuple[Any, ...] = (
@@ -72,6 +72,6 @@ def emotion_timeline(
         curves.xaxis.set_major_locator(MultipleLocator(next(step for step in _STEPS if end <= 9 * step)))
         curves.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{int(value // 60)}:{int(value % 60):02d}"))
         curves.set_xlabel("time (min:s)")
-    light_grid(curves)
+    curves.grid(True, axis="y")
     fig.legend(loc="outside upper left", ncols=min(len(labels) + 1, 6), handlelength=2.8)
     return fig

@@ -10,7 +10,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from hf_mer.plots.style import FAINT_INK, INK, OKABE_ITO, figure, light_grid, styled
+from hf_mer.plots.style import FAINT_INK, INK, OKABE_ITO, figure, styled
 
 _SCORE_TITLES = {"eval_ua": "UA", "eval_wa": "WA", "eval_wf1": "WF1"}
 _PART_COLORS = ("blue", "vermilion", "green", "purple", "orange", "sky")
@@ -65,9 +65,7 @@ def training_curves(
     if not series:
         raise ValueError("history holds neither a loss nor a validation score; pass trainer.state.log_history")
     panels = bool(losses) + bool(scores)
-    fig = figure(7.0, 0.4 + 2.5 * panels)
-    if title:
-        fig.suptitle(title)
+    fig = figure(7.0, 0.4 + 2.5 * panels, title)
     all_axes = fig.subplots(panels, 1, sharex=True, squeeze=False)[:, 0]
     if losses:
         _draw_losses(all_axes[0], series, losses)
@@ -79,7 +77,7 @@ def training_curves(
     if best in series:
         _mark_best(all_axes, series[best], best)
     for axes in all_axes:
-        light_grid(axes)
+        axes.grid(True, axis="y")
         axes.legend(loc="center left", bbox_to_anchor=(1.01, 0.5))
     return fig
 

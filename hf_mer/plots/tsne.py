@@ -60,9 +60,9 @@ def representation_panels(
     width = max(_PANEL * columns, 4.4)
     legend_columns = _legend_columns(handles, width)
     legend_rows = -(-len(handles) // legend_columns)
-    fig = figure(width, rows * (_PANEL + 0.15 + 0.2 * bool(notes)) + 0.2 + 0.17 * legend_rows + 0.3 * bool(title))
-    if title:
-        fig.suptitle(title)
+    fig = figure(
+        width, rows * (_PANEL + 0.15 + 0.2 * bool(notes)) + 0.2 + 0.17 * legend_rows + 0.3 * bool(title), title
+    )
     grid = fig.subplots(rows, columns, squeeze=False)
     for axes in grid.flat[len(panels) :]:
         axes.set_axis_off()

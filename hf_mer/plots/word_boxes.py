@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.colors import Colormap, Normalize
 from matplotlib.figure import Figure
-from matplotlib.patches import Rectangle
 
 from hf_mer.plots.style import FONT_SIZE, INK
 
@@ -116,7 +116,7 @@ def draw_words(
     width: float,
     cmap: Colormap,
     norm: Normalize,
-    strips: Sequence[str] | None = None,
+    strips: Sequence[str],
     spans: np.ndarray | None = None,
 ) -> float:
     """Draw the words into axes that are `width` inches wide.
@@ -137,32 +137,15 @@ def draw_words(
         The height of what is drawn, in inches.
     """
     lefts, rows, count = wrap_boxes(widths, width) if spans is None else place_boxes(widths, spans.mean(axis=1), width)
-    above = 0.0
+    above = 0.0 if spans is None else _STRIP + _BOX_HEIGHT
+    faces, boxes, tops = cmap(norm(values)), widths + 2 * _PADDING, above + rows * ROW_HEIGHT
+    bars: dict[str, Any] = {"align": "edge", "edgecolor": "#C8C8C8", "color": faces}
     if spans is not None:
-        above = _STRIP + _BOX_HEIGHT
-        for (start, end), value in zip(spans, values, strict=True):
-            axes.add_patch(
-                Rectangle((start, 0), end - start, _BOX_HEIGHT / 2, facecolor=cmap(norm(value)), edgecolor="#C8C8C8")
-            )
-    for index, word in enumerate(words):
-        top = above + rows[index] * ROW_HEIGHT
-        box = widths[index] + 2 * _PADDING
-        face = cmap(norm(values[index]))
-        axes.add_patch(
-            Rectangle((lefts[index], top), box, _BOX_HEIGHT, facecolor=face, edgecolor="#C8C8C8", linewidth=0.5)
-        )
-        if strips is not None:
-            axes.add_patch(
-                Rectangle((lefts[index], top + _BOX_HEIGHT), box, _STRIP, facecolor=strips[index], linewidth=0)
-            )
-        axes.text(
-            lefts[index] + _PADDING,
-            top + _BOX_HEIGHT * 0.72,
-            word,
-            fontsize=FONT_SIZE,
-            color=INK,
-            va="baseline",
-        )
+        axes.barh(np.zeros(len(words)), spans[:, 1] - spans[:, 0], _BOX_HEIGHT / 2, spans[:, 0], **bars)
+    axes.barh(tops, boxes, _BOX_HEIGHT, lefts, linewidth=0.5, **bars)
+    axes.barh(tops + _BOX_HEIGHT, boxes, _STRIP, lefts, align="edge", color=strips, linewidth=0)
+    for word, left, top in zip(words, lefts, tops, strict=True):
+        axes.text(left + _PADDING, top + _BOX_HEIGHT * 0.72, word, fontsize=FONT_SIZE, color=INK, va="baseline")
     axes.set_xlim(0, width)
     height = above + count * ROW_HEIGHT
     axes.set_ylim(height, 0)

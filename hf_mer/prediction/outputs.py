@@ -46,17 +46,10 @@ class PredictionFile:
         self.path = path
         self.kind = kind or (FORMATS[path.suffix.lower()] if path is not None else "csv")
         self.columns, self.settings = list(columns), json.loads(json.dumps(settings))
+        self._settings_path = Path(f"{path}.settings.json")
+        self._rows_path = Path(f"{path}.rows.jsonl" if self.kind == "csv" else f"{path}")  # what a run goes on from
         self.stream: IO[str] = sys.stdout
         self._held = ExitStack()
-
-    @property
-    def _settings_path(self) -> Path:
-        return Path(f"{self.path}.settings.json")
-
-    @property
-    def _rows_path(self) -> Path:
-        """The JSON lines that a run goes on from."""
-        return Path(f"{self.path}.rows.jsonl" if self.kind == "csv" else f"{self.path}")
 
     def begin(self, units: Sequence[Unit], overwrite: bool = False) -> int:
         """Opens the file.

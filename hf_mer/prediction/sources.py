@@ -1,7 +1,7 @@
 """What is to be recognised: files, folders of files, rows of tables."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -36,16 +36,11 @@ class Unit:
     """What is recognised together: one utterance, or the turns of a dialogue whose words are yet to be recognised."""
 
     items: list[Item]
-    is_dialogue: bool = False
-    rows: list[dict[str, Any]] = field(init=False)
-
-    def __post_init__(self) -> None:
-        self.rows = [item.row for item in self.items]
 
     @property
     def input(self) -> dict[str, Any]:
         """What the pipeline takes."""
-        return {"dialogue": self.rows} if self.is_dialogue else self.rows[0]
+        return {"dialogue": [item.row for item in self.items]} if len(self.items) > 1 else self.items[0].row
 
     @property
     def problem(self) -> str | None:
@@ -126,7 +121,7 @@ def _of_table(path: Path, columns: Mapping[str, str | None], recognises_words: b
         if len(members) > 1:
             for item in own:
                 del item.row["history"]
-        units.append(Unit(own, is_dialogue=len(members) > 1))
+        units.append(Unit(own))
     return units
 
 

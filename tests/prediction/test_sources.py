@@ -30,7 +30,7 @@ def test_a_table_has_the_columns_of_a_manifest(recordings):
     ]
     assert [unit.input["history"] for unit in units] == [["It is me."], None, None]
     assert units[2].input == {"audio": None, "text": "Hm.", "history": None}
-    assert [unit.is_dialogue for unit in units] == [False] * 3
+    assert [len(unit.items) > 1 for unit in units] == [False] * 3
     clips = recordings / "clips.jsonl"
     clips.write_text(json.dumps({"clip": "a.wav", "history": ["Oh."], "id": "first"}))
     (unit,) = collect_units([str(clips)], columns={"audio": "clip"})
@@ -58,10 +58,10 @@ def test_dialogues_stay_together_where_their_words_are_recognised(recordings):
     table.write_text("\n".join(lines))
     units = collect_units([str(table)], recognises_words=True)
     assert [[item.shown["line"] for item in unit.items] for unit in units] == [[4, 2], [3], [5]]
-    assert [unit.is_dialogue for unit in units] == [True, False, False]
+    assert [len(unit.items) > 1 for unit in units] == [True, False, False]
     assert [set(turn) for turn in units[0].input["dialogue"]] == [{"audio", "text"}] * 2
     assert units[2].input["history"] == ["Hi"]
-    assert all(not unit.is_dialogue for unit in collect_units([str(table)]))
+    assert all(len(unit.items) == 1 for unit in collect_units([str(table)]))
 
 
 def test_open_quotes_swallow_no_rows(recordings, caplog):
