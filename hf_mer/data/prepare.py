@@ -79,11 +79,7 @@ def prepare(
 
 
 def _older(target: Path, overwrite: bool) -> set[str] | None:
-    """The data files of a prepared corpus that only the same one may replace; None if anything may.
-
-    Raises:
-        FileExistsError: If something else is there.
-    """
+    """The data files of a prepared corpus that only the same one may replace; None if anything may."""
     if not target.exists():
         return None
     if not target.is_dir():

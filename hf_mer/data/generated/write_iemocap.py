@@ -81,15 +81,6 @@ def _write_evaluation(
     """Write `EmoEvaluation/<dialogue>.txt`, first one speaker's utterances, then the other's, as the original does.
 
     A rater's own file goes to the subfolder `Categorical`.
-
-    Args:
-        folder: `EmoEvaluation` of the session.
-        dialogue: What is said.
-        times: Start and end of each utterance in the dialogue, seconds.
-        rng: Of the raters' opinions.
-
-    Returns:
-        The file of the ratings.
     """
     blocks, single = [], []
     for utterance, (start, end) in zip(dialogue.utterances, times, strict=True):
@@ -127,17 +118,6 @@ def _write_transcript(
 
     Quirks of the original: times that differ from those of the ratings in the last digit, a line without a time, and
     lines without a label whose id is `..._FXX0` or that have none. What these say carries no valence.
-
-    Args:
-        folder: `transcriptions` of the session.
-        dialogue: What is said.
-        sentences: Transcript of each utterance.
-        times: Start and end of each utterance in the dialogue, seconds.
-        rng: Of the quirks.
-        language: One of `LANGUAGES`.
-
-    Returns:
-        The file.
     """
     quirks = {}
     if len(sentences) > 4 and rng.random() < 0.5:

@@ -102,11 +102,7 @@ def _number(name: str) -> int:
 def _write_clips(
     path: Path, utterance: PlannedUtterance, num_words: int, config: GeneratedMeldConfig, rng: np.random.Generator
 ) -> tuple[float, list[tuple[float, float]], tuple[float, float]]:
-    """Write what there is of an utterance's clip.
-
-    Returns:
-        Its duration, and where voice and face show their cues, all in seconds.
-    """
+    """Write what there is of an utterance's clip; its duration, and where voice and face show their cues (seconds)."""
     arousal, dominance = utterance.arousal, utterance.dominance
     if utterance.clip == "corrected":
         other = SPEAKERS[(SPEAKERS.index(utterance.speaker) + 1) % len(SPEAKERS)]
@@ -148,11 +144,7 @@ def _write_clip(
 
 
 def _spread(speech: np.ndarray, surround: bool, rng: np.random.Generator) -> np.ndarray:
-    """Speech in both channels of a stereo clip, or in the centre of 5.1 with loud noise in the other channels.
-
-    Returns:
-        Shape `(2, N)` or `(6, N)`.
-    """
+    """Speech in both channels of stereo, or in the centre of 5.1 with loud noise in the others. `(2, N)`, `(6, N)`."""
     if not surround:
         return np.stack([speech, 0.9 * speech])
     offset = 997  # samples; the channels hold the same noise at different times
