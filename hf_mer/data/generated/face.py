@@ -178,12 +178,7 @@ def film(
         word_spans: When the mouth moves, seconds. Shape `(words, 2)`.
         rng: Source of randomness; the same state gives the same frames.
         settings: Defaults to `FaceSettings()`.
-
-    Raises:
-        ValueError: If `cue` is out of range.
     """
-    if cue not in (-1, 0, 1):
-        raise ValueError(f"cue={cue!r} is not one of -1 (low), 0 (none), 1 (high)")
     settings = settings or FaceSettings()
     times = (np.arange(max(1, round(duration * settings.fps))) + 0.5) / settings.fps  # (F,)
     share = rng.uniform(*settings.salient_share)

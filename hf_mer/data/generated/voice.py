@@ -190,14 +190,7 @@ def synthesize(
         arousal: 1 for high, -1 for low, 0 for no cue. Word timing and salient words do not depend on it.
         rng: Source of randomness; the same state gives the same samples.
         settings: Defaults to `VoiceSettings()`.
-
-    Raises:
-        ValueError: if `num_words` or `arousal` is out of range.
     """
-    if num_words < 2:
-        raise ValueError(f"num_words={num_words}: an utterance needs at least 2 words, one of them salient")
-    if arousal not in (-1, 0, 1):
-        raise ValueError(f"arousal={arousal!r} is not one of -1 (low), 0 (none), 1 (high)")
     settings = settings or VoiceSettings()
     spans, num_samples = _word_timing(num_words, speaker, rng, settings)
     salient = _salient_words(num_words, rng, settings)
