@@ -14,8 +14,7 @@ Expected usage:
     write_clip("high.mp4", clip.frames, clip.fps, ...)
 """
 
-from dataclasses import dataclass, replace
-from typing import Any
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -23,7 +22,6 @@ _SKINS = np.array([[250, 218, 190], [238, 195, 160], [214, 163, 122], [168, 115,
 _HAIRS = np.array([[38, 28, 24], [84, 54, 32], [140, 90, 44], [206, 166, 96], [150, 62, 30], [150, 150, 152]]) / 255
 _IRISES = np.array([[70, 110, 160], [86, 60, 36], [74, 110, 70], [100, 106, 112]]) / 255
 _WHITE = np.array([0.97, 0.97, 0.95])
-_CHUNK = 4  # frames drawn at a time: what fits into the processor's cache is drawn faster
 _DARK = np.array([0.16, 0.06, 0.07])
 
 
@@ -122,12 +120,6 @@ class _Pose:
     talk: np.ndarray
     expression: np.ndarray
 
-    def part(self, start: int, stop: int) -> "_Pose":
-        """Some of the frames."""
-        arrays = {name: value for name, value in vars(self).items() if isinstance(value, np.ndarray)}
-        by_frame: dict[str, Any] = {name: value[start:stop] for name, value in arrays.items()}
-        return replace(self, **by_frame)
-
 
 def draw_face(rng: np.random.Generator, *, female: bool) -> Face:
     """Draw a speaker's looks.
@@ -185,8 +177,7 @@ def film(
     start = rng.uniform(0, 1 - share) * duration
     span = (start, start + share * duration)
     pose = _draw_pose(times, span, cue * settings.cue_strength, word_spans, rng, settings)
-    parts = [pose.part(start, start + _CHUNK) for start in range(0, len(times), _CHUNK)]
-    return Film(np.concatenate([_draw(face, part, settings.size) for part in parts]), settings.fps, span)
+    return Film(_draw(face, pose, settings.size), settings.fps, span)
 
 
 def _draw_pose(
