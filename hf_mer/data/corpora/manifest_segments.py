@@ -138,4 +138,4 @@ def _length(path: str) -> tuple[float, int] | None:
         info = probe_audio(path) if Path(path).is_file() else None
     except AudioError:
         return None
-    return info and (info.duration, info.sampling_rate)
+    return None if info is None else (info.duration, info.sampling_rate)
