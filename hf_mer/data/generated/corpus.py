@@ -28,14 +28,14 @@ from hf_mer.data.generated.folder import (
     is_there,
     read_truth,
     settings_of,
-    whole_folder,
     write_dialogues,
-    write_mark,
     write_truth,
 )
 from hf_mer.data.generated.plan_iemocap import corpus_ceilings, plan_corpus
 from hf_mer.data.generated.plan_meld import meld_ceilings, plan_meld
 from hf_mer.data.generated.settings import GeneratedCorpusConfig, GeneratedMeldConfig
+from hf_mer.data.mark import MARK
+from hf_mer.files import json_text, whole
 
 __all__ = [
     "Ceilings",
@@ -129,6 +129,10 @@ def _folder(out_dir: str | os.PathLike, settings: dict[str, Any], ceilings: Ceil
     if is_there(root, _VERSION, settings):
         yield None
         return
-    with whole_folder(root) as partial_root:
+    with whole(root) as partial_root:
+        partial_root.mkdir()
         yield partial_root
-        write_mark(partial_root, _VERSION, settings, ceilings.as_dict())
+        mark = {"version": _VERSION, "settings": settings, "ceilings": ceilings.as_dict()}
+        (partial_root / MARK).write_text(f"{json_text(mark, indent=2)}\n", encoding="utf-8")
+        if root.exists():  # empty, or somebody has written into it meanwhile
+            root.rmdir()
