@@ -5,13 +5,6 @@ the teeth (as in anger, disgust, a broad grin). Low: inner brows raised, eyes wi
 surprise, sadness). It is shown in one *salient* stretch of the clip; the rest is the speaker's neutral face. Colours,
 shapes, head movement, blinking and speech movements are drawn before the cue is looked at, so that identity and
 everything else tells nothing.
-
-Expected usage:
-
-    rng = np.random.default_rng(0)
-    face = draw_face(rng, female=True)
-    clip = film(face, duration=2.0, cue=1, word_spans=speech.word_spans, rng=rng)
-    write_clip("high.mp4", clip.frames, clip.fps, ...)
 """
 
 from dataclasses import dataclass

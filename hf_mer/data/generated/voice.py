@@ -7,13 +7,6 @@ nothing about valence, the words or the label, and its length tells nothing at a
 
 Arousal is heard in a few *salient* words only (higher, livelier, louder, faster and brighter speech, or the opposite),
 always relative to the speaker's own neutral voice, in which the rest is spoken.
-
-Expected usage:
-
-    rng = np.random.default_rng(0)
-    speaker = draw_speaker(rng, female=True)
-    speech = synthesize(10, speaker, arousal=1, rng=rng)
-    soundfile.write("high.wav", speech.waveform, SAMPLING_RATE)
 """
 
 from __future__ import annotations
