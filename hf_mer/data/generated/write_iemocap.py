@@ -71,7 +71,7 @@ def write_dialogue(
     transcript = _write_transcript(transcripts, dialogue, sentences, times, rng, config.language)
     if rng.random() < 0.3:
         for path in (evaluation, transcript, wav_folder / f"{dialogue.utterances[0].id}.wav"):
-            _leave_apple_double(path)
+            path.with_name(f"._{path.name}").write_bytes(_APPLE_DOUBLE)
     return truth
 
 
@@ -143,11 +143,6 @@ def _write_transcript(
     path = folder / f"{dialogue.name}.txt"
     path.write_text("\n".join(lines) + "\n", encoding="utf-8")
     return path
-
-
-def _leave_apple_double(path: Path) -> None:
-    """Leave the hidden file beside `path` that copying from a Mac leaves."""
-    path.with_name(f"._{path.name}").write_bytes(_APPLE_DOUBLE)
 
 
 def _votes(utterance: PlannedUtterance, rng: np.random.Generator) -> list[str]:
