@@ -33,7 +33,8 @@ def augment_log_mel(features: np.ndarray, stride: int, settings: dict[str, Any])
     log_mel = torch.from_numpy(features.copy()).reshape(len(features) * stride, -1).T.unsqueeze(0)  # (1, bins, frames)
     if settings.get("shift_bins"):
         shift = int(torch.randint(-settings["shift_bins"], settings["shift_bins"] + 1, ()))
-        log_mel = _shift_bins(log_mel, shift)
+        bins = torch.arange(log_mel.shape[1]) - shift  # the bin at the edge is repeated
+        log_mel = log_mel[:, bins.clamp(0, log_mel.shape[1] - 1)]
     if settings.get("stretch"):
         factor = 1 + settings["stretch"] * (2 * float(torch.rand(())) - 1)
         steps = max(1, round(len(features) * factor))
@@ -43,11 +44,3 @@ def augment_log_mel(features: np.ndarray, stride: int, settings: dict[str, Any])
     for _ in range(settings.get("time_masks", 0)):
         log_mel = TimeMasking(settings.get("time_frames", 50), p=0.2)(log_mel)
     return log_mel.squeeze(0).T.reshape(-1, features.shape[1]).numpy()
-
-
-def _shift_bins(log_mel: Any, shift: int) -> Any:
-    """Moves the spectrum by whole bins; the bin at the edge is repeated. `(1, bins, frames)` to the same."""
-    import torch
-
-    bins = torch.arange(log_mel.shape[1]) - shift
-    return log_mel[:, bins.clamp(0, log_mel.shape[1] - 1)]

@@ -123,20 +123,7 @@ def _look_at_files(
 ) -> dict[str, list[Any]]:
     """Looks at the file of every row once; `datasets` caches it until a file's size or time of change is another.
 
-    Args:
-        rows: Rows of the schema.
-        what: Column of the files, `audio` or `video`.
-        names: Columns that are needed to look at one.
-        look: From a row with these columns, and `files_state`, to what was found.
-        features: Of what was found; `problem` says what is wrong with a row.
-        on_bad: `raise`, `skip` or `blank`.
-        num_proc: Processes.
-
-    Returns:
-        Columns of what was found.
-
-    Raises:
-        ValueError: If `on_bad` is not known.
+    `look` makes what was found out of the columns `names` of a row and `files_state`.
     """
     if on_bad not in ("raise", "skip", "blank"):
         raise ValueError(f"on_bad is {on_bad!r}; it must be 'raise', 'skip' or 'blank'")
@@ -162,20 +149,7 @@ def _files_state(files: Sequence[Mapping[str, Any] | None]) -> str:
 
 
 def _raise_or_log(rows: Dataset, problems: Sequence[str | None], what: str, on_bad: str) -> list[int]:
-    """What is done about bad rows: an error with all of them, or a line that says how many there are.
-
-    Args:
-        rows: Rows of the schema.
-        problems: What is wrong with each row.
-        what: Column of the files, `audio` or `video`.
-        on_bad: `raise`, `skip` or `blank`.
-
-    Returns:
-        Indices of the good rows.
-
-    Raises:
-        CorpusError: If there are bad rows and they are to raise, or if they are left out and no row is left.
-    """
+    """The good rows' indices; an error with all bad ones, or a line that says how many there are."""
     bad = [f"row {name}: {told}" for name, told in zip(column(rows, "id"), problems, strict=True) if told is not None]
     if bad and on_bad == "raise":
         raise CorpusError.from_problems(what, bad, hint="on_bad='skip' leaves these rows out")

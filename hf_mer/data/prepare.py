@@ -16,7 +16,7 @@ from datasets.utils.metadata import MetadataConfigs
 from huggingface_hub import DatasetCardData
 
 from hf_mer.data.schema import SAMPLING_RATE, CorpusError, column
-from hf_mer.files import json_text, whole
+from hf_mer.files import json_text, markdown_table, whole
 from hf_mer.version import __version__
 
 ABOUT = "corpus.json"
@@ -79,11 +79,7 @@ def prepare(
 
 
 def _older(target: Path, overwrite: bool) -> set[str] | None:
-    """The data files of a prepared corpus that only the same one may replace; None if anything may.
-
-    Raises:
-        FileExistsError: If something else is there.
-    """
+    """The data files of a prepared corpus that only the same one may replace; None if anything may."""
     if not target.exists():
         return None
     if not target.is_dir():
@@ -174,8 +170,8 @@ def _card(splits: Mapping[str, Dataset], files: Mapping[str, str], embedded: boo
     names = features["label"].names
     rows = []
     for name, part in splits.items():
-        labels = part["label"][:]
-        rows.append(f"| {name} | {len(part)} | " + " | ".join(str(labels.count(i)) for i in range(len(names))) + " |")
+        labels = column(part, "label")
+        rows.append([name, len(part), *(labels.count(i) for i in range(len(names)))])
     where = (
         "The recordings are embedded: hand this folder on only if the corpus's licence allows it."
         if embedded
@@ -188,6 +184,5 @@ def _card(splits: Mapping[str, Dataset], files: Mapping[str, str], embedded: boo
         where += " Rows with `audio_start` or `audio_end` (seconds) are that segment of their file and not all of it."
     if any(video is not None for part in splits.values() for video in column(part, "video")):
         where += " Videos are referenced by absolute path and not part of this folder."
-    header = f"| split | rows | {' | '.join(names)} |\n|{'---|' * (len(names) + 2)}"
-    body = "\n".join(rows)
-    return f"---\n{data}\n---\n\n# Prepared corpus\n\n{where}\n\n{header}\n{body}\n"
+    table = markdown_table(["split", "rows", *names], rows)
+    return f"---\n{data}\n---\n\n# Prepared corpus\n\n{where}\n\n{table}\n"

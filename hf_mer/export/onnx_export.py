@@ -58,7 +58,9 @@ def export_onnx(
     """
     if opset not in OPSETS:
         raise ExportError(f"opset {opset} is not one of {OPSETS[0]} to {OPSETS[-1]}")
-    _require(*_NEEDED)
+    missing = [name for name in _NEEDED if find_spec(name) is None]
+    if missing:
+        raise ImportError(f"ONNX needs {' and '.join(missing)}: `pip install hf_mer[export]`")
     source = Source.load(checkpoint, revision)
     random = RandomUtterances(source.model.config, source.spec, seed)
     expected = references(source.model, random.cases(), source.spec.outputs)
@@ -85,13 +87,3 @@ def export_onnx(
         return content
 
     return write_export(out, source.model, source.processor, write)
-
-
-def _require(*packages: str) -> None:
-    missing = [name for name in packages if find_spec(name) is None]
-    if missing:
-        raise ImportError(f"ONNX needs {' and '.join(missing)}: `pip install hf_mer[export]`")
-
-
-def _versions(*packages: str) -> dict[str, str]:
-    return {name: version(name) for name in packages}

@@ -19,7 +19,6 @@ KNOWN = (
     "Known to have one are the text encoders bert and roberta, the speech encoders "
     f"{', '.join(SPEECH_MODEL_TYPES)}, and the video encoder efficientnet"
 )
-_TALKATIVE = ("torch.onnx", "onnxscript", "onnx_ir", "torch.fx", "torch.export", "torch._higher_order_ops")
 
 
 def write_graph(source: Source, example: dict[str, torch.Tensor], path: Path, opset: int) -> int:
@@ -37,7 +36,7 @@ def write_graph(source: Source, example: dict[str, torch.Tensor], path: Path, op
     Raises:
         ExportError: If the model has no graph, or the graph no form in ONNX.
     """
-    with _quiet(), torch.no_grad():
+    with quiet(), torch.no_grad():
         program = _trace(source, example)
         try:
             converted = torch.onnx.export(
@@ -89,15 +88,13 @@ def _forget_sources(model: Any) -> None:
 
 
 @contextmanager
-def _quiet() -> Iterator[None]:
-    """Keeps to itself what the exporters say about their own workings."""
-    levels = {name: logging.getLogger(name).level for name in _TALKATIVE}
+def quiet() -> Iterator[None]:
+    """Keeps to itself what exporters and quantisers say about their own workings; errors are still told."""
+    before = logging.root.manager.disable
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        for name in _TALKATIVE:
-            logging.getLogger(name).setLevel(logging.ERROR)
+        logging.disable(logging.WARNING)
         try:
             yield
         finally:
-            for name, level in levels.items():
-                logging.getLogger(name).setLevel(level)
+            logging.disable(before)

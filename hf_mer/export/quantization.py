@@ -1,7 +1,5 @@
 """Weights in eight bits, and what that does to the decisions."""
 
-import logging
-import warnings
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
@@ -10,6 +8,7 @@ import torch
 from torch import Tensor
 
 from hf_mer.export.checks import references
+from hf_mer.export.onnx_graph import quiet
 from hf_mer.export.source import Source
 from hf_mer.export.utterances import Case, RandomUtterances
 
@@ -29,23 +28,16 @@ def quantize(path: Path, out: Path) -> None:
     large = path.stat().st_size + sum(part.stat().st_size for part in path.parent.glob(f"{path.name}.*")) > 2**31
     model = onnx.load(path)
     del model.graph.value_info[:]  # shapes of weights that the quantiser is about to transpose
-    root = logging.getLogger()
-    level = root.level
-    root.setLevel(logging.ERROR)  # it advises a preparation that the exporter has done
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            quantize_dynamic(
-                model,
-                out,
-                op_types_to_quantize=list(QUANTIZED),
-                per_channel=True,
-                reduce_range=True,
-                weight_type=QuantType.QInt8,
-                use_external_data_format=large,
-            )
-    finally:
-        root.setLevel(level)
+    with quiet():  # it advises a preparation that the exporter has done
+        quantize_dynamic(
+            model,
+            out,
+            op_types_to_quantize=list(QUANTIZED),
+            per_channel=True,
+            reduce_range=True,
+            weight_type=QuantType.QInt8,
+            use_external_data_format=large,
+        )
 
 
 def reference_logits(

@@ -6,7 +6,7 @@ signed licence; nothing is downloaded, and recordings are referenced by path, ne
 
 import dataclasses
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -106,11 +106,8 @@ class IemocapConfig(ReleaseConfig):
 
     keep_tags: bool = True
     split_screen: str = "named_left"
-
-    def tree(self) -> tuple[Path, Iterable[Path]]:
-        """The release's root in `data_dir`, and every file that the loader reads or points to."""
-        root = find_release(self.data_dir)
-        return root, corpus_files(root)
+    find_release = staticmethod(find_release)
+    corpus_files = staticmethod(corpus_files)
 
     def create_config_id(self, config_kwargs: dict, custom_features: Any = None) -> str:
         """Name of the cache, of settings that are valid."""

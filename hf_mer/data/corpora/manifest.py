@@ -143,14 +143,11 @@ def load_corpus(
     _check_entries(entries, class_names, unlabelled, problems)
     set_histories(entries, max_history, "history" in (columns or {}), problems)
     _set_ids(entries, problems)
+    title = ", ".join(os.fspath(path) for path in sources.values())
     if problems:
-        title = ", ".join(os.fspath(path) for path in sources.values())
         raise CorpusError.from_problems(title, problems)
     if len(class_names) == 1:
-        title = ", ".join(os.fspath(path) for path in sources.values())
-        logger.warning(
-            "%s: every label is %r; to train on it there must be two classes or more", title, class_names[0]
-        )
+        logger.warning("%s: every label is %r; to train on it there must be two or more", title, class_names[0])
     ids = label_ids(class_names)
     records = [
         make_record(**{name: entry[name] for name in COLUMNS if name != "label"}, label=ids[entry["label"]])

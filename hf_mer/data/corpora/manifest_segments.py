@@ -2,6 +2,7 @@
 
 import logging
 from collections.abc import Callable, Mapping, Sequence
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -93,7 +94,7 @@ def _unclear(source: str, told: Sequence[str], start: str | None, end: str | Non
 
 def _check_segments(entries: Sequence[dict[str, Any]], first: str, last: str, problems: list[str]) -> None:
     """Adds what lies outside its file, with the unit that would fit."""
-    lengths: dict[str, tuple[float, int] | None] = {}
+    length_of = cache(_length)
     outside: list[tuple[dict[str, Any], str]] = []
     for entry in entries:
         start, end = entry[first], entry[last]
@@ -102,7 +103,7 @@ def _check_segments(entries: Sequence[dict[str, Any]], first: str, last: str, pr
         if entry["audio"] is None:
             problems.append(f"{entry['where']}: a segment of a recording, but no recording")
             continue
-        length = _length(entry["audio"], lengths)
+        length = length_of(entry["audio"])
         if length is None:  # no such file, or none that can be read: told elsewhere
             continue
         span = f"from {start or 0.0:.10g} to {'the end' if end is None else f'{end:.10g}'} s"
@@ -110,37 +111,31 @@ def _check_segments(entries: Sequence[dict[str, Any]], first: str, last: str, pr
             problems.append(f"{entry['where']}: the segment {span} is empty")
         elif (start or 0.0) < 0 or (start or 0.0) >= length[0] or (end or 0.0) > length[0] + TOLERANCE:
             outside.append((entry, f"the segment {span} is not inside {entry['audio']}, {length[0]:.10g} s long"))
-    unit = _unit([entry for entry, _ in outside], first, last, lengths) if outside else ""
+    unit = _unit([entry for entry, _ in outside], first, last, length_of) if outside else ""
     problems += [f"{entry['where']}: {told}{unit}" for entry, told in outside]
 
 
 def _unit(
-    outside: Sequence[dict[str, Any]], first: str, last: str, lengths: Mapping[str, tuple[float, int] | None]
+    outside: Sequence[dict[str, Any]], first: str, last: str, length_of: Callable[[str], tuple[float, int] | None]
 ) -> str:
     """The unit in which all of these would fit inside their files."""
-    scales: tuple[tuple[str, Callable[[int], float]], ...] = (
-        ("milliseconds", lambda rate: 1000.0),
-        ("samples", lambda rate: float(rate)),
-    )
-    for unit, scale in scales:
+    for unit in ("milliseconds", "samples"):
         fits = []
         for entry in outside:
-            length, rate = lengths[entry["audio"]] or (0.0, 1)
-            start, end = ((entry[name] or 0.0) / scale(rate) for name in (first, last))
+            length, rate = length_of(entry["audio"]) or (0.0, 1)
+            start, end = ((entry[name] or 0.0) / (1000 if unit == "milliseconds" else rate) for name in (first, last))
             fits.append(0 <= start < length and end <= length + TOLERANCE)
         if all(fits):
             return f" (are these {unit}? seconds are wanted)"
     return ""
 
 
-def _length(path: str, known: dict[str, tuple[float, int] | None]) -> tuple[float, int] | None:
+def _length(path: str) -> tuple[float, int] | None:
     """Seconds and rate of a file; None if it cannot be read."""
-    if path not in known:
-        from hf_mer.models.audio_mer import AudioError, probe_audio
+    from hf_mer.models.audio_mer import AudioError, probe_audio
 
-        try:
-            info = probe_audio(path) if Path(path).is_file() else None
-        except AudioError:
-            info = None
-        known[path] = None if info is None else (info.duration, info.sampling_rate)
-    return known[path]
+    try:
+        info = probe_audio(path) if Path(path).is_file() else None
+    except AudioError:
+        return None
+    return None if info is None else (info.duration, info.sampling_rate)

@@ -7,7 +7,7 @@ Nothing is downloaded, and clips are referenced by path, never copied.
 import dataclasses
 import logging
 import os
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -162,11 +162,8 @@ class MeldConfig(ReleaseConfig):
     """What `load_dataset("meld", ...)` understands; see `load_meld`."""
 
     min_clip_seconds: float = 0.1
-
-    def tree(self) -> tuple[Path, Iterable[Path]]:
-        """The release's root in `data_dir`, and every file that the loader reads or points to."""
-        root = find_release(self.data_dir)
-        return root, corpus_files(root)
+    find_release = staticmethod(find_release)
+    corpus_files = staticmethod(corpus_files)
 
 
 class MeldBuilder(ReleaseBuilder):

@@ -46,18 +46,18 @@ class ReleaseConfig(BuilderConfig):
     """Settings of a loader; the cache is named after them and the state of the tree, so that a change is read anew."""
 
     max_history: int = 10
-
-    def tree(self) -> tuple[Path, Iterable[Path]]:
-        """The release's root in `data_dir`, and every file that the loader reads or points to."""
-        raise NotImplementedError
+    find_release: ClassVar[Any]
+    """The release's root, given `data_dir`."""
+    corpus_files: ClassVar[Any]
+    """Every file below that root which the loader reads or points to."""
 
     def create_config_id(self, config_kwargs: dict, custom_features: Any = None) -> str:
         """Name of the cache."""
         inherited = {item.name for item in fields(BuilderConfig)}
         state = {item.name: str(getattr(self, item.name)) for item in fields(self) if item.name not in inherited}
         if self.data_dir is not None:
-            root, files = self.tree()
-            state.update(data_dir=str(root), files=hash_files(root, files))
+            root = self.find_release(self.data_dir)
+            state.update(data_dir=str(root), files=hash_files(root, self.corpus_files(root)))
         return super().create_config_id(state, custom_features)
 
 

@@ -31,21 +31,13 @@ def write_clip(
         sampling_rate: Hz.
         layout: Of the channels, as FFmpeg names it: `mono`, `stereo`, or `5.1` (FL FR FC LFE BL BR).
         bit_rate: Of the sound, bits per second and channel.
-
-    Raises:
-        ValueError: If shapes and layout do not go together.
     """
-    channels = av.AudioLayout(layout).nb_channels
-    if sound.ndim != 2 or sound.shape[0] != channels:
-        raise ValueError(f"sound of shape {sound.shape} is not ({channels}, N), as the layout {layout!r} asks for")
-    if frames.ndim != 4 or frames.shape[3] != 3 or frames.shape[1] % 2 or frames.shape[2] % 2:
-        raise ValueError(f"frames of shape {frames.shape} are not (F, H, W, 3) with even height and width")
     with av.open(os.fspath(path), "w", format="mp4") as container:
         picture = container.add_stream("libx264", rate=fps, options=_VIDEO_OPTIONS)
         picture.height, picture.width, picture.pix_fmt = frames.shape[1], frames.shape[2], "yuv420p"
         picture.thread_count = 1  # more threads cost more than such small pictures save
         stream = container.add_stream("aac", rate=sampling_rate, layout=layout, options=_AUDIO_OPTIONS)
-        stream.bit_rate = bit_rate * channels
+        stream.bit_rate = bit_rate * len(sound)
         for index, pixels in enumerate(frames):
             frame = av.VideoFrame.from_ndarray(np.ascontiguousarray(pixels), format="rgb24")
             frame.pts, frame.time_base = index, Fraction(1, fps)

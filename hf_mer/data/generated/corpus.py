@@ -16,8 +16,8 @@ truth about every utterance (`read_truth`).
 """
 
 import os
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -28,15 +28,14 @@ from hf_mer.data.generated.folder import (
     is_there,
     read_truth,
     settings_of,
-    whole_folder,
     write_dialogues,
-    write_mark,
     write_truth,
 )
-from hf_mer.data.generated.plan import PlannedDialogue
 from hf_mer.data.generated.plan_iemocap import corpus_ceilings, plan_corpus
 from hf_mer.data.generated.plan_meld import meld_ceilings, plan_meld
 from hf_mer.data.generated.settings import GeneratedCorpusConfig, GeneratedMeldConfig
+from hf_mer.data.mark import MARK
+from hf_mer.files import json_text, whole
 
 __all__ = [
     "Ceilings",
@@ -48,27 +47,7 @@ __all__ = [
 ]
 
 
-@dataclass(frozen=True)
-class _Layout:
-    """How a corpus of one layout is made.
-
-    Attributes:
-        version: Of the content written for given settings; raise it with every change of it.
-        ceilings: From the settings.
-        plan: From the settings.
-        write_dialogue: Writes one dialogue and returns the truth about its utterances.
-        finish: Writes what belongs to several dialogues.
-    """
-
-    version: int
-    ceilings: Callable[[Any], Ceilings]
-    plan: Callable[[Any], list[PlannedDialogue]]
-    write_dialogue: Callable[[Path, Any, int, PlannedDialogue], list[dict[str, Any]]]
-    finish: Callable[[Path, list[PlannedDialogue], list[dict[str, Any]]], None] = lambda root, dialogues, truth: None
-
-
-_IEMOCAP = _Layout(1, corpus_ceilings, plan_corpus, write_iemocap.write_dialogue)
-_MELD = _Layout(1, meld_ceilings, plan_meld, write_meld.write_dialogue, write_meld.write_annotations)
+_VERSION = 1  # of the content written for given settings; raise it with every change of it
 
 
 def generate_corpus(
@@ -101,7 +80,11 @@ def generate_corpus(
     settings = settings_of(config)
     if config.language == "en":
         del settings["language"]  # as in the corpora written before there were others
-    return _generate(out_dir, _IEMOCAP, config, settings, num_proc, progress)
+    with _folder(out_dir, settings, ceilings := corpus_ceilings(config)) as root:
+        if root is not None:
+            write = partial(write_iemocap.write_dialogue, root, config)
+            write_truth(root, write_dialogues(write, plan_corpus(config), num_proc, progress))
+    return ceilings
 
 
 def generate_meld_corpus(
@@ -130,27 +113,26 @@ def generate_meld_corpus(
         ValueError: If the settings cannot be met.
     """
     config = config or GeneratedMeldConfig()
-    return _generate(out_dir, _MELD, config, {"layout": "meld", **settings_of(config)}, num_proc, progress)
-
-
-def _generate(
-    out_dir: str | os.PathLike,
-    layout: _Layout,
-    config: GeneratedCorpusConfig | GeneratedMeldConfig,
-    settings: dict[str, Any],
-    num_proc: int | None,
-    progress: bool,
-) -> Ceilings:
-    """Write a corpus, unless it is there already; `settings` are what its mark says of `config`."""
-    root = Path(out_dir).expanduser().absolute()
-    ceilings = layout.ceilings(config)
-    if is_there(root, layout.version, settings):
-        return ceilings
-    dialogues = layout.plan(config)
-    with whole_folder(root) as partial_root:
-        write = partial(layout.write_dialogue, partial_root, config)
-        truth = write_dialogues(write, dialogues, num_proc, progress)
-        layout.finish(partial_root, dialogues, truth)
-        write_truth(partial_root, truth)
-        write_mark(partial_root, layout.version, settings, ceilings.as_dict())
+    with _folder(out_dir, {"layout": "meld", **settings_of(config)}, ceilings := meld_ceilings(config)) as root:
+        if root is not None:
+            dialogues = plan_meld(config)
+            truth = write_dialogues(partial(write_meld.write_dialogue, root, config), dialogues, num_proc, progress)
+            write_meld.write_annotations(root, dialogues, truth)
+            write_truth(root, truth)
     return ceilings
+
+
+@contextmanager
+def _folder(out_dir: str | os.PathLike, settings: dict[str, Any], ceilings: Ceilings) -> Iterator[Path | None]:
+    """Where to write a corpus, which gets its mark and its name at the end; None if it is there already."""
+    root = Path(out_dir).expanduser().absolute()
+    if is_there(root, _VERSION, settings):
+        yield None
+        return
+    with whole(root) as partial_root:
+        partial_root.mkdir()
+        yield partial_root
+        mark = {"version": _VERSION, "settings": settings, "ceilings": ceilings.as_dict()}
+        (partial_root / MARK).write_text(f"{json_text(mark, indent=2)}\n", encoding="utf-8")
+        if root.exists():  # empty, or somebody has written into it meanwhile
+            root.rmdir()

@@ -5,17 +5,9 @@ the teeth (as in anger, disgust, a broad grin). Low: inner brows raised, eyes wi
 surprise, sadness). It is shown in one *salient* stretch of the clip; the rest is the speaker's neutral face. Colours,
 shapes, head movement, blinking and speech movements are drawn before the cue is looked at, so that identity and
 everything else tells nothing.
-
-Expected usage:
-
-    rng = np.random.default_rng(0)
-    face = draw_face(rng, female=True)
-    clip = film(face, duration=2.0, cue=1, word_spans=speech.word_spans, rng=rng)
-    write_clip("high.mp4", clip.frames, clip.fps, ...)
 """
 
-from dataclasses import dataclass, replace
-from typing import Any
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -23,7 +15,6 @@ _SKINS = np.array([[250, 218, 190], [238, 195, 160], [214, 163, 122], [168, 115,
 _HAIRS = np.array([[38, 28, 24], [84, 54, 32], [140, 90, 44], [206, 166, 96], [150, 62, 30], [150, 150, 152]]) / 255
 _IRISES = np.array([[70, 110, 160], [86, 60, 36], [74, 110, 70], [100, 106, 112]]) / 255
 _WHITE = np.array([0.97, 0.97, 0.95])
-_CHUNK = 4  # frames drawn at a time: what fits into the processor's cache is drawn faster
 _DARK = np.array([0.16, 0.06, 0.07])
 
 
@@ -122,12 +113,6 @@ class _Pose:
     talk: np.ndarray
     expression: np.ndarray
 
-    def part(self, start: int, stop: int) -> "_Pose":
-        """Some of the frames."""
-        arrays = {name: value for name, value in vars(self).items() if isinstance(value, np.ndarray)}
-        by_frame: dict[str, Any] = {name: value[start:stop] for name, value in arrays.items()}
-        return replace(self, **by_frame)
-
 
 def draw_face(rng: np.random.Generator, *, female: bool) -> Face:
     """Draw a speaker's looks.
@@ -178,20 +163,14 @@ def film(
         word_spans: When the mouth moves, seconds. Shape `(words, 2)`.
         rng: Source of randomness; the same state gives the same frames.
         settings: Defaults to `FaceSettings()`.
-
-    Raises:
-        ValueError: If `cue` is out of range.
     """
-    if cue not in (-1, 0, 1):
-        raise ValueError(f"cue={cue!r} is not one of -1 (low), 0 (none), 1 (high)")
     settings = settings or FaceSettings()
     times = (np.arange(max(1, round(duration * settings.fps))) + 0.5) / settings.fps  # (F,)
     share = rng.uniform(*settings.salient_share)
     start = rng.uniform(0, 1 - share) * duration
     span = (start, start + share * duration)
     pose = _draw_pose(times, span, cue * settings.cue_strength, word_spans, rng, settings)
-    parts = [pose.part(start, start + _CHUNK) for start in range(0, len(times), _CHUNK)]
-    return Film(np.concatenate([_draw(face, part, settings.size) for part in parts]), settings.fps, span)
+    return Film(_draw(face, pose, settings.size), settings.fps, span)
 
 
 def _draw_pose(

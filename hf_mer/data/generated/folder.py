@@ -7,7 +7,6 @@ import os
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
-from contextlib import contextmanager
 from dataclasses import asdict
 from multiprocessing.connection import wait
 from pathlib import Path
@@ -18,8 +17,7 @@ from tqdm.auto import tqdm
 from hf_mer.console import readable
 from hf_mer.data.generated.plan import PlannedDialogue, PlannedUtterance
 from hf_mer.data.generated.sentences import Sentence
-from hf_mer.data.mark import MARK, read_mark
-from hf_mer.files import json_text, whole
+from hf_mer.data.mark import read_mark
 
 TRUTH = "generated_truth.csv"
 
@@ -60,22 +58,6 @@ def is_there(root: Path, version: int, settings: dict[str, Any]) -> bool:
         changes = ", ".join(f"{name} {found.get(name)!r} (asked for {settings.get(name)!r})" for name in differing)
         raise FileExistsError(f"{root} was generated with other settings: {changes}; delete it or name another folder")
     return True
-
-
-@contextmanager
-def whole_folder(root: Path) -> Iterator[Path]:
-    """A folder to write into, which becomes `root` at the end of the block, or vanishes if the block fails."""
-    with whole(root) as partial_root:
-        partial_root.mkdir()
-        yield partial_root
-        if root.exists():  # empty, or somebody has written into it meanwhile
-            root.rmdir()
-
-
-def write_mark(root: Path, version: int, settings: dict[str, Any], ceilings: dict[str, Any]) -> None:
-    """Write what a corpus was generated with, and what can be reached on it."""
-    mark = {"version": version, "settings": settings, "ceilings": ceilings}
-    (root / MARK).write_text(f"{json_text(mark, indent=2)}\n", encoding="utf-8")
 
 
 def truth_row(

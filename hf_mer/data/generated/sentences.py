@@ -109,14 +109,7 @@ def write_sentence(
         rng: Source of randomness; the same state gives the same sentence but for the salient words.
         tag_share: Share of sentences with a tag before the first word.
         language: One of `LANGUAGES`.
-
-    Raises:
-        ValueError: If so many salient words do not fit.
     """
-    if num_salient * SHORTEST_CLAUSE > num_words:
-        raise ValueError(
-            f"{num_salient} salient words need {num_salient * SHORTEST_CLAUSE} words or more, not {num_words}"
-        )
     own = LANGUAGES[language]
     comma, stop, colon = own.marks
     clauses, is_salient = _draw_clauses(num_words, num_salient, own, rng)

@@ -7,13 +7,6 @@ nothing about valence, the words or the label, and its length tells nothing at a
 
 Arousal is heard in a few *salient* words only (higher, livelier, louder, faster and brighter speech, or the opposite),
 always relative to the speaker's own neutral voice, in which the rest is spoken.
-
-Expected usage:
-
-    rng = np.random.default_rng(0)
-    speaker = draw_speaker(rng, female=True)
-    speech = synthesize(10, speaker, arousal=1, rng=rng)
-    soundfile.write("high.wav", speech.waveform, SAMPLING_RATE)
 """
 
 from __future__ import annotations
@@ -46,6 +39,7 @@ _BANDWIDTHS = np.array([70.0, 100.0, 150.0, 220.0])
 _BLOCK = 400  # samples (25 ms) during which the formants stand still
 _FRICATIVE = butter(2, 3000, "highpass", fs=SAMPLING_RATE, output="sos")
 _BREATH = butter(1, [800, 3000], "bandpass", fs=SAMPLING_RATE, output="sos")
+_Track = tuple[np.ndarray, np.ndarray]  # piecewise linear: times in seconds and values
 
 
 @dataclass(frozen=True)
@@ -189,14 +183,7 @@ def synthesize(
         arousal: 1 for high, -1 for low, 0 for no cue. Word timing and salient words do not depend on it.
         rng: Source of randomness; the same state gives the same samples.
         settings: Defaults to `VoiceSettings()`.
-
-    Raises:
-        ValueError: if `num_words` or `arousal` is out of range.
     """
-    if num_words < 2:
-        raise ValueError(f"num_words={num_words}: an utterance needs at least 2 words, one of them salient")
-    if arousal not in (-1, 0, 1):
-        raise ValueError(f"arousal={arousal!r} is not one of -1 (low), 0 (none), 1 (high)")
     settings = settings or VoiceSettings()
     spans, num_samples = _word_timing(num_words, speaker, rng, settings)
     salient = _salient_words(num_words, rng, settings)
@@ -241,22 +228,12 @@ def _salient_words(num_words: int, rng: np.random.Generator, settings: VoiceSett
     return salient
 
 
-@dataclass
-class _Tracks:
-    """Piecewise linear controls of the synthesis: times in seconds and values."""
-
-    pitch: tuple[np.ndarray, np.ndarray]
-    effort: tuple[np.ndarray, np.ndarray]
-    voicing: tuple[np.ndarray, np.ndarray]
-    frication: tuple[np.ndarray, np.ndarray]
-    formants: tuple[np.ndarray, np.ndarray]
-
-
 def _draw_tracks(
     spans: np.ndarray, cues: list[ArousalCue], speaker: Speaker, rng: np.random.Generator, settings: VoiceSettings
-) -> _Tracks:
-    """Draw pitch, effort, amplitudes and formants of every syllable."""
-    pitch, effort, voicing, frication, formants = ([] for _ in range(5))
+) -> list[_Track]:
+    """Draw pitch, effort, voicing, frication and formants of every syllable: times in seconds and values."""
+    tracks: tuple[list, ...] = ([], [], [], [], [])
+    pitch, effort, voicing, frication, formants = tracks
     end_of_speech = spans[-1, 1]
     for (start, end), cue in zip(spans, cues, strict=True):
         length = end - start
@@ -278,20 +255,18 @@ def _draw_tracks(
             target = np.append(_VOWELS[rng.integers(len(_VOWELS))] * rng.uniform(0.95, 1.05, 3), _FOURTH_FORMANT)
             formants.append((0.5 * (onset + last), target * speaker.formant_scale))
         voicing += [(start - 1e-3, 0.0), (end + 1e-3, 0.0)]
-    return _Tracks(*(_sorted_track(points) for points in (pitch, effort, voicing, frication, formants)))
+    for points in tracks:
+        points.sort(key=lambda point: point[0])
+    return [(np.array([time for time, _ in points]), np.array([value for _, value in points])) for points in tracks]
 
 
-def _sorted_track(points: list) -> tuple[np.ndarray, np.ndarray]:
-    points = sorted(points, key=lambda point: point[0])
-    return np.array([time for time, _ in points]), np.array([value for _, value in points])
-
-
-def _excite_and_filter(tracks: _Tracks, num_samples: int, speaker: Speaker, rng: np.random.Generator) -> np.ndarray:
+def _excite_and_filter(
+    tracks: list[_Track], num_samples: int, speaker: Speaker, rng: np.random.Generator
+) -> np.ndarray:
     """Glottal source and noise through the gliding formants. Shape `(samples,)`, arbitrary level."""
     times = np.arange(num_samples) / SAMPLING_RATE
-    pitch = np.interp(times, *tracks.pitch)
-    voicing = np.interp(times, *tracks.voicing)
-    bright = 0.5 + 0.5 * np.interp(times, *tracks.effort)  # 0 dull, 1 bright
+    pitch, effort, voicing, frication = (np.interp(times, *track) for track in tracks[:4])
+    bright = 0.5 + 0.5 * effort  # 0 dull, 1 bright
 
     source = _glottal_pulses(pitch, rng)
     dark = lfilter([1 - speaker.tilt], [1, -speaker.tilt], source)
@@ -299,8 +274,7 @@ def _excite_and_filter(tracks: _Tracks, num_samples: int, speaker: Speaker, rng:
     noise = rng.standard_normal(num_samples)
     excitation = bright * dark + (1 - bright) * darker
     excitation += speaker.breath * (1.2 - bright) * sosfilt(_BREATH, noise)
-    voiced = _formant_filter(excitation * voicing, tracks.formants)
-    return voiced + 0.5 * sosfilt(_FRICATIVE, noise) * np.interp(times, *tracks.frication)
+    return _formant_filter(excitation * voicing, tracks[4]) + 0.5 * sosfilt(_FRICATIVE, noise) * frication
 
 
 def _glottal_pulses(pitch: np.ndarray, rng: np.random.Generator) -> np.ndarray:
@@ -322,7 +296,7 @@ def _glottal_pulses(pitch: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     return np.diff(flow, prepend=flow[0]) * (SAMPLING_RATE / 100.0) / np.sqrt(pitch)
 
 
-def _formant_filter(excitation: np.ndarray, formants: tuple[np.ndarray, np.ndarray]) -> np.ndarray:
+def _formant_filter(excitation: np.ndarray, formants: _Track) -> np.ndarray:
     """Cascade of four second-order resonators (unit gain at 0 Hz) whose frequencies glide. Shape as `excitation`."""
     times, targets = formants
     starts = np.arange(0, len(excitation), _BLOCK)

@@ -71,7 +71,7 @@ def write_dialogue(
     transcript = _write_transcript(transcripts, dialogue, sentences, times, rng, config.language)
     if rng.random() < 0.3:
         for path in (evaluation, transcript, wav_folder / f"{dialogue.utterances[0].id}.wav"):
-            _leave_apple_double(path)
+            path.with_name(f"._{path.name}").write_bytes(_APPLE_DOUBLE)
     return truth
 
 
@@ -81,15 +81,6 @@ def _write_evaluation(
     """Write `EmoEvaluation/<dialogue>.txt`, first one speaker's utterances, then the other's, as the original does.
 
     A rater's own file goes to the subfolder `Categorical`.
-
-    Args:
-        folder: `EmoEvaluation` of the session.
-        dialogue: What is said.
-        times: Start and end of each utterance in the dialogue, seconds.
-        rng: Of the raters' opinions.
-
-    Returns:
-        The file of the ratings.
     """
     blocks, single = [], []
     for utterance, (start, end) in zip(dialogue.utterances, times, strict=True):
@@ -127,17 +118,6 @@ def _write_transcript(
 
     Quirks of the original: times that differ from those of the ratings in the last digit, a line without a time, and
     lines without a label whose id is `..._FXX0` or that have none. What these say carries no valence.
-
-    Args:
-        folder: `transcriptions` of the session.
-        dialogue: What is said.
-        sentences: Transcript of each utterance.
-        times: Start and end of each utterance in the dialogue, seconds.
-        rng: Of the quirks.
-        language: One of `LANGUAGES`.
-
-    Returns:
-        The file.
     """
     quirks = {}
     if len(sentences) > 4 and rng.random() < 0.5:
@@ -163,11 +143,6 @@ def _write_transcript(
     path = folder / f"{dialogue.name}.txt"
     path.write_text("\n".join(lines) + "\n", encoding="utf-8")
     return path
-
-
-def _leave_apple_double(path: Path) -> None:
-    """Leave the hidden file beside `path` that copying from a Mac leaves."""
-    path.with_name(f"._{path.name}").write_bytes(_APPLE_DOUBLE)
 
 
 def _votes(utterance: PlannedUtterance, rng: np.random.Generator) -> list[str]:

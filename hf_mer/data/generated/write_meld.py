@@ -15,6 +15,7 @@ import numpy as np
 from scipy.signal import lfilter, resample_poly
 
 from hf_mer.data.corpora.meld_counts import SPLITS
+from hf_mer.data.corpora.meld_files import CLIP_FOLDERS
 from hf_mer.data.generated.clip import write_clip
 from hf_mer.data.generated.face import draw_face, film
 from hf_mer.data.generated.folder import format_spans, truth_row
@@ -25,16 +26,6 @@ from hf_mer.data.generated.voice import SAMPLING_RATE, draw_speaker, synthesize
 
 CLIP_RATE = 48_000  # Hz
 
-_CLIP_FOLDERS = {
-    "train": "train/train_splits",
-    "dev": "dev/dev_splits_complete",
-    "test": "test/output_repeated_splits_test",
-}
-_ANNOTATIONS = {
-    "train": "train/train_sent_emo.csv",
-    "dev": "dev_sent_emo.csv",
-    "test": "test_sent_emo.csv",
-}
 _CENTRE, _SURROUND_CHANNELS = 2, 6
 _SHORT_SECONDS = 0.064
 _CONTRACTED = {"okay": "y\u2019know", "anyway": "y\u2019know"}  # words that carry nothing
@@ -46,7 +37,7 @@ def write_dialogue(
     """Write the clips of a dialogue and return the truth about its utterances, with the `line` of the annotation."""
     rng = np.random.default_rng([config.seed, 11, number])
     season, episode, clock = int(rng.integers(1, 11)), int(rng.integers(1, 26)), rng.uniform(30, 1200)
-    folder = root / _CLIP_FOLDERS[dialogue.part]
+    folder = root / dialogue.part / CLIP_FOLDERS[dialogue.part]
     folder.mkdir(parents=True, exist_ok=True)
     rows = []
     for turn, utterance in enumerate(dialogue.utterances):
@@ -79,11 +70,12 @@ def write_annotations(root: Path, dialogues: list[PlannedDialogue], rows: list[d
     clip = next(one for one in dialogue.utterances if one.clip == "plain")
     last = dialogue.utterances[-1]
     after = f"{dialogue.name.removeprefix('dev_')}_utt{_number(last.id) + 1}"
-    folder = root / _CLIP_FOLDERS["dev"]
+    folder = root / "dev" / CLIP_FOLDERS["dev"]
     shutil.copyfile(folder / f"{_clip_name(clip)}.mp4", folder / f"{after}.mp4")
     for split in SPLITS:
         lines = [row["line"] for row in rows if row["id"].startswith(f"{split}_")]
-        with (root / _ANNOTATIONS[split]).open("w", encoding="utf-8", newline="") as stream:
+        inside = "train" if split == "train" else ""  # as the release has it
+        with (root / inside / f"{split}_sent_emo.csv").open("w", encoding="utf-8", newline="") as stream:
             writer = csv.DictWriter(stream, fieldnames=["Sr No.", *lines[0]], lineterminator="\r\n")
             writer.writeheader()
             writer.writerows({"Sr No.": number, **line} for number, line in enumerate(lines, start=1))
@@ -102,11 +94,7 @@ def _number(name: str) -> int:
 def _write_clips(
     path: Path, utterance: PlannedUtterance, num_words: int, config: GeneratedMeldConfig, rng: np.random.Generator
 ) -> tuple[float, list[tuple[float, float]], tuple[float, float]]:
-    """Write what there is of an utterance's clip.
-
-    Returns:
-        Its duration, and where voice and face show their cues, all in seconds.
-    """
+    """Write what there is of an utterance's clip; its duration, and where voice and face show their cues (seconds)."""
     arousal, dominance = utterance.arousal, utterance.dominance
     if utterance.clip == "corrected":
         other = SPEAKERS[(SPEAKERS.index(utterance.speaker) + 1) % len(SPEAKERS)]
@@ -148,11 +136,7 @@ def _write_clip(
 
 
 def _spread(speech: np.ndarray, surround: bool, rng: np.random.Generator) -> np.ndarray:
-    """Speech in both channels of a stereo clip, or in the centre of 5.1 with loud noise in the other channels.
-
-    Returns:
-        Shape `(2, N)` or `(6, N)`.
-    """
+    """Speech in both channels of stereo, or in the centre of 5.1 with loud noise in the others. `(2, N)`, `(6, N)`."""
     if not surround:
         return np.stack([speech, 0.9 * speech])
     offset = 997  # samples; the channels hold the same noise at different times

@@ -7,7 +7,7 @@ from datasets import Dataset
 
 from hf_mer.data.protocols.folds import Fold, check_folds
 from hf_mer.data.protocols.main_speakers import ranked_speakers, voices
-from hf_mer.data.protocols.make_folds import PROTOCOLS, promises_speakers, protocol_units
+from hf_mer.data.protocols.make_folds import promises_speakers, protocol_units
 from hf_mer.data.schema import CorpusError, column
 
 
@@ -44,10 +44,8 @@ def nested_folds(
 
     Raises:
         CorpusError: If the training rows cannot be cut so, or `check_nested_folds` refuses the folds.
-        ValueError: If the protocol is not known or `at_most` is less than one.
+        ValueError: If `at_most` is less than one.
     """
-    if protocol not in PROTOCOLS:
-        raise ValueError(f"protocol {protocol!r} is not one of {', '.join(PROTOCOLS)}")
     if at_most < 1:
         raise ValueError(f"at_most is {at_most}; there must be one inner fold or more")
     if protocol == "official":

@@ -101,11 +101,3 @@ def test_speakers_differ_and_women_are_higher():
     assert min(w.pitch for w in women) > max(m.pitch for m in men)
     assert min(w.formant_scale for w in women) > max(m.formant_scale for m in men)
     assert len({speaker.level for speaker in women + men}) == 10
-
-
-def test_bad_arguments_are_named():
-    rng = np.random.default_rng(0)
-    with pytest.raises(ValueError, match="num_words=1"):
-        synthesize(1, SPEAKER, 1, rng)
-    with pytest.raises(ValueError, match="arousal=2"):
-        synthesize(5, SPEAKER, 2, rng)
