@@ -27,22 +27,6 @@ from sklearn.metrics import (
 if TYPE_CHECKING:
     from transformers import EvalPrediction
 
-    from hf_mer.metrics.evaluate_metric import EmotionMetrics
-
-
-__all__ = [
-    "SCORE_NAMES",
-    "EmotionMetrics",
-    "Interval",
-    "aggregate",
-    "bootstrap_intervals",
-    "compute_metrics_for_trainer",
-    "confusion",
-    "emotion_scores",
-    "per_class_scores",
-    "scores_by",
-]
-
 SCORE_NAMES = ("wa", "ua", "wf1")
 
 # Anything that numpy turns into a vector of class ids: a list, an array, a column of a dataset.

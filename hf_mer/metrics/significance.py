@@ -19,18 +19,6 @@ from scipy import stats
 
 from hf_mer.metrics.scores import SCORE_NAMES, ClassIds, checked_ids, resample_groups, scores_of_confusions
 
-__all__ = [
-    "BootstrapDifference",
-    "McNemar",
-    "MeanInterval",
-    "PairedDifference",
-    "holm",
-    "mcnemar",
-    "mean_interval",
-    "paired_bootstrap",
-    "paired_difference",
-]
-
 # With so many units or fewer all 2^n changes of sign are gone through; with more the t test needs no support.
 FEW_UNITS = 12
 
