@@ -16,16 +16,6 @@ from scipy.special import log_softmax, softmax
 
 from hf_mer.metrics.scores import ClassIds, checked_ids
 
-__all__ = [
-    "NUM_BINS",
-    "TEMPERATURE_BOUNDS",
-    "calibration_scores",
-    "expected_calibration_error",
-    "fit_temperature",
-    "negative_log_likelihood",
-    "reliability_bins",
-]
-
 NUM_BINS = 15
 TEMPERATURE_BOUNDS = (0.01, 20.0)
 

@@ -27,22 +27,6 @@ from sklearn.metrics import (
 if TYPE_CHECKING:
     from transformers import EvalPrediction
 
-    from hf_mer.metrics.evaluate_metric import EmotionMetrics
-
-
-__all__ = [
-    "SCORE_NAMES",
-    "EmotionMetrics",
-    "Interval",
-    "aggregate",
-    "bootstrap_intervals",
-    "compute_metrics_for_trainer",
-    "confusion",
-    "emotion_scores",
-    "per_class_scores",
-    "scores_by",
-]
-
 SCORE_NAMES = ("wa", "ua", "wf1")
 
 # Anything that numpy turns into a vector of class ids: a list, an array, a column of a dataset.
@@ -225,17 +209,8 @@ def bootstrap_intervals(
             than two or not one per utterance.
     """
     labels, predictions = checked_ids(labels, predictions, num_labels)
-    if not 0 < confidence < 1:
-        raise ValueError(f"confidence must lie between 0 and 1, got {confidence!r}")
-    if num_resamples < 1:
-        raise ValueError(f"num_resamples must be at least 1, got {num_resamples!r}")
-    rng = np.random.default_rng(seed)
-    cells = labels * num_labels + predictions
-    if groups is None:
-        shares = np.bincount(cells, minlength=num_labels**2) / len(cells)
-        resampled = rng.multinomial(len(cells), shares, size=num_resamples)  # (R, C * C)
-    else:
-        resampled = resample_groups(rng, cells, groups, num_labels**2, num_resamples)
+    check_confidence(confidence)
+    resampled = resample(labels * num_labels + predictions, num_labels**2, groups, num_resamples, seed)
     scores = scores_of_confusions(resampled.reshape(num_resamples, num_labels, num_labels))
     tail = (1 - confidence) / 2
     intervals = {}
@@ -312,10 +287,21 @@ def scores_of_confusions(confusions: np.ndarray) -> dict[str, np.ndarray]:
     }
 
 
-def resample_groups(
-    rng: np.random.Generator, cells: np.ndarray, groups: Sequence[Hashable], num_cells: int, num_resamples: int
+def check_confidence(confidence: float) -> None:
+    """Refuses what is no share of the resamples."""
+    if not 0 < confidence < 1:
+        raise ValueError(f"confidence must lie between 0 and 1, got {confidence!r}")
+
+
+def resample(
+    cells: np.ndarray, num_cells: int, groups: Sequence[Hashable] | None, num_resamples: int, seed: int
 ) -> np.ndarray:
-    """Counts `(R, num_cells)` of resamples that draw whole groups with replacement."""
+    """Counts `(R, num_cells)` of resamples that draw utterances, or whole groups of them, with replacement."""
+    if num_resamples < 1:
+        raise ValueError(f"num_resamples must be at least 1, got {num_resamples!r}")
+    rng = np.random.default_rng(seed)
+    if groups is None:
+        return rng.multinomial(len(cells), np.bincount(cells, minlength=num_cells) / len(cells), size=num_resamples)
     if len(groups) != len(cells):
         raise ValueError(f"{len(groups)} groups for {len(cells)} utterances; give one group per utterance")
     names, members = np.unique(np.array([str(group) for group in groups]), return_inverse=True)

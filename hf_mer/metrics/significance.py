@@ -17,19 +17,7 @@ from typing import NamedTuple
 import numpy as np
 from scipy import stats
 
-from hf_mer.metrics.scores import SCORE_NAMES, ClassIds, checked_ids, resample_groups, scores_of_confusions
-
-__all__ = [
-    "BootstrapDifference",
-    "McNemar",
-    "MeanInterval",
-    "PairedDifference",
-    "holm",
-    "mcnemar",
-    "mean_interval",
-    "paired_bootstrap",
-    "paired_difference",
-]
+from hf_mer.metrics.scores import SCORE_NAMES, ClassIds, check_confidence, checked_ids, resample, scores_of_confusions
 
 # With so many units or fewer all 2^n changes of sign are gone through; with more the t test needs no support.
 FEW_UNITS = 12
@@ -117,7 +105,7 @@ def mean_interval(
         ValueError: If there are no units, one is not finite, or `confidence` or `test_share` make no sense.
     """
     units = _units(values, "values")
-    _check_confidence(confidence)
+    check_confidence(confidence)
     mean, deviation, error = _mean_and_error(units, test_share)
     margin = float(stats.t.ppf(0.5 + confidence / 2, len(units) - 1)) * error if error else None
     return MeanInterval(
@@ -200,17 +188,9 @@ def paired_bootstrap(
             `num_resamples` make no sense.
     """
     cells = _joint_cells(labels, predictions_a, predictions_b, num_labels)
-    _check_confidence(confidence)
-    if num_resamples < 1:
-        raise ValueError(f"num_resamples must be at least 1, got {num_resamples!r}")
-    counts = np.bincount(cells, minlength=num_labels**3)
-    rng = np.random.default_rng(seed)
-    if groups is None:
-        resampled = rng.multinomial(len(cells), counts / len(cells), size=num_resamples)  # (R, C * C * C)
-    else:
-        resampled = resample_groups(rng, cells, groups, num_labels**3, num_resamples)
-    measured = _differences(counts[None], num_labels)
-    drawn = _differences(resampled, num_labels)
+    check_confidence(confidence)
+    measured = _differences(np.bincount(cells, minlength=num_labels**3)[None], num_labels)
+    drawn = _differences(resample(cells, num_labels**3, groups, num_resamples, seed), num_labels)
     tail = (1 - confidence) / 2
     result = {}
     for name in SCORE_NAMES:
@@ -297,11 +277,6 @@ def _mean_and_error(units: np.ndarray, test_share: float | None) -> tuple[float,
         return mean, 0.0, None
     overlap = 0.0 if test_share is None else test_share / (1 - test_share)
     return mean, deviation, deviation * float(np.sqrt(1 / len(units) + overlap))
-
-
-def _check_confidence(confidence: float) -> None:
-    if not 0 < confidence < 1:
-        raise ValueError(f"confidence must lie between 0 and 1, got {confidence!r}")
 
 
 def _sign_flips(differences: np.ndarray) -> float | None:

@@ -105,13 +105,11 @@ def piece_size(rate: int, channels: int) -> int:
     return max(1, min(int(PIECE_SECONDS * rate), _PIECE_VALUES // channels))
 
 
-def frames_until(seconds: float, rate: int) -> int:
-    """Samples that hold so many seconds, whichever way their borders are rounded."""
-    return max(1, math.ceil(seconds * rate) + 1)
-
-
 def _open_soundfile(file: str | bytes, name: str, start: float, until: float | None) -> Sound:
-    sound = soundfile.SoundFile(io.BytesIO(file) if isinstance(file, bytes) else _path(file))
+    given: Any = io.BytesIO(file) if isinstance(file, bytes) else file
+    if isinstance(file, str) and os.name != "nt":
+        given = os.fsencode(file)  # libsndfile's binding refuses a `str` whose bytes are no UTF-8
+    sound = soundfile.SoundFile(given)
     plausible_rate(sound.samplerate, name)
     frames = sound.frames if 0 <= sound.frames < 2**62 else None
     seconds = None if frames is None else frames / sound.samplerate
@@ -122,16 +120,11 @@ def _open_soundfile(file: str | bytes, name: str, start: float, until: float | N
     return Sound(name, sound.samplerate, sound.channels, seconds, pieces)
 
 
-def _path(file: str) -> str | bytes:
-    """A path as libsndfile's binding takes it: a `str` whose bytes are no UTF-8 it refuses."""
-    return file if os.name == "nt" else os.fsencode(file)
-
-
 def _soundfile_pieces(
     sound: Any, name: str, start: float, until: float | None, frames: int | None
 ) -> Generator[Piece, None, None]:
     rate, size = sound.samplerate, piece_size(sound.samplerate, sound.channels)
-    last = math.inf if until is None else frames_until(until, rate)
+    last = math.inf if until is None else max(1, math.ceil(until * rate) + 1)  # however borders are rounded
     position, problem = 0, ""
     with sound:
         if start >= PIECE_SECONDS and frames is not None and sound.format in _EXACT and sound.seekable():

@@ -10,12 +10,13 @@ from .encoder_configuration_mer import checked_encoder, dtype, encoder_of
 from .fields_mer import (
     FieldError,
     Rule,
+    anything,
+    choice,
     flag,
     in_file,
     list_of,
     number,
     of_wrong_kind,
-    one_of,
     optional,
     shown,
     table_of,
@@ -33,17 +34,13 @@ MOST_CLASSES = 100_000
 
 def _classes(name: str, value: Any) -> dict[int, str]:
     """Names of two classes or more by their places, which JSON has as text."""
-    labels = {_place(name, place): label for place, label in table_of(word, key=_any)(name, value).items()}
+    labels = {_place(name, place): label for place, label in table_of(word, key=anything)(name, value).items()}
     if len(labels) < 2:
         given = ", ".join(labels.values()) or "none"
         raise FieldError(f"id2label names {len(labels)} class ({given}); num_labels must be 2 or more")
     if len(labels) > MOST_CLASSES or set(labels) != set(range(len(labels))):
         raise FieldError(f"{name}={shown(value)} must number its classes 0 to {len(labels) - 1}")
     return labels
-
-
-def _any(name: str, value: Any) -> Any:
-    return value
 
 
 def _place(name: str, value: Any) -> int:
@@ -155,7 +152,7 @@ class MerConfig(PreTrainedConfig):
         self._check_temperatures()
         self.label_smoothing = label_smoothing
         for name in self.loss_weights:
-            one_of("loss_weights", name, tuple(self.known_losses))
+            choice(*self.known_losses)("loss_weights", name)
         self._check_freeze()
         if not type(self).__module__.startswith("transformers_modules."):
             kwargs.pop("custom_pipelines", None)  # the installed package has registered its own, which needs no trust
@@ -209,7 +206,7 @@ class MerConfig(PreTrainedConfig):
 
     def _check_modalities(self) -> None:
         for modality in self.modalities:
-            one_of("modalities", modality, self.known_modalities)
+            choice(*self.known_modalities)("modalities", modality)
         if not self.modalities or len(set(self.modalities)) != len(self.modalities):
             raise ValueError(
                 f"modalities={self.modalities} must name one or more of {', '.join(self.known_modalities)}, each once"
@@ -218,7 +215,7 @@ class MerConfig(PreTrainedConfig):
     def _check_temperatures(self) -> None:
         for key in self.temperatures:
             for modality in key.split("+"):
-                one_of("temperatures", modality, tuple(self.modalities))
+                choice(*self.modalities)("temperatures", modality)
 
     def _check_freeze(self) -> None:
         parts = [part for part in FREEZABLE_PARTS if part.split("_")[0] in self.known_modalities]
@@ -226,7 +223,7 @@ class MerConfig(PreTrainedConfig):
         for part in self.freeze:
             name, _, count = part.partition(":")
             if not (name in FREEZABLE_LAYERS and count.isdecimal()):
-                one_of("freeze", part, (*valid, *(f"{layers}:N" for layers in FREEZABLE_LAYERS)))
+                choice(*valid, *(f"{layers}:N" for layers in FREEZABLE_LAYERS))("freeze", part)
 
 
 def modality_key(modalities: Iterable[str]) -> str:

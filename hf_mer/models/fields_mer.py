@@ -77,6 +77,11 @@ def optional(rule: Rule) -> Rule:
     return lambda name, value: None if value is None else rule(name, value)
 
 
+def anything(name: str, value: Any) -> Any:
+    """Whatever is given."""
+    return value
+
+
 def flag(name: str, value: Any) -> bool:
     """True or false."""
     if not isinstance(value, bool):
@@ -133,15 +138,6 @@ def check_fields(rules: Mapping[str, Rule], values: Mapping[str, Any]) -> dict[s
         FieldError: If one breaks its rule.
     """
     return {name: rules[name](name, value) if name in rules else value for name, value in values.items()}
-
-
-def one_of(field: str, value: Any, valid: tuple[str, ...]) -> None:
-    """Refuses a value that is not among the valid ones.
-
-    Raises:
-        FieldError: Names field, value and the valid values.
-    """
-    choice(*valid)(field, value)
 
 
 def shown(value: Any) -> str:

@@ -23,7 +23,7 @@ def check_fit(config: Any, processor: Any) -> None:
         _check_speech(config.speech_config, processor)
     store = getattr(processor, "label_store", None)
     if store is not None:
-        _check_store(config, store)
+        check_store(config, store)
 
 
 def _check_text(config: Any, processor: Any) -> None:
@@ -61,7 +61,8 @@ def _check_speech(config: Any, processor: Any) -> None:
             )
 
 
-def _check_store(config: Any, store: Any) -> None:
+def check_store(config: Any, store: Any) -> None:
+    """Refuses a label store of other classes, or of another width than the model's label embeddings."""
     labels = [config.id2label[place] for place in range(config.num_labels)]
     if list(store.labels) != labels:
         raise ValueError(
@@ -76,6 +77,6 @@ def _check_store(config: Any, store: Any) -> None:
         tensor = getattr(store, name)
         if tensor is not None and tensor.shape[1] != width:
             raise ValueError(
-                f"{name} in label_store.safetensors are {tensor.shape[1]} wide, the model's label embeddings {width} "
-                "(config.json): they do not belong together"
+                f"{name} of the label store (label_store.safetensors) are {tensor.shape[1]} wide, the model's "
+                f"label embeddings {width} (config.json): they do not belong together"
             )

@@ -9,7 +9,7 @@ from safetensors.torch import save_file
 from torch import Tensor
 from transformers.utils import cached_file
 
-from .fields_mer import FieldError, Rule, check_fields, list_of, number, shown, table_of, whole, word
+from .fields_mer import FieldError, Rule, anything, check_fields, list_of, number, shown, table_of, whole, word
 
 STORE_FILE = "label_store.json"
 TENSORS_FILE = "label_store.safetensors"
@@ -17,15 +17,11 @@ STORE_FIELDS = {"labels", "keywords", "tonal_codes", "discretizer", "settings"}
 TENSOR_NAMES = ("text_embeddings", "tonal_embeddings", "centroids")
 
 
-def _any(name: str, value: Any) -> Any:
-    return value
-
-
 def _scored(rule: Rule) -> Rule:
     """A list of pairs: what the rule says, and its score."""
 
     def check(name: str, value: Any) -> list[tuple[Any, float]]:
-        pairs = list_of(list_of(_any))(name, value)
+        pairs = list_of(list_of(anything))(name, value)
         if any(len(pair) != 2 for pair in pairs):
             raise FieldError(f"{name}={shown(value)} must be a list of pairs, each with its score")
         return [(rule(name, item), float(number()(name, score))) for item, score in pairs]
@@ -74,9 +70,9 @@ class LabelEmbeddingStore:
         self.keywords = table_of(_scored(word))("keywords", {} if keywords is None else keywords)
         self.tonal_codes = table_of(_scored(whole(0)))("tonal_codes", {} if tonal_codes is None else tonal_codes)
         self.discretizer = check_fields(
-            _OF_DISCRETIZER, table_of(_any)("discretizer", {} if discretizer is None else discretizer)
+            _OF_DISCRETIZER, table_of(anything)("discretizer", {} if discretizer is None else discretizer)
         )
-        self.settings = table_of(_any)("settings", {} if settings is None else settings)
+        self.settings = table_of(anything)("settings", {} if settings is None else settings)
         self.text_embeddings = text_embeddings
         self.tonal_embeddings = tonal_embeddings
         self.centroids = centroids

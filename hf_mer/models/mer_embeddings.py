@@ -6,6 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from .mer_layers import label_attention
+from .mer_masks import never_empty
 
 BARE_NAMES = ("text_label_embeddings", "tonal_label_embeddings", "missing_speech")
 """Once parameters of the model itself, so that older checkpoints have them without `.weight`."""
@@ -41,10 +42,8 @@ class LearnedFrame(nn.Module):
 
     def forward(self, states: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
         """States `(B, L, D)` and mask `(B, L)`, with the vector as the only frame of utterances that have none."""
-        first = torch.zeros_like(mask)
-        first[:, 0] = True
-        stand_in = first & ~mask.any(dim=1, keepdim=True)  # (B, L)
-        return torch.where(stand_in.unsqueeze(-1), self.weight.to(states.dtype), states), mask | stand_in
+        filled = never_empty(mask)
+        return torch.where((filled & ~mask).unsqueeze(-1), self.weight.to(states.dtype), states), filled
 
 
 def current_names() -> dict[str, str]:

@@ -55,16 +55,14 @@ class EncodersMixin:
         self.speech_encoder: Any = None
         self.video_encoder: Any = None
         if "text" in config.modalities:
-            self.text_encoder = self.build_text_encoder(config.text_config)
+            self.text_encoder = make_encoder(
+                "text", config.text_config, add_pooling_layer=False
+            )  # which nothing would use
         if "speech" in config.modalities:
             self.speech_encoder = self.build_speech_encoder(config.speech_config)
             self.guard_padding()
         if "video" in config.modalities:
-            self.video_encoder = self.build_video_encoder(config.video_config)
-
-    def build_text_encoder(self, config: PreTrainedConfig) -> PreTrainedModel:
-        """Makes the text encoder with random weights, without a pooling layer that nothing would use."""
-        return make_encoder("text", config, add_pooling_layer=False)
+            self.video_encoder = make_encoder("video", config.video_config)
 
     def build_speech_encoder(self, config: PreTrainedConfig) -> PreTrainedModel:
         """Makes the speech encoder with random weights.
@@ -80,10 +78,6 @@ class EncodersMixin:
                 f"speech encoder '{config.model_type}': add_adapter=True is not supported; set add_adapter=False"
             )
         return make_encoder("speech", config)
-
-    def build_video_encoder(self, config: PreTrainedConfig) -> PreTrainedModel:
-        """Makes the encoder of single frames with random weights: any image model that pools, or one of timm."""
-        return make_encoder("video", config)
 
     def load_encoders(
         self,

@@ -8,6 +8,7 @@ from torch import Tensor, nn
 from transformers import initialization as init
 
 from .configuration_le_mer import LeMerConfig
+from .fitting_mer import check_store
 from .label_store import LabelEmbeddingStore
 from .mer_embeddings import LabelEmbeddings
 from .mer_encoders import load_speech_checkpoint, nothing_to_use
@@ -153,23 +154,12 @@ class LeMerForEmotionClassification(MerPreTrainedModel):
         Raises:
             ValueError: If the store's classes or widths do not fit the model.
         """
-        labels = [self.config.id2label[i] for i in range(self.config.num_labels)]
-        if store.labels != labels:
-            raise ValueError(f"the label store is for classes {store.labels}, the model for {labels}")
-        for name, given, wanted in (
-            ("text", store.text_embeddings, getattr(self, "text_label_embeddings", None)),
-            ("tonal", store.tonal_embeddings, getattr(self, "tonal_label_embeddings", None)),
-        ):
-            if wanted is None or given is None:
-                continue
-            wanted = wanted.weight
-            if given.shape != wanted.shape:
-                raise ValueError(
-                    f"{name} label embeddings of the store have shape {tuple(given.shape)}, "
-                    f"the model's {tuple(wanted.shape)}"
-                )
-            with torch.no_grad():
-                wanted.copy_(given)
+        check_store(self.config, store)
+        for name in ("text", "tonal"):
+            given, wanted = getattr(store, f"{name}_embeddings"), getattr(self, f"{name}_label_embeddings", None)
+            if wanted is not None and given is not None:
+                with torch.no_grad():
+                    wanted.weight.copy_(given)
 
     def forward(
         self,

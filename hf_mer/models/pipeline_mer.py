@@ -199,12 +199,11 @@ class MultimodalEmotionRecognitionPipeline(Pipeline):
                 bar,
             ):
                 if output is not None and utterance.kind == "window":
-                    about = (utterance.heard, utterance.start, utterance.end, utterance.notes, utterance.is_undecided)
-                    done.append(form.of_window(output, *about))
+                    done.append(form.of_window(output, utterance))
                     scores.append(output["scores"])
                     undecided.append(utterance.is_undecided)
                 elif output is not None:
-                    done.append(form.of_utterance(output, utterance.heard, utterance.notes, utterance.is_undecided))
+                    done.append(form.of_utterance(output, utterance))
                 if utterance.is_last:
                     if utterance.kind == "window":
                         yield form.of_recording(done, scores, utterance.recording_notes, undecided)
@@ -345,7 +344,7 @@ class MultimodalEmotionRecognitionPipeline(Pipeline):
 
     def postprocess(self, model_outputs: dict[str, Any], heard: str | None = None, **postprocess_params: Any) -> Any:
         """The result of one utterance: its scores, best first, and what else was asked for."""
-        return self._form(**postprocess_params).of_utterance(model_outputs, heard)
+        return self._form(**postprocess_params).of_utterance(model_outputs, Utterance(heard=heard))
 
     def _form(self, **postprocess_params: Any) -> ResultForm:
         return ResultForm(

@@ -8,6 +8,7 @@ import numpy as np
 
 from .explanations_mer import frame_attention, keywords_of, salient_stretches, salient_words, word_attention
 from .long_recordings_mer import overall, without_overlap
+from .utterances_mer import Utterance
 
 
 @dataclass(frozen=True)
@@ -32,36 +33,15 @@ class ResultForm:
     return_attention: bool = False
     merge_overlaps: bool = False
 
-    def of_utterance(
-        self,
-        output: dict[str, Any],
-        heard: str | None = None,
-        notes: Sequence[str] = (),
-        undecided: bool = False,
-    ) -> Any:
-        """The result of one utterance.
-
-        Args:
-            output: Of the pipeline's `_forward`.
-            heard: Words that were recognised.
-            notes: What is to be said of it.
-            undecided: Whether there is nothing to decide by; there is no label then.
-        """
+    def of_utterance(self, output: dict[str, Any], utterance: Utterance) -> Any:
+        """The result of one utterance, for which the pipeline's `_forward` gave `output`."""
         if not self.return_attention and self.threshold is None:
             return self._ranked(output["scores"])
-        return _warned(self._dictionary(output, heard, 0.0, undecided), notes)
+        return _warned(self._dictionary(output, utterance), utterance.notes)
 
-    def of_window(
-        self,
-        output: dict[str, Any],
-        heard: str | None,
-        start: float,
-        end: float,
-        notes: Sequence[str] = (),
-        undecided: bool = False,
-    ) -> dict[str, Any]:
+    def of_window(self, output: dict[str, Any], window: Utterance) -> dict[str, Any]:
         """One entry of a time line; times are those of the recording, in seconds."""
-        return _warned({"start": start, "end": end, **self._dictionary(output, heard, start, undecided)}, notes)
+        return _warned({"start": window.start, "end": window.end, **self._dictionary(output, window)}, window.notes)
 
     def of_recording(
         self,
@@ -106,16 +86,16 @@ class ResultForm:
             decision["label"] = self.labels[best] if probabilities[best] >= self.threshold and not undecided else None
         return {**decision, "scores": self._ranked(probabilities)}
 
-    def _dictionary(self, output: dict[str, Any], heard: str | None, start: float, undecided: bool) -> dict[str, Any]:
-        result = self._decision(output["scores"], undecided)
-        if heard is not None:
-            result["text"] = heard
+    def _dictionary(self, output: dict[str, Any], utterance: Utterance) -> dict[str, Any]:
+        result = self._decision(output["scores"], utterance.is_undecided)
+        if utterance.heard is not None:
+            result["text"] = utterance.heard
         if self.return_attention:
             predicted = self.labels[int(output["scores"].argmax())]
             words = word_attention(output["words"], output["tokens"], self.labels)
             frames: dict[str, list[float]] = {}
             if output["frames"] is not None:
-                seconds = start + self.frame_times(len(output["frames"]))
+                seconds = utterance.start + self.frame_times(len(output["frames"]))
                 frames = frame_attention(output["frames"], seconds, self.labels)
             result.update(words=words, frames=frames, stretches=salient_stretches(frames, predicted))
             result.update(salient_words=salient_words(words, predicted))

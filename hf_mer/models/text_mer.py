@@ -23,7 +23,6 @@ class SplicedText:
         ids: One number per token.
         sequences: 0 or 1 for the text that a token is of, None for special tokens.
         offsets: First character of every token in its text, and the one after its last.
-        characters_cut: Characters at the end of the utterance for which there was no room.
     """
 
     history: str | None
@@ -31,7 +30,6 @@ class SplicedText:
     ids: list[int]
     sequences: list[int | None]
     offsets: list[tuple[int, int]]
-    characters_cut: int = 0
 
     @classmethod
     def of(cls, tokenizer: Any, text: str, turns: list[str], max_tokens: int) -> "SplicedText":
@@ -60,7 +58,6 @@ class SplicedText:
             [encoding.ids[place] for place in kept],
             [encoding.sequence_ids[place] for place in kept],
             [encoding.offsets[place] for place in kept],
-            len(text) - len(current),
         )
 
     @property

@@ -654,9 +654,9 @@ class TestLabelEmbeddings:
         model = make_model()
         with pytest.raises(ValueError, match=r"label store is for classes \['sad'.*the model for \['angry'"):
             model.set_label_embeddings(tiny_store(labels=LABELS[::-1]))
-        with pytest.raises(ValueError, match=r"text label embeddings .*\(4, 13\), the model's \(4, 12\)"):
+        with pytest.raises(ValueError, match=r"text_embeddings .* are 13 wide, the model's label embeddings 12"):
             model.set_label_embeddings(tiny_store(text_dim=13))
-        with pytest.raises(ValueError, match=r"tonal label embeddings .*\(4, 10\), the model's \(4, 16\)"):
+        with pytest.raises(ValueError, match=r"tonal_embeddings .* are 10 wide, the model's label embeddings 16"):
             model.set_label_embeddings(tiny_store(tonal_dim=10))
 
 
