@@ -11,17 +11,7 @@ from hf_mer.data.protocols.folds import Fold
 from hf_mer.data.protocols.nested import nested_folds
 from hf_mer.data.schema import column
 from hf_mer.training.fold_training import FoldTraining
-from hf_mer.training.selection import (
-    Settings,
-    check_grid,
-    earlier_choice,
-    grid_candidates,
-    reading_settings,
-    select_candidate,
-)
-from hf_mer.training.settings.arguments import DataArguments, MerTrainingArguments
-from hf_mer.training.settings.label_store_arguments import LabelStoreArguments
-from hf_mer.training.settings.model_arguments import ModelArguments
+from hf_mer.training.selection import Settings, earlier_choice, grid_candidates, reading_settings, select_candidate
 
 
 class Experiment(FoldTraining):
@@ -45,17 +35,6 @@ class Experiment(FoldTraining):
     """
 
     has_grid = True
-
-    def __init__(
-        self,
-        model_arguments: ModelArguments,
-        data_arguments: DataArguments,
-        store_arguments: LabelStoreArguments | None,
-        training_arguments: MerTrainingArguments,
-        shared_dir: str | Path | None = None,
-    ):
-        super().__init__(model_arguments, data_arguments, store_arguments, training_arguments, shared_dir)
-        self.candidates = check_grid(self.arguments)
 
     def run_fold(self, rows: Dataset, fold: Fold) -> dict[str, Any]:
         """Label store, training, one test, files; or what an earlier run left of them.
