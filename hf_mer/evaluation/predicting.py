@@ -8,6 +8,7 @@ import numpy as np
 import torch
 from datasets import Dataset
 from tqdm import tqdm
+from transformers import BatchFeature
 
 from hf_mer.data.schema import column
 from hf_mer.data.word_errors import corrupt_transcripts
@@ -63,16 +64,22 @@ def predict_conditions(
         One entry per condition, rows in their order.
     """
     model, processor = recognizer.model.eval(), recognizer.processor
+
+    def place(batch: dict[str, Any]) -> Any:
+        return BatchFeature(batch).to(device=recognizer.device, dtype=model.dtype)
+
     size = (len(rows), model.config.num_labels)
     results = [
         Predicted(np.full(size, np.nan), np.ones(len(rows)), np.zeros(len(rows), dtype=bool)) for _ in conditions
     ]
-    order = np.argsort(_lengths(rows), kind="stable")[::-1]  # long ones first: what does not fit fails at once
+    seconds = [duration or 0.0 for duration in column(rows, "duration")]
+    letters = [len(text or "") for text in column(rows, "text")]  # count where seconds say nothing
+    order = np.lexsort((letters, seconds))[::-1]  # long ones first: what does not fit fails at once
     starts = tqdm(range(0, len(rows), batch_size), desc="batches", disable=not progress)
     for start in starts:
         places = order[start : start + batch_size]
         batch = [rows[int(place)] for place in places]
-        reader = BatchReader(batch, processor, use_history, wrong_words, babble, settings.seed, _placing(recognizer))
+        reader = BatchReader(batch, processor, use_history, wrong_words, babble, settings.seed, place)
         with torch.inference_mode(), encoded_once(model):
             for condition, predicted in zip(conditions, results, strict=True):
                 inputs, present = reader.inputs(condition)
@@ -121,23 +128,3 @@ def encoded_once(model: Any) -> Iterator[None]:
     finally:
         for name in names:
             object.__delattr__(model, name)
-
-
-def _placing(recognizer: Any) -> Callable[[dict[str, Any]], dict[str, Any]]:
-    dtype = recognizer.model.dtype
-
-    def place(batch: dict[str, Any]) -> dict[str, Any]:
-        return {
-            name: tensor.to(recognizer.device, dtype) if tensor.is_floating_point() else tensor.to(recognizer.device)
-            for name, tensor in batch.items()
-        }
-
-    return place
-
-
-def _lengths(rows: Dataset) -> np.ndarray:
-    """Seconds, and, where they say nothing, letters. Shape `(N,)`."""
-    durations, texts = column(rows, "duration"), column(rows, "text")
-    keys = [(duration or 0.0, len(text or "")) for duration, text in zip(durations, texts, strict=True)]
-    ranks = {key: rank for rank, key in enumerate(sorted(set(keys)))}
-    return np.array([ranks[key] for key in keys])

@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from datasets import Dataset
 from sklearn.manifold import TSNE
-from transformers import AutoModel
+from transformers import AutoModel, BatchFeature
 
 from hf_mer.data.collator import MerDataCollator
 from hf_mer.data.protocols.folds import Fold
@@ -119,10 +119,7 @@ def represent(
     for start in range(0, len(rows), batch_size):
         batch = collator([rows[index] for index in range(start, min(start + batch_size, len(rows)))])
         batch.pop("labels", None)
-        inputs = {
-            name: value.to(model.device, model.dtype if value.is_floating_point() else None)
-            for name, value in batch.items()
-        }
+        inputs = BatchFeature(batch).to(device=model.device, dtype=model.dtype)
         output = model(**inputs, output_attentions=True, return_dict=True)
         masks = {name: getattr(output, f"{name}_mask") for name in model.config.modalities}
         for name, vectors in (output.modality_embeddings or {"fused": output.embeddings}).items():

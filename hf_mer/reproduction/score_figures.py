@@ -104,7 +104,8 @@ def draw_confusion(source: Source, figure: Mapping[str, Any]) -> list[Drawn]:
     found = []
     for labels, rows in groups.items():
         shares = {row.row.name: _shares_of_seeds(row) for row in rows}  # (seeds, C, C)
-        means = {row: _mean(of_seeds) for row, of_seeds in shares.items()}
+        # over seeds that have utterances of the class; NaN where none has
+        means = {row: np.ma.masked_invalid(one).mean(axis=0).filled(np.nan) for row, one in shares.items()}
         deviations = {row: of_seeds.std(axis=0, ddof=1) for row, of_seeds in shares.items() if len(of_seeds) > 1}
         records: list[Sequence[Any]] = []
         for system, mean in means.items():
@@ -133,14 +134,6 @@ def _shares_of_seeds(row: RowRuns) -> np.ndarray:
         matrix = np.array(run.results["test"]["confusion"]["matrix"])
         summed[run.seed] = summed.get(run.seed, 0) + matrix
     return np.stack([row_shares(matrix) for matrix in summed.values()])
-
-
-def _mean(shares: np.ndarray) -> np.ndarray:
-    """Mean over seeds that have utterances of the class; NaN where none has."""
-    known = np.isfinite(shares)
-    total = np.where(known, shares, 0.0).sum(axis=0)
-    count = known.sum(axis=0)
-    return np.divide(total, count, out=np.full(total.shape, np.nan), where=count > 0)
 
 
 def _interval(source: Source, row: RowRuns, score: str) -> tuple[float, float, float]:

@@ -1,6 +1,7 @@
 """A whole experiment: corpus, folds, and in every fold settings that are chosen from a grid, if there is one."""
 
 import copy
+import json
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -11,17 +12,7 @@ from hf_mer.data.protocols.folds import Fold
 from hf_mer.data.protocols.nested import nested_folds
 from hf_mer.data.schema import column
 from hf_mer.training.fold_training import FoldTraining
-from hf_mer.training.selection import (
-    Settings,
-    check_grid,
-    earlier_choice,
-    grid_candidates,
-    reading_settings,
-    select_candidate,
-)
-from hf_mer.training.settings.arguments import DataArguments, MerTrainingArguments
-from hf_mer.training.settings.label_store_arguments import LabelStoreArguments
-from hf_mer.training.settings.model_arguments import ModelArguments
+from hf_mer.training.selection import Settings, grid_candidates, reading_settings, select_candidate
 
 
 class Experiment(FoldTraining):
@@ -46,17 +37,6 @@ class Experiment(FoldTraining):
 
     has_grid = True
 
-    def __init__(
-        self,
-        model_arguments: ModelArguments,
-        data_arguments: DataArguments,
-        store_arguments: LabelStoreArguments | None,
-        training_arguments: MerTrainingArguments,
-        shared_dir: str | Path | None = None,
-    ):
-        super().__init__(model_arguments, data_arguments, store_arguments, training_arguments, shared_dir)
-        self.candidates = check_grid(self.arguments)
-
     def run_fold(self, rows: Dataset, fold: Fold) -> dict[str, Any]:
         """Label store, training, one test, files; or what an earlier run left of them.
 
@@ -69,13 +49,12 @@ class Experiment(FoldTraining):
         """
         if not self.candidates:
             return super().run_fold(rows, fold)
-        folder = self.output_dir / fold.name
-        finished = not self.args.overwrite and (folder / "results.json").exists()
-        if finished:  # found, or refused if it comes of other settings
-            choice = earlier_choice(folder)
+        results = self.output_dir / fold.name / "results.json"
+        if results.exists() and not self.args.overwrite:  # found, or refused if it comes of other settings
+            choice = json.loads(results.read_text(encoding="utf-8")).get("nested", {}).get("choice")
             chosen = self._with(self.candidates[choice]) if choice in self.candidates else self._with(self.arguments)
             return chosen.run_fold(self._rows_for(chosen, rows), fold)
-        nested = self._choose(rows, fold, folder / "nested")
+        nested = self._choose(rows, fold, results.parent / "nested")
         chosen = self._with(self.candidates[nested["choice"]])
         chosen.nested = nested
         return chosen.run_fold(self._rows_for(chosen, rows), fold)

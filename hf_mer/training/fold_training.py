@@ -33,7 +33,7 @@ from hf_mer.training.processes import decided_by_main
 from hf_mer.training.results import test_results, write_predictions
 from hf_mer.training.resume import keep_trained, last_complete_checkpoint, load_trained, remove_later_checkpoints
 from hf_mer.training.schedule import PatienceAfterWarmup
-from hf_mer.training.selection import Settings
+from hf_mer.training.selection import Settings, check_grid
 from hf_mer.training.settings.arguments import DataArguments, MerTrainingArguments
 from hf_mer.training.settings.checking import check_settings
 from hf_mer.training.settings.deciding import fold_settings
@@ -46,21 +46,12 @@ logger = logging.getLogger(__name__)
 
 
 class FoldTraining(CrossValidation):
-    """Trains and tests one system in one fold, with the settings that are given.
-
-    Args:
-        model_arguments: The system.
-        data_arguments: The corpus and its folds.
-        store_arguments: The label embeddings, of a system that has any.
-        training_arguments: The training.
-        shared_dir: Where label stores lie that several runs may use; each fold keeps its own if not given.
+    """Trains and tests one system in one fold, with the settings that are given, see `Experiment`.
 
     Attributes:
+        candidates: All settings of every candidate of a grid, by name.
         nested: What `select_candidate` gave, for the results; None without a grid.
         keep_model: Whether the model is calibrated and saved, and not only scored.
-
-    Raises:
-        ValueError: If the settings cannot go together.
     """
 
     def __init__(
@@ -77,6 +68,7 @@ class FoldTraining(CrossValidation):
         self.shared_dir = None if shared_dir is None else Path(shared_dir)
         self.nested: dict[str, Any] | None = None
         self.keep_model = True
+        self.candidates = check_grid(self.arguments)
 
     @property
     def arguments(self) -> Settings:

@@ -3,11 +3,9 @@
 import copy
 import hashlib
 import itertools
-import json
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import fields, replace
-from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -64,14 +62,6 @@ def select_candidate(
         tried.append({"name": name, "settings": settings, "scores": scores, "mean": mean})
     best = max(tried, key=lambda candidate: candidate["mean"])
     return {"metric": metric, "folds": [fold.name for fold in folds], "candidates": tried, "choice": best["name"]}
-
-
-def earlier_choice(folder: Path) -> str | None:
-    """The name of the candidate that a finished fold chose; None if it is not finished, or chose none."""
-    path = folder / "results.json"
-    if not path.exists():
-        return None
-    return json.loads(path.read_text(encoding="utf-8")).get("nested", {}).get("choice")
 
 
 class Settings(NamedTuple):

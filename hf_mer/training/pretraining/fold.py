@@ -2,6 +2,7 @@
 
 import contextlib
 import copy
+import hashlib
 import json
 import logging
 import shutil
@@ -21,23 +22,26 @@ from hf_mer.training.claiming import FoldFolder
 from hf_mer.training.corpus import has_modality
 from hf_mer.training.environment import environment, parameter_counts, peak_memory_mib
 from hf_mer.training.features import add_lengths, cache_features
+from hf_mer.training.fingerprints import recordings_hash
 from hf_mer.training.pretraining.arguments import PretrainingArguments, SpeechEncoderArguments
 from hf_mer.training.pretraining.encoder import encoder_config, load_encoder, objective_of, save_encoder
 from hf_mer.training.pretraining.masks import MaskSampler
 from hf_mer.training.pretraining.models import ContrastivePretrainer, MaskedUnitPretrainer
-from hf_mer.training.pretraining.settings import RESULTS, deciding_settings
 from hf_mer.training.pretraining.trainer import PretrainingTrainer, SpeechCollator
 from hf_mer.training.pretraining.units import Units, at_encoder_frames, find_units, hidden_frames, input_frames
 from hf_mer.training.processes import decided_by_main
 from hf_mer.training.resume import last_complete_checkpoint, remove_later_checkpoints
 from hf_mer.training.settings.arguments import DataArguments
+from hf_mer.training.settings.deciding import RECORDINGS
 from hf_mer.training.settings.model_arguments import ModelArguments
-from hf_mer.training.settings.roles import defaults
+from hf_mer.training.settings.roles import deciding, defaults
 from hf_mer.training.trainer import own_process_state
 
 __all__ = ["PretrainingArguments", "SpeechEncoderArguments", "pretrain_fold"]
 
 logger = logging.getLogger(__name__)
+
+RESULTS = "pretraining.json"
 
 
 def pretrain_fold(
@@ -81,6 +85,29 @@ def pretrain_fold(
         if decided_by_main(arguments, lambda: mine.claim(arguments.overwrite, held)) is None:
             _pretrain(encoder, data_arguments, arguments, objective, settings, rows, fold, folder)
     return folder
+
+
+def deciding_settings(
+    encoder: SpeechEncoderArguments,
+    data: DataArguments,
+    arguments: PretrainingArguments,
+    rows: Dataset,
+    fold: Fold,
+) -> dict[str, Any]:
+    """What decides the result; of the corpus, which recordings are trained on and looked at."""
+    ids, durations, audio = column(rows, "id"), column(rows, "duration"), has_modality(rows, "speech", False)
+    heard = [
+        sorted((ids[index], durations[index]) for index in part if audio[index])
+        for part in (fold.train, fold.validation)
+    ]
+    return {
+        "encoder": deciding(encoder),
+        "data": {"max_audio_seconds": data.max_audio_seconds},
+        "training": deciding(arguments),
+        "processes": arguments.world_size,
+        "recordings": hashlib.sha256(json.dumps(heard).encode()).hexdigest(),
+        RECORDINGS: recordings_hash(rows.select([i for i in (*fold.train, *fold.validation) if audio[i]]), ["speech"]),
+    }
 
 
 def _pretrain(

@@ -58,7 +58,7 @@ def pretrain_folds(
 
 def _table(folders: dict[str, Path]) -> str:
     """Losses and metrics of every fold at its end, in Markdown."""
-    from hf_mer.training.pretraining.settings import RESULTS
+    from hf_mer.training.pretraining.fold import RESULTS
 
     lines: list[str] = []
     for fold, folder in folders.items():

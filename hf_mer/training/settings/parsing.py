@@ -36,10 +36,15 @@ def parse_arguments(
     arguments = list(sys.argv[1:] if argv is None else argv)
     parser = settings_parser(types)
     parser.set_defaults(**(defaults or {}))
-    path = _pop_config(arguments)
-    if path is not None:
-        settings = read_yaml(path)
-        check_known(settings, types, path)
+    first = argparse.ArgumentParser(add_help=False, allow_abbrev=False, exit_on_error=False)
+    first.add_argument("--config")
+    try:
+        named, arguments = first.parse_known_args(arguments)
+    except argparse.ArgumentError:
+        raise ValueError("--config needs the path of a YAML file") from None
+    if named.config is not None:
+        settings = read_yaml(named.config)
+        check_known(settings, types, named.config)
         parser.set_defaults(**settings)
     namespace, unknown = parser.parse_known_args(arguments)
     if unknown:
@@ -92,19 +97,6 @@ class _Formatter(argparse.RawDescriptionHelpFormatter):
         elif isinstance(default, list):
             default = " ".join(map(str, default))
         return f"{action.help} (default: {default})".replace("%", "%%")
-
-
-def _pop_config(arguments: list[str]) -> str | None:
-    for index, argument in enumerate(arguments):
-        if argument == "--config":
-            if index + 1 == len(arguments):
-                raise ValueError("--config needs the path of a YAML file")
-            path = arguments[index + 1]
-            del arguments[index : index + 2]
-            return path
-        if argument.startswith("--config="):
-            return arguments.pop(index).partition("=")[2]
-    return None
 
 
 def read_yaml(path: str | Path) -> dict[str, Any]:
