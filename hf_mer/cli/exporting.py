@@ -16,21 +16,21 @@ EXAMPLES = """examples:
 
 def add_commands(commands: Any) -> None:
     """Adds the command to the parser's."""
-    help_of_export = "write a checkpoint as an ONNX graph and compare it with the model"
+    help_of_export = "export a checkpoint to ONNX and check it against the model"
     export = add_command(commands, "export", _export, help_of_export, EXAMPLES)
-    export.add_argument("checkpoint", help="folder, or repository on the Hub")
+    export.add_argument("checkpoint", help="folder of a fold or of its model, or repository on the Hub")
     export.add_argument("out", type=Path, help="folder to write; an earlier export there is replaced")
-    export.add_argument("--int8", action="store_true", help="also a graph whose matrix products are in eight bits")
-    export.add_argument("--opset", type=int, help="of ONNX, 18 to 23 (default: 20)")
+    export.add_argument("--int8", action="store_true", help="also a graph with 8-bit matrix products")
+    export.add_argument("--opset", type=int, help="ONNX opset, 18 to 23 (default: 20)")
     export.add_argument(
         "--utterances",
         metavar="CORPUS",
-        help="manifest or folder of labelled utterances, as for `hf-mer prepare manifest`, on which the int8 graph is "
-        "compared with the model too",
+        help="manifest or folder of labelled utterances, as for `hf-mer prepare manifest`, to compare the int8 graph "
+        "with the model",
     )
     add_encoding(export)
-    export.add_argument("--limit", type=int, default=100, help="utterances of it, evenly over it (default: 100)")
-    export.add_argument("--tolerance", type=float, help="of the largest difference (default: 1e-4)")
+    export.add_argument("--limit", type=int, default=100, help="number of utterances, evenly spaced (default: 100)")
+    export.add_argument("--tolerance", type=float, help="largest allowed difference (default: 1e-4)")
     export.add_argument("--revision", help="branch, tag or commit of the repository")
 
 

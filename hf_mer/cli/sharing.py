@@ -13,49 +13,51 @@ CARD_EXAMPLES = """examples:
   hf-mer card runs/le_mer/Ses05 --results runs/le_mer --corpus own --title "LE-MER on our calls"
   hf-mer card prepared --corpus ravdess
 
-The card is printed or written to --out; on standard error stand the files that `hf-mer push` would upload with it.
+The card is printed or written to --out. Standard error names the files that `hf-mer push` would upload with it.
 """
 PUSH_EXAMPLES = """examples:
   hf-mer push runs/le_mer/Ses05 my-name/le-mer-own --private     # HF_TOKEN, or `hf auth login` before
   hf-mer push runs/le_mer/Ses05 my-name/le-mer-own --revision v2 --message "Trained on more calls"
   hf-mer push prepared my-name/our-calls --without-audio         # words and labels only
 
-`hf-mer card` shows the card and the files beforehand. The same push again sends what has changed, and resumes an
-upload that broke off. A prepared IEMOCAP is not pushed.
+`hf-mer card` shows the card and names the files first. Running the command again uploads only what changed and resumes
+an interrupted upload. A prepared IEMOCAP is refused.
 """
 
 
 def add_commands(commands: Any) -> None:
     """Adds the commands to the parser's."""
-    what = "the card of a checkpoint or a prepared corpus, and the files that push would upload"
+    what = "show the card of a checkpoint or prepared corpus, and name the files that push would upload"
     card = add_command(commands, "card", _card, what, CARD_EXAMPLES)
     _add_checkpoint(card)
-    card.add_argument("--name", help="of the repository, where it is known (default: the folder's name)")
-    card.add_argument("--out", type=Path, help="file to write; printed if not given")
+    card.add_argument("--name", help="name of the repository (default: the folder's name)")
+    card.add_argument("--out", type=Path, help="file to write (default: standard output)")
 
-    what = "a checkpoint or a prepared corpus with its card to the Hub, in one commit"
+    what = "push a checkpoint or a prepared corpus with its card to the Hub, in one commit"
     push = add_command(commands, "push", _push, what, PUSH_EXAMPLES)
     _add_checkpoint(push)
-    push.add_argument("repository", help="owner/name; made if it is not there")
-    push.add_argument("--private", action="store_true", help="a new repository is private")
-    push.add_argument("--revision", help="branch, made if it is not there (default: main)")
-    push.add_argument("--message", help="of the commit")
+    push.add_argument("repository", help="owner/name; created if missing")
+    push.add_argument("--private", action="store_true", help="make a new repository private")
+    push.add_argument("--revision", help="branch; created if missing (default: main)")
+    push.add_argument("--message", help="commit message")
 
 
 def _add_checkpoint(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
-        "checkpoint", help="a fold's folder (runs/le_mer/Ses05), that of its model, or a prepared corpus"
+        "checkpoint", help="folder of a fold (runs/le_mer/Ses05), of its model, or of a prepared corpus"
     )
     parser.add_argument(
-        "--results", nargs="+", default=[], metavar="RUNS", help="runs that the card is about (default: this fold)"
+        "--results", nargs="+", default=[], metavar="RUNS", help="runs that the card reports (default: this fold)"
     )
     parser.add_argument(
-        "--corpus", help="what it was trained on, or is: iemocap, meld, ravdess, generated, generated_meld or own"
+        "--corpus", help="corpus of the checkpoint: iemocap, meld, ravdess, generated, generated_meld or own"
     )
-    parser.add_argument("--without-audio", action="store_true", help="prepared corpus only: leave the recordings out")
-    parser.add_argument("--without-video", action="store_true", help="prepared corpus only: leave the videos out")
-    parser.add_argument("--title", help="of the card")
-    parser.add_argument("--notes", default="", help="what a reader should know: departures, what was chosen on what")
+    parser.add_argument("--without-audio", action="store_true", help="leave the recordings out (prepared corpus)")
+    parser.add_argument("--without-video", action="store_true", help="leave the videos out (prepared corpus)")
+    parser.add_argument("--title", help="title of the card")
+    parser.add_argument(
+        "--notes", default="", help="notes for readers, such as deviations and how settings were chosen"
+    )
 
 
 def _card(arguments: argparse.Namespace) -> None:

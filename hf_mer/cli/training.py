@@ -13,7 +13,7 @@ _EXAMPLES = """examples:
   hf-mer train le_mer calls.csv --out runs/calls                       # your own recordings
   hf-mer train le_mer calls.csv --text-encoder roberta-base --speech-encoder facebook/wav2vec2-large
   hf-mer train le_mer calls.csv --from-scratch                         # LE-MER without pretrained encoders: minutes
-  hf-mer train le_mer /data/IEMOCAP_full_release --folds Ses05         # the corpus is told by its tree
+  hf-mer train le_mer /data/IEMOCAP_full_release --folds Ses05         # the corpus is recognised by its folders
   hf-mer train wavfusion /data/MELD.Raw --out runs/wavfusion
   hf-mer train mgcma my_settings.yaml --data-dir /data/IEMOCAP_full_release
   hf-mer train baseline calls.csv --system log_mel_statistics
@@ -21,8 +21,8 @@ _EXAMPLES = """examples:
   hf-mer train le_mer --settings                                       # every setting there is
 
 SOURCE is a settings file (YAML, as in recipes/configs), a table or folder of recordings of your own, or the root of IEMOCAP,
-MELD or a generated corpus; all but the first begin with the package's settings for it. All further flags are settings
-and win over these. A finished fold is not trained again, a killed run goes on from its last checkpoint.
+MELD or a generated corpus; all but the first start from the package's settings for that corpus. Further flags are
+settings and override these. A finished fold is not trained again; a killed run resumes from its last checkpoint.
 """  # noqa: E501
 
 
@@ -32,18 +32,18 @@ def add_commands(commands: Any) -> None:
         commands, "train", _train, "train and evaluate a system on a corpus, or on your own recordings", _EXAMPLES,
         allow_abbrev=False,
     )  # fmt: skip
-    train.add_argument("system", choices=SYSTEMS, help="which")
+    train.add_argument("system", choices=SYSTEMS, help="model to train, or baseline")
     train.add_argument("source", nargs="?", metavar="SOURCE", help="settings file, table, or corpus")
     train.add_argument("--out", type=Path, help="folder for checkpoints, results and figures (default: the settings')")
     train.add_argument(
-        "--from-scratch", action="store_true", help="own recordings: a small model, without pretrained encoders"
+        "--from-scratch", action="store_true", help="train a small model without pretrained encoders (own recordings)"
     )
-    train.add_argument("--processes", type=int, default=1, help="processes, one per GPU (default: 1)")
+    train.add_argument("--processes", type=int, default=1, help="number of processes, one per GPU (default: 1)")
     train.add_argument(
         "--accelerate-config", type=Path, help="settings of `accelerate launch`, for FSDP or more machines"
     )
-    train.add_argument("--settings", action="store_true", help="list every setting, with its default, and leave")
-    train.add_argument("--dry-run", action="store_true", help="say what would be run, and leave")
+    train.add_argument("--settings", action="store_true", help="list every setting with its default and exit")
+    train.add_argument("--dry-run", action="store_true", help="show what would run and exit")
     train.set_defaults(passes_on=True)
 
 
@@ -54,7 +54,7 @@ def _train(arguments: argparse.Namespace) -> int:
         print_settings(arguments.system)
         return 0
     if arguments.source is None:
-        raise ValueError("what to train on is missing: a settings file, a table, or the folder of a corpus")
+        raise ValueError("SOURCE is missing: give a settings file, a table, or the folder of a corpus")
     from hf_mer.training.own_corpus import settings_for
 
     flags = [

@@ -217,7 +217,7 @@ class MultimodalEmotionRecognitionPipeline(Pipeline):
     def _windows(self, settings: dict) -> Windows | None:
         seconds, hop = settings.get("window_seconds"), settings.get("hop_seconds")
         if seconds is None and hop is not None:
-            raise ValueError(f"hop_seconds={hop} is of windows: give window_seconds too")
+            raise ValueError(f"hop_seconds={hop} needs window_seconds")
         return None if seconds is None else Windows.of(self.processor, seconds, hop)
 
     def _load(self, inputs: Any, settings: dict) -> Iterator[Utterance]:
