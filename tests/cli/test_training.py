@@ -60,7 +60,7 @@ def test_settings_are_listed(capsys):
 
 def test_errors(table, capsys, tmp_path):
     assert main(["train", "le_mer"]) == 1
-    assert "what to train on is missing" in capsys.readouterr().err
+    assert "SOURCE is missing" in capsys.readouterr().err
     assert main(["train", "le_mer", str(tmp_path / "nothing.csv")]) == 1
     assert "no such settings file, table or folder" in capsys.readouterr().err
     (tmp_path / "settings.yaml").write_text("learning_rat: 1")

@@ -103,7 +103,7 @@ class TestWindows:
             ({"window_seconds": 31.0}, "window_seconds=31.0 must be at most 30.0, the processor's max_audio_seconds"),
             ({"window_seconds": 1.0, "hop_seconds": 1.5}, "hop_seconds=1.5 must be above 0 and at most"),
             ({"window_seconds": 1.0, "hop_seconds": 0.0}, "hop_seconds=0.0 must be above 0"),
-            ({"hop_seconds": 1.0}, "hop_seconds=1.0 is of windows: give window_seconds too"),
+            ({"hop_seconds": 1.0}, "hop_seconds=1.0 needs window_seconds"),
         ):
             with pytest.raises(ValueError, match=message):
                 recognise(tone(), **settings)
