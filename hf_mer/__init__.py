@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from hf_mer.data.corpora.manifest import load_corpus
     from hf_mer.data.corpora.meld import load_meld
     from hf_mer.data.corpora.registry import register_datasets
-    from hf_mer.data.generated.corpus import (
+    from hf_mer.data.generated.generate import (
         GeneratedCorpusConfig,
         GeneratedMeldConfig,
         generate_corpus,
@@ -51,7 +51,7 @@ __getattr__, __dir__, _ = lazy_names(
             "WavFusionConfig",
             "WavFusionForEmotionClassification",
         ),
-        "hf_mer.data.generated.corpus": (
+        "hf_mer.data.generated.generate": (
             "GeneratedCorpusConfig",
             "GeneratedMeldConfig",
             "generate_corpus",

@@ -13,7 +13,7 @@ from typing import NamedTuple
 import yaml
 from tqdm import tqdm
 
-from hf_mer.data.generated.corpus import GeneratedCorpusConfig, generate_corpus, read_truth
+from hf_mer.data.generated.generate import GeneratedCorpusConfig, generate_corpus, read_truth
 from hf_mer.training.own_corpus import configuration
 
 RECIPE = Path("recipes/train_le_mer.py")

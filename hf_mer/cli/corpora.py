@@ -147,7 +147,7 @@ def _generate(arguments: argparse.Namespace) -> None:
     if arguments.layout == "meld":
         if arguments.language != "en":
             raise ValueError(f"--language {arguments.language} is for --layout iemocap; MELD's layout speaks English")
-        from hf_mer.data.generated.corpus import GeneratedMeldConfig, generate_meld_corpus
+        from hf_mer.data.generated.generate import GeneratedMeldConfig, generate_meld_corpus
 
         # two thirds to train on, a fifth to test, as by default
         test, dev = arguments.num_utterances // 5, arguments.num_utterances * 2 // 15
@@ -155,7 +155,7 @@ def _generate(arguments: argparse.Namespace) -> None:
         plan = GeneratedMeldConfig(num_train=train, num_dev=dev, num_test=test, **settings)
         ceilings = generate_meld_corpus(arguments.out, plan, num_proc=arguments.num_proc)
     else:
-        from hf_mer.data.generated.corpus import GeneratedCorpusConfig, generate_corpus
+        from hf_mer.data.generated.generate import GeneratedCorpusConfig, generate_corpus
 
         config = GeneratedCorpusConfig(
             num_utterances=arguments.num_utterances, language=arguments.language, **settings

@@ -12,7 +12,7 @@ from datasets import Dataset
 from hf_mer.data.checks import check_test_labels
 from hf_mer.data.schema import column
 from hf_mer.evaluation.condition import ConditionSettings, all_conditions
-from hf_mer.evaluation.predicting import predict_conditions, transcripts_with_errors
+from hf_mer.evaluation.logits import predict_conditions, transcripts_with_errors
 from hf_mer.evaluation.rows import RowSettings, check_classes, check_rows, choose_rows
 from hf_mer.evaluation.scoring import score_conditions
 from hf_mer.evaluation.sound import Babble

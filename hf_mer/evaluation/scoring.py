@@ -7,7 +7,7 @@ import numpy as np
 
 from hf_mer.data.word_errors import word_error_rate
 from hf_mer.evaluation.condition import Condition
-from hf_mer.evaluation.predicting import Predicted
+from hf_mer.evaluation.logits import Predicted
 from hf_mer.evaluation.reading import Texts
 from hf_mer.metrics.calibration import expected_calibration_error
 from hf_mer.metrics.scores import bootstrap_intervals, emotion_scores

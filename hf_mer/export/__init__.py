@@ -29,7 +29,7 @@ from hf_mer.lazy import lazy_names
 __getattr__, __dir__, __all__ = lazy_names(
     __name__,
     {
-        "hf_mer.export.checks": ("ExportError",),
+        "hf_mer.export.comparing": ("ExportError",),
         "hf_mer.export.onnx_model": ("OnnxMerModel",),
         "hf_mer.export.onnx_export": ("export_onnx",),
     },

@@ -7,7 +7,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-from hf_mer.export.checks import TOLERANCE, ExportError, compare, references
+from hf_mer.export.comparing import TOLERANCE, ExportError, compare, references
 from hf_mer.export.folder import write_export
 from hf_mer.export.onnx_graph import write_graph
 from hf_mer.export.onnx_model import OnnxMerModel

@@ -9,7 +9,7 @@ from typing import Any
 
 import torch
 
-from hf_mer.export.checks import ExportError
+from hf_mer.export.comparing import ExportError
 from hf_mer.export.graph import GraphModule
 from hf_mer.export.source import Source
 from hf_mer.models.mer_encoders import SPEECH_MODEL_TYPES

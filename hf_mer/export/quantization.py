@@ -7,7 +7,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from hf_mer.export.checks import references
+from hf_mer.export.comparing import references
 from hf_mer.export.onnx_graph import quiet
 from hf_mer.export.source import Source
 from hf_mer.export.utterances import Case, RandomUtterances

@@ -6,7 +6,7 @@ __getattr__, __dir__, __all__ = lazy_names(
     __name__,
     {
         "hf_mer.hub.cards.facts": ("CORPORA", "SYSTEMS"),
-        "hf_mer.hub.cards.results": ("card_results", "machine_paths", "read_results"),
+        "hf_mer.hub.cards.card_results": ("card_results", "machine_paths", "read_results"),
         "hf_mer.hub.cards.model_card": ("CardSpec", "model_card"),
         "hf_mer.hub.cards.dataset_card": ("dataset_card",),
         "hf_mer.hub.checkpoints": ("Checkpoint", "find_checkpoint"),

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from hf_mer.hub.cards.card_results import card_results, read_results
 from hf_mer.hub.cards.model_card import CardSpec, model_card
-from hf_mer.hub.cards.results import card_results, read_results
 from hf_mer.hub.loading import model_folder
 
 _RESULTS, _STORE = "results.json", "label_store.json"

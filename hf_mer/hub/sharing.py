@@ -1,7 +1,7 @@
 """What of a prepared corpus may go to the Hub: what its licence allows, and no paths of this machine."""
 
+from hf_mer.hub.cards.card_results import machine_paths
 from hf_mer.hub.cards.facts import CORPORA
-from hf_mer.hub.cards.results import machine_paths
 from hf_mer.hub.prepared import PreparedCorpus
 
 _STRINGS = ("id", "dialogue", "speaker", "session", "part", "split", "group")

@@ -12,7 +12,7 @@ from hf_mer.plots.reliability import reliability_diagram
 from hf_mer.plots.scores import systems_with_ceilings
 from hf_mer.plots.style import class_colors, class_markers
 from hf_mer.plots.sweep import score_sweep
-from hf_mer.plots.table import table_scores
+from hf_mer.plots.table_scores import table_scores
 from hf_mer.plots.training import history_series, training_curves
 from hf_mer.plots.tsne import representation_panels
 

@@ -7,7 +7,7 @@ from typing import Any
 
 from hf_mer.console import readable
 from hf_mer.data.corpora.manifest_files import AUDIO_SUFFIXES, FILM_SUFFIXES, recordings_in
-from hf_mer.data.corpora.tables import TABLE_SUFFIXES
+from hf_mer.data.corpora.text_tables import TABLE_SUFFIXES
 from hf_mer.data.errors import CorpusError
 
 _MAX_HISTORY = 10

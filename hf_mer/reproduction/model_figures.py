@@ -10,8 +10,8 @@ from sklearn.metrics import silhouette_score
 from hf_mer.data.schema import column
 from hf_mer.files import Drawn
 from hf_mer.plots import gate_distributions, representation_panels
+from hf_mer.reproduction.figure_sources import NothingToDrawError, Source, panel_title
 from hf_mer.reproduction.representations import Representations, balanced, represent, tsne_points
-from hf_mer.reproduction.sources import NothingToDrawError, Source, panel_title
 from hf_mer.reproduction.table import RowRuns, Run
 from hf_mer.training.features import add_lengths
 from hf_mer.training.fold_figures import attention_examples

@@ -7,7 +7,7 @@ from filelock import FileLock
 
 from hf_mer.files import write_text
 from hf_mer.reproduction.markdown import results_table
-from hf_mer.reproduction.plan import Plan
+from hf_mer.reproduction.run_plan import Plan
 from hf_mer.reproduction.summary import summary
 from hf_mer.reproduction.table import RowRuns, Run, Table, TableRuns
 from hf_mer.reproduction.table_figures import draw_table_figures

@@ -8,9 +8,9 @@ from pathlib import Path
 from typing import Any
 
 from hf_mer.hub.errors import hub_or_cache
-from hf_mer.reproduction.plan import Plan
 from hf_mer.reproduction.reporting import printed_tables
 from hf_mer.reproduction.row_settings import Resolver
+from hf_mer.reproduction.run_plan import Plan
 from hf_mer.reproduction.running import Reproduction
 from hf_mer.reproduction.table import TABLES_FOLDER, TableError, load_table, table_names
 from hf_mer.training.recipe import a_script, set_verbosity

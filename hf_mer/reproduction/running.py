@@ -14,8 +14,8 @@ from safetensors import SafetensorError
 from tqdm.auto import tqdm
 
 from hf_mer.data.protocols.folds import Fold, find_fold
-from hf_mer.reproduction.plan import Job, Plan
 from hf_mer.reproduction.reporting import report_tables
+from hf_mer.reproduction.run_plan import Job, Plan
 from hf_mer.stopping import lacks_space
 from hf_mer.training.pretraining.fold import pretrain_fold
 

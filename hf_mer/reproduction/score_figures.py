@@ -8,10 +8,10 @@ import numpy as np
 
 from hf_mer.files import Drawn
 from hf_mer.plots import confusion_panels, row_shares, score_sweep, table_scores
-from hf_mer.reproduction.sources import NothingToDrawError, Source, full_title, panel_title
+from hf_mer.reproduction.figure_sources import NothingToDrawError, Source, full_title, panel_title
+from hf_mer.reproduction.known_ceilings import ceiling
 from hf_mer.reproduction.statistics import row_statistics, units_of
 from hf_mer.reproduction.table import Row, RowRuns
-from hf_mer.training.ceilings import ceiling
 
 logger = logging.getLogger(__name__)
 

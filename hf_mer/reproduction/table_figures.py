@@ -9,7 +9,7 @@ import torch
 
 from hf_mer.files import Drawn, file_name
 from hf_mer.reproduction import model_figures, score_figures
-from hf_mer.reproduction.sources import NothingToDrawError, Source
+from hf_mer.reproduction.figure_sources import NothingToDrawError, Source
 from hf_mer.reproduction.table import TableRuns, check_figure
 
 logger = logging.getLogger(__name__)

@@ -16,7 +16,7 @@ __getattr__, __dir__, __all__ = lazy_names(
             "WavFusionArguments",
         ),
         "hf_mer.training.recipe": ("run_recipe", "run_baseline"),
-        "hf_mer.training.baselines.experiment": ("BaselineExperiment",),
+        "hf_mer.training.baselines.baseline_experiment": ("BaselineExperiment",),
         "hf_mer.reproduction.reproduce": ("run_reproduction",),
         "hf_mer.reproduction.table": ("load_table",),
         "hf_mer.training.label_store.builder": ("build_label_store",),

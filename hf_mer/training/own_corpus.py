@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from hf_mer.data.corpora.tables import Line
+    from hf_mer.data.corpora.text_tables import Line
 
 logger = logging.getLogger(__name__)
 

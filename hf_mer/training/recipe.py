@@ -27,7 +27,7 @@ from hf_mer.training.settings.roles import setting
 from hf_mer.training.settings.systems import SYSTEMS, argument_types
 
 if TYPE_CHECKING:
-    from hf_mer.training.baselines.experiment import BaselineExperiment
+    from hf_mer.training.baselines.baseline_experiment import BaselineExperiment
     from hf_mer.training.cross_validation import CrossValidation
 
 logger = logging.getLogger(__name__)
@@ -49,8 +49,8 @@ def run_recipe(model_arguments: type[ModelArguments], argv: Sequence[str] | None
             store: Any = rest[0] if rest else None
             check_settings(model, data, store, training, hub=False)
         from hf_mer.hub.errors import hub_or_cache
-        from hf_mer.training.checkpoints import remote_checkpoints
         from hf_mer.training.experiment import Experiment
+        from hf_mer.training.required_checkpoints import remote_checkpoints
 
         with hub_or_cache(bool(remote_checkpoints(model))):
             with settings_read():
@@ -98,7 +98,7 @@ def _baseline(argv: list[str]) -> "BaselineExperiment":
     arguments, data, training = parse_arguments(types, rest, defaults)
     if arguments.system not in BASELINES:
         raise ValueError(f"system: '{arguments.system}' is not one of {', '.join(BASELINES)}")
-    from hf_mer.training.baselines.experiment import BaselineExperiment
+    from hf_mer.training.baselines.baseline_experiment import BaselineExperiment
 
     return BaselineExperiment(arguments.system, data, training)
 
@@ -180,8 +180,8 @@ def set_verbosity(training: TrainingArguments) -> None:
 
 def _run(experiment: "CrossValidation") -> None:
     """Runs the folds, and sends them to the Hub where that is wanted."""
-    from hf_mer.training.checkpoints import require_checkpoints
     from hf_mer.training.experiment import Experiment
+    from hf_mer.training.required_checkpoints import require_checkpoints
 
     training = experiment.args
     set_verbosity(training)

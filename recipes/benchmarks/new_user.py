@@ -34,7 +34,7 @@ class Step:
 def write_recordings(folder: Path, utterances: int, seed: int = 0) -> dict[str, str]:
     """A folder with recordings and `calls.csv`, with no trace of how it was made; the row of the last recording."""
     from hf_mer.data import load_iemocap
-    from hf_mer.data.generated.corpus import GeneratedCorpusConfig, generate_corpus
+    from hf_mer.data.generated.generate import GeneratedCorpusConfig, generate_corpus
 
     corpus = folder.with_name("made")
     config = GeneratedCorpusConfig(num_utterances=utterances, seed=seed)

@@ -17,7 +17,7 @@ from model_tester import LABELS, save_tiny_checkpoint, tiny_settings, tiny_token
 from hf_mer.cli import main
 from hf_mer.data.corpora.manifest import load_corpus
 from hf_mer.evaluation import ConditionSettings, all_conditions
-from hf_mer.evaluation.predicting import encoded_once, predict_conditions, transcripts_with_errors
+from hf_mer.evaluation.logits import encoded_once, predict_conditions, transcripts_with_errors
 from hf_mer.models import (
     LeMerForEmotionClassification,
     MerProcessor,

@@ -8,7 +8,7 @@ from huggingface_hub import constants
 
 from hf_mer.cli import main
 from hf_mer.hub.errors import HubError, hub_or_cache
-from hf_mer.training.checkpoints import require_checkpoints
+from hf_mer.training.required_checkpoints import require_checkpoints
 from hf_mer.training.settings.model_arguments import LeMerArguments
 
 NOWHERE = ["http://127.0.0.1:9", "http://nowhere.invalid"]  # closed, and a name that nobody knows

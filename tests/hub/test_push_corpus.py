@@ -11,11 +11,11 @@ import pytest
 import soundfile
 
 from hf_mer.cli import main
-from hf_mer.data.generated.corpus import GeneratedCorpusConfig, generate_corpus
+from hf_mer.data.generated.generate import GeneratedCorpusConfig, generate_corpus
 from hf_mer.data.prepare import prepare
 from hf_mer.data.schema import make_record, records_to_dataset
 from hf_mer.hub import dataset_card, find_prepared
-from hf_mer.hub.cards.results import machine_paths
+from hf_mer.hub.cards.card_results import machine_paths
 
 LOAD = """
 import json, sys

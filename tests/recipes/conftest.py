@@ -22,7 +22,7 @@ ROOT = Path(__file__).parents[2]
 @pytest.fixture(scope="session")
 def corpus(shared_folder):
     """Root of a generated corpus of 48 short utterances in IEMOCAP's tree."""
-    from hf_mer.data.generated.corpus import GeneratedCorpusConfig, generate_corpus
+    from hf_mer.data.generated.generate import GeneratedCorpusConfig, generate_corpus
 
     config = GeneratedCorpusConfig(
         num_utterances=48, sessions=3, words_per_utterance=(4, 5), salient_words=(1, 1), utterances_per_dialogue=6
@@ -33,7 +33,7 @@ def corpus(shared_folder):
 @pytest.fixture(scope="session")
 def films(shared_folder):
     """Root of a generated corpus of 40 short clips in MELD's layout."""
-    from hf_mer.data.generated.corpus import GeneratedMeldConfig, generate_meld_corpus
+    from hf_mer.data.generated.generate import GeneratedMeldConfig, generate_meld_corpus
 
     config = GeneratedMeldConfig(num_train=24, num_dev=8, num_test=8, utterances_per_dialogue=4)
     return shared_folder("40_clips", lambda root: generate_meld_corpus(root, config, progress=False))

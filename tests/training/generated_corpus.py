@@ -16,7 +16,7 @@ def datasets_cache(tmp_path_factory, monkeypatch):
 @pytest.fixture(scope="session")
 def corpus(shared_folder):
     """Root of a generated corpus of 60 short utterances in IEMOCAP's tree."""
-    from hf_mer.data.generated.corpus import GeneratedCorpusConfig, generate_corpus
+    from hf_mer.data.generated.generate import GeneratedCorpusConfig, generate_corpus
 
     config = GeneratedCorpusConfig(
         num_utterances=60, words_per_utterance=(4, 5), salient_words=(1, 1), utterances_per_dialogue=6

@@ -20,7 +20,7 @@ from hf_mer.console import readable
 from hf_mer.data.corpora.manifest_files import read_manifest
 from hf_mer.data.corpora.manifest_segments import set_segments
 from hf_mer.data.corpora.manifest_video import existing_file, fill_from_film, read_video
-from hf_mer.data.corpora.tables import Line
+from hf_mer.data.corpora.text_tables import Line
 from hf_mer.data.schema import (
     COLUMNS,
     CorpusError,

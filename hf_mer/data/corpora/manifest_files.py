@@ -5,7 +5,7 @@ from collections import Counter
 from pathlib import Path
 
 from hf_mer.console import readable
-from hf_mer.data.corpora.tables import TABLE_SUFFIXES, Line, read_table
+from hf_mer.data.corpora.text_tables import TABLE_SUFFIXES, Line, read_table
 from hf_mer.data.errors import CorpusError
 
 logger = logging.getLogger(__name__)

@@ -12,7 +12,7 @@ from pathlib import Path
 import av
 
 from hf_mer.data.corpora.meld_counts import SPLITS, TASKS
-from hf_mer.data.corpora.tables import read_table
+from hf_mer.data.corpora.text_tables import read_table
 from hf_mer.data.schema import CorpusError
 
 RELEASE = "MELD.Raw"

@@ -6,8 +6,8 @@ from typing import Any
 
 import numpy as np
 
+from hf_mer.data.generated.corpus_settings import GeneratedCorpusConfig, GeneratedMeldConfig
 from hf_mer.data.generated.sentences import Sentence, write_sentence
-from hf_mer.data.generated.settings import GeneratedCorpusConfig, GeneratedMeldConfig
 
 
 @dataclass

@@ -15,8 +15,8 @@ Utterances of other labels (xxx, fru, ...) stand between them and carry cues too
 import numpy as np
 
 from hf_mer.data.generated.ceilings import Ceilings, View, joint_distribution
+from hf_mer.data.generated.corpus_settings import GeneratedCorpusConfig
 from hf_mer.data.generated.plan import PlannedDialogue, PlannedUtterance, give_neutral_words, set_source
-from hf_mer.data.generated.settings import GeneratedCorpusConfig
 
 LABELS = {(-1, 1): "ang", (1, 1): "hap", (-1, -1): "sad", (1, -1): "neu"}
 """(valence, arousal) to label; `hap` is also written as `exc`."""

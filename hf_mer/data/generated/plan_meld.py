@@ -21,8 +21,8 @@ import numpy as np
 
 from hf_mer.data.corpora.meld_counts import SPLITS, TASKS
 from hf_mer.data.generated.ceilings import Ceilings, View, joint_distribution
+from hf_mer.data.generated.corpus_settings import GeneratedMeldConfig
 from hf_mer.data.generated.plan import PlannedDialogue, PlannedUtterance, give_neutral_words, set_source
-from hf_mer.data.generated.settings import GeneratedMeldConfig
 
 LABELS = {
     (1, 1, 1): "joy",

@@ -7,11 +7,11 @@ import numpy as np
 import soundfile
 
 from hf_mer.data.corpora.iemocap_words import write_alignment
+from hf_mer.data.generated.corpus_settings import GeneratedCorpusConfig
 from hf_mer.data.generated.folder import truth_row
 from hf_mer.data.generated.plan import PlannedDialogue, PlannedUtterance, draw_sentence
 from hf_mer.data.generated.plan_iemocap import LABELS
 from hf_mer.data.generated.sentences import LANGUAGES, TAGS, Sentence
-from hf_mer.data.generated.settings import GeneratedCorpusConfig
 from hf_mer.data.generated.voice import SAMPLING_RATE, draw_speaker, synthesize
 from hf_mer.data.words import spoken_words
 

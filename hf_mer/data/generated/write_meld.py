@@ -17,11 +17,11 @@ from scipy.signal import lfilter, resample_poly
 from hf_mer.data.corpora.meld_counts import SPLITS
 from hf_mer.data.corpora.meld_files import CLIP_FOLDERS
 from hf_mer.data.generated.clip import write_clip
+from hf_mer.data.generated.corpus_settings import GeneratedMeldConfig
 from hf_mer.data.generated.face import draw_face, film
 from hf_mer.data.generated.folder import format_spans, truth_row
 from hf_mer.data.generated.plan import PlannedDialogue, PlannedUtterance, draw_sentence
 from hf_mer.data.generated.plan_meld import SENTIMENTS, SPEAKERS, WOMEN
-from hf_mer.data.generated.settings import GeneratedMeldConfig
 from hf_mer.data.generated.voice import SAMPLING_RATE, draw_speaker, synthesize
 
 CLIP_RATE = 48_000  # Hz

@@ -6,8 +6,8 @@ from pathlib import Path
 from huggingface_hub import DatasetCard, DatasetCardData
 
 from hf_mer.files import markdown_table
+from hf_mer.hub.cards.card_results import machine_paths
 from hf_mer.hub.cards.facts import COLUMNS, CORPORA
-from hf_mer.hub.cards.results import machine_paths
 from hf_mer.hub.prepared import PreparedCorpus
 
 _SIZES = (("n<1K", 1_000), ("1K<n<10K", 10_000), ("10K<n<100K", 100_000), ("100K<n<1M", 1_000_000))

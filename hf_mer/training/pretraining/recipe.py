@@ -22,7 +22,7 @@ def run_pretraining(argv: Sequence[str] | None = None) -> None:
         with settings_read():
             encoder, data, arguments = parse_arguments(types, argv)
         from hf_mer.hub.errors import hub_or_cache
-        from hf_mer.training.checkpoints import remote_checkpoints, require_checkpoints
+        from hf_mer.training.required_checkpoints import remote_checkpoints, require_checkpoints
 
         folders.append(Path(str(arguments.output_dir)))
         set_verbosity(arguments)

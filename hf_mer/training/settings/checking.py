@@ -6,7 +6,7 @@ from typing import Any
 
 from transformers import AutoConfig
 
-from hf_mer.training.checkpoints import remote_checkpoints
+from hf_mer.training.required_checkpoints import remote_checkpoints
 from hf_mer.training.settings.arguments import DataArguments, MerTrainingArguments
 from hf_mer.training.settings.label_store_arguments import LabelStoreArguments
 from hf_mer.training.settings.model_arguments import ModelArguments

@@ -11,8 +11,8 @@ import pytest
 
 from hf_mer.data.corpora.meld import load_meld
 from hf_mer.data.corpora.meld_counts import SPLITS, TASKS
-from hf_mer.data.generated.corpus import GeneratedMeldConfig, generate_meld_corpus, read_truth
 from hf_mer.data.generated.face import FaceSettings
+from hf_mer.data.generated.generate import GeneratedMeldConfig, generate_meld_corpus, read_truth
 from hf_mer.data.generated.plan_meld import LABELS, MAIN_SPEAKERS, MODALITIES, meld_ceilings, plan_meld
 from hf_mer.data.generated.sentences import LANGUAGES
 from hf_mer.data.generated.voice import VoiceSettings

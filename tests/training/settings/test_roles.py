@@ -6,7 +6,7 @@ import pytest
 from transformers import TrainingArguments
 
 from hf_mer.data.corpora.iemocap import SPLIT_SCREENS
-from hf_mer.hub.cards.results import ENCODERS, FOLDERS
+from hf_mer.hub.cards.card_results import ENCODERS, FOLDERS
 from hf_mer.training import (
     DataArguments,
     LabelStoreArguments,

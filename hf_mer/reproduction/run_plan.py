@@ -11,9 +11,9 @@ from datasets import Dataset
 from hf_mer.data.protocols.folds import Fold, find_fold
 from hf_mer.reproduction.row_settings import Resolver, System, rows_key
 from hf_mer.reproduction.table import Table, TableError
-from hf_mer.training.baselines.experiment import BaselineExperiment
-from hf_mer.training.checkpoints import require_checkpoints
+from hf_mer.training.baselines.baseline_experiment import BaselineExperiment
 from hf_mer.training.experiment import Experiment
+from hf_mer.training.required_checkpoints import require_checkpoints
 
 
 @dataclass(frozen=True)

@@ -3,7 +3,7 @@ import json
 import pytest
 
 from hf_mer.data.mark import read_mark
-from hf_mer.training.ceilings import ceiling
+from hf_mer.reproduction.known_ceilings import ceiling
 
 
 def results(modalities, task="4class", use_history=True):

@@ -4,7 +4,7 @@ import logging
 
 import pytest
 
-from hf_mer.data.corpora.tables import read_table
+from hf_mer.data.corpora.text_tables import read_table
 from hf_mer.data.schema import CorpusError
 
 

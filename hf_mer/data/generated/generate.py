@@ -24,6 +24,7 @@ from typing import Any
 
 from hf_mer.data.generated import write_iemocap, write_meld
 from hf_mer.data.generated.ceilings import Ceilings
+from hf_mer.data.generated.corpus_settings import GeneratedCorpusConfig, GeneratedMeldConfig
 from hf_mer.data.generated.folder import (
     is_there,
     read_truth,
@@ -33,7 +34,6 @@ from hf_mer.data.generated.folder import (
 )
 from hf_mer.data.generated.plan_iemocap import corpus_ceilings, plan_corpus
 from hf_mer.data.generated.plan_meld import meld_ceilings, plan_meld
-from hf_mer.data.generated.settings import GeneratedCorpusConfig, GeneratedMeldConfig
 from hf_mer.data.mark import MARK
 from hf_mer.files import json_text, whole
 

@@ -14,7 +14,7 @@ import soundfile
 
 from hf_mer.data.corpora.iemocap import load_iemocap
 from hf_mer.data.corpora.iemocap_words import word_times
-from hf_mer.data.generated.corpus import GeneratedCorpusConfig, generate_corpus, read_truth
+from hf_mer.data.generated.generate import GeneratedCorpusConfig, generate_corpus, read_truth
 from hf_mer.data.generated.plan import PlannedUtterance, draw_sentence
 from hf_mer.data.generated.plan_iemocap import LABELS, corpus_ceilings, dialogue_names, is_four_class, plan_corpus
 from hf_mer.data.generated.sentences import LANGUAGES, TAGS, write_sentence
@@ -356,7 +356,7 @@ def test_nothing_stays_behind_when_writing_fails(tmp_path, monkeypatch):
 def test_a_kill_leaves_nothing_to_the_next_call(tmp_path):
     """Neither processes, nor the folder in which they wrote."""
     code = (
-        "import sys; from hf_mer.data.generated.corpus import *\n"
+        "import sys; from hf_mer.data.generated.generate import *\n"
         "generate_corpus(sys.argv[1], GeneratedCorpusConfig(num_utterances=1500), num_proc=2, progress=False)"
     )
     process = psutil.Popen([sys.executable, "-c", code, str(tmp_path / "corpus")])

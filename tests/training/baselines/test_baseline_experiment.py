@@ -15,8 +15,8 @@ from sklearn.preprocessing import StandardScaler
 from hf_mer.data.schema import CorpusError
 from hf_mer.models.audio_mer import AudioError
 from hf_mer.training import DataArguments, MerTrainingArguments
+from hf_mer.training.baselines.baseline_experiment import BaselineExperiment
 from hf_mer.training.baselines.classifiers import PENALTIES, fit_linear, logits, save_linear
-from hf_mer.training.baselines.experiment import BaselineExperiment
 from hf_mer.training.baselines.log_mel import LogMelStatistics
 
 SYSTEMS = ["majority", "log_mel_statistics"]

@@ -4,7 +4,7 @@ import pytest
 import torch
 from model_tester import save_tiny_checkpoint
 
-from hf_mer.export.checks import ExportError, compare, references
+from hf_mer.export.comparing import ExportError, compare, references
 from hf_mer.export.onnx_model import OnnxMerModel
 from hf_mer.export.source import Source
 from hf_mer.export.utterances import RandomUtterances
