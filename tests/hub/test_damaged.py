@@ -96,7 +96,7 @@ def test_fields_of_the_label_store(folder, part, value, message):
 @pytest.mark.parametrize(
     ("changed", "message"),
     [
-        (lambda one: torch.cat([one, one], 1), r"text_embeddings in label_store\.safetensors are 24 wide, .* 12"),
+        (lambda one: torch.cat([one, one], 1), r"text_embeddings of the label store \(label_store\.safetensors\) are 24 wide, .* 12"),
         (lambda one: one.index_fill(0, torch.tensor([1]), float("nan")), r"label_store\.safetensors: text_embeddings .* NaN"),
         (lambda one: one.long(), r"label_store\.safetensors: text_embeddings must be finite numbers"),
         (lambda one: one[:3], r"label_store\.safetensors: text_embeddings must have shape \(4, width\), not \(3, 12\)"),

@@ -8,7 +8,7 @@ from typing import Any
 import yaml
 from huggingface_hub import EvalResult, ModelCard, ModelCardData
 
-from hf_mer.hub.cards import card_tables
+from hf_mer.hub.cards import card_tables as tables
 from hf_mer.hub.cards.card_results import ENCODERS, machine_paths
 from hf_mer.hub.cards.facts import CORPORA, PROTOCOLS, SYSTEMS
 from hf_mer.metrics.scores import SCORE_NAMES
@@ -132,16 +132,16 @@ def _measured(spec: CardSpec, content: Mapping[str, Any]) -> dict[str, Any]:
     dumped = yaml.safe_dump(dict(settings), sort_keys=True, width=110, allow_unicode=True).strip()
     return {
         "missing": tables.NOT_RECORDED if "summary" in content else tables.NOT_MEASURED,
-        "utterances": card_tables.number_of_utterances(runs),
-        "scores_table": card_tables.scores_table(SYSTEMS[spec.system]["title"], content, spec.published, spec.references),
-        "runs_table": card_tables.runs_table(runs),
-        "class_tables": card_tables.class_tables(runs) if runs else [],
-        "part_tables": card_tables.part_tables(runs),
-        "calibration_table": card_tables.calibration_table(runs),
-        "calibrated": card_tables.is_calibrated(runs),
+        "utterances": tables.number_of_utterances(runs),
+        "scores_table": tables.scores_table(SYSTEMS[spec.system]["title"], content, spec.published, spec.references),
+        "runs_table": tables.runs_table(runs),
+        "class_tables": tables.class_tables(runs) if runs else [],
+        "part_tables": tables.part_tables(runs),
+        "calibration_table": tables.calibration_table(runs),
+        "calibrated": tables.is_calibrated(runs),
         "protocol": PROTOCOLS.get(settings.get("protocol"), "see the settings"),
-        "folds_table": card_tables.folds_table(runs),
-        "training": card_tables.training_facts(runs, content.get("summary", {}), spec.recipe),
+        "folds_table": tables.folds_table(runs),
+        "training": tables.training_facts(runs, content.get("summary", {}), spec.recipe),
         "commands": commands,
         "settings_yaml": dumped,
     }
@@ -154,7 +154,7 @@ def card_metadata(spec: CardSpec, content: Mapping[str, Any]) -> ModelCardData:
     task = "audio-classification" if "speech" in modalities else (
         "video-classification" if "video" in modalities else "text-classification"
     )  # fmt: skip
-    scores = card_tables.mean_scores(content)
+    scores = tables.mean_scores(content)
     further: dict[str, Any] = {"co2_eq_emissions": dict(spec.emissions)} if spec.emissions else {}
     return ModelCardData(
         language=corpus["language"],
@@ -176,7 +176,7 @@ def _eval_results(
     spec: CardSpec, content: Mapping[str, Any], task: str, scores: Mapping[str, float]
 ) -> list[EvalResult]:
     corpus, runs, summary = CORPORA[spec.corpus], content["runs"], content.get("summary", {})
-    utterances = card_tables.number_of_utterances(runs) if runs else summary.get("utterances")
+    utterances = tables.number_of_utterances(runs) if runs else summary.get("utterances")
     arguments = {"utterances": utterances, "protocol": content["settings"].get("protocol"),
                  "runs": len(runs) or max(entry["n"] for entry in summary["scores"].values())}  # fmt: skip
     return [
