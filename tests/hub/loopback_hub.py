@@ -91,9 +91,11 @@ class LoopbackHub:
     def answer_here(self, monkeypatch: Any, token: str | None = "hf_writer", url: str | None = None) -> None:
         """Makes this process talk to this hub, or to another address; the variables were read when it began."""
         from huggingface_hub import constants, hf_api
+        from transformers.utils.hub import hf_api as api_of_transformers
 
         monkeypatch.setattr(constants, "ENDPOINT", url or self.url)
-        monkeypatch.setattr(hf_api.api, "endpoint", url or self.url)  # made when its module was imported
+        for api in (hf_api.api, api_of_transformers()):  # made once, for the hub of that time
+            monkeypatch.setattr(api, "endpoint", url or self.url)
         template = (url or self.url) + "/{repo_id}/resolve/{revision}/{filename}"
         monkeypatch.setattr(constants, "HUGGINGFACE_CO_URL_TEMPLATE", template)
         monkeypatch.setattr(constants, "HF_HUB_OFFLINE", False)
