@@ -30,6 +30,7 @@ def test_every_system_stands_beside_its_ceiling(finished, capsys):
     assert (finished / "scores.png").exists()
 
 
+@pytest.mark.slow
 def test_a_training_that_fails_is_told_with_the_end_of_its_log(tmp_path, monkeypatch, capsys):
     monkeypatch.setattr(demo, "SYSTEMS", {name: ("run", ["--fusion", "nonsense"]) for name in demo.SYSTEMS})
     with pytest.raises(OSError, match=r"(?s)training failed with status [12].*nonsense"):

@@ -39,6 +39,7 @@ def test_scores_one_by_one_and_batched(name, request, items):
         close(mine, theirs)
 
 
+@pytest.mark.slow
 def test_films(wavfusion, write_video, write_wav):
     plain, exported = load_recognizer(wavfusion.checkpoint, device="cpu"), load_recognizer(wavfusion.folder)
     film = write_video()

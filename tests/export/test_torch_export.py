@@ -11,9 +11,8 @@ import hf_mer.export
 SNIPPET = re.search(r"```python\n(.*?)```", hf_mer.export.__doc__, re.DOTALL)[1]
 
 
-@pytest.mark.parametrize(
-    "name", ["le_mer", *(pytest.param(name, marks=pytest.mark.slow) for name in ("mgcma", "wavfusion"))]
-)
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["le_mer", "mgcma", "wavfusion"])
 def test_the_snippet_makes_a_program_for_every_length(name, request, write_wav, write_video, tmp_path, monkeypatch):
     export = request.getfixturevalue(name)
     write_wav("a.wav", 0.4)

@@ -202,6 +202,7 @@ print("RESULT" + json.dumps([type(recognise).__module__.split(".")[0], *result])
 """
 
 
+@pytest.mark.slow
 def test_without_the_package(folder, ctc, write_wav, recognise, tmp_path):
     """The code that travels with a checkpoint recognises words, keeps dialogues and cuts windows."""
     import os

@@ -50,7 +50,9 @@ def test_bad_matrices_are_refused():
         confusion_matrix(np.zeros((2, 2), dtype=int), ["a", "b"])
 
 
-@pytest.mark.parametrize(("systems", "count"), [(1, 2), (2, 4), (3, 6), (4, 7), (5, 12)])
+@pytest.mark.parametrize(
+    ("systems", "count"), [(1, 2), (2, 4), (3, 6), (4, 7), pytest.param(5, 12, marks=pytest.mark.slow)]
+)
 def test_panels_can_be_read(systems, count, drawn_texts):
     rng = np.random.default_rng(0)
     panels = {f"system {index}": row_shares(rng.integers(1, 80, (count, count))) for index in range(systems)}

@@ -168,6 +168,7 @@ class TestGoingOn:
         assert main([*command, str(cut)]) == 0
         assert cut.read_bytes() == before
 
+    @pytest.mark.slow
     def test_a_killed_process(self, checkpoint, many, tmp_path):
         many.write_text("text\n" + "".join(f"hello {i}\n" for i in range(3000)))
         out, lines = tmp_path / "p.csv", tmp_path / "p.csv.rows.jsonl"

@@ -169,6 +169,7 @@ def test_gates_need_three_modalities(corpus, tmp_path, caplog):
     assert "no row has a model with gates" in caplog.text
 
 
+@pytest.mark.slow
 def test_label_attention_of_every_class(corpus, tmp_path):
     run = make_run(tmp_path / "A", corpus, system="le_mer", text_label_init="random", tonal_label_init="random")
     table = make_table([{"kind": "attention"}], (row("C1"), [run]))

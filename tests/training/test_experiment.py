@@ -216,6 +216,7 @@ def test_unimodal_systems_and_their_score_fusion(make_experiment, tmp_path, unim
     assert processor.tokenizer.get_vocab() == text_tokenizer.get_vocab()
 
 
+@pytest.mark.slow
 def test_a_checkpoint_is_evaluated_with_its_own_processor(make_experiment, finished_copy, tmp_path):
     """Its tokenizer's numbering must be kept: a tokenizer that is learned anew would give other ids."""
     folder = tmp_path / "run" / "Ses05" / "model"

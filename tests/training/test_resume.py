@@ -162,7 +162,7 @@ def test_inside_an_epoch(make_experiment, whole, tmp_path, monkeypatch, training
     assert not list((tmp_path / "run").rglob("*unfinished*"))
 
 
-@pytest.mark.parametrize("epoch", [1, 3])
+@pytest.mark.parametrize("epoch", [1, pytest.param(3, marks=pytest.mark.slow)])
 def test_patience_is_not_forgotten(make_experiment, whole, tmp_path, monkeypatch, epoch):
     """Also where the last checkpoint is the one whose validation ended the training."""
     expected = whole(**EPOCHS)

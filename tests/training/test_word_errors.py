@@ -16,6 +16,7 @@ def settings_of(report):
     return report["folds"][0]["settings"]
 
 
+@pytest.mark.slow
 def test_a_checkpoint_meets_errors_it_was_not_trained_on(make_experiment, tmp_path):
     trained = make_experiment(modalities=["text"], output_dir=str(tmp_path / "clean"), num_train_epochs=1).run()
     evaluate = {"checkpoint": str(tmp_path / "clean" / "{fold}" / "model"), "do_train": False, "modalities": ["text"]}
