@@ -3,6 +3,7 @@ import pytest
 from hf_mer.cli import main
 
 
+@pytest.mark.slow
 def test_export_and_predict(tiny_checkpoint, text_config, tmp_path, capsys):
     settings = {"modalities": ["text"], "text_config": text_config(num_hidden_layers=1)}
     checkpoint, _ = tiny_checkpoint(with_store=False, **settings)

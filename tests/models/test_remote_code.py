@@ -270,6 +270,7 @@ def test_without_the_package(saved, without_package):
     assert set(first["files"]) == {path.name for path in saved["le_mer"].folder.iterdir()}
 
 
+@pytest.mark.slow
 def test_with_the_package_no_trust_is_asked(saved, with_package):
     result = with_package["le_mer"]
     close(result, saved["le_mer"].logits)

@@ -76,6 +76,7 @@ class TestAttentiveGru:
         encoded = layer(torch.randn(1, 4, 5), mask_of([4], 4))
         torch.testing.assert_close(encoded.mean(dim=-1), torch.zeros(1, 4), rtol=0, atol=1e-6)
 
+    @pytest.mark.slow
     def test_a_graph_of_it_reads_both_ways_and_any_length(self):
         layer = AttentiveGru(5, 8, num_heads=2, num_layers=2, bidirectional=True).eval().requires_grad_(False)
         free = {0: torch.export.Dim.DYNAMIC, 1: torch.export.Dim.DYNAMIC}
