@@ -83,7 +83,9 @@ def test_demo_and_train_run_from_the_wheel(bounds, wheel, run):
     assert "accelerate launch -m hf_mer.training.run le_mer" in told
     assert (home / "demo" / "prediction.png").is_file()
     recordings = sorted((home / "demo" / "corpus").rglob("*.wav"))[:24]
-    rows = [f"{path},{('happy', 'sad')[number % 2]},speaker{number // 2 % 4}" for number, path in enumerate(recordings)]
+    rows = [
+        f"{path},{('happy', 'sad')[number % 2]},speaker{number // 2 % 4}" for number, path in enumerate(recordings)
+    ]
     table = home / "calls.csv"
     table.write_text("\n".join(["audio,label,speaker", *rows]) + "\n", encoding="utf-8")
     run(
