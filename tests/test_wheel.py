@@ -43,7 +43,14 @@ def run(tmp_path_factory):
     configuration = subprocess.run(
         [sys.executable, "-m", "pip", "config", "list"], capture_output=True, text=True
     ).stdout
-    for name, key in (("UV_DEFAULT_INDEX", "index-url"), ("SSL_CERT_FILE", "cert")):  # as .ci/install hands them over
+    handed_over = {  # as .ci/install does
+        "UV_DEFAULT_INDEX": "index-url",
+        "SSL_CERT_FILE": "cert",
+        "ALL_PROXY": "proxy",
+        "UV_INSECURE_HOST": "trusted-host",
+        "UV_HTTP_TIMEOUT": "timeout",
+    }
+    for name, key in handed_over.items():
         for line in configuration.splitlines():
             if line.partition("=")[0].endswith(f".{key}"):
                 environment.setdefault(name, line.partition("=")[2].strip("'\""))
