@@ -12,24 +12,14 @@ from pathlib import Path
 import pytest
 import torch
 import yaml
+from generated_corpus import SPEECH
 from safetensors.torch import load_file
 
 from hf_mer.training.resume import last_complete_checkpoint
 
 ROOT = Path(__file__).parents[2]
 SCRIPT = ROOT / "recipes/pretrain_speech.py"
-MEL = {
-    "model_type": "wav2vec2-bert",
-    "feature_projection_input_dim": 320,
-    "hidden_size": 16,
-    "num_hidden_layers": 1,
-    "num_attention_heads": 2,
-    "intermediate_size": 16,
-    "conv_depthwise_kernel_size": 5,
-    "position_embeddings_type": None,
-    "layerdrop": 0.0,
-    "conformer_conv_dropout": 0.0,
-}
+MEL = {**SPEECH, "layerdrop": 0.0, "conformer_conv_dropout": 0.0}
 
 
 @pytest.fixture

@@ -6,6 +6,7 @@ from dataclasses import fields
 
 import numpy as np
 import torch
+from generated_corpus import SPEECH, TEXT
 
 from hf_mer.data.corpora.iemocap import load_iemocap
 from hf_mer.data.schema import column
@@ -16,25 +17,6 @@ from hf_mer.training.settings.arguments import DataArguments
 from hf_mer.training.settings.model_arguments import LeMerArguments, MgcmaArguments
 
 LABELS = ["angry", "happy", "neutral", "sad"]
-TEXT = {
-    "model_type": "bert",
-    "vocab_size": 300,
-    "hidden_size": 16,
-    "num_hidden_layers": 1,
-    "num_attention_heads": 2,
-    "intermediate_size": 16,
-    "max_position_embeddings": 64,
-}
-SPEECH = {
-    "model_type": "wav2vec2-bert",
-    "feature_projection_input_dim": 320,
-    "hidden_size": 16,
-    "num_hidden_layers": 1,
-    "num_attention_heads": 2,
-    "intermediate_size": 16,
-    "conv_depthwise_kernel_size": 5,
-    "position_embeddings_type": None,
-}
 
 
 def make_run(folder, corpus=None, seed=1, fold="Ses05", right=0.7, model=True, system="mgcma", **settings):

@@ -5,33 +5,12 @@ import dataclasses
 import shutil
 
 import pytest
-from generated_corpus import corpus, datasets_cache  # noqa: F401
+from generated_corpus import SPEECH, TEXT, corpus, datasets_cache  # noqa: F401
 from model_tester import tiny_speech_config, tiny_text_config, tiny_tokenizer, wave_feature_extractor
 
-TEXT = {
-    "model_type": "bert",
-    "vocab_size": 300,
-    "hidden_size": 16,
-    "num_hidden_layers": 1,
-    "num_attention_heads": 2,
-    "intermediate_size": 16,
-    "max_position_embeddings": 64,
-}
-SPEECH = {
-    "model_type": "wav2vec2-bert",
-    "feature_projection_input_dim": 320,
-    "hidden_size": 16,
-    "num_hidden_layers": 1,
-    "num_attention_heads": 2,
-    "intermediate_size": 16,
-    "conv_depthwise_kernel_size": 5,
-    "position_embeddings_type": None,
-    "mask_time_prob": 0.0,
-    "layerdrop": 0.0,
-}
 SETTINGS = {
     "text_encoder": TEXT,
-    "speech_encoder": SPEECH,
+    "speech_encoder": {**SPEECH, "mask_time_prob": 0.0, "layerdrop": 0.0},
     "protocol": "fixed_session",
     "validation": "speakers:1",
     "max_text_tokens": 48,

@@ -1,6 +1,27 @@
-"""Fixtures of those who train on a small generated corpus, and of those who read what was trained."""
+"""What those share who train on a small generated corpus, and those who read what was trained."""
 
 import pytest
+
+# encoders that a test can train
+TEXT = {
+    "model_type": "bert",
+    "vocab_size": 300,
+    "hidden_size": 16,
+    "num_hidden_layers": 1,
+    "num_attention_heads": 2,
+    "intermediate_size": 16,
+    "max_position_embeddings": 64,
+}
+SPEECH = {
+    "model_type": "wav2vec2-bert",
+    "feature_projection_input_dim": 320,
+    "hidden_size": 16,
+    "num_hidden_layers": 1,
+    "num_attention_heads": 2,
+    "intermediate_size": 16,
+    "conv_depthwise_kernel_size": 5,
+    "position_embeddings_type": None,
+}
 
 
 @pytest.fixture(autouse=True)
