@@ -50,7 +50,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     arguments, further = parser.parse_known_args(argv)
     if further and not getattr(arguments, "passes_on", False):
         parser.error(f"unrecognized arguments: {' '.join(further)}")
-    arguments.further = further
+    arguments.further, arguments.parser = further, parser
     try:
         with terminable():
             status = arguments.run(arguments)

@@ -25,9 +25,7 @@ def add_commands(commands: Any) -> None:
 def _completion(arguments: argparse.Namespace) -> None:
     import shtab
 
-    from hf_mer.cli import _parser
-
-    parser = _parser()
+    parser = arguments.parser
     for command in _commands(parser):
         for action in command._actions:
             if action.dest in _FILES and action.choices is None and action.nargs != 0:
