@@ -6,6 +6,7 @@ from transformers import PreTrainedConfig
 
 from .configuration_mer import MerConfig
 from .fields_mer import Rule, choice, flag, number, whole
+from .layer_mixture_mer import layer_choice
 
 TEXT_LABEL_INITS = ("none", "random", "label_words", "tfidf")
 TONAL_LABEL_INITS = ("none", "random", "bert", "codebook")
@@ -58,6 +59,9 @@ class LeMerConfig(MerConfig):
         freeze: Parts that are not trained, of `text_encoder`, `text_embeddings`, `speech_encoder`,
             `speech_feature_encoder` (the convolutions of wav2vec 2.0), `label_embeddings`, `text_layers:N` and
             `speech_layers:N` (the lowest N layers).
+        text_layers: What of the text encoder is used: `"last"`, its last hidden state (the paper), or `"mix"`, a
+            learned mixture of all its hidden states, see `LayerMixture`.
+        speech_layers: The same of the speech encoder.
         initializer_range: Standard deviation of the classifier's and random label embeddings' initial values.
     """
 
@@ -75,6 +79,8 @@ class LeMerConfig(MerConfig):
         "history_in_fusion": flag,
         "label_temperature": number(above=0),
         "classifier_dropout": number(0, 1),
+        "text_layers": layer_choice,
+        "speech_layers": layer_choice,
     }
 
     def __init__(
@@ -93,6 +99,8 @@ class LeMerConfig(MerConfig):
         label_temperature: float = 1.0,
         classifier_dropout: float = 0.0,
         freeze: list[str] | None = None,
+        text_layers: str = "last",
+        speech_layers: str = "last",
         initializer_range: float = 0.02,
         **kwargs: Any,
     ):
@@ -118,6 +126,8 @@ class LeMerConfig(MerConfig):
         self.history_in_fusion = history_in_fusion
         self.label_temperature = label_temperature
         self.classifier_dropout = classifier_dropout
+        self.text_layers = text_layers
+        self.speech_layers = speech_layers
         self._check()
 
     @property
@@ -142,4 +152,9 @@ class LeMerConfig(MerConfig):
                 f"fusion='{self.fusion}' is guided by label embeddings of both branches, but text_label_init="
                 f"'{self.text_label_init}' and tonal_label_init='{self.tonal_label_init}'; "
                 "use fusion='vanilla' or 'score' without them"
+            )
+        if self.has_tonal_labels and self.tonal_space == "contrastive" and self.speech_layers == "mix":
+            raise ValueError(
+                "tonal_space='contrastive' compares through project_hid, which the checkpoint learned for its last "
+                "hidden state, and speech_layers is 'mix': use tonal_space='hidden', or speech_layers='last'"
             )

@@ -7,6 +7,7 @@ from transformers import PreTrainedConfig
 from .configuration_mer import MerConfig
 from .encoder_configuration_mer import MOST_LAYERS
 from .fields_mer import Rule, choice, flag, list_of, number, whole
+from .layer_mixture_mer import layer_choice
 
 ALIGNMENT_MODULES = ("distribution", "token", "instance")
 
@@ -58,6 +59,9 @@ class MgcmaConfig(MerConfig):
         classifier_dropout: Dropout before the classifier; the paper states none.
         freeze: Parts that are not trained, of `text_encoder`, `text_embeddings`, `speech_encoder`,
             `speech_feature_encoder` (the convolutions of wav2vec 2.0), `text_layers:N` and `speech_layers:N`.
+        text_layers: What of the text encoder is used: `"last"`, its last hidden state (the paper), or `"mix"`, a
+            learned mixture of all its hidden states, see `LayerMixture`.
+        speech_layers: The same of the speech encoder.
         initializer_range: Standard deviation of the initial values of new layers.
     """
 
@@ -78,6 +82,8 @@ class MgcmaConfig(MerConfig):
         "wasserstein_bias": number(),
         "instance_normalize": flag,
         "classifier_dropout": number(0, 1),
+        "text_layers": layer_choice,
+        "speech_layers": layer_choice,
     }
 
     def __init__(
@@ -100,6 +106,8 @@ class MgcmaConfig(MerConfig):
         loss_weights: dict[str, float] | None = None,
         classifier_dropout: float = 0.0,
         freeze: list[str] | None = None,
+        text_layers: str = "last",
+        speech_layers: str = "last",
         initializer_range: float = 0.02,
         **kwargs: Any,
     ):
@@ -126,6 +134,8 @@ class MgcmaConfig(MerConfig):
         self.wasserstein_bias = wasserstein_bias
         self.instance_normalize = instance_normalize
         self.classifier_dropout = classifier_dropout
+        self.text_layers = text_layers
+        self.speech_layers = speech_layers
         self._check()
 
     def _check(self) -> None:

@@ -1,5 +1,6 @@
 """The encoders of a model: how they are built, loaded and run, so that padding never matters."""
 
+from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 import torch
@@ -7,15 +8,14 @@ from torch import Tensor, nn
 from transformers import AutoModel, AutoModelForPreTraining, PreTrainedConfig, PreTrainedModel
 
 from .encoder_building_mer import make_encoder
-from .mer_masks import masks_of, never_empty, warn_of_bfloat16
+from .encoder_states_mer import RAW_INPUTS as RAW_INPUTS
+from .encoder_states_mer import StatesMixin
+from .encoder_states_mer import nothing_to_use as nothing_to_use
+from .layer_mixture_mer import add_mixtures
+from .mer_masks import never_empty, warn_of_bfloat16
 from .mer_outputs import LayerRecord
 from .mer_padding import MaskedAudio, guard_padding
 
-RAW_INPUTS = {
-    "text": ("input_ids", "attention_mask", "token_type_ids"),
-    "speech": ("input_values", "input_features", "audio_attention_mask"),
-    "video": ("pixel_values", "video_attention_mask"),
-}
 SPEECH_MODEL_TYPES = ("wav2vec2", "wav2vec2-conformer", "wav2vec2-bert", "hubert", "wavlm", "data2vec-audio")
 
 
@@ -36,21 +36,14 @@ class SpeechFrames(NamedTuple):
     real: Tensor
 
 
-class EncodersMixin:
-    """Text, speech and video encoders of a `MerPreTrainedModel`, each None where the model has no such branch.
+class EncodersMixin(StatesMixin):
+    """Text, speech and video encoders of a `MerPreTrainedModel`, each None where the model has no such branch."""
 
-    Attributes:
-        takes_features: Whether `forward` takes the states of frozen encoders, computed beforehand, in the place of
-            tokens, audio and frames (`text_features`, `speech_features`, `video_features`).
-    """
-
-    takes_features = False
-    config: Any
-    dtype: Any
     training: bool
 
     def build_encoders(self, config: Any) -> None:
         """Makes the encoders of `config.modalities` with random weights; the others are None."""
+        add_mixtures(self, config)
         self.text_encoder: Any = None
         self.speech_encoder: Any = None
         self.video_encoder: Any = None
@@ -113,6 +106,7 @@ class EncodersMixin:
         attention_mask: Tensor | None,
         token_type_ids: Tensor | None,
         record: LayerRecord | None = None,
+        apart: bool = False,
     ) -> tuple[Tensor, Tensor]:
         """Runs the text encoder.
 
@@ -122,19 +116,24 @@ class EncodersMixin:
             token_type_ids: 0 history, 1 current utterance; handed on to encoders that know token types. Shape `(B,
                 T)`.
             record: Takes the layers' states and attention, as far as it asks for them.
+            apart: Whether layers that are mixed are given side by side.
 
         Returns:
-            hidden: `H_t`, last hidden state. Shape `(B, T, D_t)`.
+            hidden: `H_t`, last hidden state or mixture of all. Shape `(B, T, D_t)`, apart `(B, T, K, D_t)`.
             mask: True for real tokens. Shape `(B, T)`.
         """
         mask = torch.ones_like(input_ids, dtype=torch.bool) if attention_mask is None else attention_mask.bool()
         inputs = {"input_ids": input_ids, "attention_mask": never_empty(mask).long()}
         if token_type_ids is not None and getattr(self.config.text_config, "type_vocab_size", 0) > 1:
             inputs["token_type_ids"] = token_type_ids
-        return self._recorded("text", record, **inputs).last_hidden_state, mask
+        return self._states("text", self._recorded("text", record, **inputs), apart), mask
 
     def encode_speech(
-        self, audio: Tensor, audio_attention_mask: Tensor | None, record: LayerRecord | None = None
+        self,
+        audio: Tensor,
+        audio_attention_mask: Tensor | None,
+        record: LayerRecord | None = None,
+        apart: bool = False,
     ) -> tuple[Tensor, Tensor]:
         """Runs the speech encoder.
 
@@ -144,14 +143,16 @@ class EncodersMixin:
             audio_attention_mask: 1 for real samples or frames; a row of zeros is an utterance without speech. Shape
                 `(B, N)` or `(B, S)`.
             record: Takes the layers' states and attention, as far as it asks for them.
+            apart: Whether layers that are mixed are given side by side.
 
         Returns:
-            hidden: `H_s`, last hidden state. Shape `(B, S, D_s)`.
+            hidden: `H_s`, last hidden state or mixture of all. Shape `(B, S, D_s)`, apart `(B, S, K, D_s)`.
             mask: True for real frames. Shape `(B, S)`.
         """
         frames = self.speech_frames(audio, audio_attention_mask)
         guard = self._spec_augment_guard(frames.encoded)
-        return self.run_speech_encoder(audio, frames, record=record, **guard).last_hidden_state, frames.real
+        output = self.run_speech_encoder(audio, frames, record=record, **guard)
+        return self._states("speech", output, apart), frames.real
 
     def encode_video(
         self, pixel_values: Tensor, video_attention_mask: Tensor | None, record: LayerRecord | None = None
@@ -187,6 +188,8 @@ class EncodersMixin:
         """Runs an encoder, whatever its own configuration returns; the record takes what it asks for."""
         encoder = getattr(self, f"{modality}_encoder")
         wanted = {} if record is None else record.arguments(encoder)
+        if self.mixture(modality) is not None:
+            wanted["output_hidden_states"] = True
         output = encoder(*args, **kwargs, **wanted, return_dict=True)
         if record is not None:
             record.keep(modality, output)
@@ -201,64 +204,10 @@ class EncodersMixin:
             pooled = states.flatten(2).mean(dim=2) if states.dim() == 4 else states.mean(dim=1)
         return pooled.flatten(1)  # some leave axes of one pixel
 
-    def encode_inputs(self, record: LayerRecord | None = None, **inputs: Any) -> dict[str, tuple[Tensor, Tensor]]:
-        """States and mask of every modality that the model has and the inputs hold.
-
-        Args:
-            record: Takes the layers' states and attention of the encoders that run.
-            **inputs: Of `forward`: raw ones, or the states of a frozen encoder (`text_features (B, T, D)`,
-                `speech_features (B, S, D)`, `video_features (B, F, D)`) with a mask at their resolution.
-
-        Raises:
-            ValueError: If there is none.
-        """
-        audio = inputs.get("input_values") if inputs.get("input_values") is not None else inputs.get("input_features")
-        masks = masks_of(audio=audio, **inputs)
-        raw = {
-            "text": (inputs.get("input_ids"), masks["text"], inputs.get("token_type_ids")),
-            "speech": (audio, masks["speech"]),
-            "video": (inputs.get("pixel_values"), masks["video"]),
-        }
-        encoded = {}
-        for modality in self.config.modalities:
-            features, arguments = inputs.get(f"{modality}_features"), raw[modality]
-            if features is not None:
-                mask = arguments[1]
-                mask = features.new_ones(features.shape[:2]) if mask is None else mask
-                encoded[modality] = (features.to(self.dtype), mask.bool())
-            elif arguments[0] is not None:
-                encoded[modality] = getattr(self, f"encode_{modality}")(*arguments, record=record)
-        if not encoded:
-            raise ValueError(nothing_to_use(self.config.modalities))
-        return encoded
-
-    @property
-    def cacheable_modalities(self) -> list[str]:
-        """Modalities whose encoder never changes, so that its states can be computed once and handed to `forward`."""
-        if not self.takes_features:
-            return []
-        return [name for name in self.config.modalities if f"{name}_encoder" in self.config.freeze]
-
-    @torch.no_grad()
-    def precompute(self, modality: str, **inputs: Any) -> tuple[Tensor, Tensor]:
-        """States of a frozen encoder, to be handed to `forward` as `<modality>_features`.
-
-        Args:
-            modality: One of `cacheable_modalities`.
-            **inputs: Raw inputs of `forward`.
-
-        Returns:
-            states: Shape `(B, L, D)`.
-            mask: True at real positions. Shape `(B, L)`.
-
-        Raises:
-            ValueError: If the modality's encoder is trained.
-        """
-        if modality not in self.cacheable_modalities:
-            known = ", ".join(self.cacheable_modalities) or "no modality"
-            raise ValueError(f"{modality}: only states of {known} can be computed beforehand (frozen encoders)")
-        chosen = {name: inputs[name] for name in RAW_INPUTS[modality] if name in inputs}
-        return self.encode_inputs(**chosen)[modality]
+    def audio_of(self, inputs: Mapping[str, Any]) -> Tensor | None:
+        """Samples `(B, N)` or log-mel frames `(B, S, F)` of the inputs of `forward`, None where they have no audio."""
+        audio = inputs.get("input_values")
+        return inputs.get("input_features") if audio is None else audio
 
     def conv_features(self, input_values: Tensor, audio_attention_mask: Tensor | None) -> tuple[Tensor, Tensor]:
         """The normalised output of wav2vec 2.0's convolutions, which its quantizer makes discrete.
@@ -322,14 +271,6 @@ class EncodersMixin:
         if self.speech_encoder.training and masks and frames.shape[1] < config.mask_time_length:
             return {"mask_time_indices": torch.zeros_like(frames)}
         return {}
-
-
-def nothing_to_use(modalities: list[str]) -> str:
-    """What is said where a batch has no input of a model."""
-    return (
-        f"the model needs {' or '.join(modalities)}, but was given no input that it can use; Trainer drops columns "
-        "such as audio and text unless remove_unused_columns=False, and MerDataCollator makes batches of them"
-    )
 
 
 def receptive_field(config: PreTrainedConfig) -> int:

@@ -1,5 +1,6 @@
 """What the models of this package return."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -105,19 +106,22 @@ class LayerRecord:
         for name in ("hidden_states", "attentions"):
             layers = getattr(output, name, None)
             if self._wants(name) and layers:
-                self.found[f"{modality}_{name}"] = tuple(layers)
+                self.found[f"{modality}_{name}"] = self._chosen(layers) if name == "hidden_states" else tuple(layers)
 
     def follow(self, modality: str, states: list[torch.Tensor]) -> None:
         """Takes the states of layers on top of an encoder: what goes into the first, then what each gives."""
         name = f"{modality}_hidden_states"
         if not self._wants("hidden_states"):
             return
-        layers: tuple = (*self.found.get(name, states[:1]), *states[1:])
-        if not isinstance(self.hidden_states, bool):
-            chosen = [self.hidden_states] if isinstance(self.hidden_states, int) else self.hidden_states
-            kept = {index % len(layers) for index in chosen}
-            layers = tuple(layer if index in kept else None for index, layer in enumerate(layers))
-        self.found[name] = layers
+        self.found[name] = self._chosen((*self.found.get(name, states[:1]), *states[1:]))
+
+    def _chosen(self, layers: Sequence[Any]) -> tuple:
+        """The layers that were asked for by number, None for the others; all if they were not numbered."""
+        if isinstance(self.hidden_states, bool):
+            return tuple(layers)
+        chosen = [self.hidden_states] if isinstance(self.hidden_states, int) else self.hidden_states
+        kept = {index % len(layers) for index in chosen if -len(layers) <= index < len(layers)}
+        return tuple(layer if index in kept else None for index, layer in enumerate(layers))
 
     def fields(self, modalities: list[str]) -> dict[str, Any]:
         """Fields of `MerOutput`, for a model of these modalities."""

@@ -10,6 +10,7 @@ from transformers import initialization as init
 from .configuration_le_mer import LeMerConfig
 from .fitting_mer import check_store
 from .label_store import LabelEmbeddingStore
+from .layer_mixture_mer import LayerMixture
 from .mer_embeddings import LabelEmbeddings
 from .mer_encoders import load_speech_checkpoint, nothing_to_use
 from .mer_layers import BilinearCrossAttention, attend, masked_max
@@ -36,6 +37,7 @@ class LeMerForEmotionClassification(MerPreTrainedModel):
     """
 
     config_class = LeMerConfig
+    takes_features = True
 
     def __init__(self, config: LeMerConfig):
         super().__init__(config)
@@ -71,6 +73,8 @@ class LeMerForEmotionClassification(MerPreTrainedModel):
             init.normal_(module.weight, std=std)
         elif isinstance(module, BilinearCrossAttention):
             init.normal_(module.weight, std=module.weight.numel() ** -0.5)
+        elif isinstance(module, LayerMixture):
+            init.zeros_(module.weight)
         elif isinstance(module, nn.Linear):
             init.normal_(module.weight, std=std)
             if module.bias is not None:
@@ -138,6 +142,8 @@ class LeMerForEmotionClassification(MerPreTrainedModel):
                 tonal_space=speech_config.tonal_space,
                 tonal_dim=speech_config.tonal_dim,
                 history_in_fusion=text_config.history_in_fusion,
+                text_layers=text_config.text_layers,
+                speech_layers=speech_config.speech_layers,
                 loss_weights={**text_config.loss_weights, "speech_label": speech_config.loss_weights["speech_label"]},
                 label_temperature=text_config.label_temperature,
                 fusion="score",
@@ -169,6 +175,8 @@ class LeMerForEmotionClassification(MerPreTrainedModel):
         input_values: Tensor | None = None,
         input_features: Tensor | None = None,
         audio_attention_mask: Tensor | None = None,
+        text_features: Tensor | None = None,
+        speech_features: Tensor | None = None,
         labels: Tensor | None = None,
         output_attentions: bool | None = None,
         output_hidden_states: bool | int | list[int] | None = None,
@@ -185,6 +193,11 @@ class LeMerForEmotionClassification(MerPreTrainedModel):
             input_features: Log-mel frames, for encoders on those. Shape `(B, S, F)`.
             audio_attention_mask: 1 for real samples or frames, a row of 0 for an utterance without speech. Shape `(B,
                 N)` or `(B, S)`.
+            text_features: States of a frozen text encoder in the place of `input_ids`, see `precompute`;
+                `token_type_ids` then tell history from them. Shape `(B, T, D_t)`, or `(B, T, K, D_t)` where layers are
+                mixed.
+            speech_features: States of a frozen speech encoder in the place of audio; `audio_attention_mask` is then
+                one of frames. Shape `(B, S, D_s)`, or `(B, S, K, D_s)` where layers are mixed.
             labels: Class indices `(B,)` or shares of the classes `(B, C)`, see `check_targets`; -100 leaves an
                 utterance out of the losses.
             output_attentions: Also return label attentions, cross-attention, masks, and what the encoders' layers
@@ -198,26 +211,30 @@ class LeMerForEmotionClassification(MerPreTrainedModel):
         """
         record = self.layer_record(output_attentions, output_hidden_states)
         need_weights = record.attentions
-        audio = input_values if input_values is not None else input_features
-        masks = masks_of(
-            audio=audio,
-            input_ids=input_ids,
-            attention_mask=attention_mask,
-            audio_attention_mask=audio_attention_mask,
-        )
+        inputs = {
+            "input_ids": input_ids,
+            "attention_mask": attention_mask,
+            "token_type_ids": token_type_ids,
+            "input_values": input_values,
+            "input_features": input_features,
+            "audio_attention_mask": audio_attention_mask,
+            "text_features": text_features,
+            "speech_features": speech_features,
+        }
+        masks = masks_of(audio=self.audio_of(inputs), **inputs)
         text: Any = None
         speech: Any = None
 
         # 1. Label-token attention (equations 1 and 2)
-        if self.text_encoder is not None and input_ids is not None:
-            hidden, mask = self.encode_text(
-                input_ids, masks["text"], token_type_ids, record=record
-            )  # (B, T, D_t), (B, T)
-            text = self._branch("text", hidden, self._fusion_tokens(mask, token_type_ids))
+        if self.text_encoder is not None:
+            tokens = self.encode_modality("text", masks["text"], record, **inputs)  # (B, T, D_t), (B, T)
+            if tokens is not None:
+                text = self._branch("text", tokens[0], self._fusion_tokens(tokens[1], token_type_ids))
         # 2. Label-frame attention (equations 4 and 5)
-        if self.speech_encoder is not None and audio is not None:
-            hidden, mask = self.encode_speech(audio, masks["speech"], record=record)  # (B, S, D_s), (B, S)
-            speech = self._branch("speech", hidden, mask)
+        if self.speech_encoder is not None:
+            frames = self.encode_modality("speech", masks["speech"], record, **inputs)  # (B, S, D_s), (B, S)
+            if frames is not None:
+                speech = self._branch("speech", *frames)
         if text is None and speech is None:
             raise ValueError(nothing_to_use(self.config.modalities))
 

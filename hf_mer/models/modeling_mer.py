@@ -79,14 +79,17 @@ class MerPreTrainedModel(EncodersMixin, PreTrainedModel):
     def _set_gradient_checkpointing(
         self, enable: bool = True, gradient_checkpointing_func: Any = None, **kwargs: Any
     ) -> None:
-        """Refuses reentrant checkpointing of WavLM, whose layers hand each other their position bias.
+        """Refuses reentrant checkpointing of WavLM and of layers that are mixed.
 
-        Its backward pass would call itself without an end.
+        WavLM's layers hand each other their position bias, and its backward pass would call itself without an end.
+        States that a mixture takes from between layers would have no gradient.
         """
         settings = getattr(gradient_checkpointing_func, "keywords", {})
         speech = getattr(self.config, "speech_config", None)
         if enable and settings.get("use_reentrant") and speech is not None and speech.model_type == "wavlm":
             raise ValueError("use_reentrant=True does not work with speech encoder 'wavlm': use_reentrant=False")
+        if enable and settings.get("use_reentrant") and any(map(self.mixture, self.config.modalities)):
+            raise ValueError("use_reentrant=True does not work where layers are mixed: use_reentrant=False")
         super()._set_gradient_checkpointing(enable, gradient_checkpointing_func, **kwargs)
 
     @classmethod

@@ -7,6 +7,7 @@ from torch import Tensor, nn
 from transformers import initialization as init
 
 from .configuration_mgcma import MgcmaConfig
+from .layer_mixture_mer import LayerMixture
 from .mer_layers import masked_mean
 from .mer_losses import joint_means, masked_cross_entropy, weighted_total
 from .mer_outputs import MerOutput
@@ -57,6 +58,8 @@ class MgcmaForEmotionClassification(MerPreTrainedModel):
         elif isinstance(module, DistributionAlignment):
             init.constant_(module.log_scale, float(torch.tensor(self.config.wasserstein_scale).log()))
             init.constant_(module.bias, self.config.wasserstein_bias)
+        elif isinstance(module, LayerMixture):
+            init.zeros_(module.weight)
 
     def forward(
         self,
@@ -84,9 +87,10 @@ class MgcmaForEmotionClassification(MerPreTrainedModel):
             input_features: Log-mel frames, for encoders on those. Shape `(B, S, F)`.
             audio_attention_mask: 1 for real samples or frames, a row of 0 for an utterance without speech. Shape `(B,
                 N)` or `(B, S)`.
-            text_features: States of a frozen text encoder in the place of `input_ids`. Shape `(B, T, D_t)`.
+            text_features: States of a frozen text encoder in the place of `input_ids`, see `precompute`. Shape `(B, T,
+                D_t)`, or `(B, T, K, D_t)` where layers are mixed.
             speech_features: States of a frozen speech encoder in the place of audio; `audio_attention_mask` is then
-                one of frames. Shape `(B, S, D_s)`.
+                one of frames. Shape `(B, S, D_s)`, or `(B, S, K, D_s)` where layers are mixed.
             labels: Class indices `(B,)` or shares of the classes `(B, C)`, see `check_targets`; -100 leaves an
                 utterance out of the cross-entropy. The alignment losses compare utterances, whatever their classes.
             output_attentions: Also return masks, and what the encoders' layers attend to; the configuration's if not

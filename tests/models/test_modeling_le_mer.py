@@ -68,6 +68,12 @@ class TestWav2Vec2Bert(OfLeMer, MerEncoderTests):
     speech_type = "wav2vec2-bert"
 
 
+class TestMixedLayers(OfLeMer, MerEncoderTests):
+    speech_type = "wav2vec2-conformer"
+    unused_parameters = ("pos_conv_embed",)
+    settings: ClassVar[dict] = {"text_layers": "mix", "speech_layers": "mix"}
+
+
 class TestHubertAndRoberta(OfLeMer, MerEncoderTests):
     speech_type = "hubert"
     text_type = "roberta"

@@ -55,6 +55,10 @@ class TestOnLogMel(OfMgcma, MerEncoderTests):
     settings: ClassVar[dict] = {"speech_type": "wav2vec2-bert"}
 
 
+class TestMixedLayers(OfMgcma, MerEncoderTests):
+    settings: ClassVar[dict] = {"text_layers": "mix", "speech_layers": "mix"}
+
+
 class TestTextAlone(OfMgcma, MerEncoderTests):
     settings: ClassVar[dict] = {"modalities": ["text"]}
 

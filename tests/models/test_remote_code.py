@@ -180,6 +180,7 @@ def save_wavfusion(folder):
 
 def save_mgcma(folder):
     settings = {"num_attention_heads": 2, "num_token_blocks": 1, "alignment_order": ["token", "distribution"]}
+    settings["speech_layers"] = "mix"
     MgcmaForEmotionClassification(MgcmaConfig(**{**tiny_settings(), **settings})).save_pretrained(folder)
     MerProcessor(wave_feature_extractor(), tiny_tokenizer()).save_pretrained(folder)
 

@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from tqdm.auto import tqdm
 
 from hf_mer.models.label_store import LabelEmbeddingStore
+from hf_mer.models.layer_mixture_mer import LayerMixture
 from hf_mer.training.label_store.discretizer import CodebookDiscretizer, KMeansDiscretizer
 from hf_mer.training.label_store.tfidf import ClassTfidf, words_of
 from hf_mer.training.settings.label_store_arguments import LabelStoreArguments
@@ -190,8 +191,14 @@ class _TonalCollector:
 
 
 @torch.no_grad()
-def describe_labels(descriptions: list[str], encoder: Any, tokenizer: Any, max_tokens: int = 128) -> Tensor:
-    """Mean of the last hidden states over each description's tokens, special ones left out. Shape `(C, D)`."""
+def describe_labels(
+    descriptions: list[str], encoder: Any, tokenizer: Any, max_tokens: int = 128, mixture: LayerMixture | None = None
+) -> Tensor:
+    """Mean of the last hidden states over each description's tokens, special ones left out. Shape `(C, D)`.
+
+    With the mixture of layers that a model begins with, the mean of what that makes of them: labels are compared with
+    such states.
+    """
     rows = []
     training = encoder.training
     encoder.eval()
@@ -201,7 +208,11 @@ def describe_labels(descriptions: list[str], encoder: Any, tokenizer: Any, max_t
         )
         words = ~encoding.pop("special_tokens_mask")[0].bool()
         encoding.pop("token_type_ids", None)
-        states = encoder(**encoding.to(encoder.device)).last_hidden_state[0].float().cpu()  # (T, D)
+        output = encoder(**encoding.to(encoder.device), output_hidden_states=mixture is not None)
+        hidden = output.last_hidden_state
+        if mixture is not None:
+            hidden = mixture(mixture.states_of(output, encoder.config.model_type))
+        states = hidden[0].float().cpu()  # (T, D)
         rows.append(states[words].mean(0) if words.any() else states.mean(0))
     encoder.train(training)
     return torch.stack(rows)
@@ -217,7 +228,7 @@ def _embed_texts(
         if config.text_label_init == "tfidf":
             descriptions = [" ".join(word for word, _ in store.keywords[label]) or label for label in store.labels]
         store.text_embeddings = describe_labels(
-            descriptions, model.text_encoder, processor.tokenizer, processor.max_text_tokens
+            descriptions, model.text_encoder, processor.tokenizer, processor.max_text_tokens, model.mixture("text")
         )
     if config.has_tonal_labels and config.tonal_label_init == "bert":
         encoder = model.text_encoder if model.text_encoder is not None else label_text_encoder

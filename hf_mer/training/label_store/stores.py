@@ -99,6 +99,8 @@ class StoreRecipe:
             # k-means is fitted on the first frames, and which these are depends on the size of the batches
             speech = module_hash(self.model.speech_encoder)
             parts["speech"] = [speech, quantizer, reading(self.collator, "speech"), self.batch_size]
+        if mixed := [name for name in ("text", "speech") if self.model.mixture(name) is not None]:
+            parts["mixed"] = mixed
         return hashlib.sha256(json.dumps(parts, ensure_ascii=False).encode()).hexdigest()
 
     def build(self, progress: bool) -> LabelEmbeddingStore:

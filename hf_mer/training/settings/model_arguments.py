@@ -15,6 +15,9 @@ _CONFIG = Role.DECIDES | Role.CONFIG
 _PRETRAINED = Role.DECIDES | Role.PRETRAINED
 _TRAINED = Role.DECIDES | Role.TRAINED | Role.FIXED
 
+_QUIET_CONFIG = _CONFIG | Role.QUIET
+_LAYERS = "What of the {} encoder is used: last, its last hidden state, or mix, a learned mixture of all layers."
+
 _ENCODER = "Pretrained checkpoint (Hub name or folder), or a configuration as JSON to start from random weights."
 
 
@@ -115,6 +118,8 @@ class LeMerArguments(ModelArguments):
     )
     history_in_fusion: bool = setting(True, "Let label attention and fusion see the history.", _CONFIG)
     label_temperature: float = setting(1.0, "Temperature of the label attention's mean.", _CONFIG)
+    text_layers: str = setting("last", _LAYERS.format("text"), _QUIET_CONFIG)
+    speech_layers: str = setting("last", _LAYERS.format("speech"), _QUIET_CONFIG)
     unimodal_text: str | None = setting(None, "Text-only checkpoint for score fusion.", _TRAINED)
     unimodal_speech: str | None = setting(None, "Speech-only checkpoint for score fusion.", _TRAINED)
 
@@ -160,6 +165,8 @@ class MgcmaArguments(ModelArguments):
     wasserstein_scale: float = setting(1.0, "Initial value of p in equation 5.", _CONFIG)
     wasserstein_bias: float = setting(0.0, "Initial value of q in equation 5.", _CONFIG)
     instance_normalize: bool = setting(True, "Normalise the vectors of the instance loss.", _CONFIG)
+    text_layers: str = setting("last", _LAYERS.format("text"), _QUIET_CONFIG)
+    speech_layers: str = setting("last", _LAYERS.format("speech"), _QUIET_CONFIG)
 
 
 @dataclass

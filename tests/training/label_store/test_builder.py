@@ -179,6 +179,30 @@ def test_kmeans(speech_type, features, kmeans_frames):
     assert store.discretizer["features"] == features
 
 
+def test_labels_lie_where_mixed_layers_are_compared():
+    """In the space of the mixture that training begins with, the mean of all states; not in that of the last ones."""
+    made = {}
+    for layers in ("last", "mix"):
+        model = make_model("wav2vec2-bert", text_layers=layers, speech_layers=layers, text_label_init="label_words")
+        arguments = {"discretizer": "kmeans", "kmeans_features": "input", "kmeans_clusters": 6}
+        made[layers] = build(model.eval(), make_processor("wav2vec2-bert"), make_batches("wav2vec2-bert"), **arguments)
+    assert made["mix"].tonal_codes == made["last"].tonal_codes
+    centroids = made["mix"].centroids
+
+    def to_codes(hidden, frames):
+        return [int((centroids - frame).square().sum(-1).argmin()) for frame in frames]
+
+    _, means = reference(model, make_batches("wav2vec2-bert"), to_codes, 3)
+    torch.testing.assert_close(made["mix"].tonal_embeddings, means, rtol=1e-4, atol=1e-5)
+    assert (made["last"].tonal_embeddings - means).abs().max() > 1e-3
+    ids = make_processor().tokenizer(LABELS[0], return_tensors="pt").input_ids
+    with torch.no_grad():
+        states = model.text_encoder(ids, output_hidden_states=True).hidden_states
+    expected = torch.stack(states).mean(0)[0, 1:-1].mean(0)
+    torch.testing.assert_close(made["mix"].text_embeddings[0], expected, rtol=0, atol=1e-5)
+    assert (made["last"].text_embeddings[0] - expected).abs().max() > 1e-3
+
+
 def test_keywords_are_the_words_with_the_best_scores(pretraining):
     store = build(make_model(), make_processor(), make_batches(), pretraining, text_top_k=2)
     documents = [(i % 4, Counter(text.split())) for i, text in enumerate(WORDS)]

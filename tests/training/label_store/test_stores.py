@@ -55,6 +55,8 @@ OTHER = [
     {"max_audio_seconds": 2.0},
     {"max_text_tokens": 40},
     {"per_device_eval_batch_size": 4},
+    {"text_layers": "mix"},
+    {"speech_layers": "mix"},
 ]
 
 
