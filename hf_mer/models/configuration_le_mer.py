@@ -59,6 +59,8 @@ class LeMerConfig(MerConfig):
         freeze: Parts that are not trained, of `text_encoder`, `text_embeddings`, `speech_encoder`,
             `speech_feature_encoder` (the convolutions of wav2vec 2.0), `label_embeddings`, `text_layers:N` and
             `speech_layers:N` (the lowest N layers).
+        pooling: Over tokens or frames, before the classifier: `"max"` (the paper) or `"mean"`, which a linear classifier
+            on a frozen encoder learns faster from.
         text_layers: What of the text encoder is used: `"last"`, its last hidden state (the paper), or `"mix"`, a
             learned mixture of all its hidden states, see `LayerMixture`.
         speech_layers: The same of the speech encoder.
@@ -79,6 +81,7 @@ class LeMerConfig(MerConfig):
         "history_in_fusion": flag,
         "label_temperature": number(above=0),
         "classifier_dropout": number(0, 1),
+        "pooling": choice("max", "mean"),
         "text_layers": layer_choice,
         "speech_layers": layer_choice,
     }
@@ -99,6 +102,7 @@ class LeMerConfig(MerConfig):
         label_temperature: float = 1.0,
         classifier_dropout: float = 0.0,
         freeze: list[str] | None = None,
+        pooling: str = "max",
         text_layers: str = "last",
         speech_layers: str = "last",
         initializer_range: float = 0.02,
@@ -126,6 +130,7 @@ class LeMerConfig(MerConfig):
         self.history_in_fusion = history_in_fusion
         self.label_temperature = label_temperature
         self.classifier_dropout = classifier_dropout
+        self.pooling = pooling
         self.text_layers = text_layers
         self.speech_layers = speech_layers
         self._check()

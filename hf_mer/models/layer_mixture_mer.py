@@ -6,6 +6,7 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional
 
 from .fields_mer import choice
 
@@ -16,10 +17,11 @@ layer_choice = choice(*LAYERS)
 
 
 class LayerMixture(nn.Module):
-    """`sum_k softmax(w)_k H_k` over what goes into the first layer and what comes out of every layer.
+    """`sum_k softmax(w)_k norm(H_k)` over what goes into the first layer and what comes out of every layer.
 
-    The weights start at 0, which makes the plain mean. The last of the states is the encoder's output, after its final
-    norm if it has one, so that the mixture can become `last`.
+    The weights start at 0, which makes the plain mean. The last of the states is the encoder's output. Every position
+    of every state is brought to mean 0 and variance 1 (a layer norm without weights, as in s3prl's
+    `normalize_features`): layers differ in size by powers of ten, and the largest would drown the others.
 
     Source: Yang et al., SUPERB, Interspeech 2021, section 3; for emotion Pepino et al., Interspeech 2021, section 3.2.
 
@@ -34,9 +36,9 @@ class LayerMixture(nn.Module):
     def forward(self, states: Sequence[Tensor]) -> Tensor:
         """Mixes K states `(B, L, D)` to one `(B, L, D)`."""
         shares = self.shares().to(states[0].dtype)
-        mixed = shares[0] * states[0]
-        for share, state in zip(shares[1:], states[1:], strict=True):  # no stack: it would double the memory
-            mixed = mixed + share * state
+        mixed = torch.zeros_like(states[0])
+        for share, state in zip(shares, states, strict=True):  # no stack: it would double the memory
+            mixed = mixed + share * functional.layer_norm(state, state.shape[-1:])
         return mixed
 
     def shares(self) -> Tensor:

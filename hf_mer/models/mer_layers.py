@@ -18,6 +18,11 @@ def masked_max(states: Tensor, mask: Tensor) -> Tensor:
     return pooled.masked_fill(~mask.any(dim=1, keepdim=True), 0.0)
 
 
+def masked_pool(states: Tensor, mask: Tensor, pooling: str) -> Tensor:
+    """`masked_mean` or `masked_max`, by the configuration's word for it. `(B, L, D)` and `(B, L)` to `(B, D)`."""
+    return masked_mean(states, mask) if pooling == "mean" else masked_max(states, mask)
+
+
 def label_attention(hidden: Tensor, labels: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
     """Similarity of every position to every label, and its mean over real positions.
 

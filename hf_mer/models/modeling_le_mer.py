@@ -13,7 +13,7 @@ from .label_store import LabelEmbeddingStore
 from .layer_mixture_mer import LayerMixture
 from .mer_embeddings import LabelEmbeddings
 from .mer_encoders import load_speech_checkpoint, nothing_to_use
-from .mer_layers import BilinearCrossAttention, attend, masked_max
+from .mer_layers import BilinearCrossAttention, attend, masked_pool
 from .mer_losses import LossSum, attention_constraint_loss, joint_means, masked_cross_entropy, weighted_total
 from .mer_masks import masks_of
 from .mer_outputs import MerOutput
@@ -122,7 +122,7 @@ class LeMerForEmotionClassification(MerPreTrainedModel):
         """Score fusion (Table 2): one model whose logits are the sum of a text-only and a speech-only checkpoint's.
 
         Raises:
-            ValueError: If the checkpoints are not unimodal as asked, or their classes differ.
+            ValueError: If the checkpoints are not unimodal as asked, or their classes or pooling differ.
         """
         parts = {"text": cls.from_pretrained(text, **kwargs), "speech": cls.from_pretrained(speech, **kwargs)}
         for modality, part in parts.items():
@@ -133,6 +133,8 @@ class LeMerForEmotionClassification(MerPreTrainedModel):
         text_config, speech_config = parts["text"].config, parts["speech"].config
         if text_config.id2label != speech_config.id2label:
             raise ValueError(f"classes differ: text {text_config.id2label}, speech {speech_config.id2label}")
+        if text_config.pooling != speech_config.pooling:
+            raise ValueError(f"pooling differs: text {text_config.pooling}, speech {speech_config.pooling}")
         fused = cls(
             LeMerConfig(
                 text_config=text_config.text_config,
@@ -142,6 +144,7 @@ class LeMerForEmotionClassification(MerPreTrainedModel):
                 tonal_space=speech_config.tonal_space,
                 tonal_dim=speech_config.tonal_dim,
                 history_in_fusion=text_config.history_in_fusion,
+                pooling=text_config.pooling,
                 text_layers=text_config.text_layers,
                 speech_layers=speech_config.speech_layers,
                 loss_weights={**text_config.loss_weights, "speech_label": speech_config.loss_weights["speech_label"]},
@@ -250,7 +253,7 @@ class LeMerForEmotionClassification(MerPreTrainedModel):
         else:
             constrained = self.config.fusion == "constraint" and labels is not None
             fused, attention = self._fuse(text, speech, need_weights or constrained)
-            pooled = masked_max(fused, text["mask"])  # (B, D_t + D_s)
+            pooled = masked_pool(fused, text["mask"], self.config.pooling)  # (B, D_t + D_s)
             both = text["present"] & speech["present"]  # (B,)
             embeddings = torch.where(both[:, None], pooled, self._half_embeddings(text, speech))
             one = torch.where(text["present"][:, None], text["logits"], speech["logits"])
@@ -288,7 +291,7 @@ class LeMerForEmotionClassification(MerPreTrainedModel):
     def _branch(self, modality: str, hidden: Tensor, mask: Tensor) -> dict[str, Any]:
         """One branch on its own: states, mask, label attention, pooled vector, and its logits without the other."""
         branch = {"hidden": hidden, "mask": mask, "present": mask.any(dim=1), "similarity": None, "scores": None}
-        branch["pooled"] = masked_max(hidden, mask)  # (B, D)
+        branch["pooled"] = masked_pool(hidden, mask, self.config.pooling)  # (B, D)
         if modality == "text" and self.config.has_text_labels:
             branch["similarity"], branch["scores"] = self.text_label_embeddings(hidden, mask)
         elif modality == "speech" and self.config.has_tonal_labels:

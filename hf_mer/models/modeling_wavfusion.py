@@ -10,7 +10,7 @@ from transformers.masking_utils import create_bidirectional_mask
 from .configuration_wavfusion import WavFusionConfig
 from .mer_distributed import gather_across_ranks
 from .mer_embeddings import LearnedFrame
-from .mer_layers import masked_max, masked_mean
+from .mer_layers import masked_pool
 from .mer_losses import joint_means, margin_loss, masked_cross_entropy, weighted_total
 from .mer_masks import never_empty
 from .mer_outputs import LayerRecord, MerOutput
@@ -279,7 +279,7 @@ class WavFusionForEmotionClassification(MerPreTrainedModel):
         return unfused
 
     def _pool(self, states: Tensor, mask: Tensor) -> Tensor:
-        return masked_mean(states, mask) if self.config.pooling == "mean" else masked_max(states, mask)
+        return masked_pool(states, mask, self.config.pooling)
 
     def _fuse(self, unfused: Encoded, record: LayerRecord) -> tuple[Tensor, list[dict[str, Tensor]]]:
         """Runs the deep layers and pools them; a learned frame stands where an utterance has no speech."""

@@ -13,6 +13,7 @@ from model_tester import (
     tiny_speech_config,
     tiny_text_config,
 )
+from torch.nn import functional
 
 from hf_mer.models import LeMerConfig, LeMerForEmotionClassification, MgcmaConfig, MgcmaForEmotionClassification
 from hf_mer.models.layer_mixture_mer import LayerMixture, layer_weights
@@ -36,13 +37,15 @@ def settle_on(model, modality: str, state: int) -> None:
         model.mixture(modality).weight.zero_()[state] = 1e4
 
 
-def test_weights_are_those_of_a_softmax():
+def test_weights_are_those_of_a_softmax_over_states_of_one_size():
     mixture = LayerMixture(3)
-    states = [torch.full((1, 2, 4), value) for value in (1.0, 2.0, 6.0)]
-    torch.testing.assert_close(mixture(states), torch.full((1, 2, 4), 3.0))
+    states = [
+        torch.tensor([first, second]).expand(1, 3, 2) for first, second in ((3.0, 1.0), (-1.0, 1.0), (900.0, 100.0))
+    ]
+    torch.testing.assert_close(mixture(states)[0, 0], torch.tensor([1 / 3, -1 / 3]), rtol=0, atol=1e-4)
     with torch.no_grad():
         mixture.weight.copy_(torch.tensor([0.0, 0.0, 2.0]).log1p())
-    torch.testing.assert_close(mixture(states), torch.full((1, 2, 4), (1 + 2 + 18) / 5))
+    torch.testing.assert_close(mixture(states)[0, 0], torch.tensor([(1 - 1 + 3) / 5, -3 / 5]), rtol=0, atol=1e-4)
     assert layer_weights({"text_mixture.weight": mixture.weight, "classifier.weight": states[0]}) == {
         "text": pytest.approx([0.2, 0.2, 0.6])
     }
@@ -66,10 +69,11 @@ def test_begins_as_the_mean_of_all_states_and_can_become_the_last(speech_type):
         states = [*getattr(output, f"{modality}_hidden_states")[:-1], expected[modality][0]]
         mixed, mask = model.encode_inputs(**batch)[modality]
         assert len(states) == 3
-        torch.testing.assert_close(mixed[mask], torch.stack(states).mean(0)[mask], rtol=0, atol=2e-6)
+        normed = [functional.layer_norm(state, state.shape[-1:]) for state in states]
+        torch.testing.assert_close(mixed[mask], torch.stack(normed).mean(0)[mask], rtol=0, atol=2e-5)
         assert (mixed - expected[modality][0])[mask].abs().max() > 1e-4
         settle_on(model, modality, 2)
-    torch.testing.assert_close(model(**batch).logits, last(**batch).logits, rtol=0, atol=1e-5)
+        torch.testing.assert_close(model.encode_inputs(**batch)[modality][0][mask], normed[2][mask], rtol=0, atol=1e-5)
 
 
 def test_the_last_layer_alone_is_as_it_was():

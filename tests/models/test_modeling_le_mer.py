@@ -303,12 +303,14 @@ class TestEquations:
             given = model(**batch, output_attentions=True).speech_label_attention
         torch.testing.assert_close(given, expected * mask[..., None], rtol=0, atol=1e-5)
 
-    def test_unimodal_classifies_the_maximum(self):
-        model = make_model(modalities=["speech"])
+    @pytest.mark.parametrize("pooling", ["max", "mean"])
+    def test_unimodal_classifies_the_pooled_frames(self, pooling):
+        model = make_model(modalities=["speech"], pooling=pooling)
         batch = make_batch(model.config)
         with torch.no_grad():
             frames, mask = model.encode_speech(batch["input_values"], batch["audio_attention_mask"])
-            pooled = torch.stack([frames[row][mask[row]].amax(dim=0) for row in range(3)])
+            real = [frames[row][mask[row]] for row in range(3)]
+            pooled = torch.stack([one.amax(dim=0) if pooling == "max" else one.mean(dim=0) for one in real])
             torch.testing.assert_close(model(**batch).logits, model.speech_classifier(pooled), rtol=0, atol=1e-5)
 
     def test_temperature_divides_the_scores(self):

@@ -118,6 +118,7 @@ class LeMerArguments(ModelArguments):
     )
     history_in_fusion: bool = setting(True, "Let label attention and fusion see the history.", _CONFIG)
     label_temperature: float = setting(1.0, "Temperature of the label attention's mean.", _CONFIG)
+    pooling: str = setting("max", "Pooling over tokens or frames: max or mean.", _QUIET_CONFIG)
     text_layers: str = setting("last", _LAYERS.format("text"), _QUIET_CONFIG)
     speech_layers: str = setting("last", _LAYERS.format("speech"), _QUIET_CONFIG)
     unimodal_text: str | None = setting(None, "Text-only checkpoint for score fusion.", _TRAINED)
