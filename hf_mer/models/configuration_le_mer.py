@@ -59,8 +59,8 @@ class LeMerConfig(MerConfig):
         freeze: Parts that are not trained, of `text_encoder`, `text_embeddings`, `speech_encoder`,
             `speech_feature_encoder` (the convolutions of wav2vec 2.0), `label_embeddings`, `text_layers:N` and
             `speech_layers:N` (the lowest N layers).
-        pooling: Over tokens or frames, before the classifier: `"max"` (the paper) or `"mean"`, which a linear classifier
-            on a frozen encoder learns faster from.
+        pooling: Over tokens or frames, before the classifier: `"max"` (the paper) or `"mean"`, from which a linear
+            classifier on a frozen encoder learns faster.
         text_layers: What of the text encoder is used: `"last"`, its last hidden state (the paper), or `"mix"`, a
             learned mixture of all its hidden states, see `LayerMixture`.
         speech_layers: The same of the speech encoder.
