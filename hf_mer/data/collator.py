@@ -3,14 +3,14 @@
 import contextlib
 import logging
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import numpy as np
 
 from hf_mer.data.augmentation import augment_log_mel
 from hf_mer.data.collator_columns import check_columns, label_column_advice, labels_of
-from hf_mer.models.lengths_mer import pad_masked
+from hf_mer.models.lengths_mer import pad_arrays, pad_masked
 from hf_mer.models.notes_mer import collected_notes
 from hf_mer.models.segments_mer import audio_of
 from hf_mer.models.words_mer import has_words
@@ -24,9 +24,10 @@ STATE_MASKS = {"text": "attention_mask", "speech": "audio_attention_mask", "vide
 class MerDataCollator:
     """Makes model inputs out of rows of a corpus; the processor does the padding.
 
-    A row may hold what was computed of it beforehand: `features`, of its audio, or `<modality>_states`, of a frozen
-    encoder, with their width in `<name>_dim`; or `frames`, of its video, with their shape in `frames_shape`. These
-    then take the place of what they were computed from. They are empty where an utterance lacks the modality.
+    A row may hold what was computed of it beforehand: `features`, of its audio, with their width in `feature_dim`;
+    `frames`, of its video, with their shape in `frames_shape`; or `<modality>_states`, of a frozen encoder, an array
+    `(L, D)` or of K layers `(L, K, D)`, or where it lies, see `state_files`. These then take the place of what they
+    were computed from. They are empty or None where an utterance lacks the modality.
 
     With a plain `Trainer` it needs `TrainingArguments(remove_unused_columns=False)`: the columns are its own, not
     arguments of the model.
@@ -92,6 +93,8 @@ class MerDataCollator:
         for name in cached:
             if any(item is not None for item in items[name]):
                 padded = pad_masked(items[name], f"{name}_features", STATE_MASKS[name])
+                if name == "text" and (types := _token_types(rows, items[name])) is not None:
+                    padded["token_type_ids"] = pad_arrays(types, padded[STATE_MASKS[name]].shape[1], "token types")
                 batch.update({key: torch.from_numpy(value) for key, value in padded.items()})
         labels = labels_of(rows)
         if labels is not None:
@@ -179,8 +182,21 @@ class MerDataCollator:
 
 
 def states_of(row: dict[str, Any], modality: str) -> np.ndarray | None:
-    """A frozen encoder's states of one utterance, `(L, D)`, None where the utterance lacks the modality."""
+    """A frozen encoder's states of one utterance, `(L, D)` or `(L, K, D)`; None where it lacks the modality."""
     states = row[f"{modality}_states"]
-    if not len(states):
+    if isinstance(states, Mapping):
+        from hf_mer.data.state_files import read_states  # brings in pyarrow
+
+        states = read_states(states)
+    return None if states is None or not len(states) else np.asarray(states, dtype=np.float32)
+
+
+def _token_types(rows: list[dict[str, Any]], states: list[np.ndarray | None]) -> list[np.ndarray | None] | None:
+    """0 history, 1 current utterance, for the tokens of states that lie in files; None if no row tells."""
+    told = [row["text_states"] if isinstance(row["text_states"], Mapping) else {} for row in rows]
+    if all(one.get("history") is None for one in told):
         return None
-    return np.asarray(states, dtype=np.float32).reshape(-1, row[f"{modality}_states_dim"])
+    return [
+        None if own is None else (np.arange(len(own)) >= one.get("history", 0)).astype(np.int64)
+        for one, own in zip(told, states, strict=True)
+    ]

@@ -12,10 +12,9 @@ from filelock import FileLock
 
 from hf_mer.data.collator import MerDataCollator
 from hf_mer.data.schema import column
-from hf_mer.models.mer_encoders import RAW_INPUTS
 from hf_mer.models.notes_mer import collected_notes
 from hf_mer.models.segments_mer import audio_of
-from hf_mer.training.fingerprints import content, content_columns, module_hash, records
+from hf_mer.training.fingerprints import content, content_columns, records
 from hf_mer.training.stages import Stage
 
 logger = logging.getLogger(__name__)
@@ -86,55 +85,6 @@ def cache_frames(rows: Dataset, processor: Any, num_proc: int | None = None, sta
     )
 
 
-def cache_states(
-    rows: Dataset,
-    modality: str,
-    model: Any,
-    collator: MerDataCollator,
-    batch_size: int = 32,
-    dtype: str = "float16",
-    stage: Stage | None = None,
-) -> Dataset:
-    """Adds the columns `<modality>_states` and `<modality>_states_dim`: what a frozen encoder makes of every row.
-
-    Rows go through the encoder in batches of like length and into a file of the datasets cache as they come, and are
-    read from there; memory does not grow with the corpus. The folder is named after the rows, what is in their files,
-    the processor's settings for the modality and the encoder's weights: epochs, folds and runs find it again, and it
-    is made anew when any of these changes.
-
-    Args:
-        rows: Rows with the column `length`.
-        modality: One of the model's `cacheable_modalities`.
-        model: On the device that computes.
-        collator: Makes the encoder's inputs out of rows.
-        batch_size: Rows of a batch.
-        dtype: `float16` or `float32`, of the states on disk.
-        stage: Notes whether they were found.
-    """
-    settings = f"{module_hash(getattr(model, f'{modality}_encoder'))} {reading(collator, modality)} {dtype}"
-    training = model.training
-    model.eval()
-    with_states = _with_columns(
-        rows,
-        _cache_folder(settings, rows, modality, "hf_mer_states"),
-        f"states of the frozen {modality} encoder",
-        {f"{modality}_states": List(Value(dtype)), f"{modality}_states_dim": Value("int32")},
-        _encode,
-        stage,
-        fn_kwargs={
-            "modality": modality,
-            "model": model,
-            "collator": collator,
-            "rows_at_once": batch_size,
-            "dtype": dtype,
-        },
-        batched=True,
-        batch_size=8 * batch_size,
-    )
-    model.train(training)
-    return with_states
-
-
 def _with_columns(
     rows: Dataset,
     folder: Path,
@@ -166,9 +116,13 @@ def _with_columns(
     if stage is not None:
         stage.add(reused)
     logger.info("%s of %d utterances %s (%s)", what, len(rows), "found in the cache" if reused else "computed", folder)
-    joined = datasets.concatenate_datasets([plain, made], axis=1)
-    arrays = [name for name in joined.column_names if name in ("features", "frames") or name.endswith("_states")]
-    return joined.with_format("numpy", columns=arrays, output_all_columns=True)
+    return arrays_as_numpy(datasets.concatenate_datasets([plain, made], axis=1))
+
+
+def arrays_as_numpy(rows: Dataset) -> Dataset:
+    """Rows whose cached features and frames are arrays; as lists of numbers they would take long."""
+    arrays = [name for name in rows.column_names if name in ("features", "frames")]
+    return rows.with_format("numpy", columns=arrays, output_all_columns=True) if arrays else rows
 
 
 def _extract(row: dict[str, Any], processor: Any) -> dict[str, Any]:
@@ -186,38 +140,6 @@ def _read_frames(row: dict[str, Any], processor: Any) -> dict[str, Any]:
     with collected_notes():
         frames = processor.read_video(row["video"])
     return {"frames": frames.ravel(), "frames_shape": frames.shape}
-
-
-def _encode(
-    columns: dict[str, list], modality: str, model: Any, collator: MerDataCollator, rows_at_once: int, dtype: str
-) -> dict[str, list]:
-    """A chunk of rows, sorted by length and encoded in batches, in its old order."""
-    size = len(columns["id"])
-    rows = [{name: values[index] for name, values in columns.items() if name != "label"} for index in range(size)]
-    result: dict[str, list] = {
-        f"{modality}_states": [np.zeros(0, dtype=dtype)] * size,
-        f"{modality}_states_dim": [1] * size,
-    }
-    order = np.argsort(columns["length"], kind="stable")
-    for start in range(0, size, rows_at_once):
-        chosen = order[start : start + rows_at_once]
-        batch = {name: value.to(model.device) for name, value in collator([rows[index] for index in chosen]).items()}
-        if not any(name in batch for name in RAW_INPUTS[modality]):
-            continue  # nobody here has the modality
-        states, mask = (tensor.cpu() for tensor in model.precompute(modality, **batch))
-        for index, row_states, row_mask in zip(chosen, states.float().numpy(), mask.numpy(), strict=True):
-            if row_mask.any():
-                with np.errstate(over="ignore"):
-                    flat = row_states[row_mask].ravel().astype(dtype)
-                if not np.isfinite(flat).all():
-                    largest = np.abs(row_states[row_mask]).max()
-                    raise ValueError(
-                        f"row {rows[index]['id']}: states of the {modality} encoder, up to {largest:g}, do not fit "
-                        f"into {dtype}; set cache_dtype=float32, or look for NaN in the encoder's weights"
-                    )
-                result[f"{modality}_states"][index] = flat
-                result[f"{modality}_states_dim"][index] = states.shape[-1]
-    return result
 
 
 def _cache_folder(settings: str, rows: Dataset, modality: str, folder: str) -> Path:

@@ -21,13 +21,14 @@ from hf_mer.files import write_atomically, write_json
 from hf_mer.metrics.calibration import calibration_scores
 from hf_mer.metrics.scores import compute_metrics_for_trainer, emotion_scores
 from hf_mer.models import LabelEmbeddingStore, MerProcessor
+from hf_mer.models.layer_mixture_mer import layer_weights
 from hf_mer.stopping import lacks_space
 from hf_mer.training import building
 from hf_mer.training.calibrating import calibrate, row_temperatures, test_calibration
 from hf_mer.training.corpus import has_modality, rows_without
 from hf_mer.training.cross_validation import CrossValidation
 from hf_mer.training.environment import parameter_counts
-from hf_mer.training.features import add_lengths, cache_features, cache_frames, cache_states
+from hf_mer.training.features import add_lengths, cache_features, cache_frames
 from hf_mer.training.label_store.stores import StoreRecipe, find_or_build
 from hf_mer.training.processes import decided_by_main
 from hf_mer.training.results import test_results, write_predictions
@@ -40,6 +41,7 @@ from hf_mer.training.settings.deciding import fold_settings
 from hf_mer.training.settings.label_store_arguments import LabelStoreArguments
 from hf_mer.training.settings.model_arguments import ModelArguments
 from hf_mer.training.stages import Stage, Stages
+from hf_mer.training.states import cache_states
 from hf_mer.training.trainer import MerTrainer, own_process_state
 
 logger = logging.getLogger(__name__)
@@ -124,6 +126,8 @@ class FoldTraining(CrossValidation):
             results["nested"] = self.nested
         weights = trainer.accelerator.get_state_dict(trainer.model)  # by all processes: FSDP puts the shards together
         if self.is_main:
+            if mixed := layer_weights(weights):
+                results["layer_weights"] = mixed
             self._save(folder, trainer, weights, processor, results, parts, pretraining)
         trainer.accelerator.wait_for_everyone()
         return results
@@ -155,6 +159,8 @@ class FoldTraining(CrossValidation):
         if "video" in modalities and "video" not in frozen and wanted:
             with self.args.main_process_first(desc="frames"):
                 rows = cache_frames(rows, processor, self.data_arguments.num_proc, stage)
+        if "speech" in frozen and self.args.spec_augment and processor.audio_input_name == "input_features":
+            logger.info("spec_augment masks nothing: the states of the frozen speech encoder are computed once")
         for name in frozen:
             with self.args.main_process_first(desc=f"states of the frozen {name} encoder"):
                 rows = cache_states(
@@ -196,6 +202,7 @@ class FoldTraining(CrossValidation):
             seed=self.args.seed,
             batch_size=self.args.per_device_eval_batch_size,
             num_workers=self.args.dataloader_num_workers,
+            states=self.data_arguments.cache_dtype if "speech_states" in train.column_names else None,
         )
 
     def _trainer(self, folder: Path, model: Any, processor: MerProcessor, parts: dict[str, Dataset]) -> MerTrainer:

@@ -39,7 +39,8 @@ from hf_mer.data.collator import MerDataCollator
 from hf_mer.data.schema import make_record, records_to_dataset
 from hf_mer.models import MerProcessor, WavFusionConfig, WavFusionForEmotionClassification
 from hf_mer.training import MerTrainer, MerTrainingArguments
-from hf_mer.training.features import add_lengths, cache_states
+from hf_mer.training.features import add_lengths
+from hf_mer.training.states import cache_states
 from hf_mer.training.tokenizer import train_tokenizer
 
 MODALITIES = ["text", "speech", "video"]

@@ -5,14 +5,12 @@ import os
 import datasets
 import numpy as np
 import pytest
-import torch
 from media_files import image_processor
-from model_tester import mel_feature_extractor, tiny_settings, tiny_tokenizer, wave_feature_extractor
+from model_tester import mel_feature_extractor, tiny_tokenizer, wave_feature_extractor
 
-from hf_mer.data.collator import MerDataCollator
 from hf_mer.data.schema import make_record, records_to_dataset
-from hf_mer.models import MerProcessor, MgcmaConfig, MgcmaForEmotionClassification
-from hf_mer.training.features import add_lengths, cache_features, cache_frames, cache_states
+from hf_mer.models import MerProcessor
+from hf_mer.training.features import add_lengths, cache_features, cache_frames
 from hf_mer.training.stages import Stage
 
 
@@ -155,78 +153,3 @@ def test_what_a_killed_process_left_is_removed(rows, datasets_cache):
     (folder / "tmp_half_written").write_bytes(b"so")
     cache_features(rows, processor())
     assert sorted(path.name for path in folder.iterdir() if path.name != ".lock") == ["rows.arrow"]
-
-
-class TestStates:
-    """States of frozen encoders, computed once."""
-
-    @pytest.fixture
-    def model(self):
-        torch.manual_seed(0)
-        settings = tiny_settings("wav2vec2-bert")
-        return MgcmaForEmotionClassification(
-            MgcmaConfig(
-                **settings, num_attention_heads=2, num_token_blocks=1, freeze=["text_encoder", "speech_encoder"]
-            )
-        ).eval()
-
-    @pytest.fixture
-    def rows(self, rows):
-        return add_lengths(rows, processor(), ["text", "speech"])
-
-    def both(self, rows, model, **kwargs):
-        for name in ("text", "speech"):
-            rows = cache_states(rows, name, model, MerDataCollator(processor(), [name]), batch_size=3, **kwargs)
-        return rows
-
-    @torch.no_grad()
-    def test_logits_are_those_of_the_raw_inputs(self, rows, model):
-        collator = MerDataCollator(processor(), ["text", "speech"])
-        cached = self.both(rows, model, dtype="float32")
-        assert cached["id"][:] == rows["id"][:]
-        batch = collator([cached[index] for index in range(4)])
-        assert set(batch) == {"text_features", "attention_mask", "speech_features", "audio_attention_mask", "labels"}
-        expected = model(**collator([rows[index] for index in range(4)])).logits
-        torch.testing.assert_close(model(**batch).logits, expected, rtol=0, atol=1e-5)
-        halves = self.both(rows, model)
-        logits = model(**collator([halves[index] for index in range(4)])).logits
-        torch.testing.assert_close(logits, expected, rtol=0, atol=1e-2)
-        assert not torch.equal(logits, expected)
-
-    def test_an_utterance_without_the_modality(self, rows, model):
-        """The last row has no audio."""
-        cached = self.both(rows, model)
-        assert rows[3]["audio"] is None
-        batch = MerDataCollator(processor(), ["text", "speech"])([cached[index] for index in (0, 3)])
-        assert batch["audio_attention_mask"].sum(dim=1).tolist() == [batch["speech_features"].shape[1], 0]
-        alone = MerDataCollator(processor(), ["text", "speech"])([cached[3]])
-        assert "speech_features" not in alone
-
-    def test_found_again_and_made_anew(self, rows, model, caplog):
-        def said():
-            messages = [record.getMessage() for record in caplog.records if "frozen" in record.getMessage()]
-            caplog.clear()
-            return [("found" if "found in the cache" in message else "computed") for message in messages]
-
-        caplog.set_level("INFO")
-        with torch.no_grad():  # weights that no other test has left something of
-            for encoder in (model.text_encoder, model.speech_encoder):
-                next(encoder.parameters()).mul_(0.9)
-        self.both(rows, model)
-        assert said() == ["computed", "computed"]
-        self.both(rows, model)
-        assert said() == ["found", "found"]
-        with torch.no_grad():
-            next(model.text_encoder.parameters()).add_(1e-3)
-        self.both(rows, model)
-        assert said() == ["computed", "found"]
-        cache_states(rows, "text", model, MerDataCollator(processor(), ["text"], use_history=False))
-        assert said() == ["computed"]
-
-    def test_states_that_do_not_fit_are_refused(self, rows, model):
-        with torch.no_grad():
-            for parameter in model.text_encoder.encoder.layer[-1].output.LayerNorm.parameters():
-                parameter.fill_(1e6)
-        with pytest.raises(ValueError, match=r"row u0: states of the text encoder.*float16; set cache_dtype=float32"):
-            cache_states(rows, "text", model, MerDataCollator(processor(), ["text"]), batch_size=3)
-        cache_states(rows, "text", model, MerDataCollator(processor(), ["text"]), dtype="float32")

@@ -39,7 +39,7 @@ def build_label_store(
         model: The model with its encoders before fine-tuning; tells which initialisations are asked for.
         processor: Its tokenizer is used for the descriptions.
         batches: Of `{"labels": (B,), "texts": list[str], "inputs": audio inputs of the model or None}`, in shuffled
-            order.
+            order. Beside or in the place of audio `speech_features` and `speech_features_mask` of a frozen encoder.
         labels: Class names.
         arguments: Settings.
         pretraining: The speech checkpoint with its quantizer, for `discretizer="codebook"`.
@@ -135,7 +135,7 @@ class _TonalCollector:
         audio: Any = inputs.get("input_values", inputs.get("input_features"))
         hidden: Any = None
         if self.hidden_space:
-            hidden, mask = self.model.encode_speech(audio, inputs["audio_attention_mask"])
+            hidden, mask = self._hidden(audio, inputs)
         if isinstance(self.discretizer, CodebookDiscretizer):
             frames, mask = self.model.conv_features(audio, inputs["audio_attention_mask"])
         elif self.discretizer.features == "input":
@@ -147,6 +147,14 @@ class _TonalCollector:
         else:
             frames = hidden
         return frames, hidden, mask
+
+    def _hidden(self, audio: Any, inputs: dict[str, Tensor]) -> tuple[Tensor, Tensor]:
+        """The hidden states that labels are compared with, made now or beforehand, and their mask."""
+        states = inputs.get("speech_features")
+        if states is None:
+            return self.model.encode_speech(audio, inputs["audio_attention_mask"])
+        mask = inputs["speech_features_mask"]
+        return self.model.encode_inputs(speech_features=states, audio_attention_mask=mask)["speech"]
 
     def _fit(self) -> None:
         frames = [batch[mask].float().cpu().numpy() for _, batch, _, mask in self.waiting]

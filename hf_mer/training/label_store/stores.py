@@ -10,14 +10,16 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import torch
 from datasets import Dataset
 from filelock import FileLock
 from torch.utils.data import DataLoader
 
-from hf_mer.data.collator import MerDataCollator
+from hf_mer.data.collator import MerDataCollator, states_of
 from hf_mer.data.schema import column
 from hf_mer.files import write_atomically
 from hf_mer.models import LabelEmbeddingStore
+from hf_mer.models.lengths_mer import pad_masked
 from hf_mer.training.features import reading
 from hf_mer.training.fingerprints import content, content_columns, module_hash, records
 from hf_mer.training.label_store.builder import LabelStoreArguments, build_label_store
@@ -44,6 +46,7 @@ class StoreRecipe:
         seed: Of the order of the rows, of k-means and of projections.
         batch_size: Utterances that are encoded at once.
         num_workers: Processes that read audio.
+        states: Precision of the states of the frozen speech encoder that rows bring, see `cache_states`; None without.
     """
 
     model: Any
@@ -56,11 +59,19 @@ class StoreRecipe:
     seed: int = 0
     batch_size: int = 32
     num_workers: int = 0
+    states: str | None = None
 
     @property
     def wants_codes(self) -> bool:
         """Whether speech becomes codes, which is the one thing that audio is read for."""
         return self.model.config.has_tonal_labels and self.model.config.tonal_label_init == "codebook"
+
+    @property
+    def wants_audio(self) -> bool:
+        """Whether recordings are read for it: not where the hidden states that become codes are there already."""
+        arguments = self.arguments
+        of_states = arguments.discretizer == "kmeans" and arguments.kmeans_features == "hidden"
+        return self.wants_codes and not (self.states and of_states)
 
     @property
     def text_encoder(self) -> Any:
@@ -99,6 +110,8 @@ class StoreRecipe:
             # k-means is fitted on the first frames, and which these are depends on the size of the batches
             speech = module_hash(self.model.speech_encoder)
             parts["speech"] = [speech, quantizer, reading(self.collator, "speech"), self.batch_size]
+            if self.states:
+                parts["states"] = self.states
         if mixed := [name for name in ("text", "speech") if self.model.mixture(name) is not None]:
             parts["mixed"] = mixed
         return hashlib.sha256(json.dumps(parts, ensure_ascii=False).encode()).hexdigest()
@@ -126,12 +139,16 @@ class StoreRecipe:
         return digest.hexdigest()
 
     def _batches(self) -> Iterable[dict[str, Any]]:
-        """Training rows in shuffled batches of like length; audio only where codes are wanted."""
+        """Training rows in shuffled batches of like length; audio and states only where codes are wanted."""
         processor = self.collator.processor
 
         def collate(batch: list[dict[str, Any]]) -> dict[str, Any]:
-            features = [self.collator.audio_features(row) if self.wants_codes else None for row in batch]
+            features = [self.collator.audio_features(row) if self.wants_audio else None for row in batch]
             inputs = dict(processor.collate(features, [None] * len(batch), require_input=False))
+            states = [states_of(row, "speech") if self.states and self.wants_codes else None for row in batch]
+            if any(one is not None for one in states):
+                padded = pad_masked(states, "speech_features", "speech_features_mask")
+                inputs.update({name: torch.from_numpy(value) for name, value in padded.items()})
             return {
                 "labels": [row["label"] for row in batch],
                 "texts": [row["text"] for row in batch],
