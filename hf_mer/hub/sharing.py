@@ -4,7 +4,7 @@ from hf_mer.hub.cards.card_results import machine_paths
 from hf_mer.hub.cards.facts import CORPORA
 from hf_mer.hub.prepared import PreparedCorpus
 
-_STRINGS = ("id", "dialogue", "speaker", "session", "part", "split", "group")
+_STRINGS = ("id", "corpus", "dialogue", "speaker", "gender", "session", "part", "split", "group")
 
 
 class SharingError(ValueError):

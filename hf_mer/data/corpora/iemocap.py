@@ -34,6 +34,7 @@ from hf_mer.data.corpora.published import (
 )
 from hf_mer.data.schema import (
     CorpusError,
+    canonical_gender,
     corpus_features,
     dialogue_histories,
     make_record,
@@ -173,6 +174,7 @@ def _dialogue_records(
             text=text,
             history=history,
             speaker=speaker_of(utterance.id),
+            gender=canonical_gender(speaker_of(utterance.id)[-1]),
             dialogue=dialogue.name,
             session=dialogue.session,
             part="scripted" if "_script" in dialogue.name else "improvised",
