@@ -28,8 +28,12 @@ VIDEO_FEATURES = {
     "side": Value("string"),
 }
 
-_STRINGS = ("speaker", "dialogue", "session", "part", "split", "group")
+_STRINGS = ("speaker", "gender", "dialogue", "session", "part", "split", "group")
 _FLOATS = ("duration", "start", "end", "valence", "arousal", "dominance")
+_GENDERS = {
+    **dict.fromkeys(("f", "female", "w", "woman"), "female"),
+    **dict.fromkeys(("m", "male", "man"), "male"),
+}
 TAG = re.compile(r"\[[A-Za-z][A-Za-z_ ]*\]")
 """A mark of a sound in a transcript, `[LAUGHTER]` for one."""
 
@@ -37,9 +41,10 @@ TAG = re.compile(r"\[[A-Za-z][A-Za-z_ ]*\]")
 def corpus_features(labels: Sequence[str]) -> Features:
     """The columns of every corpus.
 
-    `part` is "improvised" or "scripted", `split` an official split, `group` the fold group of a user's corpus,
-    `turn` the position in the dialogue, `history` earlier texts of the dialogue, oldest first. `duration`, `start`
-    and `end` are seconds; `start` and `end` are places in a dialogue or episode and never cut. `audio_start` and
+    `corpus` says which of several corpora a row is from, `gender` is the speaker's (see `canonical_gender`). `part` is
+    "improvised" or "scripted", `split` an official split, `group` the fold group of a user's corpus, `turn` the
+    position in the dialogue, `history` earlier texts of the dialogue, oldest first. `duration`, `start` and `end` are
+    seconds; `start` and `end` are places in a dialogue or episode and never cut. `audio_start` and
     `audio_end` (seconds, in double precision so that samples of hours-long files are met) say which segment of
     `audio` belongs to the row, None for the file's border. `video` says where the picture is: a file, the span of it
     that belongs to the utterance (seconds; the whole file if None), and the `side` ("left" or "right") of a split
@@ -51,6 +56,7 @@ def corpus_features(labels: Sequence[str]) -> Features:
     return Features(
         {
             "id": Value("string"),
+            "corpus": Value("string"),
             "audio": Audio(sampling_rate=SAMPLING_RATE, decode=False),
             **{name: Value("float64") for name in ("audio_start", "audio_end")},
             "video": dict(VIDEO_FEATURES),
@@ -164,6 +170,11 @@ def dialogue_histories(texts: Sequence[str | None], max_history: int) -> list[li
 def canonical_label(label: Any) -> str:
     """A label without differences that do not show, nor of case: `" Very  Happy"` becomes `"very happy"`."""
     return as_name(label).lower()
+
+
+def canonical_gender(value: Any) -> str:
+    """A speaker's gender as scores are told apart by: `female` and `male`, however written; else as it stands."""
+    return _GENDERS.get(canonical_label(value), canonical_label(value))
 
 
 def as_name(value: Any) -> str:

@@ -28,6 +28,7 @@ def test_columns():
     assert set(COLUMNS) == {
         *(
             "id",
+            "corpus",
             "audio",
             "audio_start",
             "audio_end",
@@ -35,6 +36,7 @@ def test_columns():
             "text",
             "history",
             "speaker",
+            "gender",
             "dialogue",
             "session",
             "part",

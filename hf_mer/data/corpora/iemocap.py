@@ -34,6 +34,7 @@ from hf_mer.data.corpora.published import (
 )
 from hf_mer.data.schema import (
     CorpusError,
+    canonical_gender,
     corpus_features,
     dialogue_histories,
     make_record,
@@ -96,7 +97,7 @@ def load_iemocap(
     settings = {"max_history": max_history, "keep_tags": keep_tags, "split_screen": split_screen}
     rows = build(IemocapBuilder, root, task, cache_dir, **settings)
     if check_counts != "off":
-        report_counts(compare_counts(rows, task), task, root, check_counts)
+        report_counts(compare_counts(rows, task), f"the {task} task", root, check_counts)
     return rows_or_folds(rows, protocol, fold, validation)
 
 
@@ -173,6 +174,7 @@ def _dialogue_records(
             text=text,
             history=history,
             speaker=speaker_of(utterance.id),
+            gender=canonical_gender(speaker_of(utterance.id)[-1]),
             dialogue=dialogue.name,
             session=dialogue.session,
             part="scripted" if "_script" in dialogue.name else "improvised",

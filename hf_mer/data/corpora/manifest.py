@@ -25,6 +25,7 @@ from hf_mer.data.schema import (
     COLUMNS,
     CorpusError,
     as_name,
+    canonical_gender,
     canonical_label,
     dialogue_histories,
     label_ids,
@@ -37,6 +38,7 @@ logger = logging.getLogger(__name__)
 # Usual names, without case, spaces and underscores. The name of the schema itself comes first and wins.
 ALIASES: dict[str, tuple[str, ...]] = {
     "id": ("id", "uttid", "uid", "utteranceid", "segmentid"),
+    "corpus": ("corpus", "database"),
     "audio": ("audio", "file", "filename", "filepath", "path", "wav", "wavpath", "wavfile", "audiopath", "audiofile"),
     "audio_start": ("audiostart", "offset"),
     "audio_end": ("audioend",),
@@ -48,6 +50,7 @@ ALIASES: dict[str, tuple[str, ...]] = {
     "label": ("label", "emotion", "emotionlabel", "class"),
     "history": ("history", "context"),
     "speaker": ("speaker", "speakerid", "spk", "spkid", "actor"),
+    "gender": ("gender", "sex", "speakergender"),
     "dialogue": ("dialogue", "dialogueid", "dialog", "dialogid", "conversation", "conversationid"),
     "turn": ("turn", "turnid", "turnindex"),
     "session": ("session", "sessionid"),
@@ -63,7 +66,7 @@ ALIASES: dict[str, tuple[str, ...]] = {
 }
 _NAN = frozenset({"nan", "NaN", "NAN", "-nan", "<NA>", "NaT", "#N/A", "#NA"})
 _NONE = frozenset({"None", "none", "null", "NULL", "NA", "N/A", "n/a"})
-_PLAIN = ("speaker", "session", "part", "group")
+_PLAIN = ("corpus", "speaker", "session", "part", "group")
 _SECONDS = ("duration", "start", "end", "audio_start", "audio_end", "video_start", "video_end")
 _NUMBERS = ("valence", "arousal", "dominance")
 
@@ -259,6 +262,7 @@ def read_entry(
     entry.update(
         {name: None if cells[name] is None else as_name(cells[name]) for name in (*_PLAIN, "id", "dialogue", "split")}
     )
+    entry["gender"] = None if cells["gender"] is None else canonical_gender(cells["gender"])
     entry["text"] = None if cells["text"] is None else str(cells["text"])
     if split is not None:
         entry["split"] = split

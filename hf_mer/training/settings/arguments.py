@@ -6,6 +6,7 @@ from typing import ClassVar
 from transformers import TrainingArguments
 
 from hf_mer.data.augmentation import SPEC_AUGMENT_KEYS
+from hf_mer.data.corpora.public.description import describe, is_public, public_names
 from hf_mer.training.settings.model_arguments import from_json
 from hf_mer.training.settings.roles import CORPUS, PLACE, PROTOCOL, READING, Role, setting
 
@@ -25,7 +26,12 @@ class DataArguments:
 
     _argument_group_name: ClassVar[str] = "corpus and folds"
 
-    corpus: str = setting("iemocap", "iemocap, meld, or manifest (a table or folder of your own recordings).", CORPUS)
+    corpus: str = setting(
+        "iemocap",
+        "iemocap, meld, manifest (a table or folder of your own recordings), a public corpus (crema_d, emodb, nemo, "
+        "ravdess), or the path of a YAML file that describes one.",
+        CORPUS,
+    )
     data_dir: str | None = setting(
         None,
         "Root folder of the corpus, or the manifest: a CSV or JSON-lines file or a folder.",
@@ -42,9 +48,10 @@ class DataArguments:
         None, "Classes of a manifest, in order; by default all labels that occur in it.", CORPUS
     )
     protocol: str = setting(
-        "leave_one_session_out",
+        None,  # becomes the corpus's
         "How the corpus is cut into folds: leave_one_session_out, leave_one_speaker_out, leave_one_main_speaker_out, "
-        "fixed_session, groups, or official for the split that the corpus brings.",
+        "fixed_session, groups, or official for the split that the corpus brings. By default leave_one_session_out, "
+        "and groups of unseen speakers for a public corpus.",
         PROTOCOL,
     )
     validation: str | None = setting(None, "Validation part of each fold; by default the protocol's own.", PROTOCOL)
@@ -97,13 +104,7 @@ class DataArguments:
         self.columns = from_json(self.columns)
         if self.cache_dtype not in ("float16", "float32"):
             raise ValueError(f"cache_dtype: '{self.cache_dtype}' is not one of float16, float32")
-        if self.corpus not in CORPORA:
-            raise ValueError(f"corpus: '{self.corpus}' is not one of {', '.join(CORPORA)}")
-        if CORPORA[self.corpus] and self.task is None:
-            self.task = CORPORA[self.corpus][0]
-        if self.task is not None and self.task not in CORPORA[self.corpus]:
-            valid = ", ".join(CORPORA[self.corpus]) or "none: a manifest has the classes of its labels"
-            raise ValueError(f"task: '{self.task}' is not one of those of {self.corpus} ({valid})")
+        self._settle_corpus()
         if self.on_bad_audio not in ("raise", "skip"):
             raise ValueError(f"on_bad_audio: '{self.on_bad_audio}' is not one of raise, skip")
         if self.split_screen not in SPLIT_SCREENS:
@@ -112,6 +113,26 @@ class DataArguments:
             raise ValueError("data_dir is missing: the root of the corpus, or a manifest with corpus=manifest")
         self.folds = None if self.folds is None else [str(fold) for fold in self.folds]
         self._settle_word_errors()
+
+    def _settle_corpus(self) -> None:
+        """Checks corpus and task, and gives them the defaults of the corpus."""
+        public = is_public(self.corpus)
+        if not public and self.corpus not in CORPORA:
+            names = [*CORPORA, *public_names()]
+            raise ValueError(f"corpus: '{self.corpus}' is not one of {', '.join(names)}, or the path of a YAML file")
+        tasks = () if public else CORPORA[self.corpus]
+        if tasks and self.task is None:
+            self.task = tasks[0]
+        if self.task is not None and self.task not in tasks:
+            whose = "a public corpus" if public else "a manifest"
+            valid = ", ".join(tasks) or f"none: {whose} has the classes of its labels"
+            raise ValueError(f"task: '{self.task}' is not one of those of {self.corpus} ({valid})")
+        if public:
+            describe(self.corpus)  # what is wrong with a description of one's own is told at once
+            for name in ("columns", "labels"):
+                if getattr(self, name) is not None:
+                    raise ValueError(f"{name}: for corpus=manifest; {self.corpus} has those of its description")
+        self.protocol = self.protocol or ("groups" if public else "leave_one_session_out")
 
     def _settle_word_errors(self) -> None:
         """Checks them; without errors all are None, as in the settings of runs made before there were any."""

@@ -112,6 +112,7 @@ def test_rows_of_the_four_classes(tree):
 def test_speaker_is_in_the_last_token(tree):
     found = by_id(load(tree))
     assert found["F000"]["speaker"] == "Ses01_F"
+    assert (found["F000"]["gender"], found["M001"]["gender"]) == ("female", "male")
     assert found["M001"]["speaker"] == "Ses01_M"  # the dialogue's fifth letter is F
     assert found["Ses05M_script01_1b_F000"]["speaker"] == "Ses05_F"
     assert found["Ses05M_script01_1b_F000"]["part"] == "scripted"

@@ -57,6 +57,13 @@ def test_given_labels_keep_their_order_and_spelling(corpus):
     assert rows["label"][:] == [2, 0, 2]
 
 
+def test_genders_are_named_alike(tmp_path):
+    lines = [f"{index},sad,{said}" for index, said in enumerate(("F", "female", "w", " Male", "M", "Non-binary", ""))]
+    rows = load_corpus(write(tmp_path / "corpus.csv", "text,label,sex", *lines))
+    assert rows["gender"][:] == [*["female"] * 3, *["male"] * 2, "non-binary", None]
+    assert rows["corpus"][:] == [None] * 7
+
+
 def test_given_columns_win(tmp_path):
     wav(tmp_path / "a.wav")
     table = write(tmp_path / "t.tsv", "clip\temotion\ttarget\tactor_no", "a.wav\tx\tjoy\t7")
