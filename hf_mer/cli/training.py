@@ -36,9 +36,16 @@ def add_commands(commands: Any) -> None:
     train.add_argument("system", choices=SYSTEMS, help="model to train, or baseline")
     train.add_argument("source", nargs="?", metavar="SOURCE", help="settings file, table, or corpus")
     train.add_argument("--out", type=Path, help="folder for checkpoints, results and figures (default: the settings')")
-    train.add_argument(
-        "--from-scratch", action="store_true", help="train a small model without pretrained encoders (own recordings)"
-    )
+    kinds = train.add_mutually_exclusive_group()
+    kinds.add_argument(
+        "--frozen", action="store_const", dest="variant", const="frozen", default="",
+        help="train on the states of small pretrained encoders, computed once: minutes on two cores (LE-MER on own "
+        "recordings and public corpora)",
+    )  # fmt: skip
+    kinds.add_argument(
+        "--from-scratch", action="store_const", dest="variant", const="scratch",
+        help="train a small model without pretrained encoders (own recordings)",
+    )  # fmt: skip
     train.add_argument("--processes", type=int, default=1, help="number of processes, one per GPU (default: 1)")
     train.add_argument(
         "--accelerate-config", type=Path, help="settings of `accelerate launch`, for FSDP or more machines"
@@ -59,7 +66,7 @@ def _train(arguments: argparse.Namespace) -> int:
     from hf_mer.training.own_corpus import settings_for
 
     flags = [
-        *settings_for(arguments.system, arguments.source, arguments.further, arguments.from_scratch),
+        *settings_for(arguments.system, arguments.source, arguments.further, arguments.variant),
         *arguments.further,
     ]
     if arguments.out is not None:

@@ -22,14 +22,15 @@ _OTHER_NAMES = {"le_mer_meld": "le_mer_meld_text"}
 _GENERATED_LAYOUTS = {"wavfusion": "meld"}  # of the settings `<system>_generated`; else IEMOCAP's
 
 
-def settings_for(system: str, source: str, flags: Sequence[str] = (), from_scratch: bool = False) -> list[str]:
+def settings_for(system: str, source: str, flags: Sequence[str] = (), variant: str = "") -> list[str]:
     """Flags of the recipes for a source.
 
     Args:
         system: `le_mer`, `mgcma`, `wavfusion` or `baseline`.
         source: A settings file, a table or folder of recordings, or the root of a corpus.
         flags: What the user says; it wins, and so it is not guessed.
-        from_scratch: Begin with settings for a small model without pretrained encoders; of people's own recordings.
+        variant: Of the settings for people's own recordings and public corpora: `scratch` for a small model without
+            pretrained encoders, `frozen` for a classifier on small encoders that stay as they are.
 
     Raises:
         ValueError: If there is no such source, or no settings for this system on it.
@@ -45,7 +46,7 @@ def settings_for(system: str, source: str, flags: Sequence[str] = (), from_scrat
     if name == "generated" and (layout := _layout(path)) != _GENERATED_LAYOUTS.get(first, "iemocap"):
         raise ValueError(f"{source} is generated in the layout of {layout}, for which {system} has no settings; give "
                          "a settings file")  # fmt: skip
-    config = configuration(f"{first}_{name}{'_scratch' * (from_scratch and name == 'corpus')}")
+    config = configuration(f"{first}_{name}{f'_{variant}' * bool(variant and name == 'corpus')}")
     guessed: list[tuple[str, ...]] = [("corpus", public)] if public else []
     if name == "corpus" and not public:
         guessed = _settings_of_table(path, flags)
