@@ -6,14 +6,15 @@ from typing import Any
 
 from hf_mer.cli.help import add_command
 
-KINDS = ("confusion", "curves", "keywords")
+KINDS = ("confusion", "curves", "keywords", "layers")
 FORMATS = ("png", "pdf", "svg")
 _EXAMPLES = """examples:
   hf-mer plot runs/le_mer/Ses05 --out figures                          # everything its files allow
   hf-mer plot runs/le_mer --out figures --what confusion --format pdf  # every fold, one folder each
   hf-mer plot my-name/le-mer-own --what keywords                       # a checkpoint on the Hub
 
-confusion: confusion matrix of the test split; curves: losses and scores over training; keywords: of every class.
+confusion: confusion matrix of the test split; curves: losses and scores over training; keywords: of every class;
+layers: the weight of every layer in a learned mixture (speech_layers=mix, text_layers=mix).
 A CSV file with its numbers is written beside each figure. The label attention of a recording is drawn by
 hf-mer predict --plot.
 """

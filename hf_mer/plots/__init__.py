@@ -8,6 +8,7 @@ from hf_mer.plots.conditions import condition_bars, condition_curves
 from hf_mer.plots.confusion import confusion_matrix, confusion_panels, row_shares
 from hf_mer.plots.gates import gate_distributions
 from hf_mer.plots.labels import label_keywords_and_key_frames
+from hf_mer.plots.layers import layer_weights
 from hf_mer.plots.reliability import reliability_diagram
 from hf_mer.plots.scores import systems_with_ceilings
 from hf_mer.plots.style import class_colors, class_markers
@@ -27,6 +28,7 @@ __all__ = [
     "history_series",
     "label_attention",
     "label_keywords_and_key_frames",
+    "layer_weights",
     "mean_attention",
     "reliability_diagram",
     "representation_panels",

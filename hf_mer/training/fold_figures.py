@@ -18,7 +18,7 @@ from hf_mer.plots import label_keywords_and_key_frames
 from hf_mer.plots.prediction import prediction_figure, shown_words
 from hf_mer.training.label_store.discretizer import CodebookDiscretizer, KMeansDiscretizer
 from hf_mer.training.label_store.overlap import overlap_summary
-from hf_mer.training.result_figures import confusion_figure, curves_figure, reliability_figure
+from hf_mer.training.result_figures import confusion_figure, curves_figure, layers_figure, reliability_figure
 
 KEY_FRAME_SECONDS = 2.0  # of waveform per class in figure 1
 KEY_FRAME_ROWS = 40  # training rows per class that are searched for key frames, more only while there are none
@@ -33,9 +33,10 @@ def draw_fold_figures(
     collator: Any,
     pretraining: Any = None,
 ) -> None:
-    """Training curves, confusion matrix, reliability, figure 1, and figure 4 for one test utterance per class."""
+    """Confusion matrix, reliability, training curves, layers, figure 1, and figure 4 for one utterance per class."""
     model.eval()
-    for drawn in (confusion_figure(results), reliability_figure(results), curves_figure(results)):
+    figures = (confusion_figure, reliability_figure, curves_figure, layers_figure)
+    for drawn in (make(results) for make in figures):
         if drawn is not None:
             drawn.save(folder, formats=("png",))
     if not hasattr(model.config, "has_text_labels"):

@@ -9,7 +9,13 @@ import numpy as np
 
 from hf_mer.files import Drawn
 from hf_mer.models import LabelEmbeddingStore
-from hf_mer.plots import confusion_matrix, history_series, label_keywords_and_key_frames, training_curves
+from hf_mer.plots import (
+    confusion_matrix,
+    history_series,
+    label_keywords_and_key_frames,
+    layer_weights,
+    training_curves,
+)
 from hf_mer.plots.reliability import reliability_diagram
 from hf_mer.training.label_store.overlap import overlap_summary
 
@@ -41,7 +47,7 @@ def draw_fold(folder: Path, kinds: Sequence[str]) -> Iterator[Drawn]:
 
     Args:
         folder: Of the fold, or of a model.
-        kinds: Any of `confusion`, `curves`, `keywords`.
+        kinds: Any of `confusion`, `curves`, `keywords`, `layers`.
 
     Raises:
         ValueError: If a file is damaged.
@@ -50,6 +56,8 @@ def draw_fold(folder: Path, kinds: Sequence[str]) -> Iterator[Drawn]:
     if "confusion" in kinds and (results.get("test") or {}).get("confusion"):
         yield confusion_figure(results)
     if "curves" in kinds and (drawn := curves_figure(results)) is not None:
+        yield drawn
+    if "layers" in kinds and (drawn := layers_figure(results)) is not None:
         yield drawn
     store = next((place for place in (folder, folder / "model") if (place / _STORE).is_file()), None)
     if "keywords" in kinds and store is not None:
@@ -97,6 +105,15 @@ def reliability_figure(results: Mapping[str, Any]) -> Drawn | None:
     ]
     columns = ("panel", "from", "utterances", "confidence", "accuracy")
     return Drawn("reliability", reliability_diagram(bins), columns, rows)
+
+
+def layers_figure(results: Mapping[str, Any]) -> Drawn | None:
+    """What every layer counts for where layers are mixed; None where none are."""
+    weights = results.get("layer_weights")
+    if not weights:
+        return None
+    rows = [(modality, layer, share) for modality, own in weights.items() for layer, share in enumerate(own)]
+    return Drawn("layer_weights", layer_weights(weights), ("modality", "layer", "weight"), rows)
 
 
 def _has_something(folder: Path) -> bool:

@@ -91,8 +91,10 @@ def cache_states(
     if stage is not None:
         stage.add(reused=not first)
     distinct = len(set(keys) - {None})
-    said = f"{distinct} found in the cache" if not first else f"{len(first)} computed, {distinct - len(first)} found"
-    logger.info("states of the frozen %s encoder: %s (%s)", modality, said, folder)
+    said = "computed" if first else "found in the cache"
+    if 0 < len(first) < distinct:
+        said = f"({distinct - len(first)} found in the cache) computed"
+    logger.info("states of the frozen %s encoder of %d utterances %s (%s)", modality, distinct, said, folder)
     return _with_references(rows, modality, [None if key is None else found[key] for key in keys])
 
 
@@ -130,14 +132,14 @@ class _Making:
         size = int(share * states.nbytes)
         free = shutil.disk_usage(folder).free
         layers = f"{states.shape[1]} layers, " if states.ndim == 3 else ""
-        what = f"states of the frozen {self.modality} encoder of {len(indices)} recordings or texts"
+        what = f"states of the frozen {self.modality} encoder: about {bytes_text(size)}"
         logger.info(
-            "%s will take about %s (%sup to %d places of %d numbers in %s); %s are free in %s",
-            what, bytes_text(size), layers, len(states), states.shape[-1], self.dtype, bytes_text(free), folder,
+            "%s for %d utterances (%sup to %d places of %d numbers in %s); %s are free in %s",
+            what, len(indices), layers, len(states), states.shape[-1], self.dtype, bytes_text(free), folder,
         )  # fmt: skip
         if size > free:
-            told = f"{what} need about {bytes_text(size)}; cache_features=false encodes them anew in every epoch"
-            raise OSError(errno.ENOSPC, told, str(folder))
+            advice = "cache_features=false encodes them anew in every epoch"
+            raise OSError(errno.ENOSPC, f"{what} for {len(indices)} utterances; {advice}", str(folder))
 
     def write(self, keys: dict[int, str], folder: Path) -> None:
         """Adds the states of some rows to a folder, file after file."""

@@ -21,6 +21,7 @@ def fold(tiny_checkpoint, tmp_path):
     matrix = [[5, 1, 0, 0], [1, 4, 1, 0], [0, 0, 6, 0], [0, 2, 0, 4]]
     history = [{"epoch": i, "loss": 1.0 / i, "eval_loss": 1.2 / i, "eval_ua": 0.2 * i} for i in (1, 2, 3)]
     results = {"fold": "Ses01", "test": {"confusion": {"labels": labels, "matrix": matrix}}, "history": history}
+    results["layer_weights"] = {"speech": [0.25, 0.5, 0.25]}
     (folder / "results.json").write_text(json.dumps({**results, "settings": {}}))
     return folder
 
@@ -28,14 +29,20 @@ def fold(tiny_checkpoint, tmp_path):
 def test_everything_in_every_format(fold, tmp_path, capsys):
     out = tmp_path / "figures"
     assert main(["plot", str(fold), "--out", str(out), "--format", "png", "pdf", "svg"]) == 0
-    names = {"confusion_matrix", "training_curves", "label_keywords"}
+    names = {"confusion_matrix", "training_curves", "label_keywords", "layer_weights"}
     assert {path.name for path in out.iterdir()} == {
         f"{name}{suffix}" for name in names for suffix in (*HEADS, ".csv")
     }
     assert all(path.read_bytes().startswith(HEADS[path.suffix]) for path in out.iterdir() if path.suffix in HEADS)
-    assert len(capsys.readouterr().out.splitlines()) == 9
+    assert len(capsys.readouterr().out.splitlines()) == 12
     with (out / "confusion_matrix.csv").open() as file:
         assert list(csv.reader(file))[1] == ["angry", "5", "1", "0", "0"]
+    with (out / "layer_weights.csv").open() as file:
+        assert list(csv.reader(file))[:3] == [
+            ["modality", "layer", "weight"],
+            ["speech", "0", "0.25"],
+            ["speech", "1", "0.5"],
+        ]
 
 
 def test_every_fold_of_a_folder(fold, tmp_path):

@@ -85,10 +85,11 @@ def le_mer(exported, utterances) -> Export:
 
 @pytest.fixture(scope="session")
 def mgcma(exported) -> Export:
-    """On log-mel frames, in another opset."""
+    """On log-mel frames, with layers that are mixed, in another opset."""
 
     def make(checkpoint: Path, out: Path) -> None:
         settings = {"num_attention_heads": 2, "num_token_blocks": 1, "intermediate_size": 24}
+        settings.update(text_layers="mix", speech_layers="mix")
         config = MgcmaConfig(**{**tiny_settings(), **one_layer("wav2vec2-bert"), **settings})
         MgcmaForEmotionClassification(config).save_pretrained(checkpoint)
         MerProcessor(mel_feature_extractor(), tiny_tokenizer(), max_text_tokens=40).save_pretrained(checkpoint)

@@ -134,6 +134,19 @@ def test_settings_of_a_recipe_give_a_card_without_a_number(spec):
         assert f"| {name} | not measured |" in text
 
 
+def test_the_largest_layers_of_a_learned_mixture(runs, spec):
+    assert " layers |" not in str(model_card(spec, card_results(runs)))
+    for number, run in enumerate(runs):
+        run["layer_weights"] = {"speech": [0.1, 0.4, 0.05, 0.45] if number % 2 else [0.1, 0.2, 0.15, 0.55]}
+    text = str(model_card(spec, card_results(runs)))
+    odd = len(runs) // 2 / len(runs)
+    first, second = 0.45 * odd + 0.55 * (1 - odd), 0.4 * odd + 0.2 * (1 - odd)
+    found = re.search(r"\| speech layers \| learned mixture of 0 to 3, largest weights: (.*) \|", text)
+    third = 0.05 * odd + 0.15 * (1 - odd)
+    last = f"0 ({0.1:.2f})" if third <= 0.1 else f"2 ({third:.2f})"
+    assert found[1] == f"3 ({first:.2f}), 1 ({second:.2f}), {last}"
+
+
 def test_results_from_before_there_was_calibration(runs, spec):
     for run in runs:
         del run["calibration"]

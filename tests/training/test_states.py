@@ -186,16 +186,18 @@ def test_size_is_told_and_a_full_disk_refused_before(rows, caplog, monkeypatch, 
     rows = rows.remove_columns(["duration", "length"]).add_column("duration", [0.2, 0.3, 0.4, None])
     rows = add_lengths(rows, make_processor(), ["text", "speech"])
     cached = both(rows, model)
-    told = [record.getMessage() for record in caplog.records if "will take about" in record.getMessage()]
+    told = [record.getMessage() for record in caplog.records if "encoder: about" in record.getMessage()]
     for modality, message in zip(("text", "speech"), told, strict=True):
         files = [np.prod(_states(row, modality).shape) * 2 for row in cached if row[f"{modality}_states"]]
-        assert f"frozen {modality} encoder of {len(files)} recordings" in message
+        assert message.startswith(f"states of the frozen {modality} encoder: about")
+        assert f"for {len(files)} utterances (3 layers, up to" in message
         size = float(message.split("about ")[1].split(" kB")[0]) * 1000
         assert size == pytest.approx(sum(files), rel=0.1)
-        assert "(3 layers, up to" in message
     monkeypatch.setattr(states.shutil, "disk_usage", lambda path: shutil._ntuple_diskusage(10, 9, 1000))
     encoded.clear()
-    with pytest.raises(OSError, match=r"states of the frozen text encoder.*need about .* kB; cache_features=false"):
+    with pytest.raises(
+        OSError, match=r"states of the frozen text encoder: about .* kB for 4 utterances; cache_features=false"
+    ):
         cache_states(rows, "text", model, MerDataCollator(make_processor(), ["text"]), dtype="float32")
     assert not encoded
     both(rows, model)  # for what is there already no space is asked

@@ -9,7 +9,7 @@ from typing import Any
 ENCODERS = ("text_encoder", "speech_encoder", "video_encoder", "tokenizer", "feature_extractor", "image_processor")
 FOLDERS = ("checkpoint", "unimodal_text", "unimodal_speech")
 KEYWORDS_SHOWN = 9
-KEPT = ("fold", "rows", "parameters", "minutes", "peak_memory_mib")
+KEPT = ("fold", "rows", "parameters", "minutes", "peak_memory_mib", "layer_weights")
 KEPT_OF_TEST = ("scores", "intervals_95", "confusion", "scores_by_part", "scores_by_text", "scores_with_one_modality")
 KEPT_OF_ENVIRONMENT = ("device", "processes", "python", "versions")
 
@@ -66,10 +66,10 @@ def card_results(
     Returns:
         `settings` (by name, without the seed), `local` (settings that named a folder), `labels`, `runs`
         (`fold`, `seed`, `rows`, `split_hash`, `data_hash`, `parameters`, `test`, `calibration`, `minutes`,
-        `peak_memory_mib`, `environment`) and `keywords` (words with TF-IDF scores by class). Where the runs' files
-        are not at hand, a file of `model_cards/` has a row of a table as `summary` instead: `scores` (by name `mean`,
-        `std` and `n`, as `aggregate` gives them), `over` (`folds` or `seeds`), `seeds`, `utterances`, `minutes` (a
-        run), `memory`, `hardware` and `source`.
+        `peak_memory_mib`, `layer_weights`, `environment`) and `keywords` (words with TF-IDF scores by class). Where
+        the runs' files are not at hand, a file of `model_cards/` has a row of a table as `summary` instead: `scores`
+        (by name `mean`, `std` and `n`, as `aggregate` gives them), `over` (`folds` or `seeds`), `seeds`, `utterances`,
+        `minutes` (a run), `memory`, `hardware` and `source`.
 
     Raises:
         ValueError: If runs differ in more than seed and fold, or one is there twice.

@@ -16,6 +16,7 @@ PARTS = {
     "scores_by_text": "Texts",
     "scores_with_one_modality": "The same checkpoint, given one modality alone",
 }
+LAYERS_SHOWN = 3
 _SCORES = ("WA", "UA", "WF1")
 
 Runs = Sequence[Mapping[str, Any]]
@@ -92,6 +93,7 @@ def training_facts(runs: Runs, summary: Mapping[str, Any], recipe: str | None) -
     peaks = [f"{max(run['peak_memory_mib'][name] for run in runs):.0f} MiB ({name})" for name in sorted(memory)]
     return {
         "parameters": _joined(map(_parameters, runs)),
+        **_layers(runs),
         "minutes per run": " to ".join(dict.fromkeys([*minutes[:1], *minutes[-1:]])) or summary.get("minutes"),
         "peak memory": ", ".join(peaks) or summary.get("memory"),
         "hardware": f"{devices}; processes: {processes}"
@@ -210,6 +212,19 @@ def _parameters(run: Mapping[str, Any]) -> str | None:
         return None
     all_trained = counts["trained"] == counts["all"]
     return f"{counts['all']:,}, " + ("all trained" if all_trained else f"{counts['trained']:,} trained")
+
+
+def _layers(runs: Runs) -> dict[str, str]:
+    """The layers that learned mixtures use most, the mean over runs; nothing where none are mixed."""
+    facts = {}
+    for modality in ("text", "speech"):
+        found = [run["layer_weights"][modality] for run in runs if modality in run.get("layer_weights", {})]
+        if found:
+            mean = np.mean(found, axis=0)  # (K,)
+            largest = [f"{layer} ({mean[layer]:.2f})" for layer in np.argsort(-mean, kind="stable")[:LAYERS_SHOWN]]
+            most = ", ".join(largest)
+            facts[f"{modality} layers"] = f"learned mixture of 0 to {len(mean) - 1}, largest weights: {most}"
+    return facts
 
 
 def _versions(environment: Mapping[str, Any]) -> str | None:
