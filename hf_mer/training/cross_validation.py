@@ -20,7 +20,7 @@ from hf_mer.training.claiming import FoldFolder
 from hf_mer.training.corpus import chosen_folds, load_rows, protocol_folds
 from hf_mer.training.environment import environment, peak_memory_mib, reset_peak_memory
 from hf_mer.training.processes import decided_by_main
-from hf_mer.training.results import results_table
+from hf_mer.training.results import chance_line, reference_line, results_table
 from hf_mer.training.settings.arguments import DataArguments, MerTrainingArguments
 from hf_mer.training.settings.roles import defaults
 from hf_mer.training.stages import Stages
@@ -183,6 +183,9 @@ class CrossValidation(ABC):
         if self.is_main:
             write_json(self.output_dir / "results.json", report)
             print(results_table(report["folds"], report["summary"]))
+            print(chance_line(len(rows.features["label"].names)))
+            if beside := reference_line(report["folds"]):
+                print(beside)
         return report
 
     def run_fold(self, rows: Dataset, fold: Fold) -> dict[str, Any]:

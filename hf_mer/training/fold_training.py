@@ -24,6 +24,7 @@ from hf_mer.models import LabelEmbeddingStore, MerProcessor
 from hf_mer.models.layer_mixture_mer import layer_weights
 from hf_mer.stopping import lacks_space
 from hf_mer.training import building
+from hf_mer.training.baselines.linear_reference import linear_reference
 from hf_mer.training.calibrating import calibrate, row_temperatures, test_calibration
 from hf_mer.training.corpus import has_modality, rows_without
 from hf_mer.training.cross_validation import CrossValidation
@@ -122,6 +123,10 @@ class FoldTraining(CrossValidation):
             test, measured = self._test(trainer, rows, fold, parts["test"], folder, model)
         results = self._report(fold, settings, parameter_counts(model), test, history, started, stages)
         results["calibration"] = {**calibration, **measured}
+        if self.args.linear_reference and self.keep_model and self.is_main:
+            states = [name for name in model.config.modalities if f"{name}_states" in parts["train"].column_names]
+            metric, seed = str(self.args.metric_for_best_model), self.args.seed
+            results["linear_reference"] = linear_reference(parts, states, len(self.labels), metric, seed)
         if self.nested is not None:
             results["nested"] = self.nested
         weights = trainer.accelerator.get_state_dict(trainer.model)  # by all processes: FSDP puts the shards together

@@ -1,6 +1,6 @@
 """Scores of a fold's test part, and everything a results file says about them."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -112,6 +112,26 @@ def results_table(folds: Sequence[dict[str, Any]], summary: dict[str, Any]) -> s
         cells = [f"{summary[name]['mean']:.3f} ± {summary[name]['std']:.3f}" for name in SCORE_NAMES]
         rows.append(["mean ± deviation", None, *cells])
     return markdown_table(["fold", "utterances", *map(str.upper, SCORE_NAMES)], rows)
+
+
+def chance_line(num_labels: int) -> str:
+    """What a system reaches that knows nothing."""
+    return f"chance: UA {1 / num_labels:.3f}"
+
+
+def reference_line(folds: Sequence[Mapping[str, Any]]) -> str | None:
+    """The mean over folds in a sentence, None where no fold has a reference."""
+    found = [fold["linear_reference"] for fold in folds if "linear_reference" in fold]
+    if not found:
+        return None
+    scores = ", ".join(
+        f"{name.upper()} {np.mean([one['scores'][name] for one in found]):.3f}" for name in ("wa", "ua")
+    )
+    layers = "; ".join(
+        f"{modality} layer {', '.join(str(layer) for layer in sorted({one['layers'][modality] for one in found}))}"
+        for modality in found[0]["layers"]
+    )
+    return f"linear classifier on the same frozen states: {scores} ({layers})"
 
 
 def _number(value: Any) -> float | int | None:

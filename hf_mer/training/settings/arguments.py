@@ -227,6 +227,9 @@ class MerTrainingArguments(OwnTrainingArguments):
     )
     do_train: bool = setting(True, "False: evaluate the given checkpoint without training.", Role.DECIDES | Role.FIXED)
     figures: bool = setting(True, "Draw figures for every fold.", PLACE)
+    linear_reference: bool = setting(
+        False, "Also score a linear classifier on the same states of frozen encoders, for comparison.", Role.HARMLESS
+    )
     bootstrap_resamples: int = setting(1000, "Bootstrap resamples of the confidence intervals.", Role.HARMLESS)
     grid: dict | str | None = setting(
         None,

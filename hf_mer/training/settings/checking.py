@@ -40,6 +40,11 @@ def check_settings(
     if not training.do_train and not model.trained:
         score_fusion = ", or unimodal_text and unimodal_speech" if hasattr(model, "unimodal_text") else ""
         raise ValueError(f"do_train=false only evaluates: name a checkpoint{score_fusion}")
+    if training.linear_reference and not _cached_states(model, data):
+        raise ValueError(
+            "linear_reference: there are no states that are computed once; freeze an encoder, as in "
+            f"--freeze {model.modalities[0]}_encoder, and leave cache_features on"
+        )
     if model.trained or (not hub and remote_checkpoints(model)):
         return
     for name in model.modalities:
@@ -50,6 +55,12 @@ def check_settings(
     )
     if model.has_label_store and store is not None:
         _check_label_store(model, config, store)
+
+
+def _cached_states(model: ModelArguments, data: DataArguments) -> bool:
+    """Whether states of a frozen encoder are computed once."""
+    frozen = any(f"{name}_encoder" in (model.freeze or []) for name in model.modalities)
+    return frozen and data.cache_features is not False
 
 
 def _known_configs(model: ModelArguments) -> dict[str, Any]:
