@@ -2,10 +2,11 @@
 
 import shutil
 
+import datasets
 import pytest
 
 from hf_mer.training import DataArguments
-from hf_mer.training.corpus import read_rows
+from hf_mer.training.corpus import load_rows, read_rows
 from hf_mer.training.settings.roles import deciding
 
 
@@ -28,3 +29,14 @@ def test_half_of_the_films(corpus, tmp_path, given, sides):
     filmed = [row for row in read_rows(arguments).with_format(None) if row["video"] is not None]
     assert {row["speaker"][-1]: row["video"]["side"] for row in filmed} == sides
     assert {"split_screen": deciding(arguments).get("split_screen")} == {"split_screen": None, **given}
+
+
+def test_words_of_fixed_sentences_are_read_only_with_a_warning(tmp_path, monkeypatch, write_wav, caplog):
+    monkeypatch.setattr(datasets.config, "HF_DATASETS_CACHE", tmp_path / "cache")
+    for name in ("03a01Fa", "08b10Wc"):
+        write_wav(f"wav/{name}.wav")
+    arguments = DataArguments(corpus="emodb", data_dir=str(tmp_path))
+    assert load_rows(arguments, ["speech"])["speaker"][:] == ["03", "08"]
+    assert "fixed sentences" not in caplog.text
+    load_rows(arguments, ["text", "speech"])
+    assert "EmoDB has 10 fixed sentences, said in every emotion: the text carries no information" in caplog.text

@@ -15,6 +15,15 @@ _NUMBERS = {"fixed_sentences": int, "groups": int, "num_speakers": int, "redistr
 _MAY_BE_NULL = ("language", "licence_id")
 
 
+def path_pattern(files: str) -> re.Pattern[str]:
+    """What matches the end of a path, from the beginning of a name; the group `id_` is all that it matches.
+
+    Raises:
+        re.error: If it is no regular expression.
+    """
+    return re.compile(rf"(?:^|/)(?P<id_>{files})$", re.IGNORECASE)
+
+
 def description_problems(content: Any, description: Any) -> list[str]:
     """What is wrong with the content of a YAML file.
 
@@ -73,7 +82,7 @@ def _meaning_problems(content: Mapping[str, Any]) -> list[str]:
     problems, parts = [], set()
     for name, pattern in {**content.get("left_out", {}), "files": content["files"]}.items():
         try:
-            parts = set(re.compile(pattern).groupindex)
+            parts = set(path_pattern(pattern).groupindex) - {"id_"}
         except re.error as error:
             problems.append(f"{name}: {pattern!r} is no regular expression ({error})")
     if problems:

@@ -10,6 +10,7 @@ from pathlib import Path, PurePosixPath
 
 from hf_mer.console import readable
 from hf_mer.data.corpora.manifest_files import AUDIO_SUFFIXES, FILM_SUFFIXES
+from hf_mer.data.corpora.public.checking import path_pattern
 from hf_mer.data.corpora.public.description import PublicCorpus, describe, public_names
 from hf_mer.data.corpora.text_tables import read_table
 from hf_mer.data.errors import CorpusError
@@ -91,28 +92,27 @@ def recognise(root: Path) -> str | None:
     names = [path.relative_to(root).as_posix() for path, _ in zip(_media(root), range(_LOOKED_AT), strict=False)]
     for name in public_names() if names else ():
         corpus = describe(name)
-        patterns = [_pattern(pattern) for pattern in (corpus.files, *corpus.left_out.values())]
+        patterns = [path_pattern(pattern) for pattern in (corpus.files, *corpus.left_out.values())]
         if sum(any(pattern.search(one) for pattern in patterns) for one in names) >= _ALIKE * len(names):
             return name
     return None
 
 
-def _pattern(files: str) -> re.Pattern[str]:
-    return re.compile(rf"(?:^|/)(?P<id_>{files})$", re.IGNORECASE)
+def _files(root: Path) -> Iterator[Path]:
+    """Every file below a folder, in order; hidden ones and what a Mac leaves in archives are not seen."""
+    for folder, folders, names in os.walk(root):
+        folders[:] = sorted(name for name in folders if not name.startswith(".") and name != "__MACOSX")
+        yield from (Path(folder, name) for name in sorted(names) if not name.startswith("."))
 
 
 def _media(root: Path) -> Iterator[Path]:
-    """Sound and films below a folder; what a Mac leaves in archives is not seen."""
-    for folder, folders, names in os.walk(root):
-        folders[:] = sorted(name for name in folders if not name.startswith(".") and name != "__MACOSX")
-        for name in sorted(names):
-            if not name.startswith(".") and os.path.splitext(name)[1].lower() in AUDIO_SUFFIXES + FILM_SUFFIXES:
-                yield Path(folder, name)
+    """Sound and films below a folder."""
+    return (path for path in _files(root) if path.suffix.lower() in AUDIO_SUFFIXES + FILM_SUFFIXES)
 
 
 def _matches(corpus: PublicCorpus, root: Path) -> tuple[list[tuple[Path, re.Match[str]]], list[Path]]:
     """Files that the pattern matches, and those that it does not."""
-    pattern, matched, others = _pattern(corpus.files), [], []
+    pattern, matched, others = path_pattern(corpus.files), [], []
     for path in _media(root):
         match = pattern.search(path.relative_to(root).as_posix())
         if match is None:
@@ -139,7 +139,7 @@ def _nothing(corpus: PublicCorpus, root: Path, others: Sequence[Path]) -> str:
 
 def _log_left_out(corpus: PublicCorpus, root: Path, others: Sequence[Path]) -> None:
     """Says which sound and films of the folder are no recordings of the corpus, by what they are."""
-    kinds = {what: _pattern(pattern) for what, pattern in corpus.left_out.items()}
+    kinds = {what: path_pattern(pattern) for what, pattern in corpus.left_out.items()}
     counts: Counter[str] = Counter()
     for path in others:
         name = path.relative_to(root).as_posix()
@@ -183,14 +183,7 @@ def _refuse_pointers(root: Path, paths: Sequence[Path]) -> None:
 
 def _tables(corpus: PublicCorpus, root: Path) -> list[Path]:
     name = corpus.table["file"]
-    wanted = PurePosixPath(name).name.lower()
-    found = [
-        Path(folder, one)
-        for folder, folders, names in os.walk(root)
-        if not Path(folder).name.startswith((".", "__MACOSX"))
-        for one in names
-        if one.lower() == wanted
-    ]
+    found = [path for path in _files(root) if path.name.lower() == PurePosixPath(name).name.lower()]
     if not found:
         raise CorpusError(f"{readable(root)}: no table {name}, which says what is said. {corpus.where_to_get}")
     return sorted(found, key=lambda path: (len(path.parts), path))[:1]
