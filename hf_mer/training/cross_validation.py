@@ -228,7 +228,7 @@ class CrossValidation(ABC):
             "stages": stages.to_dict(),
             "peak_memory_mib": peak_memory_mib(),
             "environment": environment(self.args.world_size),
-            "generated_corpus": is_generated(Path(str(self.data_arguments.data_dir))),
+            "generated_corpus": any(is_generated(Path(path)) for path in self.data_arguments.data_dirs),
         }
 
 
