@@ -11,6 +11,7 @@ EXAMPLES = """examples:
   hf-mer evaluate runs/le_mer/Ses05 --corpus iemocap --data-dir /data/IEMOCAP_full_release --out conditions
   hf-mer evaluate runs/wavfusion/official --corpus meld --data-dir /data/MELD.Raw --split dev --out conditions
   hf-mer evaluate my-name/le-mer-calls --corpus manifest --data-dir calls.csv --split all --noises white
+  hf-mer evaluate runs/wavfusion/official --corpus manifest --data-dir calls.csv --label-map happy=joy,calm=
   hf-mer evaluate runs/dropout/group1 --corpus manifest --data-dir calls.csv --out dropout --beside "none=conditions"
 """
 
@@ -43,7 +44,11 @@ def add_commands(commands: Any) -> None:
 
 
 def _add_corpus(group: Any) -> None:
-    group.add_argument("--corpus", required=True, choices=("iemocap", "meld", "manifest"))
+    group.add_argument(
+        "--corpus",
+        required=True,
+        help="corpus as training names it, such as iemocap, meld or manifest; its own or another one",
+    )
     group.add_argument(
         "--data-dir",
         "--data_dir",
@@ -54,6 +59,12 @@ def _add_corpus(group: Any) -> None:
     group.add_argument("--columns", type=column_names, help="column names of a manifest, as JSON")
     add_encoding(group)
     group.add_argument("--labels", nargs="+", help="classes of a manifest")
+    group.add_argument(
+        "--label-map",
+        "--label_map",
+        metavar="CORPUS_LABEL=CLASS,...",
+        help="what the corpus' labels are among the checkpoint's classes, such as happy=joy,calm= (calm rows ignored)",
+    )
     group.add_argument("--no-history", "--no_history", action="store_true", help="ignore earlier utterances")
     group.add_argument(
         "--skip-bad",
@@ -113,8 +124,11 @@ def _evaluate(arguments: argparse.Namespace) -> None:
     from hf_mer.evaluation.report import comparison_table, conditions_table, write_report
     from hf_mer.evaluation.rows import RowSettings, training_results
     from hf_mer.prediction.load import load_recognizer
+    from hf_mer.training.group_scores import groups_table
 
     logging.disable_progress_bar()
+    if arguments.labels and arguments.label_map:
+        raise ValueError("--labels: with --label-map the classes are those of the checkpoint; leave it out")
     protocol = {name: getattr(arguments, name) for name in ("test_session", "group_column")}
     given = {name: value for name, value in protocol.items() if value is not None}
     settings = _settings(arguments)
@@ -128,6 +142,7 @@ def _evaluate(arguments: argparse.Namespace) -> None:
         columns=arguments.columns,
         encoding=arguments.encoding,
         labels=arguments.labels,
+        label_map=arguments.label_map,
         use_history=False if arguments.no_history else None,
         on_bad_audio="skip" if arguments.skip_bad else None,
     )
@@ -147,6 +162,8 @@ def _evaluate(arguments: argparse.Namespace) -> None:
     reports = {**beside, name: report}
     written = [*write_report(arguments.out, report), *draw_conditions(arguments.out, reports, arguments.score)]
     print(conditions_table(report["conditions"]))
+    if groups := groups_table(report["by_group"]):
+        print(f"\n{groups}")
     if beside:
         print("\n" + comparison_table(reports, arguments.score))
     print("\n" + "\n".join(str(path) for path in written if path.suffix in (".md", ".csv", ".json", ".png")))
