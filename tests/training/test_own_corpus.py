@@ -96,7 +96,7 @@ class TestCorpora:
         (tmp_path / "wav").mkdir()
         (tmp_path / "wav" / "03a01Fa.wav").touch()
         caplog.set_level("INFO")
-        flags = settings_for("le_mer", str(tmp_path), from_scratch=True)
+        flags = settings_for("le_mer", str(tmp_path), variant="scratch")
         assert flags[1] == str(configuration("le_mer_corpus_scratch"))
         assert flags[-2:] == ["--corpus", "emodb"]
         assert "is read as EmoDB (--corpus emodb); --corpus manifest reads it as recordings of your own" in caplog.text
@@ -131,6 +131,6 @@ class TestCorpora:
     def test_settings_that_are_not_there(self, table):
         source = table("audio,text,emotion,speaker", *(f"{i}.wav,hm,glad,s{i}" for i in range(5)))
         with pytest.raises(ValueError, match="no settings mgcma_corpus_scratch; there are .*le_mer_corpus_scratch"):
-            settings_for("mgcma", source, from_scratch=True)
-        assert settings_for("le_mer", source, from_scratch=True)[1].endswith("le_mer_corpus_scratch.yaml")
+            settings_for("mgcma", source, variant="scratch")
+        assert settings_for("le_mer", source, variant="scratch")[1].endswith("le_mer_corpus_scratch.yaml")
         assert settings_for("le_mer", "mine.yaml") == ["--config", "mine.yaml"]

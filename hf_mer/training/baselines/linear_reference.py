@@ -29,8 +29,8 @@ def linear_reference(
         seed: Of inner folds where neither validation part nor speakers are known.
 
     Returns:
-        `scores` of the test part, `layers` by modality, 0 being what goes into the first one, and what `fit_linear` says
-        of the penalty.
+        `scores` of the test part; `layers` by modality, 0 being what goes into the first one; and what `fit_linear`
+        says of the penalty.
     """
     targets = {name: np.array(column(part, "label")) for name, part in parts.items()}
     speakers = column(parts["train"], "speaker")

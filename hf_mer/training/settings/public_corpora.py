@@ -28,23 +28,33 @@ def fit_public_corpus(settings: Mapping[str, Any], flags: Sequence[str], types: 
         types: The dataclasses that are read.
     """
     named = flag_value(flags, "corpus")
-    corpus = named or settings.get("corpus")
-    if corpus is None or not is_public(str(corpus)):
+    corpora = _names_of(named or settings.get("corpus"))
+    if not corpora or not all(map(is_public, corpora)):
         return dict(settings)
     kept = dict(settings)
     if named is not None and settings.get("corpus", named) != named:
         foreign = [name for name in _OF_A_CORPUS if kept.pop(name, None) is not None]
         if foreign:
             logger.info("settings of another corpus, not used for %s: %s", named, ", ".join(foreign))
-    described = describe(str(corpus))
+    described = [describe(corpus) for corpus in corpora]
     hears = any(item.name == "modalities" for cls in types for item in fields(cls))
     asked = "modalities" in kept or flag_value(flags, "modalities") is not None
     if hears and not asked:
-        kept["modalities"] = described.modalities
-        if described.num_sentences:
-            logger.info("%s has %d fixed sentences, said in every emotion: speech alone is used (--modalities speech)",
-                        described.title, described.num_sentences)  # fmt: skip
+        kept["modalities"] = min((one.modalities for one in described), key=len)
+        for one in described:
+            if one.num_sentences:
+                logger.info("%s has %d fixed sentences, said in every emotion: speech alone is used "
+                            "(--modalities speech)", one.title, one.num_sentences)  # fmt: skip
     return kept
+
+
+def _names_of(corpus: Any) -> list[str]:
+    """Corpora of a setting, as YAML or a flag has them."""
+    return (
+        []
+        if corpus is None
+        else [str(name).strip() for name in (corpus if isinstance(corpus, list) else str(corpus).split(","))]
+    )
 
 
 def flag_value(flags: Sequence[str], name: str) -> str | None:
