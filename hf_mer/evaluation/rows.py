@@ -107,7 +107,9 @@ def check_classes(rows: Dataset, config: Any) -> Dataset:
     if [canonical_label(name) for name in ours] == list(by_name):
         return rows
     ids = [by_name[canonical_label(ours[label])] for label in column(rows, "label")]
-    return rows.remove_columns("label").add_column("label", ids, feature=ClassLabel(names=theirs))
+    # votes are in the order of the corpus's classes, and nothing here asks for them
+    kept = rows.remove_columns([name for name in ("label", "votes") if name in rows.column_names])
+    return kept.add_column("label", ids, feature=ClassLabel(names=theirs))
 
 
 def check_rows(rows: Dataset, processor: Any, modalities: Sequence[str], data: DataArguments) -> Dataset:

@@ -88,7 +88,7 @@ class FoldTraining(CrossValidation):
                 are to be soft targets and no training row has votes.
         """
         super().check(rows, folds)
-        if self.args.soft_targets:
+        if any(one.soft_targets for one in (self.args, *(each.training for each in self.candidates.values()))):
             for fold in folds:
                 check_votes(rows, fold.train, f"the training part of fold {fold.name}")
 

@@ -36,7 +36,10 @@ class DataArguments:
         None, "IEMOCAP: 4class (default) or 6class. MELD: emotion (default) or sentiment.", CORPUS
     )
     columns: dict | str | None = setting(
-        None, 'Column names of a manifest, as JSON: {"audio": "file", "label": "emotion"}.', CORPUS
+        None,
+        'Column names of a manifest, as JSON: {"audio": "file", "label": "emotion"}; {"votes": "ratings"} names those '
+        "of raters' votes.",
+        CORPUS,
     )
     encoding: str = setting("utf-8", "Text encoding of a manifest, such as cp1252.", PLACE | Role.LOADS)
     labels: list[str] | None = setting(
