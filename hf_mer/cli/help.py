@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 
-def column_names(text: str) -> dict[str, str | None]:
+def column_names(text: str) -> dict[str, Any]:
     """The value of `--columns`.
 
     Raises:

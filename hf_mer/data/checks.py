@@ -62,6 +62,31 @@ def check_labels(rows: Dataset, train_indices: Sequence[int], where: str = "the 
     return counts
 
 
+def check_votes(rows: Dataset, train_indices: Sequence[int], where: str = "the training part") -> int:
+    """Makes sure that raters' votes are there to be trained towards, and says how many rows have some.
+
+    Args:
+        rows: Rows of the schema; those prepared by an earlier version have no column `votes`.
+        train_indices: Which of them are trained on.
+        where: Name of that part, for the message.
+
+    Returns:
+        Training rows with votes.
+
+    Raises:
+        CorpusError: If there is none.
+    """
+    votes = column(rows, "votes") if "votes" in rows.column_names else [None] * len(rows)
+    number = sum(votes[row] is not None for row in train_indices)
+    if not number:
+        raise CorpusError(
+            f"soft_targets=true: no row of {where} has raters' votes. IEMOCAP brings them; of a table, columns must "
+            'name them: {"votes": "<its column>"}'
+        )
+    logger.info("%s: %d of %d rows have raters' votes, the others their label", where, number, len(train_indices))
+    return number
+
+
 def check_test_labels(rows: Dataset, test_indices: Sequence[int], where: str = "the test part") -> list[str]:
     """Warns of a test part whose scores say little: one with rows of a single class.
 

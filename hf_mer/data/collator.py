@@ -41,7 +41,8 @@ class MerDataCollator:
         spec_augment: SpecAugment on log-mel frames in training: `time_masks`, `time_frames` (10 ms each),
             `frequency_masks`, `frequency_bins`; None for none. Encoders on the waveform mask inside themselves, by
             their own configuration.
-        training: Whether the last two apply.
+        training: Whether the last two and the next one apply.
+        soft_targets: Whether labels are the shares of the raters' `votes`, in training and where a row has any.
     """
 
     def __init__(
@@ -52,11 +53,13 @@ class MerDataCollator:
         modality_dropout: float = 0.0,
         spec_augment: dict[str, int] | None = None,
         training: bool = False,
+        soft_targets: bool = False,
     ):
         if not 0 <= modality_dropout <= 1:
             raise ValueError(f"modality_dropout={modality_dropout} must be between 0 and 1")
         self.processor, self.modalities, self.use_history = processor, modalities, use_history
         self.modality_dropout, self.spec_augment, self.training = modality_dropout, spec_augment, training
+        self.soft_targets = soft_targets
         self._advised = False
         self._seed: Any = None
 
@@ -96,7 +99,7 @@ class MerDataCollator:
                 if name == "text" and (types := _token_types(rows, items[name])) is not None:
                     padded["token_type_ids"] = pad_arrays(types, padded[STATE_MASKS[name]].shape[1], "token types")
                 batch.update({key: torch.from_numpy(value) for key, value in padded.items()})
-        labels = labels_of(rows)
+        labels = labels_of(rows, self.training and self.soft_targets)
         if labels is not None:
             batch["labels"] = torch.from_numpy(labels)
         elif not self._advised and (advice := label_column_advice(rows)):

@@ -1,5 +1,6 @@
 """Which columns of a row the collator reads, and what it says of rows that have others."""
 
+import operator
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -40,8 +41,13 @@ def check_columns(rows: Sequence[Mapping[str, Any]], modalities: Sequence[str], 
         )
 
 
-def labels_of(rows: Sequence[Mapping[str, Any]]) -> np.ndarray | None:
+def labels_of(rows: Sequence[Mapping[str, Any]], soft_targets: bool = False) -> np.ndarray | None:
     """Labels of a batch: class ids `(B,)` or shares of the classes `(B, C)`, -100 where a row has none.
+
+    Args:
+        rows: Of the batch.
+        soft_targets: Whether `votes` are taken in the place of labels, where a row has any; beside these the class id
+            of a row without votes is one share. A batch without votes has class ids.
 
     Returns:
         int64 or float32; None where no row has one.
@@ -50,6 +56,8 @@ def labels_of(rows: Sequence[Mapping[str, Any]]) -> np.ndarray | None:
         ValueError: If a label is no number, or labels differ in shape; the message names the row.
     """
     values = [next((row[name] for name in LABELS if row.get(name) is not None), None) for row in rows]
+    if soft_targets:
+        values = _with_votes(rows, values)
     arrays = [None if value is None else np.asarray(value) for value in values]
     given = [array for array in arrays if array is not None]
     if not given:
@@ -65,6 +73,26 @@ def labels_of(rows: Sequence[Mapping[str, Any]]) -> np.ndarray | None:
             raise ValueError(f"{where} has a label of shape {array.shape}, another one of shape {given[0].shape}")
     filled = np.stack([np.full(given[0].shape, NO_LABEL) if array is None else array for array in arrays])
     return filled.astype(np.float32 if filled.dtype.kind == "f" else np.int64)
+
+
+def _with_votes(rows: Sequence[Mapping[str, Any]], labels: Sequence[Any]) -> list[Any]:
+    """Shares of the votes; where a row has none, all of its class."""
+    votes = [row.get("votes") for row in rows]
+    width = next((len(one) for one in votes if one is not None), None)
+    if width is None:
+        return list(labels)
+    return [_share(label, width) if one is None else one for one, label in zip(votes, labels, strict=True)]
+
+
+def _share(label: Any, width: int) -> Any:
+    """A class id as shares, all of it; None for no label, and anything else as it is, for the message to come."""
+    try:
+        place = operator.index(label)
+    except TypeError:
+        return label
+    if place == NO_LABEL:
+        return None
+    return np.eye(width, dtype=np.float32)[place] if 0 <= place < width else label
 
 
 def label_column_advice(rows: Sequence[Mapping[str, Any]]) -> str | None:

@@ -122,7 +122,7 @@ def map_labels(
         for index, count in enumerate(np.bincount(ids, minlength=len(names)).tolist()):
             if count and of_name[index] < 0:
                 left_out[names[index]] = left_out.get(names[index], 0) + count
-        mapped[corpus] = _with_labels(rows, kept, of_name[ids][kept].tolist(), names, classes)
+        mapped[corpus] = _with_labels(rows, kept, of_name, names, classes)
     if left_out:
         told = ", ".join(f"{count} of {label}" for label, count in left_out.items())
         logger.warning("rows left out by the label map: %s", told)
@@ -130,13 +130,27 @@ def map_labels(
 
 
 def _with_labels(
-    rows: Dataset, kept: np.ndarray, ids: list[int], names: Sequence[str], classes: Sequence[str]
+    rows: Dataset, kept: np.ndarray, of_name: np.ndarray, names: Sequence[str], classes: Sequence[str]
 ) -> Dataset:
-    """The kept rows with new class ids; the very same rows where nothing is another."""
+    """The kept rows with new class ids and votes; the very same rows where nothing is another."""
     rows = rows if len(kept) == len(rows) else rows.select(kept)
-    if list(map(canonical_label, names)) == list(map(canonical_label, classes)) and column(rows, "label") == ids:
+    old = column(rows, "label")
+    ids = of_name[old].tolist()
+    if list(map(canonical_label, names)) == list(map(canonical_label, classes)) and old == ids:
         return rows
+    votes = column(rows, "votes") if "votes" in rows.column_names else [None] * len(rows)
+    if any(shares is not None for shares in votes):
+        votes = [None if shares is None else _mapped_shares(shares, of_name, len(classes)) for shares in votes]
+        feature = rows.features["votes"]
+        rows = rows.remove_columns("votes").add_column("votes", votes, feature=feature)
     return rows.remove_columns("label").add_column("label", ids, feature=ClassLabel(names=list(classes)))
+
+
+def _mapped_shares(shares: Sequence[float], of_name: np.ndarray, num_classes: int) -> list[float] | None:
+    """Shares of the new classes among the votes that are for any of them; None where none is."""
+    totals = np.zeros(num_classes)
+    np.add.at(totals, of_name[of_name >= 0], np.asarray(shares)[of_name >= 0])
+    return (totals / totals.sum()).tolist() if totals.sum() else None
 
 
 def _targets(rows: Dataset, label_map: LabelMap) -> list[str]:

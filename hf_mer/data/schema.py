@@ -48,7 +48,8 @@ def corpus_features(labels: Sequence[str]) -> Features:
     `audio_end` (seconds, in double precision so that samples of hours-long files are met) say which segment of
     `audio` belongs to the row, None for the file's border. `video` says where the picture is: a file, the span of it
     that belongs to the utterance (seconds; the whole file if None), and the `side` ("left" or "right") of a split
-    screen that shows the speaker. Everything but `id`, `history` and `label` may be None.
+    screen that shows the speaker. `votes` are the raters' shares of the classes, in the order of the class ids and
+    adding up to 1; None where nobody voted for one. Everything but `id`, `history` and `label` may be None.
 
     Args:
         labels: Class names, in the order of the class ids.
@@ -65,6 +66,7 @@ def corpus_features(labels: Sequence[str]) -> Features:
             **{name: Value("string") for name in _STRINGS},
             "turn": Value("int32"),
             "label": ClassLabel(names=list(labels)),
+            "votes": List(Value("float32")),
             **{name: Value("float32") for name in _FLOATS},
         }
     )

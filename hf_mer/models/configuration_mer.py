@@ -81,12 +81,15 @@ class MerConfig(PreTrainedConfig):
             what is not there. They belong to the weights that they were fitted for, see `calibrated_weights`.
         calibrated_weights: What the weights were that the temperatures were fitted for, see `calibration_mer`; written
             when a model is saved, and taken back when other temperatures are set.
-        label_smoothing: Share of every label that the classification loss spreads evenly over all classes, in training
-            and in evaluation; the other losses take labels as they are.
+        label_smoothing: Share of every label that the cross-entropies spread evenly over all classes: that of the
+            classification, and those of label attention. In training and in evaluation.
+        class_weights: Weights of the classes in the same losses, one for each in the order of `id2label`, in training
+            and in evaluation; all equal if not given.
 
     Raises:
         ValueError: If a field has no valid value; also if there are fewer than two classes, of which a softmax says 1
-            whatever it is given, or `problem_type` asks for another loss than that of one class per utterance.
+            whatever it is given, not as many weights as classes, or `problem_type` asks for another loss than that of
+            one class per utterance.
     """
 
     sub_configs = {  # noqa: RUF012 - as transformers reads it
@@ -112,6 +115,7 @@ class MerConfig(PreTrainedConfig):
         "temperatures": table_of(number(above=0)),
         "calibrated_weights": optional(table_of(word)),
         "label_smoothing": number(0, below=1),
+        "class_weights": optional(list_of(number(above=0))),
         "num_labels": whole(0, MOST_CLASSES),
         "id2label": optional(_classes),
         "label2id": optional(table_of(_place)),
@@ -136,6 +140,7 @@ class MerConfig(PreTrainedConfig):
         temperatures: dict[str, float] | None = None,
         calibrated_weights: dict[str, str] | None = None,
         label_smoothing: float = 0.0,
+        class_weights: list[float] | None = None,
         **kwargs: Any,
     ):
         self.modalities = list(self.known_modalities) if modalities is None else modalities
@@ -151,6 +156,7 @@ class MerConfig(PreTrainedConfig):
         self.calibrated_weights = calibrated_weights
         self._check_temperatures()
         self.label_smoothing = label_smoothing
+        self.class_weights: list[float] | None = None  # the classes are not there yet
         for name in self.loss_weights:
             choice(*self.known_losses)("loss_weights", name)
         self._check_freeze()
@@ -161,6 +167,7 @@ class MerConfig(PreTrainedConfig):
             raise FieldError(
                 f"label2id={shown(self.label2id)} is not id2label={shown(self.id2label)} the other way round"
             )
+        self.class_weights = class_weights
 
     @classmethod
     def from_pretrained(cls, pretrained_model_name_or_path: Any, *args: Any, **kwargs: Any) -> Any:
@@ -178,12 +185,24 @@ class MerConfig(PreTrainedConfig):
         """Checks fields whenever they are set, as `from_pretrained(..., num_labels=)` does afterwards."""
         if name in self.rules:
             value = self.rules[name](name, value)
+        if name == "class_weights" and value is not None and len(value) != self.num_labels:
+            raise FieldError(
+                f"class_weights={shown(value)} must be {self.num_labels} numbers, one for each of "
+                f"{', '.join(self.id2label.values())}"
+            )
+        if name == "id2label" and value is not None and len(value) != len(self.__dict__.get("class_weights") or value):
+            self.class_weights = None  # those of other classes
         if name == "temperatures":  # fitted anew, for the weights as they are now
             self.calibrated_weights = None
         try:
             super().__setattr__(name, value)
         except StrictDataclassError as error:
             raise of_wrong_kind("", error, {name: value}) from error
+
+    @property
+    def label_options(self) -> dict[str, Any]:
+        """How every cross-entropy with labels is taken; arguments of `masked_cross_entropy`."""
+        return {"label_smoothing": self.label_smoothing, "class_weights": self.class_weights}
 
     @property
     def is_multimodal(self) -> bool:

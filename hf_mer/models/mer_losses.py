@@ -1,6 +1,6 @@
 """Losses of the package's models, masked so that padding never counts."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
 import torch
@@ -15,7 +15,7 @@ class LossSum(NamedTuple):
 
     Attributes:
         total: Sum over the utterances that count; 0 where there are none. Scalar.
-        number: How many do. Scalar, without gradient.
+        number: How many do, or the sum of their weights. Scalar, without gradient.
     """
 
     total: Tensor
@@ -23,7 +23,7 @@ class LossSum(NamedTuple):
 
     def mean(self) -> Tensor:
         """Over the utterances of this process; 0 when nothing counts."""
-        return self.total / self.number.clamp(min=1)
+        return self.total / self.number.where(self.number > 0, 1)
 
 
 def joint_means(sums: dict[str, LossSum], names: Iterable[str], across_ranks: bool) -> dict[str, Tensor]:
@@ -68,29 +68,47 @@ def attention_constraint_loss(guided: Tensor, attention: Tensor, pair_mask: Tens
 
 
 def masked_cross_entropy(
-    logits: Tensor, targets: Tensor, present: Tensor | None = None, label_smoothing: float = 0.0
+    logits: Tensor,
+    targets: Tensor,
+    present: Tensor | None = None,
+    label_smoothing: float = 0.0,
+    class_weights: Sequence[float] | None = None,
 ) -> LossSum:
     """Cross-entropy over the utterances that have a label, and the modality in question.
+
+    With targets `q`, which are 1 for the class and 0 for others where a class index is given, smoothing `s` and
+    weights `w` of `C` classes,
+
+    `L_i = -sum_c w_c ((1 - s) q_ic + s / C) log p_ic`, and `L = sum_i L_i / sum_i sum_c w_c q_ic`:
+
+    of class indices what torch gives, and the same of their ones and zeros. (Torch divides a loss of shares by the
+    number of rows, with weights, too.)
 
     Args:
         logits: Shape `(B, C)`.
         targets: Of `check_targets`: class indices `(B,)` or shares of the classes `(B, C)`; -100 is left out.
         present: True where the utterance counts; None for all. Shape `(B,)`.
         label_smoothing: Share of every target that is spread evenly over all classes.
+        class_weights: `w`, one for every class; None for a plain mean.
 
     Returns:
         Over the utterances that count.
     """
     counted = labelled(targets) if present is None else labelled(targets) & present
+    weights = None if class_weights is None else logits.new_tensor(class_weights, dtype=torch.float32)  # (C,)
     if targets.dim() == 1:
         targets = targets.masked_fill(~counted, NO_LABEL)
     else:
         targets = targets.masked_fill(~counted[:, None], 0.0)
     each = torch.nn.functional.cross_entropy(
-        logits.float(), targets, ignore_index=NO_LABEL, reduction="none", label_smoothing=label_smoothing
+        logits.float(), targets, weights, ignore_index=NO_LABEL, reduction="none", label_smoothing=label_smoothing
     )  # (B,)
     # shares of 0 throughout are smoothed, too
-    return LossSum(each.masked_fill(~counted, 0.0).sum(), counted.sum())
+    total = each.masked_fill(~counted, 0.0).sum()
+    if weights is None:
+        return LossSum(total, counted.sum())
+    own = weights[targets.clamp(min=0)] if targets.dim() == 1 else targets @ weights  # (B,)
+    return LossSum(total, own.masked_fill(~counted, 0.0).sum())
 
 
 def weighted_total(losses: dict[str, Tensor], weights: dict[str, float]) -> Tensor:

@@ -364,14 +364,14 @@ class LeMerForEmotionClassification(MerPreTrainedModel):
     ) -> dict[str, Tensor]:
         """All parts, in the order of equation 12; in training means over the utterances of all processes."""
         targets = check_targets(labels, len(logits), self.config.num_labels)
-        smoothing = self.config.label_smoothing
+        options = self.config.label_options
         parts: dict[str, LossSum] = {
-            "classification": masked_cross_entropy(logits, targets, label_smoothing=smoothing),
+            "classification": masked_cross_entropy(logits, targets, **options),
             **losses,
         }
         for name, branch in (("text_label", text), ("speech_label", speech)):
             if branch is not None and branch["scores"] is not None:
                 parts[name] = masked_cross_entropy(
-                    branch["scores"] / self.config.label_temperature, targets, branch["present"]
+                    branch["scores"] / self.config.label_temperature, targets, branch["present"], **options
                 )
         return joint_means(parts, self.config.known_losses, self.training)

@@ -134,7 +134,7 @@ class MgcmaForEmotionClassification(MerPreTrainedModel):
         loss = None
         if labels is not None:
             targets = check_targets(labels, len(logits), self.config.num_labels)
-            classification = masked_cross_entropy(logits, targets, label_smoothing=self.config.label_smoothing)
+            classification = masked_cross_entropy(logits, targets, **self.config.label_options)
             losses = {**joint_means({"classification": classification}, ["classification"], self.training), **losses}
             loss = weighted_total(losses, self.config.loss_weights)
         output = MerOutput(

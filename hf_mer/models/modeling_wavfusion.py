@@ -232,8 +232,7 @@ class WavFusionForEmotionClassification(MerPreTrainedModel):
         losses: dict[str, Tensor] = {}
         if labels is not None:
             targets = check_targets(labels, len(logits), self.config.num_labels)
-            smoothing = self.config.label_smoothing
-            classification = masked_cross_entropy(logits, targets, label_smoothing=smoothing)
+            classification = masked_cross_entropy(logits, targets, **self.config.label_options)
             losses = joint_means({"classification": classification}, ["classification"], self.training)
             if shared is not None:
                 losses["margin"] = self._margin_loss(shared, unfused, likeliest_classes(targets))

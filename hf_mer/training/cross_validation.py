@@ -158,8 +158,7 @@ class CrossValidation(ABC):
         """
         return protocol_folds(rows, self.data_arguments, self.args.seed)
 
-    @staticmethod
-    def check(rows: Dataset, folds: Sequence[Fold]) -> None:
+    def check(self, rows: Dataset, folds: Sequence[Fold]) -> None:
         """Looks at the classes of folds that are run; others may lack some.
 
         Raises:

@@ -14,6 +14,7 @@ import torch
 from datasets import Dataset
 from transformers import set_seed
 
+from hf_mer.data.checks import check_votes
 from hf_mer.data.collator import MerDataCollator
 from hf_mer.data.protocols.folds import Fold, select_fold
 from hf_mer.data.schema import column
@@ -32,7 +33,7 @@ from hf_mer.training.environment import parameter_counts
 from hf_mer.training.features import add_lengths, cache_features, cache_frames
 from hf_mer.training.label_store.stores import StoreRecipe, find_or_build
 from hf_mer.training.processes import decided_by_main
-from hf_mer.training.results import test_results, write_predictions
+from hf_mer.training.results import divergence_from_raters, test_results, write_predictions
 from hf_mer.training.resume import keep_trained, last_complete_checkpoint, load_trained, remove_later_checkpoints
 from hf_mer.training.schedule import PatienceAfterWarmup
 from hf_mer.training.selection import Settings, check_grid
@@ -82,6 +83,18 @@ class FoldTraining(CrossValidation):
         """What decides a fold's result."""
         return fold_settings(rows, fold, self.model_arguments, self.data_arguments, self.store_arguments, self.args)
 
+    def check(self, rows: Dataset, folds: Sequence[Fold]) -> None:
+        """Looks at the classes of folds that are run, and at the votes that they are to be trained towards.
+
+        Raises:
+            CorpusError: If a class has too few training rows, a part has a label that training does not know, or there
+                are to be soft targets and no training row has votes.
+        """
+        super().check(rows, folds)
+        if any(one.soft_targets for one in (self.args, *(each.training for each in self.candidates.values()))):
+            for fold in folds:
+                check_votes(rows, fold.train, f"the training part of fold {fold.name}")
+
     def _run_fold(self, rows: Dataset, fold: Fold, folder: Path, settings: dict[str, Any]) -> dict[str, Any]:
         own_process_state(self.args)
         try:
@@ -127,6 +140,8 @@ class FoldTraining(CrossValidation):
             states = [name for name in model.config.modalities if f"{name}_states" in parts["train"].column_names]
             metric, seed = str(self.args.metric_for_best_model), self.args.seed
             results["linear_reference"] = linear_reference(parts, states, len(self.labels), metric, seed)
+        if self.args.class_weights != "none" and model.config.class_weights:
+            results["class_weights"] = dict(zip(self.labels, model.config.class_weights, strict=True))
         if self.nested is not None:
             results["nested"] = self.nested
         weights = trainer.accelerator.get_state_dict(trainer.model)  # by all processes: FSDP puts the shards together
@@ -191,6 +206,7 @@ class FoldTraining(CrossValidation):
             modality_dropout=self.args.modality_dropout,
             spec_augment=spec_augment,
             training=training,
+            soft_targets=self.args.soft_targets,
         )
 
     def _store_recipe(
@@ -289,8 +305,9 @@ class FoldTraining(CrossValidation):
         if lacking := rows_without(test, modalities, use_history):
             results["rows_without"] = lacking  # and scored with what they have
             logger.warning("fold %s: test rows without %s are scored with what they have", fold.name, lacking)
+        scaled = logits / temperatures[:, None]
+        results.update(divergence_from_raters(test, scaled))
         if self.is_main:
-            scaled = logits / temperatures[:, None]
             write_predictions(folder / "predictions.csv", test, scaled, self.labels)
         truth = np.array(column(test, "label"))
         calibration: dict[str, Any] = {"test": test_calibration(truth, logits, temperatures)}

@@ -6,10 +6,12 @@ from typing import Any
 
 import numpy as np
 from datasets import Dataset
+from scipy.special import softmax
 
 from hf_mer.data.protocols.folds import repeated_texts
 from hf_mer.data.schema import CorpusError, column
 from hf_mer.files import markdown_table, read_csv, write_csv
+from hf_mer.metrics.raters import rater_divergences
 from hf_mer.metrics.scores import (
     SCORE_NAMES,
     bootstrap_intervals,
@@ -59,6 +61,25 @@ def test_results(
         results["scores_by_text"] = scores_by(names, truth, predictions, len(labels))
         results["counts_by_text"] = {name: names.count(name) for name in sorted(set(names))}
     return results
+
+
+def divergence_from_raters(test: Dataset, logits: np.ndarray) -> dict[str, Any]:
+    """How far probabilities lie from the raters' votes: `rater_divergence`, where any row has votes; else nothing.
+
+    Args:
+        test: Test rows in the order of the logits; those prepared by an earlier version have no column `votes`.
+        logits: As they are given to `write_predictions`. Shape `(N, C)`.
+
+    Returns:
+        Of `rater_divergence`, the `mean` over the rows with votes (in bits, see `rater_divergences`), and `n`, how
+        many these are.
+    """
+    votes = column(test, "votes") if "votes" in test.column_names else []
+    having = [row for row, shares in enumerate(votes) if shares is not None]
+    if not having:
+        return {}
+    divergences = rater_divergences(softmax(logits[having], axis=1), np.array([votes[row] for row in having]))
+    return {"rater_divergence": {"mean": float(divergences.mean()), "n": len(having)}}
 
 
 def write_predictions(path: str | Path, test: Dataset, logits: np.ndarray, labels: list[str]) -> None:

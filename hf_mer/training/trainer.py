@@ -3,7 +3,6 @@
 import logging
 import math
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
@@ -13,35 +12,14 @@ from datasets import Dataset
 from torch import nn
 from torch.utils.data import DataLoader, Sampler, SequentialSampler
 from transformers import Trainer, TrainerCallback, TrainingArguments, set_seed
-from transformers.trainer_pt_utils import LengthGroupedSampler
 
 from hf_mer.data.collator import MerDataCollator
 from hf_mer.data.schema import column
 from hf_mer.models.finite_mer import check_logits
+from hf_mer.training.balancing import BalancedSampler, EpochLengthSampler, balanced_class_weights
 from hf_mer.training.schedule import warn_of_long_warmup
 
 logger = logging.getLogger(__name__)
-
-
-class EpochLengthSampler(LengthGroupedSampler):
-    """Batches of like length in an order that depends on a seed alone.
-
-    The library's own draws from the global generator. Processes of a distributed run use that one unequally (their
-    batches differ in shape, and so does dropout), so that they would cut their shares out of different orders.
-
-    Args:
-        batch_size: Rows of a batch.
-        lengths: Of every row.
-        seed: Gives the seed whenever an epoch starts.
-    """
-
-    def __init__(self, batch_size: int, lengths: list[int], seed: Callable[[], int]):
-        super().__init__(batch_size, lengths=lengths)
-        self.seed = seed
-
-    def __iter__(self) -> Iterator[int]:
-        self.generator = torch.Generator().manual_seed(self.seed())
-        return super().__iter__()
 
 
 class _ExactResume(TrainerCallback):
@@ -69,8 +47,9 @@ class MerTrainer(Trainer):
     that were made ahead, or of the number of workers nothing depends. Augmentations of a row come from the seed, the
     epoch and its `id`; rows without one take the generator as it is.
 
-    `args.label_smoothing_factor` becomes the model's own `config.label_smoothing`: it acts on the classification loss,
-    and the other losses stay. At 0 the model's configuration decides.
+    `args.label_smoothing_factor` becomes the model's own `config.label_smoothing`, and what `args.class_weights` asks
+    for, counted in the training rows, its `config.class_weights`: they act on every cross-entropy with labels, in
+    training and in evaluation, and the other losses stay. At 0 and "none" the model's configuration decides.
 
     Args:
         train_collator: Collator of training batches (augmentation, modality dropout); `data_collator` serves
@@ -89,7 +68,7 @@ class MerTrainer(Trainer):
         if self.compute_loss_func is not None:
             raise ValueError("compute_loss_func: MerTrainer trains the model's own losses; use transformers.Trainer")
         self.label_smoother = None  # it would take the place of all losses
-        self._smooth_labels(self.model)
+        self._set_label_options(self.model)
         self.train_collator = train_collator
         self.add_callback(_ExactResume(self))
         self._micro_step = (-1, 0)  # step, and batches of it so far
@@ -97,10 +76,20 @@ class MerTrainer(Trainer):
         self._loss_counts: Counter = Counter()
 
     def call_model_init(self, trial: Any = None) -> nn.Module:
-        """A new model of `model_init`, whose labels are smoothed as the arguments say."""
+        """A new model of `model_init`, whose labels are smoothed and weighted as the arguments say."""
         model = super().call_model_init(trial)
-        self._smooth_labels(model)
+        self._set_label_options(model)
         return model
+
+    def _set_label_options(self, model: Any) -> None:
+        self._smooth_labels(model)
+        asked, own = getattr(self.args, "class_weights", "none"), getattr(model.config, "class_weights", None)
+        if asked == "balanced" and self.args.do_train and self.train_dataset is not None:
+            weights = balanced_class_weights(column(self.train_dataset, "label"), _class_names(model))
+            model.config.class_weights = weights
+            logger.info("class_weights=%s", [round(weight, 4) for weight in weights])
+        elif own:
+            logger.info("class_weights=%s, as the model's configuration says", own)
 
     def _smooth_labels(self, model: Any) -> None:
         factor, own = self.args.label_smoothing_factor, getattr(model.config, "label_smoothing", None)
@@ -122,10 +111,13 @@ class MerTrainer(Trainer):
 
     def _get_train_sampler(self, train_dataset: Dataset | None = None) -> Sampler | None:
         rows = self.train_dataset if train_dataset is None else train_dataset
-        if self.args.train_sampling_strategy != "group_by_length":
+        strategy: str = self.args.train_sampling_strategy
+        if strategy not in ("group_by_length", "balanced"):
             return super()._get_train_sampler(train_dataset)
         lengths = column(rows, self.args.length_column_name)  # the library would read one length at a time from disk
         size = self.args.train_batch_size * self.args.gradient_accumulation_steps * self.args.world_size
+        if strategy == "balanced":
+            return BalancedSampler(size, lengths, column(rows, "label"), _class_names(self.model), self.epoch_seed)
         return EpochLengthSampler(size, lengths, self.epoch_seed)
 
     def epoch_seed(self) -> int:
@@ -265,6 +257,12 @@ class MerTrainer(Trainer):
                 total += entry["loss"] * (entry["step"] - last)
                 last = entry["step"]
         return total / max(self.state.global_step, 1)
+
+
+def _class_names(model: nn.Module) -> list[str]:
+    """Names of a model's classes in their order, whatever distributed training wraps around it."""
+    config: Any = getattr(model, "module", model).config
+    return [config.id2label[index] for index in range(config.num_labels)]
 
 
 def _is_left_out(model: nn.Module, prefix: str) -> bool:

@@ -5,7 +5,7 @@ import logging
 import datasets
 import pytest
 
-from hf_mer.data.checks import check_labels, check_test_labels, check_text
+from hf_mer.data.checks import check_labels, check_test_labels, check_text, check_votes
 from hf_mer.data.schema import CorpusError, make_record, records_to_dataset
 
 
@@ -49,3 +49,13 @@ def test_a_test_part_of_one_class_is_named(caplog):
     assert not caplog.text
     assert check_test_labels(rows, [1, 3], "the test part of fold 1") == ["sad"]
     assert "the test part of fold 1 has rows of class 'sad' alone" in caplog.text
+
+
+def test_soft_targets_need_votes():
+    rows = corpus([make_record(id=str(i), label=i % 2, votes=[0.5, 0.5] if i == 3 else None) for i in range(4)])
+    assert check_votes(rows, [0, 1, 3]) == 1
+    for lacking in (rows, rows.remove_columns("votes")):
+        with pytest.raises(
+            CorpusError, match=r"^soft_targets=true: no row of fold 1 has raters' votes\. IEMOCAP brings"
+        ):
+            check_votes(lacking, [0, 1, 2], "fold 1")

@@ -253,6 +253,36 @@ def test_labels_of_every_kind(processor, labels, expected):
         assert found.dtype == (torch.float32 if 0.25 in np.ravel(expected) else torch.int64)
 
 
+VOTES = [0.25, 0.75, 0.0]
+
+
+@pytest.mark.parametrize(
+    ("rows", "expected"),
+    [
+        ([{"label": 1, "votes": VOTES}, {"label": 0, "votes": None}], [VOTES, [1, 0, 0]]),
+        ([{"label": torch.tensor(2)}, {"label": 1, "votes": VOTES}], [[0, 0, 1], VOTES]),
+        ([{"label": None, "votes": None}, {"label": 1, "votes": VOTES}], [[-100] * 3, VOTES]),
+        ([{"label": -100, "votes": None}, {"label": 1, "votes": VOTES}], [[-100] * 3, VOTES]),
+        ([{"label": 1, "votes": None}, {"label": 0}], [1, 0]),
+    ],
+)
+def test_votes_take_the_place_of_labels_in_training_alone(processor, rows, expected):
+    rows = [{"text": "yes", **row} for row in rows]
+    soft = MerDataCollator(processor, ["text"], training=True, soft_targets=True)(rows)["labels"]
+    assert soft.tolist() == expected
+    for plain in ({"training": True}, {"soft_targets": True}):
+        hard = MerDataCollator(processor, ["text"], **plain)(rows)["labels"]
+        assert hard.tolist() == [-100 if row["label"] is None else int(row["label"]) for row in rows]
+
+
+def test_labels_beside_votes_that_are_none(processor):
+    collator = MerDataCollator(processor, ["text"], training=True, soft_targets=True)
+    with pytest.raises(ValueError, match=r"has the label 'angry'.*class_encode_column"):
+        collator([row(label="angry"), {**row(), "votes": VOTES}])
+    with pytest.raises(ValueError, match=r"has a label of shape \(3,\), another one of shape \(\)"):
+        collator([row(label=3), {**row(), "votes": VOTES}])
+
+
 def test_labels_that_are_none(processor):
     with pytest.raises(ValueError, match=r"row u has the label 'angry'.*class_encode_column"):
         MerDataCollator(processor, ["text"])([row(label="angry")])

@@ -60,6 +60,18 @@ def test_rows_get_the_classes_of_a_model(caplog):
     assert "2 of calm" in caplog.text
 
 
+def test_votes_follow_their_labels():
+    """Those of two labels that become one class are added, those of labels that are left out are dropped."""
+    votes = {0: [0.0, 0.25, 0.25, 0.5], 1: [1.0, 0.0, 0.0, 0.0], 2: None}
+    names = ["calm", "excited", "happy", "sad"]
+    records = [make_record(id=f"u{i}", text="t", label=3, votes=shares) for i, shares in votes.items()]
+    rows = records_to_dataset(records, names)
+    label_map = parse_label_map("happy=joy,excited=joy,calm=")
+    mapped = map_labels({"a": rows}, label_map, ["sad", "joy"])[0]["a"]
+    assert mapped["votes"][:] == [[0.5, 0.5], None, None]
+    assert mapped["label"][:] == [0, 0, 0]
+
+
 def test_rows_that_fit_stay_what_they_are():
     rows = corpus("happy", "sad")
     mapped, left_out = map_labels({"one": rows}, {}, ["Happy", "sad"])

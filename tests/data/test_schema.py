@@ -44,7 +44,7 @@ def test_columns():
             "group",
             "turn",
         ),
-        *("label", "duration", "start", "end", "valence", "arousal", "dominance"),
+        *("label", "votes", "duration", "start", "end", "valence", "arousal", "dominance"),
     }
 
 

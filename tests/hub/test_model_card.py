@@ -213,6 +213,22 @@ def test_one_run_shows_its_own_interval(runs, spec):
     assert "±" not in text
 
 
+def test_raters_and_skewed_labels_have_a_line_where_they_are_not_off(runs, spec):
+    plain = str(model_card(spec, card_results(runs)))
+    assert not [word for word in ("### Raters", "class weights", "label smoothing", "| targets") if word in plain]
+    for run, mean in zip(runs, (0.1, 0.2, 0.3, 0.4, 0.1, 0.1), strict=False):
+        run["settings"]["training"].update(class_weights="balanced", label_smoothing_factor=0.1, soft_targets=True,
+                                           train_sampling_strategy="balanced")  # fmt: skip
+        run["test"]["rater_divergence"] = {"mean": mean, "n": 15}
+    text = str(model_card(spec, card_results(runs[0])))
+    assert "in bits (0 where they are the same, at most 1): 0.100 over 15 test utterances with votes." in text
+    assert "| class weights | balanced, by the rows of each class in the training split |" in text
+    assert "| label smoothing | 0.1 |" in text
+    assert "| sampling | every class equally often in an epoch |" in text
+    assert "| targets | shares of the raters' votes, where an utterance has any |" in text
+    assert "±" in str(model_card(spec, card_results(runs))).partition("### Raters")[2].partition("###")[0]
+
+
 def test_an_experiment_is_its_folds(runs, spec):
     experiment = {"folds": runs[:3], "summary": {}, "split_hash": "0"}
     assert card_results(experiment) == card_results(runs[:3])

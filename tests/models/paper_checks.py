@@ -70,12 +70,32 @@ class MerModelTests(MerEncoderTests):
             else:
                 assert found[name] == first[name]
 
-    def test_smoothing_is_of_the_classification_loss_alone(self):
-        labels = torch.tensor([2, 1, 0])
-        plain, smoothed = self.losses(labels), self.losses(labels, label_smoothing=0.1)
-        even = self.losses(torch.full((3, 4), 0.25))["classification"]
-        torch.testing.assert_close(smoothed["classification"], 0.9 * plain["classification"] + 0.1 * even)
-        assert all(torch.equal(smoothed[name], plain[name]) for name in plain if name != "classification")
+    def test_smoothing_and_weights_are_of_every_cross_entropy_with_labels(self):
+        """In evaluation as in training; the losses that know no classes stay."""
+        labels, weights = torch.tensor([2, 1, 0]), [0.5, 2.0, 1.0, 3.0]
+        options = {"label_smoothing": 0.1, "class_weights": weights}
+        plain, found = self.losses(labels), self.losses(labels, **options)
+        with_labels = {name for name in plain if name == "classification" or name.endswith("_label")}
+        assert {name for name in plain if not torch.equal(found[name], plain[name])} == with_labels
+        model = self.make_model(**options)
+        logits = self.logits(model, make_batch(model.config, no_text=(1,)))
+        expected = torch.nn.functional.cross_entropy(logits, labels, torch.tensor(weights), label_smoothing=0.1)
+        torch.testing.assert_close(found["classification"], expected)
+        one_hot = self.losses(torch.eye(4)[labels], **options)
+        for name in with_labels:
+            torch.testing.assert_close(one_hot[name], found[name])
+
+    @pytest.mark.parametrize(
+        ("weights", "message"),
+        [
+            ([1.0, 2.0], r"class_weights=\[1.0, 2.0\] must be 4 numbers, one for each of"),
+            ([1.0, 0.0, 1.0, 1.0], r"class_weights=0.0 must be positive"),
+            ([1.0, float("nan"), 1.0, 1.0], "class_weights=nan must be a finite number"),
+        ],
+    )
+    def test_weights_that_are_none_are_refused(self, weights, message):
+        with pytest.raises(ValueError, match=message):
+            self.make_config(class_weights=weights)
 
     @pytest.mark.parametrize(
         ("labels", "message"),

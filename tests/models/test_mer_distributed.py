@@ -65,7 +65,8 @@ def wavfusion():
 
 
 def le_mer():
-    return LeMerForEmotionClassification(LeMerConfig(**tiny_settings(), fusion="constraint"))
+    options = {"label_smoothing": 0.1, "class_weights": [0.3, 2.0, 0.7, 1.5]}
+    return LeMerForEmotionClassification(LeMerConfig(**tiny_settings(), **options, fusion="constraint"))
 
 
 MODELS = {"le_mer": le_mer, "mgcma": mgcma, "wavfusion": wavfusion}

@@ -5,6 +5,7 @@ import torch
 
 from hf_mer.models.mer_losses import (
     attention_constraint_loss,
+    joint_means,
     masked_cross_entropy,
     symmetric_contrastive_loss,
     wasserstein_distances,
@@ -61,6 +62,46 @@ class TestMaskedCrossEntropy:
             self.logits.bfloat16(), torch.tensor([1, 0, 1]), torch.ones(3, dtype=torch.bool)
         ).mean()
         assert loss.dtype == torch.float32
+
+    def test_weights_smoothing_and_shares_together_by_hand(self):
+        """Two classes that weigh 2 and 0.5; -log p is log 4 and log 4/3 in the first row, log 5/4 and log 5 last."""
+        shares = torch.tensor([[0.25, 0.75], [-100.0, -100.0], [0.6, 0.4]])
+        found = masked_cross_entropy(self.logits, shares, label_smoothing=0.2, class_weights=[2.0, 0.5])
+        first = 2 * (0.8 * 0.25 + 0.1) * math.log(4) + 0.5 * (0.8 * 0.75 + 0.1) * math.log(4 / 3)
+        last = 2 * (0.8 * 0.6 + 0.1) * math.log(5 / 4) + 0.5 * (0.8 * 0.4 + 0.1) * math.log(5)
+        number = (2 * 0.25 + 0.5 * 0.75) + (2 * 0.6 + 0.5 * 0.4)
+        assert float(found.total) == pytest.approx(first + last)
+        assert float(found.number) == pytest.approx(number)
+        assert float(found.mean()) == pytest.approx((first + last) / number)
+
+    @pytest.mark.parametrize("smoothing", [0.0, 0.3])
+    def test_weights_of_classes_as_torch_has_them(self, smoothing):
+        labels, weights = torch.tensor([1, -100, 0]), [0.2, 0.3]  # together less than one row
+        expected = torch.nn.functional.cross_entropy(
+            self.logits, labels, torch.tensor(weights), label_smoothing=smoothing
+        )
+        hard = masked_cross_entropy(self.logits, labels, label_smoothing=smoothing, class_weights=weights)
+        rows = torch.eye(2)[labels.clamp(min=0)].masked_fill((labels < 0)[:, None], -100)
+        soft = masked_cross_entropy(self.logits, rows, label_smoothing=smoothing, class_weights=weights)
+        torch.testing.assert_close(hard.mean(), expected)
+        torch.testing.assert_close(soft.mean(), expected)
+        assert float(hard.number) == pytest.approx(0.5)
+
+    def test_equal_weights_are_none(self):
+        labels = torch.tensor([1, 0, 1])
+        weighted = masked_cross_entropy(self.logits, labels, class_weights=[3.0, 3.0]).mean()
+        torch.testing.assert_close(weighted, masked_cross_entropy(self.logits, labels).mean())
+
+    def test_unequal_processes_share_the_sum_of_the_weights(self, monkeypatch):
+        """The mean over the processes is the loss of the joined batch."""
+        labels, weights = torch.tensor([1, 0, 1]), [0.5, 2.0]
+        parts = [{"c": masked_cross_entropy(self.logits[p], labels[p], class_weights=weights)}
+                 for p in (slice(0, 1), slice(1, 3))]  # fmt: skip
+        mean = sum(part["c"].number for part in parts) / 2
+        monkeypatch.setattr("hf_mer.models.mer_losses.mean_across_ranks", lambda counts: mean.expand_as(counts))
+        found = sum(joint_means(part, ["c"], across_ranks=True)["c"] for part in parts) / 2
+        joined = masked_cross_entropy(self.logits, labels, class_weights=weights).mean()
+        torch.testing.assert_close(found, joined)
 
 
 class TestWeightedTotal:

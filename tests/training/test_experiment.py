@@ -11,9 +11,11 @@ from datasets import Dataset
 
 from hf_mer.data.schema import CorpusError
 from hf_mer.metrics.calibration import expected_calibration_error
+from hf_mer.metrics.raters import rater_divergences
 from hf_mer.models import LeMerForEmotionClassification, MerProcessor
 from hf_mer.training import MerTrainer
 from hf_mer.training.corpus import chosen_folds, has_modality, load_rows
+from hf_mer.training.settings.deciding import data_hash
 
 
 def read(path: Path):
@@ -542,6 +544,79 @@ def test_no_more_tokens_than_positions(make_experiment, caplog):
     experiment = make_experiment(max_text_tokens=500, modalities=["text"], max_steps=1)
     experiment.run()
     assert "max_text_tokens=64" in caplog.text
+
+
+SKEWED = {
+    "class_weights": "balanced",
+    "label_smoothing_factor": 0.1,
+    "train_sampling_strategy": "balanced",
+    "soft_targets": True,
+}
+
+
+def test_skewed_labels_and_many_raters(make_experiment, monkeypatch, tmp_path):
+    """Training sees shares of votes, all else the label; weights and divergence are those of the rows."""
+    seen = {True: [], False: []}
+    original = MerTrainer.compute_loss
+
+    def compute_loss(self, model, inputs, *args, **kwargs):
+        seen[model.training].append(inputs["labels"])
+        return original(self, model, inputs, *args, **kwargs)
+
+    monkeypatch.setattr(MerTrainer, "compute_loss", compute_loss)
+    experiment = make_experiment(**SKEWED, num_train_epochs=1)
+    rows = experiment.load()
+    results = experiment.run(rows)["folds"][0]
+    assert {name: results["settings"]["training"][name] for name in SKEWED} == SKEWED
+    assert all(labels.ndim == 2 for labels in seen[True])
+    assert any(0 < share < 1 for labels in seen[True] for share in labels.flatten().tolist())
+    assert all(labels.ndim == 1 for labels in seen[False])
+    shares = torch.cat(seen[True])
+    assert len(shares) == results["rows"]["train"]
+    fold = experiment.folds(rows)[0]
+    counts = np.bincount(np.array(rows["label"])[fold.train], minlength=4)
+    weights = (counts.sum() / (4 * counts)).tolist()
+    config = read(tmp_path / "run" / "Ses05" / "model" / "config.json")
+    assert config["class_weights"] == pytest.approx(weights)
+    assert config["label_smoothing"] == 0.1
+    assert list(results["class_weights"].values()) == pytest.approx(weights)
+    lines = csv.DictReader((tmp_path / "run" / "Ses05" / "predictions.csv").open(encoding="utf-8"))
+    said = {line["id"]: [float(line[label]) for label in rows.features["label"].names] for line in lines}
+    voted = {row["id"]: row["votes"] for row in rows if row["id"] in said and row["votes"] is not None}
+    divergences = rater_divergences(np.array([said[name] for name in voted]), np.array(list(voted.values())))
+    found = results["test"]["rater_divergence"]
+    assert found == {"mean": pytest.approx(divergences.mean(), abs=1e-5), "n": len(voted)}
+    assert len(voted) == 12
+
+
+def test_what_is_off_is_not_written_down(finished):
+    results = read(finished[0] / "Ses05" / "results.json")
+    assert not {"class_weights", "soft_targets", "label_smoothing_factor"} & set(results["settings"]["training"])
+    assert "class_weights" not in results
+    config = read(finished[0] / "Ses05" / "model" / "config.json")
+    assert not config.get("class_weights")
+
+
+def test_soft_targets_without_votes_are_refused_before_any_training(make_experiment, trainings):
+    experiment = make_experiment(soft_targets=True)
+    rows = experiment.load()
+    voteless = rows.remove_columns("votes").add_column("votes", [None] * len(rows), feature=rows.features["votes"])
+    for asked in (experiment, make_experiment(grid={"soft_targets": [False, True]})):
+        with pytest.raises(CorpusError, match=r"^soft_targets=true: no row of the training part of fold Ses05 has"):
+            asked.run(voteless)
+    assert not trainings
+
+
+def test_other_votes_are_other_rows_where_they_are_trained_towards(make_experiment):
+    experiment = make_experiment()
+    rows = experiment.load()
+    other = rows.map(lambda row: {"votes": [0.25] * 4}, features=rows.features)
+    assert data_hash(rows) == data_hash(other)
+    assert data_hash(rows, soft_targets=True) != data_hash(other, soft_targets=True)
+    fold = experiment.folds(rows)[0]
+    soft = make_experiment(soft_targets=True)
+    assert soft.settings(rows, fold)["data_hash"] == data_hash(rows, soft_targets=True)
+    assert experiment.settings(rows, fold)["data_hash"] == data_hash(rows)
 
 
 def test_a_figure_that_fails_loses_no_results(make_experiment, monkeypatch, tmp_path, caplog):

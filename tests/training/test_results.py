@@ -1,13 +1,14 @@
 """What a results file says of a test part."""
 
 import csv
+import math
 
 import numpy as np
 import pytest
 
 from hf_mer.data.protocols.folds import Fold
 from hf_mer.data.schema import make_record, records_to_dataset
-from hf_mer.training.results import results_table, write_predictions
+from hf_mer.training.results import divergence_from_raters, results_table, write_predictions
 from hf_mer.training.results import test_results as results_of
 
 LABELS = ["angry", "happy", "sad"]
@@ -55,6 +56,20 @@ def test_what_is_said_of_a_test_part(rows, fold):
     assert results["by_group"]["gender"]["female"]["wa"] == pytest.approx(3 / 4)  # t1 wrong
     assert results["counts_by_text"] == {"text also in training": 2, "text only in test": 4}
     assert results["scores_by_text"]["text also in training"]["wa"] == pytest.approx(0.5)  # t1 wrong, t2 right
+
+
+def test_divergence_from_the_raters(rows, fold):
+    test, logits = rows.select(fold.test), logits_for(PREDICTED)
+    assert divergence_from_raters(test, logits) == {}
+    assert divergence_from_raters(test.remove_columns("votes"), logits) == {}
+    chances = np.exp(logits[0]) / np.exp(logits[0]).sum()
+    votes = [chances.tolist(), None, [1.0, 0.0, 0.0], None, None, None]  # of PREDICTED 0 and 1
+    voted = test.remove_columns("votes").add_column("votes", votes)
+    found = divergence_from_raters(voted, logits)["rater_divergence"]
+    low, high = chances[1], chances[0]
+    middle = [(1 + low) / 2, high / 2, low / 2]
+    said = low * math.log2(low / middle[0]) + high * math.log2(high / middle[1]) + low * math.log2(low / middle[2])
+    assert found == {"mean": pytest.approx((0 + (said - math.log2(middle[0])) / 2) / 2, abs=1e-6), "n": 2}
 
 
 def test_predictions_file(rows, fold, tmp_path):

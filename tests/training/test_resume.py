@@ -140,6 +140,11 @@ def whole(make_experiment, undisturbed, tmp_path, trainings):
         pytest.param(
             {"train_sampling_strategy": "random", "dataloader_num_workers": 1}, marks=pytest.mark.slow, id="workers"
         ),
+        pytest.param(
+            {"train_sampling_strategy": "balanced", "class_weights": "balanced", "soft_targets": True},
+            marks=pytest.mark.slow,
+            id="skewed",
+        ),
     ],
 )
 def test_inside_an_epoch(make_experiment, whole, tmp_path, monkeypatch, trainings, further):

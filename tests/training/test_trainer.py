@@ -9,7 +9,7 @@ from transformers import Trainer, TrainingArguments
 
 from hf_mer.models import LeMerConfig, LeMerForEmotionClassification
 from hf_mer.training import MerTrainer, MerTrainingArguments
-from hf_mer.training.trainer import EpochLengthSampler
+from hf_mer.training.balancing import EpochLengthSampler
 
 
 @pytest.fixture
@@ -47,9 +47,10 @@ def make_trainer(model, rows, tmp_path):
             "num_train_epochs": 1,
             **settings,
         }
+        train = settings.pop("train_dataset", rows)
         args = MerTrainingArguments(**settings)
         return MerTrainer(
-            model=model, args=args, train_dataset=rows, data_collator=collate, train_collator=train_collator
+            model=model, args=args, train_dataset=train, data_collator=collate, train_collator=train_collator
         )
 
     return make
@@ -129,9 +130,43 @@ def test_label_smoothing_keeps_every_part_of_the_loss(make_trainer, model, rows)
         log_shares = model(**batch).logits.log_softmax(-1)
     trainer = make_trainer(label_smoothing_factor=0.1)
     smoothed = 0.9 * parts["classification"] - 0.1 * log_shares.mean()
-    found = trainer.compute_loss(trainer.model.eval(), batch)
-    torch.testing.assert_close(found, smoothed + 0.5 * parts["text_label"])
+    found, output = trainer.compute_loss(trainer.model.eval(), batch, return_outputs=True)
+    torch.testing.assert_close(output.losses["classification"], smoothed)
+    assert output.losses["text_label"] != parts["text_label"]
+    torch.testing.assert_close(found, smoothed + 0.5 * output.losses["text_label"])
     assert trainer.evaluate(rows)["eval_loss"] == pytest.approx(found.item(), abs=1e-5)
+
+
+def test_classes_weigh_what_the_training_rows_say(make_trainer, model, rows):
+    few = rows.select([row for row in range(24) if row % 4 or row < 8])  # 2 rows of class 0, 6 of each other
+    trainer = make_trainer(class_weights="balanced", train_dataset=few)
+    weights = [20 / (4 * count) for count in (2, 6, 6, 6)]
+    assert model.config.class_weights == pytest.approx(weights)
+    batch = collate(list(few))
+    with torch.no_grad():
+        output = model.eval()(**batch)
+    expected = torch.nn.functional.cross_entropy(output.logits, batch["labels"], torch.tensor(weights))
+    torch.testing.assert_close(output.losses["classification"], expected)
+    assert trainer.evaluate(few)["eval_loss"] == pytest.approx(output.loss.item(), abs=1e-5)
+    with pytest.raises(ValueError, match=r"^class_weights=balanced: no training row has the label"):
+        make_trainer(class_weights="balanced", train_dataset=rows.select([1, 2, 3]))
+
+
+def test_weights_of_a_model_stay_where_none_are_asked_for(make_trainer, model):
+    model.config.class_weights = [1.0, 2.0, 3.0, 4.0]
+    make_trainer()
+    assert model.config.class_weights == [1.0, 2.0, 3.0, 4.0]
+    make_trainer(class_weights="balanced", do_train=False)
+    assert model.config.class_weights == [1.0, 2.0, 3.0, 4.0]
+    model.config.num_labels = 3  # of other classes
+    assert model.config.class_weights is None
+
+
+def test_balanced_rows_come_equally_often(make_trainer, rows):
+    few = rows.select([row for row in range(24) if row % 4 or row < 8])
+    trainer = make_trainer(train_sampling_strategy="balanced", train_dataset=few)
+    drawn = [label for batch in trainer.get_train_dataloader() for label in batch["labels"].tolist()]
+    assert sorted(drawn) == [0] * 5 + [1] * 5 + [2] * 5 + [3] * 5
 
 
 def test_batches_without_labels_are_refused(make_trainer, rows):

@@ -24,6 +24,7 @@ from hf_mer.data.corpora.iemocap_files import (
     side_of,
     speaker_of,
 )
+from hf_mer.data.corpora.iemocap_votes import log_unknown_categories
 from hf_mer.data.corpora.published import (
     ReleaseBuilder,
     ReleaseConfig,
@@ -41,6 +42,7 @@ from hf_mer.data.schema import (
     records_to_table,
     strip_tags,
 )
+from hf_mer.data.votes import vote_shares
 
 __all__ = ["TASKS", "IemocapBuilder", "IemocapConfig", "compare_counts", "load_iemocap"]
 
@@ -66,6 +68,9 @@ def load_iemocap(
     in its dialogue by both speakers, whether rated or not. `start` and `end` come from the ratings, `duration` is
     their difference until `check_audio` measures it. `video` is that span of the dialogue's film
     (`dialog/avi/DivX/<dialogue>.avi`) with the half that shows the speaker, where the film is there.
+
+    `votes` are the shares of the task's classes among the evaluators' categories (lines `C-E1` and on; who chose
+    several counts for each in part), None where nobody chose one. What the actors say of themselves is left out.
 
     Args:
         data_dir: The folder `IEMOCAP_full_release`, or the one that holds it.
@@ -120,7 +125,7 @@ class IemocapConfig(ReleaseConfig):
 class IemocapBuilder(ReleaseBuilder):
     """Builds the rows of one task as a single split, `train`; protocols cut it."""
 
-    CODE = ("iemocap.py", "iemocap_counts.py", "iemocap_files.py")
+    CODE = ("iemocap.py", "iemocap_counts.py", "iemocap_files.py", "iemocap_votes.py", "../votes.py")
     BUILDER_CONFIG_CLASS = IemocapConfig
     BUILDER_CONFIGS = [IemocapConfig(name=task, version=Version("1.0.0")) for task in TASKS]  # noqa: RUF012
     DEFAULT_CONFIG_NAME = "4class"
@@ -149,6 +154,9 @@ class IemocapBuilder(ReleaseBuilder):
             problems.append(f"{root}: no utterance of the {self.config.name} task")
         if problems:
             raise CorpusError.from_problems(f"IEMOCAP in {root}", problems)
+        spoken = [utterance for dialogue in dialogues for utterance in dialogue.utterances]
+        votes = [(one.id, one.rating.votes) for one in spoken if one.id is not None and one.rating is not None]
+        log_unknown_categories(votes, f"IEMOCAP in {root}")
         yield Key(0, 0), records_to_table(records, self.info.features["label"].names)
 
 
@@ -180,6 +188,7 @@ def _dialogue_records(
             part="scripted" if "_script" in dialogue.name else "improvised",
             turn=turn,
             label=names.index(classes[rating.label]),
+            votes=_votes(rating, classes, names),
             duration=rating.end - rating.start,
             start=rating.start,
             end=rating.end,
@@ -187,6 +196,15 @@ def _dialogue_records(
             arousal=rating.arousal,
             dominance=rating.dominance,
         )
+
+
+def _votes(rating: Rating, classes: dict[str, str], names: list[str]) -> list[float] | None:
+    """The raters' shares of the task's classes, by the same map as the labels."""
+    votes = dict.fromkeys(names, 0.0)
+    for label, count in rating.votes.items():
+        if label in classes:
+            votes[classes[label]] += count
+    return vote_shares(votes, names)
 
 
 def _video(dialogue: Dialogue, utterance_id: str, rating: Rating, split_screen: str) -> dict[str, Any] | None:

@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from hf_mer.data.corpora.iemocap_votes import count_vote
 from hf_mer.data.schema import CorpusError
 
 logger = logging.getLogger(__name__)
@@ -54,6 +55,7 @@ class Rating:
         valence: 1 to 5, as dominance and arousal; None where it is not a number.
         arousal: Activation.
         dominance: Dominance.
+        votes: Raters by what they chose, see `count_vote`.
     """
 
     label: str
@@ -62,6 +64,7 @@ class Rating:
     valence: float | None
     arousal: float | None
     dominance: float | None
+    votes: dict[str, float] = field(default_factory=dict)
 
 
 @dataclass
@@ -173,16 +176,20 @@ def read_release(root: Path, problems: list[str]) -> list[Dialogue]:
 
 
 def read_ratings(path: Path, problems: list[str]) -> dict[str, Rating]:
-    """The ratings of a dialogue by utterance id. Lines that do not begin with `[` belong to single raters.
+    """The ratings of a dialogue by utterance id, with the votes of single raters in the lines below each.
 
     Args:
         path: A file of `EmoEvaluation`.
         problems: Odd lines are added here.
     """
     ratings: dict[str, Rating] = {}
+    rating: Rating | None = None
     for number, line in _lines(path):
         if not line.startswith("["):
+            if rating is not None:
+                count_vote(rating.votes, line)
             continue
+        rating = None
         match = _RATING.fullmatch(line)
         where = f"{path}, line {number}"
         if match is None:
@@ -198,7 +205,8 @@ def read_ratings(path: Path, problems: list[str]) -> dict[str, Rating]:
             problems.append(f"{where}: {utterance_id} is rated twice")
         elif known[3].isdigit():
             vad = _three_numbers(match["vad"])
-            ratings[utterance_id] = Rating(match["label"], float(match["start"]), float(match["end"]), *vad)
+            rating = Rating(match["label"], float(match["start"]), float(match["end"]), *vad)
+            ratings[utterance_id] = rating
     return ratings
 
 

@@ -20,6 +20,7 @@ from hf_mer.console import readable
 from hf_mer.data.corpora.manifest_files import read_manifest
 from hf_mer.data.corpora.manifest_segments import set_segments
 from hf_mer.data.corpora.manifest_video import existing_file, fill_from_film, read_video
+from hf_mer.data.corpora.manifest_votes import flat_columns, read_votes, set_votes
 from hf_mer.data.corpora.text_tables import Line
 from hf_mer.data.schema import (
     COLUMNS,
@@ -48,6 +49,7 @@ ALIASES: dict[str, tuple[str, ...]] = {
     "video_side": ("videoside",),
     "text": ("text", "transcript", "transcription", "sentence", "utterance"),
     "label": ("label", "emotion", "emotionlabel", "class"),
+    "votes": (),  # a column of that name may be a mere number of votes: it is read where it is named
     "history": ("history", "context"),
     "speaker": ("speaker", "speakerid", "spk", "spkid", "actor"),
     "gender": ("gender", "sex", "speakergender"),
@@ -74,7 +76,7 @@ _NUMBERS = ("valence", "arousal", "dominance")
 def load_corpus(
     manifest: str | os.PathLike | Mapping[str, str | os.PathLike],
     *,
-    columns: Mapping[str, str | None] | None = None,
+    columns: Mapping[str, Any] | None = None,
     labels: Sequence[str] | None = None,
     max_history: int = 10,
     audio_root: str | os.PathLike | None = None,
@@ -104,7 +106,9 @@ def load_corpus(
             official split, `{"train": ..., "validation": ..., "test": ...}`: then `split` is that name, and dialogues
             and made-up ids begin with it.
         columns: Names of the schema to the manifest's column names, `{"audio": "file", "label": "emotion", "group":
-            "actor"}`; needed only where the name is not a usual one. The value None leaves a column out.
+            "actor"}`; needed only where the name is not a usual one. The value None leaves a column out. Raters' votes
+            are read where `votes` is named: a column of JSON objects (`{"angry": 2, "sad": 1}`), or one per class,
+            `{"votes": {"angry": "n_angry", "sad": "n_sad"}}`; those for no class are left out.
         labels: Class names in the order of their ids; others are an error. Found labels in alphabetical order if not
             given. Case does not count.
         max_history: Longest history, in utterances.
@@ -147,6 +151,7 @@ def load_corpus(
     set_histories(entries, max_history, "history" in (columns or {}), problems)
     _set_ids(entries, problems)
     title = ", ".join(os.fspath(path) for path in sources.values())
+    set_votes(entries, class_names, title, problems)
     if problems:
         raise CorpusError.from_problems(title, problems)
     if len(class_names) == 1:
@@ -161,7 +166,7 @@ def load_corpus(
 
 
 def resolve_columns(
-    lines: Sequence[Line], columns: Mapping[str, str | None], source: str, labelled: bool = True
+    lines: Sequence[Line], columns: Mapping[str, Any], source: str, labelled: bool = True
 ) -> dict[str, str]:
     """Which column of a manifest holds which column of the schema.
 
@@ -183,6 +188,7 @@ def resolve_columns(
     unknown = sorted(set(columns) - set(ALIASES))
     if unknown:
         raise CorpusError(f"columns={unknown}: not names of the schema, which are {', '.join(ALIASES)}")
+    columns = flat_columns(columns)
     absent = [f"{name}={given!r}" for name, given in columns.items() if given is not None and given not in present]
     if absent:
         raise CorpusError(f"{source}: no column for {', '.join(absent)}; {listing}")
@@ -277,6 +283,8 @@ def read_entry(
     for said in (entry["text"] or "", *entry["history"]):
         if readable(said) != said:
             problems.append(f"{line.where}: '{readable(said)}' has half a character (a surrogate alone) in it")
+    votes = {name: cell_of(line, names, name) for name in names if name.startswith("votes")}
+    entry["votes"] = read_votes(votes, names, line.where, problems)
     entry["audio"] = None
     if cells["audio"] is not None:
         entry["audio"] = existing_file(root, cells["audio"], "audio", line.where, problems)

@@ -10,7 +10,10 @@ ENCODERS = ("text_encoder", "speech_encoder", "video_encoder", "tokenizer", "fea
 FOLDERS = ("checkpoint", "unimodal_text", "unimodal_speech")
 KEYWORDS_SHOWN = 9
 KEPT = ("fold", "rows", "parameters", "minutes", "peak_memory_mib", "layer_weights")
-KEPT_OF_TEST = ("scores", "intervals_95", "confusion", "scores_by_part", "scores_by_text", "scores_with_one_modality")
+KEPT_OF_TEST = (
+    "scores", "intervals_95", "confusion", "scores_by_part", "scores_by_text", "scores_with_one_modality",
+    "rater_divergence",
+)  # fmt: skip
 KEPT_OF_ENVIRONMENT = ("device", "processes", "python", "versions")
 
 _ON_THE_HUB = re.compile(r"[\w-][\w.-]*(/[\w-][\w.-]*)?")

@@ -162,6 +162,30 @@ def _subset_rows(runs: Runs, key: str) -> list[list[Any]]:
     return rows
 
 
+def rater_divergence(runs: Runs) -> str:
+    """Mean divergence to the raters over the runs that have one, and of how many utterances; empty without."""
+    having = [run for run in runs if "rater_divergence" in run["test"]]
+    if not having:
+        return ""
+    found = [run["test"]["rater_divergence"] for run in having]
+    utterances = number_of_utterances(having, [one["n"] for one in found])
+    return f"{_mean_cell(having, [one['mean'] for one in found])} over {utterances} test utterances with votes"
+
+
+def label_facts(settings: Mapping[str, Any]) -> dict[str, str]:
+    """What skewed classes and many raters changed in the training; empty at the defaults."""
+    smoothing, told = settings.get("label_smoothing_factor"), {}
+    if settings.get("class_weights", "none") != "none":
+        told["class weights"] = f"{settings['class_weights']}, by the rows of each class in the training split"
+    if smoothing:
+        told["label smoothing"] = f"{smoothing:g}"
+    if settings.get("train_sampling_strategy") == "balanced":
+        told["sampling"] = "every class equally often in an epoch"
+    if settings.get("soft_targets"):
+        told["targets"] = "shares of the raters' votes, where an utterance has any"
+    return told
+
+
 def calibration_table(runs: Runs) -> str:
     """Temperatures and calibration errors by what an utterance has, the mean over runs; empty if nobody measured."""
     measured = [(run, _calibration(run["calibration"])) for run in runs if "calibration" in run]

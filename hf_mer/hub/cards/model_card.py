@@ -139,11 +139,15 @@ def _measured(spec: CardSpec, content: Mapping[str, Any]) -> dict[str, Any]:
         "part_tables": tables.part_tables(runs),
         "group_tables": tables.group_tables(runs),
         "genders_told": any(run["test"].get("by_group", {}).get("gender") for run in runs),
+        "rater_divergence": tables.rater_divergence(runs),
         "calibration_table": tables.calibration_table(runs),
         "calibrated": tables.is_calibrated(runs),
         "protocol": PROTOCOLS.get(settings.get("protocol"), "see the settings"),
         "folds_table": tables.folds_table(runs),
-        "training": tables.training_facts(runs, content.get("summary", {}), spec.recipe),
+        "training": {
+            **tables.training_facts(runs, content.get("summary", {}), spec.recipe),
+            **tables.label_facts(settings),
+        },
         "commands": commands,
         "settings_yaml": dumped,
     }

@@ -18,7 +18,7 @@ from hf_mer.training.building import model_folder
 from hf_mer.training.calibrating import test_calibration
 from hf_mer.training.cross_validation import CrossValidation
 from hf_mer.training.features import cache_features
-from hf_mer.training.results import test_results, write_predictions
+from hf_mer.training.results import divergence_from_raters, test_results, write_predictions
 from hf_mer.training.settings.arguments import DataArguments, MerTrainingArguments
 from hf_mer.training.settings.deciding import corpus_settings
 from hf_mer.training.stages import Stages
@@ -88,6 +88,7 @@ class BaselineExperiment(CrossValidation):
         with stages.measure("test"):
             test, logits = parts["test"], classifiers.logits(classifier, features["test"])
             tested = test_results(rows, fold, test, logits, labels, self.args.bootstrap_resamples, self.args.seed)
+            tested.update(divergence_from_raters(test, logits))
         results = self._report(fold, settings, classifiers.parameters(classifier), tested, [], started, stages)
         measured = test_calibration(np.array(column(test, "label")), logits, np.ones(len(test)))
         results["calibration"] = {"source": None, "temperatures": {}, "test": measured}

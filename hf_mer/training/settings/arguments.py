@@ -19,6 +19,7 @@ CORPORA: dict[str, tuple[str, ...]] = {
 """Corpora and their tasks, the first being the default."""
 SPLIT_SCREENS = ("named_left", "named_right", "whole")
 """Of `load_iemocap`."""
+CLASS_WEIGHTS = ("none", "balanced")
 
 
 @dataclass
@@ -44,7 +45,10 @@ class DataArguments:
         None, "IEMOCAP: 4class (default) or 6class. MELD: emotion (default) or sentiment.", CORPUS
     )
     columns: dict | str | None = setting(
-        None, 'Column names of a manifest, as JSON: {"audio": "file", "label": "emotion"}.', CORPUS
+        None,
+        'Column names of a manifest, as JSON: {"audio": "file", "label": "emotion"}; {"votes": "ratings"} names those '
+        "of raters' votes.",
+        CORPUS,
     )
     encoding: str = setting("utf-8", "Text encoding of a manifest, such as cp1252.", PLACE | Role.LOADS)
     labels: list[str] | None = setting(
@@ -229,6 +233,7 @@ class OwnTrainingArguments(TrainingArguments):
     """What the training of a system and of a second stage have in common beyond `TrainingArguments`."""
 
     _argument_group_name: ClassVar[str] = "training"
+    sampling_strategies: ClassVar[tuple[str, ...]] = ("group_by_length", "random")
 
     learning_rates: dict | str | None = setting(
         {}, 'Other learning rates by prefix of the parameter name, as JSON: {"text_encoder": 5e-6}.'
@@ -255,9 +260,10 @@ class OwnTrainingArguments(TrainingArguments):
     def __post_init__(self) -> None:
         rates = from_json(self.learning_rates) or {}
         self.learning_rates = {name: float(value) for name, value in rates.items()}  # YAML reads 1e-6 as a string
-        if self.train_sampling_strategy not in ("group_by_length", "random"):
+        if self.train_sampling_strategy not in self.sampling_strategies:
             raise ValueError(
-                f"train_sampling_strategy: '{self.train_sampling_strategy}' is not one of group_by_length, random"
+                f"train_sampling_strategy: '{self.train_sampling_strategy}' is not one of "
+                f"{', '.join(self.sampling_strategies)}"
             )
         super().__post_init__()
 
@@ -270,6 +276,8 @@ class MerTrainingArguments(OwnTrainingArguments):
     parameter names to a rate of its own. The paper's 8000 steps of warm-up are a share here, which suits corpora and
     numbers of processes of any size. Model selection and early stopping look at validation only.
     """
+
+    sampling_strategies: ClassVar[tuple[str, ...]] = (*OwnTrainingArguments.sampling_strategies, "balanced")
 
     output_dir: str | None = setting("runs/le_mer", "Folder for checkpoints, results and figures.", PLACE)
     learning_rate: float = setting(1e-4, "Learning rate of the new layers.")
@@ -289,6 +297,26 @@ class MerTrainingArguments(OwnTrainingArguments):
         "ua", "Validation score that selects the checkpoint: wa, ua or wf1.", Role.DECIDES | Role.FIXED
     )
     modality_dropout: float = setting(0.0, "Share of the training utterances that lose one modality.")
+    train_sampling_strategy: str = setting(
+        "group_by_length",
+        "Order of training rows: group_by_length, random, or balanced: every class equally often in an epoch, in "
+        "batches of like length.",
+    )
+    label_smoothing_factor: float = setting(
+        0.0,
+        "Share of every label that all cross-entropies spread evenly over the classes, those of label attention, too.",
+        Role.DECIDES | Role.QUIET,
+    )
+    class_weights: str = setting(
+        "none",
+        "Weights of the classes in the same losses: none, or balanced, n / (C n_c) of the training part.",
+        Role.DECIDES | Role.QUIET,
+    )
+    soft_targets: bool = setting(
+        False,
+        "Train towards the shares of the raters' votes, where a row has any; scores stay those of the majority label.",
+        Role.DECIDES | Role.QUIET,
+    )
     spec_augment: dict | str | None = setting(
         {"time_masks": 2, "time_frames": 50, "frequency_masks": 2, "frequency_bins": 15},
         "SpecAugment masks on log-mel input, as JSON; null for none.",
@@ -322,6 +350,8 @@ class MerTrainingArguments(OwnTrainingArguments):
             raise ValueError(f"metric_for_best_model: '{self.metric_for_best_model}' is not one of wa, ua, wf1")
         if not 0 <= self.label_smoothing_factor < 1:
             raise ValueError(f"label_smoothing_factor={self.label_smoothing_factor} must be 0 or more, and below 1")
+        if self.class_weights not in CLASS_WEIGHTS:
+            raise ValueError(f"class_weights: '{self.class_weights}' is not one of {', '.join(CLASS_WEIGHTS)}")
         if not 0 <= self.modality_dropout <= 1:
             raise ValueError(f"modality_dropout={self.modality_dropout} must be between 0 and 1")
         super().__post_init__()

@@ -32,24 +32,31 @@ def fold_settings(
         "label_store": {} if store is None else deciding(store),
         "training": deciding(training),
         "processes": training.world_size,
-        **corpus_settings(rows, fold, data, model.modalities),
+        **corpus_settings(rows, fold, data, model.modalities, training.soft_targets),
     }
     if not training.grid:
         settings["training"].pop("grid_folds", None)  # nothing is chosen in them
     return settings
 
 
-def corpus_settings(rows: Dataset, fold: Fold, data: DataArguments, modalities: Sequence[str]) -> dict[str, Any]:
+def corpus_settings(
+    rows: Dataset, fold: Fold, data: DataArguments, modalities: Sequence[str], soft_targets: bool = False
+) -> dict[str, Any]:
     """The part of `fold_settings` that is of the corpus: what is learned from and what is tested."""
-    settings = {"data": deciding(data), "split_hash": split_hash(rows, [fold]), "data_hash": data_hash(rows)}
+    hashes = {"split_hash": split_hash(rows, [fold]), "data_hash": data_hash(rows, soft_targets)}
+    settings = {"data": deciding(data), **hashes}
     recordings = recordings_hash(rows, modalities)
     return settings if recordings is None else {**settings, RECORDINGS: recordings}
 
 
-def data_hash(rows: Dataset) -> str:
-    """A fingerprint of what the rows say, wherever their files lie: ids, labels, texts, histories, durations."""
+def data_hash(rows: Dataset, soft_targets: bool = False) -> str:
+    """A fingerprint of what the rows say, wherever their files lie: ids, labels, texts, histories, durations.
+
+    And votes, where they are trained towards: results of earlier versions are of the same rows without them.
+    """
     digest = hashlib.sha256()
-    columns = [column(rows, name) for name in ("id", "label", "text", "history", "duration")]
+    names = ["id", "label", "text", "history", "duration", *(["votes"] if soft_targets else [])]
+    columns = [column(rows, name) for name in names]
     for values in zip(*columns, strict=True):
         digest.update(json.dumps(values, ensure_ascii=False).encode())
     return digest.hexdigest()

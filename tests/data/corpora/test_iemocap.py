@@ -86,6 +86,28 @@ def by_id(rows):
     return {row["id"].removeprefix("Ses01F_impro01_"): row for row in rows}
 
 
+def test_votes_are_shares_of_the_tasks_classes(tree):
+    path = tree / "Session1/dialog/EmoEvaluation/Ses01F_impro01.txt"
+    said = {
+        "F000": "C-E2:\tNeutral;\t()\nC-E3:\tNeutral; Sadness;\t()\nC-F1:\tAnger;\t()\n",
+        "M001": "C-E2:\tHappiness;\t()\nC-E3:\tExcited;\t(loud)\nC-E4:\tFrustration;\t()\n",
+        "F001": "C-E2:\tOther;\t()\nC-E3:\tFrustration;\t()\n",
+    }
+    blocks = path.read_text().split("\n\n")
+    for place, block in enumerate(blocks):
+        for name, lines in said.items():
+            if f"_{name}\t" in block:
+                blocks[place] = f"{block.splitlines()[0]}\n{lines}A-E3:\tval 3; act 2; dom  2;\t()"
+    path.write_text("\n\n".join(blocks))
+    found = by_id(load(tree))  # angry, happy, neutral, sad
+    assert found["F000"]["votes"] == [0, 0, 0.75, 0.25]
+    assert found["M001"]["votes"] == [0, 1, 0, 0]
+    assert found["F001"]["votes"] is None
+    found = by_id(load(tree, task="6class"))  # angry, excited, frustrated, happy, neutral, sad
+    assert found["M001"]["votes"] == pytest.approx([0, 1 / 3, 1 / 3, 1 / 3, 0, 0])
+    assert found["F001"]["votes"] == [0, 0, 1, 0, 0, 0]
+
+
 def test_rows_of_the_four_classes(tree):
     rows = load(tree)
     assert rows.features["label"].names == ["angry", "happy", "neutral", "sad"]

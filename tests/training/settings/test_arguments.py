@@ -99,7 +99,8 @@ def test_defaults_are_the_papers():
         ("discretizer: vq\n", [], "is not one of codebook, kmeans"),
         ("tonal_top_k: 0\n", [], "tonal_top_k=0 must be at least 1"),
         ("label_smoothing_factor: 1.0\n", [], "label_smoothing_factor"),
-        ("train_sampling_strategy: sorted\n", [], "is not one of group_by_length, random"),
+        ("train_sampling_strategy: sorted\n", [], "is not one of group_by_length, random, balanced"),
+        ("class_weights: inverse\n", [], "class_weights: 'inverse' is not one of none, balanced"),
         ("modality_dropout: 2\n", [], "between 0 and 1"),
     ],
 )
