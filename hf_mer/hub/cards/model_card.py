@@ -141,7 +141,7 @@ def _measured(spec: CardSpec, content: Mapping[str, Any]) -> dict[str, Any]:
         "calibrated": tables.is_calibrated(runs),
         "protocol": PROTOCOLS.get(settings.get("protocol"), "see the settings"),
         "folds_table": tables.folds_table(runs),
-        "training": tables.training_facts(runs, content.get("summary", {}), spec.recipe),
+        "training": tables.training_facts(runs, content.get("summary", {}), spec.recipe, settings.get("lora_rank")),
         "commands": commands,
         "settings_yaml": dumped,
     }

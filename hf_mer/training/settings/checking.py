@@ -1,6 +1,7 @@
 """Which settings cannot go together; checked before anything is loaded."""
 
 import contextlib
+import importlib.util
 from pathlib import Path
 from typing import Any
 
@@ -40,6 +41,8 @@ def check_settings(
     if not training.do_train and not model.trained:
         score_fusion = ", or unimodal_text and unimodal_speech" if hasattr(model, "unimodal_text") else ""
         raise ValueError(f"do_train=false only evaluates: name a checkpoint{score_fusion}")
+    if model.lora_rank is not None:
+        _check_lora(training)
     if model.trained or (not hub and remote_checkpoints(model)):
         return
     for name in model.modalities:
@@ -50,6 +53,17 @@ def check_settings(
     )
     if model.has_label_store and store is not None:
         _check_label_store(model, config, store)
+
+
+def _check_lora(training: MerTrainingArguments) -> None:
+    if importlib.util.find_spec("peft") is None:
+        raise ValueError("lora_rank needs peft: pip install 'hf_mer[peft]'")
+    checkpointing: Any = training.gradient_checkpointing_kwargs or {}
+    if training.gradient_checkpointing and checkpointing.get("use_reentrant"):
+        raise ValueError(
+            "lora_rank: reentrant checkpointing gives adapters in a frozen encoder no gradients; use "
+            "use_reentrant=False, or leave gradient_checkpointing_kwargs out"
+        )
 
 
 def _known_configs(model: ModelArguments) -> dict[str, Any]:
