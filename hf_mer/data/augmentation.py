@@ -7,10 +7,12 @@ import numpy as np
 SPEC_AUGMENT_KEYS = ("time_masks", "time_frames", "frequency_masks", "frequency_bins", "shift_bins", "stretch")
 
 
-def augment_log_mel(features: np.ndarray, stride: int, settings: dict[str, Any]) -> np.ndarray:
+def augment_log_mel(
+    features: np.ndarray, stride: int, settings: dict[str, Any], mean: float = 0.0, longest: int | None = None
+) -> np.ndarray:
     """A changed copy of an utterance's log-mel frames; randomness comes from torch's generator.
 
-    Masks hide the mean, which is 0 after the standardisation. A shift along the mel axis is like a longer or shorter
+    Masks hide the mean, which is 0 after a standardisation. A shift along the mel axis is like a longer or shorter
     vocal tract, a stretch of the time axis like another tempo: new speakers, as far as that goes.
 
     Source: SpecAugment (Park et al., Interspeech 2019) for the masks, without its time warping; vocal tract length
@@ -23,6 +25,8 @@ def augment_log_mel(features: np.ndarray, stride: int, settings: dict[str, Any])
         settings: `time_masks` of at most `time_frames` frames (never more than a fifth of the utterance),
             `frequency_masks` of at most `frequency_bins` bins, `shift_bins` up or down at most, `stretch` as a share
             of the length at most.
+        mean: What masks put in the place of what they hide.
+        longest: Steps that a stretched utterance has at most; None for no limit.
 
     Returns:
         Shape `(S', stride * bins)`.
@@ -38,9 +42,10 @@ def augment_log_mel(features: np.ndarray, stride: int, settings: dict[str, Any])
     if settings.get("stretch"):
         factor = 1 + settings["stretch"] * (2 * float(torch.rand(())) - 1)
         steps = max(1, round(len(features) * factor))
+        steps = min(steps, longest or steps)
         log_mel = torch.nn.functional.interpolate(log_mel, size=steps * stride, mode="linear")
     for _ in range(settings.get("frequency_masks", 0)):
-        log_mel = FrequencyMasking(settings.get("frequency_bins", 15))(log_mel)
+        log_mel = FrequencyMasking(settings.get("frequency_bins", 15))(log_mel, mean)
     for _ in range(settings.get("time_masks", 0)):
-        log_mel = TimeMasking(settings.get("time_frames", 50), p=0.2)(log_mel)
+        log_mel = TimeMasking(settings.get("time_frames", 50), p=0.2)(log_mel, mean)
     return log_mel.squeeze(0).T.reshape(-1, features.shape[1]).numpy()

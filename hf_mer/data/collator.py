@@ -162,7 +162,12 @@ class MerDataCollator:
         if features is None or not self.spec_augment or features.ndim != 2:
             return features
         with self._random_numbers([row]):
-            return augment_log_mel(features, self.processor.feature_extractor.stride, self.spec_augment)
+            processor = self.processor
+            if not processor.is_channel_first:
+                return augment_log_mel(features, processor.stride, self.spec_augment)
+            # Whisper's frames have another mean than 0, and its encoder has so many positions
+            longest = processor.most_places
+            return augment_log_mel(features, 1, self.spec_augment, float(features.mean()), longest)
 
     @contextlib.contextmanager
     def _random_numbers(self, rows: list[dict[str, Any]]) -> Iterator[None]:

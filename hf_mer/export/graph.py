@@ -8,6 +8,7 @@ from torch import Tensor, nn
 
 from hf_mer.models.fields_mer import FieldError, choice, list_of, table_of, whole, word
 from hf_mer.models.mer_encoders import RAW_INPUTS
+from hf_mer.models.whisper_mer import is_whisper
 
 LENGTHS = {"text": "tokens", "video": "pictures"}  # names of the axes; of speech samples or frames
 LABEL_ATTENTIONS = {"text": "text_label_attention", "speech": "speech_label_attention"}
@@ -60,6 +61,15 @@ class GraphSpec:
         """The axes of an input whose length is free, with their names."""
         return {index: axis for index, axis in enumerate(self.inputs[name]) if isinstance(axis, str)}
 
+    def shape(self, name: str, size: int, length: int) -> tuple[int, ...]:
+        """Shape of an input of so many utterances, each so long."""
+        free = {"batch": size}
+        return tuple(free.get(axis, length) if isinstance(axis, str) else axis for axis in self.inputs[name])
+
+    def length_axis(self, name: str) -> int:
+        """The axis of an input that counts tokens, samples, frames or pictures."""
+        return next(index for index, axis in self.dynamic_axes(name).items() if axis != "batch")
+
 
 class GraphModule(nn.Module):
     """A model as a graph: tensors by name in, a tuple of tensors out, no loss and nothing that is not a tensor."""
@@ -110,8 +120,11 @@ def _axes_of(modality: str, config: Any, processor: Any) -> dict[str, tuple[str 
     if modality == "video":
         return {"pixel_values": (LENGTHS["video"], *_picture_shape(processor)), mask_of("video"): (LENGTHS["video"],)}
     if processor.audio_input_name == "input_features":
-        width = config.speech_config.feature_projection_input_dim
-        return {"input_features": ("frames", width), mask_of("speech"): ("frames",)}
+        if is_whisper(config.speech_config):
+            axes: tuple[str | int, ...] = (config.speech_config.num_mel_bins, "frames")
+        else:
+            axes = ("frames", config.speech_config.feature_projection_input_dim)
+        return {"input_features": axes, mask_of("speech"): ("frames",)}
     return {"input_values": ("samples",), mask_of("speech"): ("samples",)}
 
 

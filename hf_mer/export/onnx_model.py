@@ -163,8 +163,9 @@ class OnnxMerModel:
 
     def _complete(self, modality: str, given: dict[str, Tensor], size: int) -> dict[str, Tensor]:
         """All inputs of a modality: what is left out is 0, but the mask of what is given 1."""
-        source = given.get(self._source_of(modality))
-        length = self._minimal_length(modality) if source is None else source.shape[1]
+        name = self._source_of(modality)
+        source = given.get(name)
+        length = self._minimal_length(modality) if source is None else source.shape[self.spec.length_axis(name)]
         complete = {}
         for name in RAW_INPUTS[modality]:
             if name not in self.spec.inputs:
@@ -172,9 +173,8 @@ class OnnxMerModel:
             if name in given and source is not None:
                 complete[name] = given[name].to(self.device, dtype_of(name))
             else:
-                fixed = [axis for axis in self.spec.inputs[name] if isinstance(axis, int)]
                 value = int(source is not None and name == mask_of(modality))
-                complete[name] = torch.full((size, length, *fixed), value, dtype=dtype_of(name))
+                complete[name] = torch.full(self.spec.shape(name, size, length), value, dtype=dtype_of(name))
         return complete
 
     def _minimal_length(self, modality: str) -> int:

@@ -124,7 +124,8 @@ class RandomUtterances:
                 padding = getattr(self.config.text_config, "pad_token_id", None) or 0
                 inputs[name] = torch.where(mask.bool(), ids, padding)
             else:
-                fixed = [axis for axis in self.spec.inputs[name] if isinstance(axis, int)]
-                noise = torch.randn(*mask.shape, *fixed, generator=self.generator, dtype=dtype_of(name))
-                inputs[name] = noise * mask.view(*mask.shape, *(1 for _ in fixed))
+                shape, axis = self.spec.shape(name, *mask.shape), self.spec.length_axis(name)
+                noise = torch.randn(shape, generator=self.generator, dtype=dtype_of(name))
+                real = [size if index in (0, axis) else 1 for index, size in enumerate(shape)]
+                inputs[name] = noise * mask.view(real)
         return inputs

@@ -6,7 +6,7 @@ from typing import Any, ClassVar
 from huggingface_hub.errors import StrictDataclassError
 from transformers import AutoConfig, PreTrainedConfig
 
-from .encoder_configuration_mer import checked_encoder, dtype, encoder_of
+from .encoder_configuration_mer import check_speech_encoder, checked_encoder, dtype, encoder_of
 from .fields_mer import (
     FieldError,
     Rule,
@@ -202,7 +202,10 @@ class MerConfig(PreTrainedConfig):
         if modality not in self.modalities:
             return None
         field = f"{modality}_config"
-        return checked_encoder(field, encoder_of(field, value, ENCODER_TYPES[modality]))
+        config = encoder_of(field, value, ENCODER_TYPES[modality])
+        if modality == "speech":
+            check_speech_encoder(config)
+        return checked_encoder(field, config)
 
     def _check_modalities(self) -> None:
         for modality in self.modalities:

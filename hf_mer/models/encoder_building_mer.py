@@ -7,6 +7,7 @@ import torch
 from transformers import MODEL_MAPPING, AutoModel, PreTrainedConfig, PreTrainedModel
 
 from .fields_mer import FieldError, first_line
+from .whisper_mer import NativeWhisperEncoder, is_whisper
 
 
 def make_encoder(modality: str, config: PreTrainedConfig, **wishes: Any) -> PreTrainedModel:
@@ -29,8 +30,9 @@ def make_encoder(modality: str, config: PreTrainedConfig, **wishes: Any) -> PreT
         and config._attn_implementation != "eager"
     ):
         config._attn_implementation = "eager"  # an encoder that has nothing else (WavLM)
+    build: Any = NativeWhisperEncoder._from_config if is_whisper(config) else AutoModel.from_config
     try:
-        return AutoModel.from_config(config, dtype=torch.get_default_dtype(), **kwargs)
+        return build(config, dtype=torch.get_default_dtype(), **kwargs)
     except ImportError:
         raise
     except Exception as error:  # of any kind: every architecture finds out in its own way

@@ -10,6 +10,15 @@ from transformers import CONFIG_MAPPING, AutoConfig, PreTrainedConfig
 
 from .fields_mer import FieldError, choice, first_line, of_wrong_kind, optional, shown, whole, word
 
+SPEECH_MODEL_TYPES = (
+    "wav2vec2",
+    "wav2vec2-conformer",
+    "wav2vec2-bert",
+    "hubert",
+    "wavlm",
+    "data2vec-audio",
+    "whisper",
+)
 MOST_LAYERS = 1000
 _DTYPES = ("float32", "float64", "float16", "bfloat16")
 _COUNTS = ("layer", "block", "repeat", "depth")  # parts of names of fields that say how often something is built
@@ -55,6 +64,21 @@ def encoder_of(field: str, value: Any, default_type: str) -> PreTrainedConfig:
         raise of_wrong_kind(f"{field}.", error, settings) from error
     except Exception as error:  # of any kind: every architecture reads its fields in its own way
         raise FieldError(f"{field} is no configuration of {model_type}: {first_line(error)}") from error
+
+
+def check_speech_encoder(config: PreTrainedConfig) -> None:
+    """Refuses speech encoders whose frames would depend on the padding of their batch, or were never tried.
+
+    Raises:
+        FieldError: Names the kind and those that serve.
+    """
+    if config.model_type not in SPEECH_MODEL_TYPES:
+        raise FieldError(f"speech encoder '{config.model_type}' is not one of {', '.join(SPEECH_MODEL_TYPES)}")
+    if getattr(config, "add_adapter", False):
+        raise FieldError(
+            f"speech encoder '{config.model_type}': add_adapter=True is not supported, its frames have no mask; set "
+            "add_adapter=False"
+        )
 
 
 def checked_encoder(field: str, config: PreTrainedConfig) -> PreTrainedConfig:

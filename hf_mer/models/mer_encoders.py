@@ -1,22 +1,26 @@
 """The encoders of a model: how they are built, loaded and run, so that padding never matters."""
 
+from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
-from transformers import AutoModel, AutoModelForPreTraining, PreTrainedConfig, PreTrainedModel
+from transformers import PreTrainedConfig, PreTrainedModel
 
 from .encoder_building_mer import make_encoder
+from .encoder_configuration_mer import SPEECH_MODEL_TYPES as SPEECH_MODEL_TYPES
+from .encoder_configuration_mer import check_speech_encoder
 from .mer_masks import masks_of, never_empty, warn_of_bfloat16
 from .mer_outputs import LayerRecord
 from .mer_padding import MaskedAudio, guard_padding
+from .speech_checkpoints_mer import load_speech_checkpoint as load_speech_checkpoint
+from .whisper_mer import STRIDE, is_whisper, whisper_encoder_of
 
 RAW_INPUTS = {
     "text": ("input_ids", "attention_mask", "token_type_ids"),
     "speech": ("input_values", "input_features", "audio_attention_mask"),
     "video": ("pixel_values", "video_attention_mask"),
 }
-SPEECH_MODEL_TYPES = ("wav2vec2", "wav2vec2-conformer", "wav2vec2-bert", "hubert", "wavlm", "data2vec-audio")
 
 
 class SpeechFrames(NamedTuple):
@@ -71,12 +75,7 @@ class EncodersMixin:
             ValueError: If the configuration is not of a supported speech encoder, or has an adapter, whose frames have
                 no mask.
         """
-        if config.model_type not in SPEECH_MODEL_TYPES:
-            raise ValueError(f"speech encoder '{config.model_type}' is not one of {', '.join(SPEECH_MODEL_TYPES)}")
-        if getattr(config, "add_adapter", False):
-            raise ValueError(
-                f"speech encoder '{config.model_type}': add_adapter=True is not supported; set add_adapter=False"
-            )
+        check_speech_encoder(config)
         return make_encoder("speech", config)
 
     def load_encoders(
@@ -97,6 +96,7 @@ class EncodersMixin:
         )
         for mine, given in pairs:
             if given is not None:
+                given = whisper_encoder_of(given)
                 missing = mine.load_state_dict(given.state_dict(), strict=False).missing_keys
                 if missing:
                     raise ValueError(
@@ -212,7 +212,7 @@ class EncodersMixin:
         Raises:
             ValueError: If there is none.
         """
-        audio = inputs.get("input_values") if inputs.get("input_values") is not None else inputs.get("input_features")
+        audio = self.audio_of(inputs)
         masks = masks_of(audio=audio, **inputs)
         raw = {
             "text": (inputs.get("input_ids"), masks["text"], inputs.get("token_type_ids")),
@@ -231,6 +231,21 @@ class EncodersMixin:
         if not encoded:
             raise ValueError(nothing_to_use(self.config.modalities))
         return encoded
+
+    def audio_of(self, inputs: Mapping[str, Any]) -> Tensor | None:
+        """Samples `(B, N)` or log-mel frames `(B, S, F)` of the inputs of `forward`, None where they have no audio.
+
+        Whisper's frames come channel first, `(B, F, S)`, and are turned here; everything else counts places along the
+        second axis.
+        """
+        audio, features = inputs.get("input_values"), inputs.get("input_features")
+        if audio is not None or features is None:
+            return audio
+        return features.transpose(1, 2) if is_whisper(self.config.speech_config) else features
+
+    def frames_of(self, audio: Tensor) -> Tensor:
+        """Log-mel frames `(B, S, F)` under the encoder's frames: of Whisper's, which see several, the middle one."""
+        return audio[:, ::STRIDE] if is_whisper(self.config.speech_config) else audio
 
     @property
     def cacheable_modalities(self) -> list[str]:
@@ -289,8 +304,12 @@ class EncodersMixin:
         encoder = self.speech_encoder
         present = audio_attention_mask.bool().any(dim=1)  # (B,)
         if audio.dim() == 3:
-            input_lengths = audio_attention_mask.long().sum(dim=1).clamp(min=1)
-            lengths, num_frames = input_lengths, audio.shape[1]
+            lengths = input_lengths = audio_attention_mask.long().sum(dim=1).clamp(min=1)
+            num_frames = audio.shape[1]
+            if is_whisper(encoder.config):
+                lengths, num_frames = (
+                    encoder._get_feat_extract_output_lengths(size) for size in (lengths, num_frames)
+                )
         else:
             input_lengths = audio_attention_mask.long().sum(dim=1).clamp(min=receptive_field(encoder.config))
             lengths = encoder._get_feat_extract_output_lengths(input_lengths)
@@ -313,11 +332,15 @@ class EncodersMixin:
         if audio.device.type == "cpu" and not torch.compiler.is_compiling():
             warn_of_bfloat16(self.speech_encoder, audio.dtype)
         given = MaskedAudio(audio, frames.input_lengths) if audio.dim() == 2 else audio
+        if is_whisper(self.speech_encoder.config):
+            given = audio.transpose(1, 2)  # (B, F, S)
         return self._recorded("speech", record, given, attention_mask=frames.inputs, **kwargs)
 
     def _spec_augment_guard(self, frames: Tensor) -> dict[str, Tensor]:
         """The encoders' own SpecAugment cannot mask a batch shorter than one mask: such a batch goes without."""
         config = self.speech_encoder.config
+        if is_whisper(config):
+            return {}  # it looks at the batch itself
         masks = getattr(config, "apply_spec_augment", True) and getattr(config, "mask_time_prob", 0) > 0
         if self.speech_encoder.training and masks and frames.shape[1] < config.mask_time_length:
             return {"mask_time_indices": torch.zeros_like(frames)}
@@ -347,29 +370,3 @@ def frames_after(config: PreTrainedConfig, num_samples: int) -> int:
     for kernel, stride in zip(config.conv_kernel, config.conv_stride, strict=True):
         num_samples = (num_samples - kernel) // stride + 1
     return num_samples
-
-
-def load_speech_checkpoint(
-    name: Any, with_quantizer: bool = False, **kwargs: Any
-) -> tuple[PreTrainedModel, PreTrainedModel | None]:
-    """Loads a pretrained speech encoder, with the pretraining heads (quantizer and projections) if asked for.
-
-    Returns:
-        encoder: The bare encoder.
-        pretraining: The `...ForPreTraining` model around it, or None.
-
-    Raises:
-        ValueError: If a quantizer is asked for and the checkpoint has none.
-    """
-    if not with_quantizer:
-        return AutoModel.from_pretrained(name, **kwargs), None
-    advice = "use discretizer='kmeans' with tonal_space='hidden', or a checkpoint from wav2vec 2.0 pretraining"
-    try:
-        model, info = AutoModelForPreTraining.from_pretrained(name, output_loading_info=True, **kwargs)
-    except ValueError as error:
-        raise ValueError(f"checkpoint '{name}' has no quantizer: {str(error).splitlines()[0]}; {advice}") from error
-    if not hasattr(model, "quantizer") or any(
-        key.startswith(("quantizer", "project_")) for key in info["missing_keys"]
-    ):
-        raise ValueError(f"checkpoint '{name}' has no quantizer weights; {advice}")
-    return model.base_model, model

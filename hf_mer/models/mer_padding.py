@@ -32,6 +32,8 @@ def guard_padding(encoder: Any) -> None:
     Args:
         encoder: A bare wav2vec2, wav2vec2-conformer, wav2vec2-bert, hubert, wavlm or data2vec-audio model.
     """
+    if not hasattr(encoder, "encoder"):  # Whisper's, which is blind to it by itself
+        return
     extractor = getattr(encoder, "feature_extractor", None)
     if extractor is not None and not isinstance(extractor, MaskedFeatureExtractor):
         encoder.feature_extractor = MaskedFeatureExtractor(extractor)

@@ -11,13 +11,14 @@ from .configuration_le_mer import LeMerConfig
 from .fitting_mer import check_store
 from .label_store import LabelEmbeddingStore
 from .mer_embeddings import LabelEmbeddings
-from .mer_encoders import load_speech_checkpoint, nothing_to_use
+from .mer_encoders import nothing_to_use
 from .mer_layers import BilinearCrossAttention, attend, masked_max
 from .mer_losses import LossSum, attention_constraint_loss, joint_means, masked_cross_entropy, weighted_total
 from .mer_masks import masks_of
 from .mer_outputs import MerOutput
 from .mer_targets import check_targets
 from .modeling_mer import MerPreTrainedModel
+from .speech_checkpoints_mer import load_speech_checkpoint
 
 
 class LeMerForEmotionClassification(MerPreTrainedModel):
@@ -182,7 +183,7 @@ class LeMerForEmotionClassification(MerPreTrainedModel):
                 a feature extractor's mask of the audio's shape, which then is `audio_attention_mask`.
             token_type_ids: 0 history, 1 current utterance. Shape `(B, T)`.
             input_values: Samples, for encoders on the waveform. Shape `(B, N)`.
-            input_features: Log-mel frames, for encoders on those. Shape `(B, S, F)`.
+            input_features: Log-mel frames, for encoders on those. Shape `(B, S, F)`, for Whisper `(B, F, S)`.
             audio_attention_mask: 1 for real samples or frames, a row of 0 for an utterance without speech. Shape `(B,
                 N)` or `(B, S)`.
             labels: Class indices `(B,)` or shares of the classes `(B, C)`, see `check_targets`; -100 leaves an
@@ -198,7 +199,7 @@ class LeMerForEmotionClassification(MerPreTrainedModel):
         """
         record = self.layer_record(output_attentions, output_hidden_states)
         need_weights = record.attentions
-        audio = input_values if input_values is not None else input_features
+        audio = self.audio_of({"input_values": input_values, "input_features": input_features})
         masks = masks_of(
             audio=audio,
             input_ids=input_ids,

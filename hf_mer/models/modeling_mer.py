@@ -17,7 +17,15 @@ from .mer_embeddings import current_names, keep_present_names, rename_bare
 from .mer_encoders import EncodersMixin
 from .mer_outputs import LayerRecord, MerOutput
 from .mer_targets import refuse_smoothing_outside
+from .speech_checkpoints_mer import load_speech_checkpoint
 from .stored_shapes_mer import check_stored_shapes, damaged_weights
+from .whisper_mer import NativeWhisperEncoder
+
+# how encoders call what `freeze` names; Whisper's convolutions are on log-mel frames
+_PARTS = {
+    "text_embeddings": [["embeddings"]],
+    "speech_feature_encoder": [["feature_extractor"], ["conv1", "conv2"]],
+}
 
 
 class MerPreTrainedModel(EncodersMixin, PreTrainedModel):
@@ -121,7 +129,7 @@ class MerPreTrainedModel(EncodersMixin, PreTrainedModel):
         if labels is not None:
             config_kwargs.update(id2label=dict(enumerate(labels)), label2id={name: i for i, name in enumerate(labels)})
         encoders = {
-            name: source if isinstance(source, nn.Module) else AutoModel.from_pretrained(source)
+            name: source if isinstance(source, nn.Module) else _load(name, source)
             for name, source in sources.items()
             if name in config_kwargs["modalities"]
         }
@@ -193,17 +201,16 @@ class MerPreTrainedModel(EncodersMixin, PreTrainedModel):
                     )
                 modules += layers[: int(count)]
             else:
-                parts = {"text_embeddings": "embeddings", "speech_feature_encoder": "feature_extractor"}
-                module = getattr(encoder, parts[name], None) if name in parts else encoder
-                if module is None:
-                    raise ValueError(
-                        f"freeze: '{part}', but a {encoder.config.model_type} encoder has no {parts[name]}"
-                    )
-                modules.append(module)
+                modules += _parts(encoder, part) if name in _PARTS else [encoder]
         return modules
 
     def apply_freezing(self) -> None:
-        """Turns off the gradients of the parts that `config.freeze` names; they also stay in evaluation mode."""
+        """Turns off the gradients of the parts that `config.freeze` names; they also stay in evaluation mode.
+
+        Whisper's positions are no parameters: they are never trained, which loading weights forgets.
+        """
+        if isinstance(self.speech_encoder, NativeWhisperEncoder):
+            self.speech_encoder.embed_positions.requires_grad_(False)
         for module in self.frozen_modules():
             freeze_module(module)
         if "label_embeddings" in self.config.freeze:
@@ -308,6 +315,18 @@ def _begin_parametrized(module: Any) -> None:
         weight = torch.empty_like(module.weight)
         nn.init.kaiming_uniform_(weight, a=math.sqrt(5))
         module.weight = weight
+
+
+def _load(modality: str, source: Any) -> Any:
+    return load_speech_checkpoint(source)[0] if modality == "speech" else AutoModel.from_pretrained(source)
+
+
+def _parts(encoder: Any, part: str) -> list[nn.Module]:
+    """The modules of an encoder that a name in `freeze` stands for."""
+    for names in _PARTS[part]:
+        if all(hasattr(encoder, name) for name in names):
+            return [getattr(encoder, name) for name in names]
+    raise ValueError(f"freeze: '{part}', but a {encoder.config.model_type} encoder has no {_PARTS[part][0][0]}")
 
 
 def _layers(encoder: PreTrainedModel) -> list[nn.Module]:

@@ -81,7 +81,7 @@ class MgcmaForEmotionClassification(MerPreTrainedModel):
                 a feature extractor's mask of the audio's shape, which then is `audio_attention_mask`.
             token_type_ids: 0 history, 1 current utterance. Shape `(B, T)`.
             input_values: Samples, for encoders on the waveform. Shape `(B, N)`.
-            input_features: Log-mel frames, for encoders on those. Shape `(B, S, F)`.
+            input_features: Log-mel frames, for encoders on those. Shape `(B, S, F)`, for Whisper `(B, F, S)`.
             audio_attention_mask: 1 for real samples or frames, a row of 0 for an utterance without speech. Shape `(B,
                 N)` or `(B, S)`.
             text_features: States of a frozen text encoder in the place of `input_ids`. Shape `(B, T, D_t)`.

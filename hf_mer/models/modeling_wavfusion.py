@@ -177,7 +177,7 @@ class WavFusionForEmotionClassification(MerPreTrainedModel):
                 a feature extractor's mask of the audio's shape, which then is `audio_attention_mask`.
             token_type_ids: For text encoders that know token types. Shape `(B, T)`.
             input_values: Samples, for encoders on the waveform. Shape `(B, N)`.
-            input_features: Log-mel frames, for encoders on those. Shape `(B, S, M)`.
+            input_features: Log-mel frames, for encoders on those. Shape `(B, S, M)`, for Whisper `(B, M, S)`.
             audio_attention_mask: 1 for real samples or frames, a row of 0 for an utterance without speech. Shape `(B,
                 N)` or `(B, S)`.
             pixel_values: Video frames. Shape `(B, F, 3, H, W)`.

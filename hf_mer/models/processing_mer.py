@@ -9,6 +9,7 @@ from transformers import BatchFeature
 from transformers.processing_utils import ProcessorMixin
 from transformers.utils import cached_file
 
+from .audio_features_mer import check_extractor, features_of, hop_of, is_channel_first, samples_for, stride_of
 from .audio_mer import AudioError, load_audio
 from .columns_mer import columns_of
 from .fields_mer import FieldError, check_fields
@@ -22,9 +23,8 @@ from .row_padding_mer import pad_rows
 from .sources_mer import shown_name
 from .text_mer import encode_texts, settle
 from .video_mer import load_video
+from .whisper_mer import STRIDE, is_whisper
 from .words_mer import turns_with_words, words_of
-
-_FRAME_WIDTH = 400  # samples that a log-mel frame is made of, 25 ms
 
 
 class MerProcessor(ProcessorMixin):
@@ -77,6 +77,7 @@ class MerProcessor(ProcessorMixin):
             )
         extractor = {f"feature_extractor.{name}": value for name, value in vars(feature_extractor).items()}
         check_fields(EXTRACTOR_RULES, extractor)
+        check_extractor(feature_extractor)
         if face_crop:
             load_face_detector()  # what is missing is said now and not at the first clip
         settle(tokenizer)
@@ -115,9 +116,21 @@ class MerProcessor(ProcessorMixin):
         return "samples" if self.audio_input_name == "input_values" else "frames"
 
     @property
-    def _hop(self) -> int:
-        """Samples from one log-mel frame to the next."""
-        return 160 * self.feature_extractor.stride  # the extractor's 10 ms steps, stacked
+    def is_channel_first(self) -> bool:
+        """Whether the model takes log-mel frames as `(B, F, S)`, as Whisper's do; rows are `(S, F)` all the same."""
+        return is_channel_first(self.feature_extractor)
+
+    @property
+    def stride(self) -> int:
+        """Log-mel frames of 10 ms that are stacked in one place of `input_features`."""
+        return stride_of(self.feature_extractor)
+
+    @property
+    def most_places(self) -> int | None:
+        """Samples or frames of the longest audio; None without a limit."""
+        if self.max_audio_seconds is None:
+            return None
+        return int(self.max_audio_seconds * self.sampling_rate) // hop_of(self.feature_extractor)
 
     @property
     def model_input_names(self) -> list[str]:
@@ -155,7 +168,8 @@ class MerProcessor(ProcessorMixin):
 
         Returns:
             `input_ids`, `attention_mask`, `token_type_ids` of shape `(B, T)`; `input_values (B, N)` or `input_features
-            (B, S, F)` with `audio_attention_mask`; `pixel_values (B, F, 3, H, W)` with `video_attention_mask (B, F)`.
+            (B, S, F)`, for Whisper `(B, F, S)`, with `audio_attention_mask`; `pixel_values (B, F, 3, H, W)` with
+            `video_attention_mask (B, F)`.
 
         Raises:
             AudioError: If audio is unusable.
@@ -185,16 +199,14 @@ class MerProcessor(ProcessorMixin):
             max_length: Samples or frames after which it is cut, where that is before `max_audio_seconds`.
 
         Returns:
-            Samples `(N,)` or log-mel frames `(S, F)`, standardised over the utterance as the feature extractor does.
+            Samples `(N,)` or log-mel frames `(S, F)`, normalised over the utterance as the feature extractor does.
 
         Raises:
             AudioError: If the audio is unusable or shorter than `min_audio_seconds`.
         """
         limits = [] if self.max_audio_seconds is None else [self.max_audio_seconds]
         if max_length is not None:
-            frames = self.audio_unit == "frames"  # the last of which is wider than its step
-            enough = max_length * self._hop + _FRAME_WIDTH if frames else max_length + 0.5
-            limits.append(enough / self.sampling_rate)
+            limits.append(samples_for(self.feature_extractor, max_length) / self.sampling_rate)
         seconds = min(limits, default=None)
         samples = load_audio(source, self.sampling_rate, source_rate=sampling_rate, max_seconds=seconds)
         return self.features_of(samples, shown_name(source, "audio"))[:max_length]
@@ -210,18 +222,7 @@ class MerProcessor(ProcessorMixin):
                 f"{name}: {len(samples) / self.sampling_rate:.3f} s of audio is too short for a frame; "
                 f"at least {self.min_audio_seconds} s are needed"
             )
-        extras = (
-            {} if self.audio_input_name == "input_values" else {"pad_to_multiple_of": self.feature_extractor.stride}
-        )
-        encoded = self.feature_extractor(
-            samples, sampling_rate=self.sampling_rate, return_attention_mask=True, return_tensors="np", **extras
-        )
-        features, mask = encoded[self.audio_input_name][0], encoded["attention_mask"][0].astype(bool)
-        if (
-            getattr(self.feature_extractor, "stride", 0) == 1
-        ):  # whose mask comes out empty; one recording has no padding then
-            mask = np.ones(len(features), dtype=bool)
-        return features[mask].astype(np.float32)
+        return features_of(self.feature_extractor, samples)
 
     def cut_of_text(self, text: str | None, max_length: int | None = None) -> str | None:
         """What is to be said of an utterance that alone is too long, and loses its end; None where nothing is lost."""
@@ -309,12 +310,18 @@ class MerProcessor(ProcessorMixin):
             words = [one.words for one in spliced] if return_words else None
         if any(feature is not None for feature in features):
             batch.update(pad_masked(features, self.audio_input_name, "audio_attention_mask", settings.audio))
+            self.turn_frames(batch)
         if any(video is not None for video in videos):
             batch.update(pad_masked(videos, "pixel_values", "video_attention_mask", settings.video))
         result = BatchFeature(batch, tensor_type=settings.return_tensors)
         if return_words:
             result["words"] = words or [[] for _ in texts]
         return result
+
+    def turn_frames(self, batch: dict[str, Any]) -> None:
+        """Makes frames `(B, S, F)` of a batch what the model takes, `(B, F, S)`, where they are Whisper's."""
+        if self.is_channel_first and "input_features" in batch:
+            batch["input_features"] = np.ascontiguousarray(batch["input_features"].transpose(0, 2, 1))
 
     def pad(self, features: Any, **kwargs: Any) -> BatchFeature:
         """Pads rows that were processed before, as `DataCollatorWithPadding(processor)` asks for it.
@@ -330,8 +337,12 @@ class MerProcessor(ProcessorMixin):
         return pad_rows(self, features, kwargs)
 
     def frame_times(self, num_frames: int, speech_config: Any) -> np.ndarray:
-        """Centre of every encoder frame in seconds. Shape `(num_frames,)`."""
-        hop = self._hop if self.audio_unit == "frames" else int(np.prod(speech_config.conv_stride))
+        """Centre of the stretch that every encoder frame stands for, in seconds. Shape `(num_frames,)`."""
+        hop = hop_of(self.feature_extractor)
+        if is_whisper(speech_config):
+            hop *= STRIDE
+        elif self.audio_unit == "samples":
+            hop *= int(np.prod(speech_config.conv_stride))
         return (np.arange(num_frames) + 0.5) * hop / self.sampling_rate
 
     def to_dict(self) -> dict[str, Any]:

@@ -22,6 +22,8 @@ EXTRACTOR_RULES = {
     "feature_extractor.sampling_rate": whole(1000, 768_000),
     "feature_extractor.num_mel_bins": whole(1, 10_000),
     "feature_extractor.stride": whole(1, 1000),
+    "feature_extractor.hop_length": whole(1, 768_000),
+    "feature_extractor.n_fft": whole(2, 768_000),
     "feature_extractor.feature_size": whole(1, 10_000),
     "feature_extractor.padding_value": number(),
     "feature_extractor.do_normalize": flag,

@@ -14,6 +14,8 @@ def pad_rows(processor: Any, features: Any, kwargs: Mapping[str, Any]) -> BatchF
     if isinstance(features, Mapping):  # of columns
         features = [dict(zip(features, row, strict=True)) for row in zip(*features.values(), strict=True)]
     rows = [{name: value for name, value in row.items() if value is not None} for row in features]
+    if processor.is_channel_first:
+        rows = [_turned(row) for row in rows]
     settings = BatchSettings.of(processor, kwargs, has_text=any("input_ids" in row for row in rows))
     groups = (
         (settings.text, "attention_mask", ("input_ids", "token_type_ids")),
@@ -24,6 +26,7 @@ def pad_rows(processor: Any, features: Any, kwargs: Mapping[str, Any]) -> BatchF
     batch: dict[str, np.ndarray] = {}
     for lengths, mask_name, names in groups:
         batch.update(_padded(rows, lengths, mask_name, names, fills))
+    processor.turn_frames(batch)
     columns = sorted({name for row in rows for name in row})
     if not batch:
         raise ValueError(
@@ -34,6 +37,13 @@ def pad_rows(processor: Any, features: Any, kwargs: Mapping[str, Any]) -> BatchF
     for name in sorted(set(columns) - set(batch) - {mask_name for _, mask_name, _ in groups}):
         batch[name] = _stacked(rows, name)
     return BatchFeature(batch, tensor_type=settings.return_tensors)
+
+
+def _turned(row: dict[str, Any]) -> dict[str, Any]:
+    """A row with its frames as `(S, F)`, which a call gives as `(F, S)`."""
+    if "input_features" not in row:
+        return row
+    return {**row, "input_features": np.swapaxes(np.asarray(row["input_features"]), -1, -2)}
 
 
 def _padded(

@@ -13,11 +13,13 @@ from transformers import (
     PreTrainedModel,
     SeamlessM4TFeatureExtractor,
     Wav2Vec2FeatureExtractor,
+    WhisperFeatureExtractor,
 )
 
 from hf_mer.models import MerProcessor
+from hf_mer.models.fitting_mer import check_speech
 from hf_mer.models.image_mer import load_image_processor
-from hf_mer.models.mer_encoders import load_speech_checkpoint
+from hf_mer.models.speech_checkpoints_mer import load_speech_checkpoint
 from hf_mer.training.settings.arguments import DataArguments
 from hf_mer.training.settings.model_arguments import ModelArguments
 from hf_mer.training.tokenizer import train_tokenizer
@@ -96,6 +98,8 @@ def _feature_extractor(arguments: ModelArguments, fold: str) -> Any:
     source = arguments.feature_extractor or arguments.speech_encoder
     if isinstance(source, str) and "speech" in arguments.modalities:
         return AutoFeatureExtractor.from_pretrained(fill(source, fold))
+    if isinstance(source, dict) and source.get("model_type") == "whisper":
+        return WhisperFeatureExtractor(source.get("num_mel_bins", MEL_BINS))
     if isinstance(source, dict) and source.get("model_type") == "wav2vec2-bert":
         stride, rest = divmod(source.get("feature_projection_input_dim", 160), MEL_BINS)
         if rest:
@@ -154,6 +158,8 @@ def build_model(
             encoders[name], configs[name] = _load(source, overrides, fold, name, len(processor.tokenizer))
     if "text" in configs:
         _fit_text_length(processor, configs["text"])
+    if "speech" in configs:
+        check_speech(configs["speech"], processor)
     fields = arguments.config_fields()
     if pretraining is not None:
         fields["tonal_dim"] = pretraining.project_hid.out_features

@@ -160,11 +160,11 @@ def key_frame_waveforms(
 @torch.no_grad()
 def _codes(model: Any, processor: Any, discretizer: Any, features: np.ndarray) -> np.ndarray:
     inputs = processor.collate([features], [None])
-    audio, mask = inputs[processor.audio_input_name].to(model.device), inputs["audio_attention_mask"].to(model.device)
+    audio, mask = model.audio_of(inputs).to(model.device), inputs["audio_attention_mask"].to(model.device)
     if isinstance(discretizer, CodebookDiscretizer):
         frames = model.conv_features(audio, mask)[0]
     elif discretizer.features == "input":
-        frames = audio
+        frames = model.frames_of(audio)
     else:
         frames = model.encode_speech(audio, mask)[0]
     return discretizer.codes(frames)[0].cpu().numpy()

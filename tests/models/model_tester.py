@@ -11,12 +11,13 @@ from transformers import (
     RobertaTokenizer,
     SeamlessM4TFeatureExtractor,
     Wav2Vec2FeatureExtractor,
+    WhisperFeatureExtractor,
 )
 
 from hf_mer.models import LabelEmbeddingStore, LeMerConfig, LeMerForEmotionClassification, MerProcessor
 
 LABELS = ["angry", "happy", "neutral", "sad"]
-SPEECH_TYPES = ["wav2vec2", "wav2vec2-conformer", "wav2vec2-bert", "hubert", "wavlm", "data2vec-audio"]
+SPEECH_TYPES = ["wav2vec2", "wav2vec2-conformer", "wav2vec2-bert", "hubert", "wavlm", "data2vec-audio", "whisper"]
 WORDS = [
     "i",
     "am",
@@ -46,7 +47,9 @@ VOCAB_SIZE = 90
 
 
 def tiny_speech_config(model_type: str = "wav2vec2", **overrides) -> PreTrainedConfig:
-    """Two layers, 16 wide, without dropout; 40 samples (or one log-mel frame) per frame."""
+    """Two layers, 16 wide, without dropout; 40 samples (or one log-mel frame, of Whisper two) per frame."""
+    if model_type == "whisper":
+        return tiny_whisper_config(**overrides)
     settings: dict = dict(  # noqa: C408
         hidden_size=16, num_hidden_layers=2, num_attention_heads=2, intermediate_size=24, vocab_size=8,
         hidden_dropout=0.0, attention_dropout=0.0, activation_dropout=0.0, feat_proj_dropout=0.0, final_dropout=0.0,
@@ -69,6 +72,16 @@ def tiny_speech_config(model_type: str = "wav2vec2", **overrides) -> PreTrainedC
     if model_type == "wav2vec2":
         settings.update(feat_extract_norm="group")
     return AutoConfig.for_model(model_type, **{**settings, **overrides})
+
+
+def tiny_whisper_config(**overrides) -> PreTrainedConfig:
+    """Two layers, 16 wide, without dropout, 80 mel bins; 1500 positions, two log-mel frames each, as every Whisper."""
+    settings = dict(  # noqa: C408
+        d_model=16, encoder_layers=2, encoder_attention_heads=2, encoder_ffn_dim=24, decoder_layers=1,
+        decoder_attention_heads=2, decoder_ffn_dim=24, vocab_size=8, num_mel_bins=80, dropout=0.0, init_std=0.1,
+        pad_token_id=0, bos_token_id=1, eos_token_id=2, decoder_start_token_id=1, max_target_positions=8,
+    )  # fmt: skip
+    return AutoConfig.for_model("whisper", **{**settings, **overrides})
 
 
 def tiny_text_config(model_type: str = "bert", **overrides) -> PreTrainedConfig:
@@ -129,6 +142,16 @@ def mel_feature_extractor(stride: int = 2) -> SeamlessM4TFeatureExtractor:
     return SeamlessM4TFeatureExtractor(feature_size=80, num_mel_bins=80, stride=stride)
 
 
+def whisper_feature_extractor() -> WhisperFeatureExtractor:
+    return WhisperFeatureExtractor(feature_size=80)
+
+
+def feature_extractor_for(speech_type: str):
+    """What makes the inputs of a tiny encoder."""
+    made = {"wav2vec2-bert": mel_feature_extractor, "whisper": whisper_feature_extractor}
+    return made.get(speech_type, wave_feature_extractor)()
+
+
 def tone(seconds: float = 0.4, rate: int = 16000, pitch: float = 220.0) -> np.ndarray:
     """A sine with a little noise. Shape `(N,)`, float32."""
     time = np.arange(int(seconds * rate)) / rate
@@ -165,8 +188,8 @@ def save_tiny_checkpoint(folder, speech_type: str = "wav2vec2", with_store: bool
     """Writes LE-MER with processor and store into a folder; gives the folder and the model."""
     model = tiny_checkpoint_model(speech_type, with_store, **config)
     store = tiny_store() if with_store else None
-    extractor = mel_feature_extractor() if speech_type == "wav2vec2-bert" else wave_feature_extractor()
     model.save_pretrained(folder)
+    extractor = feature_extractor_for(speech_type)
     MerProcessor(extractor, tiny_tokenizer(), label_store=store, max_text_tokens=40).save_pretrained(folder)
     return str(folder), model
 
@@ -200,17 +223,20 @@ def make_batch(
                 types[row, tokens[row] // 2 : tokens[row]] = 1
         batch.update(input_ids=ids, attention_mask=mask, token_type_ids=types)
     if "speech" in config.modalities and len(no_audio) < len(tokens):
-        on_mel = config.speech_config.model_type == "wav2vec2-bert"
-        lengths = [count if on_mel else HOP * count for count in frames]
-        width = max(lengths) + padding * (1 if on_mel else HOP)
-        audio = torch.zeros(len(tokens), width, *((160,) if on_mel else ()))
+        kind = config.speech_config.model_type
+        bins = {"wav2vec2-bert": (160,), "whisper": (80,)}.get(kind, ())
+        hop = 1 if kind == "wav2vec2-bert" else 2 if kind == "whisper" else HOP
+        lengths = [hop * count - (kind == "whisper" and count % 3 == 0) for count in frames]  # some odd
+        width = max(lengths) + padding * hop
+        audio = torch.zeros(len(tokens), width, *bins)
         mask = torch.zeros(len(tokens), width, dtype=torch.long)
         for row in rows:
             if row not in no_audio:
                 generator = torch.Generator().manual_seed(1000 * seed + row + 500)
                 audio[row, : lengths[row]] = torch.randn(lengths[row], *audio.shape[2:], generator=generator)
                 mask[row, : lengths[row]] = 1
-        batch.update({"input_features" if on_mel else "input_values": audio, "audio_attention_mask": mask})
+        audio = audio.transpose(1, 2) if kind == "whisper" else audio
+        batch.update({"input_features" if bins else "input_values": audio, "audio_attention_mask": mask})
     if "video" in config.modalities and len(no_video) < len(tokens):
         counts = [2 + count % 4 for count in tokens]
         pictures = torch.zeros(len(tokens), max(counts) + padding, 3, 16, 16)
@@ -237,6 +263,8 @@ def rows_of(batch: dict[str, torch.Tensor], row: int) -> dict[str, torch.Tensor]
         if mask_name in batch and batch[mask_name][row].any():
             length = int(batch[mask_name][row].sum())
             alone.update({name: batch[name][row : row + 1, :length] for name in names if name in batch})
+            if "input_features" in alone and batch["input_features"].shape[:2] != batch[mask_name].shape:
+                alone["input_features"] = batch["input_features"][row : row + 1, :, :length]  # Whisper's
     if "labels" in batch:
         alone["labels"] = batch["labels"][row : row + 1]
     return alone

@@ -82,6 +82,10 @@ class TestData2VecAudio(OfLeMer, MerEncoderTests):
     speech_type = "data2vec-audio"
 
 
+class TestWhisper(OfLeMer, MerEncoderTests):
+    speech_type = "whisper"
+
+
 class TestC2Sum(OfLeMer, MerVariantTests):
     settings: ClassVar[dict] = {"fusion": "sum", "guided_attention_norm": "softmax"}
 
@@ -182,10 +186,8 @@ class TestSystems:
             make_model(**settings)
 
     def test_unknown_speech_encoder(self):
-        with pytest.raises(ValueError, match=r"'whisper' is not one of wav2vec2, wav2vec2-conformer"):
-            LeMerForEmotionClassification(
-                LeMerConfig(text_config=tiny_text_config(), speech_config={"model_type": "whisper"})
-            )
+        with pytest.raises(ValueError, match=r"'sew' is not one of wav2vec2, wav2vec2-conformer.*whisper"):
+            LeMerConfig(text_config=tiny_text_config(), speech_config={"model_type": "sew"})
 
     def test_encoder_with_adapter(self):
         with pytest.raises(ValueError, match="add_adapter"):
@@ -438,7 +440,7 @@ class TestFreezing:
 
 
 class TestSpeechEncoders:
-    @pytest.mark.parametrize("speech_type", SPEECH_TYPES)
+    @pytest.mark.parametrize("speech_type", [name for name in SPEECH_TYPES if name != "whisper"])  # which has its own
     def test_same_as_the_library_without_padding(self, speech_type):
         """The masked norms and convolutions change nothing for a recording by itself."""
         model = make_model(speech_config=tiny_speech_config(speech_type))
@@ -474,7 +476,8 @@ class TestSpeechEncoders:
 
     @pytest.mark.parametrize("speech_type", SPEECH_TYPES)
     def test_spec_augment_acts_in_training_and_spares_short_batches(self, speech_type):
-        config = tiny_speech_config(speech_type, mask_time_prob=0.5, mask_time_length=10, mask_time_min_masks=1)
+        masks = {"mask_time_prob": 0.5, "mask_time_length": 10, "mask_time_min_masks": 1}
+        config = tiny_speech_config(speech_type, apply_spec_augment=True, **masks)
         model = make_model(speech_config=config, text_label_init="none", fusion="vanilla").train()
         long, short = (make_batch(model.config, frames=frames) for frames in ([30, 25, 28], [6, 5, 4]))
         assert not torch.equal(model(**long).logits, model(**long).logits)
@@ -539,8 +542,7 @@ class TestBfloat16OnAmx:
         model = make_model(speech_type=speech_type)
         for name, module in model.speech_encoder.named_modules():
             if isinstance(module, torch.nn.Conv1d):
-                assert module.in_channels // module.groups in (1, 8, 16), name
-                assert module.groups == 1 or module.in_channels // module.groups != 8, name
+                assert module.groups == 1 or module.in_channels // module.groups in (1, 16), name
 
 
 class TestFromEncoders:

@@ -131,7 +131,7 @@ class _TonalCollector:
 
     def _encode(self, inputs: dict[str, Tensor]) -> tuple[Tensor, Tensor | None, Tensor]:
         """What becomes discrete, the hidden states where they are needed, and the mask of real frames."""
-        audio: Any = inputs.get("input_values", inputs.get("input_features"))
+        audio: Any = self.model.audio_of(inputs)
         hidden: Any = None
         if self.hidden_space:
             hidden, mask = self.model.encode_speech(audio, inputs["audio_attention_mask"])
@@ -142,7 +142,7 @@ class _TonalCollector:
                 raise ValueError(
                     "kmeans_features='input' is for encoders on log-mel frames; use 'hidden' for those on samples"
                 )
-            frames = audio
+            frames = self.model.frames_of(audio)
         else:
             frames = hidden
         return frames, hidden, mask

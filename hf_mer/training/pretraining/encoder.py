@@ -12,6 +12,7 @@ from hf_mer.models.mer_encoders import SPEECH_MODEL_TYPES
 from hf_mer.training.building import fill
 from hf_mer.training.pretraining.arguments import PretrainingArguments, SpeechEncoderArguments
 
+TRAINED_WITHOUT_LABELS = tuple(name for name in SPEECH_MODEL_TYPES if name != "whisper")
 WITH_QUANTIZER = ("wav2vec2", "wav2vec2-conformer")
 _MASKING = ("apply_spec_augment", "mask_time_prob")  # what pretraining changes of a configuration, for its own time
 
@@ -31,8 +32,11 @@ def encoder_config(encoder: SpeechEncoderArguments, fold: str) -> Any:
         config = AutoConfig.for_model(source["model_type"], **settings)
     else:
         config = AutoConfig.from_pretrained(fill(source, fold))
-    if config.model_type not in SPEECH_MODEL_TYPES:
-        raise ValueError(f"speech encoder '{config.model_type}' is not one of {', '.join(SPEECH_MODEL_TYPES)}")
+    if config.model_type not in TRAINED_WITHOUT_LABELS:
+        raise ValueError(
+            f"speech encoder '{config.model_type}' is not one of {', '.join(TRAINED_WITHOUT_LABELS)}, which have an "
+            "embedding for masked frames"
+        )
     for name, value in overrides.items():
         if not hasattr(config, name):
             raise ValueError(f"speech_overrides: '{name}' is no field of a {config.model_type} configuration")

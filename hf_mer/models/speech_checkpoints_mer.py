@@ -1,0 +1,55 @@
+"""Pretrained speech encoders out of their checkpoints; what cannot serve is told before any weight is fetched."""
+
+from typing import Any
+
+from transformers import AutoConfig, AutoModel, AutoModelForPreTraining, PreTrainedConfig, PreTrainedModel
+
+from .encoder_configuration_mer import SPEECH_MODEL_TYPES, check_speech_encoder
+from .fields_mer import first_line
+from .whisper_mer import is_whisper, load_whisper_encoder
+
+
+def speech_config_of(name: Any, **kwargs: Any) -> PreTrainedConfig:
+    """Configuration of a pretrained speech encoder: what cannot serve is told before any weight is fetched.
+
+    Raises:
+        ValueError: Names checkpoint and kind, and the kinds that serve.
+    """
+    try:
+        config = AutoConfig.from_pretrained(name, **kwargs)
+        check_speech_encoder(config)
+    except OSError:
+        raise
+    except ValueError as error:
+        told = first_line(error)
+        serves = "" if "is not one of" in told else f"; what serves is {', '.join(SPEECH_MODEL_TYPES)}"
+        raise ValueError(f"checkpoint '{name}': {told}{serves}") from error
+    return config
+
+
+def load_speech_checkpoint(
+    name: Any, with_quantizer: bool = False, **kwargs: Any
+) -> tuple[PreTrainedModel, PreTrainedModel | None]:
+    """Loads a pretrained speech encoder, with the pretraining heads (quantizer and projections) if asked for.
+
+    Returns:
+        encoder: The bare encoder.
+        pretraining: The `...ForPreTraining` model around it, or None.
+
+    Raises:
+        ValueError: If a quantizer is asked for and the checkpoint has none.
+    """
+    config = speech_config_of(name, **kwargs)
+    if not with_quantizer:
+        load: Any = load_whisper_encoder if is_whisper(config) else AutoModel.from_pretrained
+        return load(name, **kwargs), None
+    advice = "use discretizer='kmeans' with tonal_space='hidden', or a checkpoint from wav2vec 2.0 pretraining"
+    try:
+        model, info = AutoModelForPreTraining.from_pretrained(name, output_loading_info=True, **kwargs)
+    except ValueError as error:
+        raise ValueError(f"checkpoint '{name}' has no quantizer: {str(error).splitlines()[0]}; {advice}") from error
+    if not hasattr(model, "quantizer") or any(
+        key.startswith(("quantizer", "project_")) for key in info["missing_keys"]
+    ):
+        raise ValueError(f"checkpoint '{name}' has no quantizer weights; {advice}")
+    return model.base_model, model
