@@ -2,6 +2,7 @@
 
 import json
 import logging
+from types import SimpleNamespace
 
 import pytest
 import torch
@@ -15,7 +16,7 @@ from hf_mer.models import (
     WavFusionForEmotionClassification,
 )
 from hf_mer.training import LeMerArguments, MerTrainingArguments
-from hf_mer.training.lora import add_lora, attention_projections, merge_lora
+from hf_mer.training.lora import add_lora, attention_projections, merge_lora, prepare_training
 from hf_mer.training.trainer import MerTrainer
 
 peft = pytest.importorskip("peft")
@@ -128,6 +129,15 @@ def test_settings_that_do_not_go_with_adapters(new_experiment, monkeypatch):
         new_experiment(lora_rank=2)
 
 
+@pytest.mark.parametrize("enabled", ["is_fsdp_enabled", "is_deepspeed_enabled"])
+def test_sharded_weights_are_refused(enabled):
+    trainer = SimpleNamespace(
+        **{"model": le_mer(), "is_fsdp_enabled": False, "is_deepspeed_enabled": False, enabled: True}
+    )
+    with pytest.raises(ValueError, match="not merged into sharded weights"):
+        prepare_training(trainer, attention_projections(trainer.model, 2), 2)
+
+
 def test_what_cannot_be_adapted_is_told_before_any_work(make_experiment, monkeypatch):
     monkeypatch.setattr("hf_mer.training.fold_training.add_lengths", lambda *args: pytest.fail("work was done"))
     with pytest.raises(ValueError, match="leaves no attention of an encoder to adapt"):
@@ -170,8 +180,6 @@ def test_checkpointing_changes_no_gradient():
 
 
 def test_a_run_leaves_a_plain_checkpoint(make_experiment, tmp_path, caplog, monkeypatch):
-    from hf_mer.training.trainer import MerTrainer
-
     caplog.set_level(logging.INFO)
     seen = []
     monkeypatch.setattr(
