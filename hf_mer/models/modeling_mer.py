@@ -215,11 +215,7 @@ class MerPreTrainedModel(EncodersMixin, PreTrainedModel):
         if isinstance(self.speech_encoder, NativeWhisperEncoder):
             self.speech_encoder.embed_positions.requires_grad_(False)
         for module in self.frozen_modules():
-            module.requires_grad_(False)
-            for child in module.modules():
-                freeze: Any = getattr(child, "_freeze_parameters", None)
-                if freeze is not None:
-                    freeze()
+            freeze_module(module)
         if "label_embeddings" in self.config.freeze:
             for name, module in self.named_children():
                 if name.endswith("label_embeddings"):
@@ -304,6 +300,15 @@ class MerPreTrainedModel(EncodersMixin, PreTrainedModel):
             }
         settle_temperatures(self, kwargs.get("state_dict"))
         super().save_pretrained(save_directory, is_main_process=is_main_process, **kwargs)
+
+
+def freeze_module(module: nn.Module) -> None:
+    """Turns off the gradients of a module, and those that convolutions on the waveform ask of their input."""
+    module.requires_grad_(False)
+    for child in module.modules():
+        freeze: Any = getattr(child, "_freeze_parameters", None)
+        if freeze is not None:
+            freeze()
 
 
 def _begin_parametrized(module: Any) -> None:

@@ -29,12 +29,18 @@ from hf_mer.training.baselines.linear_reference import linear_reference
 from hf_mer.training.calibrating import calibrate, row_temperatures, test_calibration
 from hf_mer.training.corpus import has_modality, rows_without
 from hf_mer.training.cross_validation import CrossValidation
-from hf_mer.training.environment import parameter_counts
 from hf_mer.training.features import add_lengths, cache_features, cache_frames
 from hf_mer.training.label_store.stores import StoreRecipe, find_or_build
+from hf_mer.training.lora import attention_projections, merge_lora, prepare_training
 from hf_mer.training.processes import decided_by_main
 from hf_mer.training.results import divergence_from_raters, test_results, write_predictions
-from hf_mer.training.resume import keep_trained, last_complete_checkpoint, load_trained, remove_later_checkpoints
+from hf_mer.training.resume import (
+    is_trained,
+    keep_trained,
+    last_complete_checkpoint,
+    load_trained,
+    remove_later_checkpoints,
+)
 from hf_mer.training.schedule import PatienceAfterWarmup
 from hf_mer.training.selection import Settings, check_grid
 from hf_mer.training.settings.arguments import DataArguments, MerTrainingArguments
@@ -79,6 +85,11 @@ class FoldTraining(CrossValidation):
         """All settings."""
         return Settings(self.model_arguments, self.data_arguments, self.store_arguments, self.args)
 
+    @property
+    def lora_rank(self) -> int | None:
+        """Of the adapters that are trained; None where the encoders' own weights are, or nothing is."""
+        return self.model_arguments.lora_rank if self.args.do_train else None
+
     def settings(self, rows: Dataset, fold: Fold) -> dict[str, Any]:
         """What decides a fold's result."""
         return fold_settings(rows, fold, self.model_arguments, self.data_arguments, self.store_arguments, self.args)
@@ -117,6 +128,7 @@ class FoldTraining(CrossValidation):
         )
         if pretraining is not None:
             pretraining.to(self.args.device)
+        projections = attention_projections(model, self.lora_rank)
         with stages.measure("features") as stage:
             parts = self._parts(rows, fold, processor, model, stage)
         if self.model_arguments.has_label_store:
@@ -129,12 +141,13 @@ class FoldTraining(CrossValidation):
         elif hasattr(model, "set_label_embeddings"):  # a trained checkpoint brings its own, or never had one
             processor.label_store = processor.label_store or LabelEmbeddingStore(self.labels)
         trainer = self._trainer(folder, model, processor, parts)
+        parameters = prepare_training(trainer, projections, self.lora_rank)
         with stages.measure("training") as stage:
             history = self._train(trainer, folder, stage) if self.args.do_train else []
             calibration = self._calibrate(trainer, parts.get("validation"), model)
         with stages.measure("test"):
             test, measured = self._test(trainer, rows, fold, parts["test"], folder, model)
-        results = self._report(fold, settings, parameter_counts(model), test, history, started, stages)
+        results = self._report(fold, settings, parameters, test, history, started, stages)
         results["calibration"] = {**calibration, **measured}
         if self.args.linear_reference and self.keep_model and self.is_main:
             states = [name for name in model.config.modalities if f"{name}_states" in parts["train"].column_names]
@@ -142,6 +155,7 @@ class FoldTraining(CrossValidation):
             results["linear_reference"] = linear_reference(parts, states, len(self.labels), metric, seed)
         if self.args.class_weights != "none" and model.config.class_weights:
             results["class_weights"] = dict(zip(self.labels, model.config.class_weights, strict=True))
+        logger.info("peak memory of fold %s: %s MiB", fold.name, results["peak_memory_mib"])
         if self.nested is not None:
             results["nested"] = self.nested
         weights = trainer.accelerator.get_state_dict(trainer.model)  # by all processes: FSDP puts the shards together
@@ -255,6 +269,8 @@ class FoldTraining(CrossValidation):
     def _train(self, trainer: MerTrainer, folder: Path, stage: Stage) -> list[dict[str, Any]]:
         """Trains to the end, from wherever an earlier call was stopped; gives the log."""
         checkpoints = folder / "checkpoints"
+        if self.lora_rank is not None and is_trained(checkpoints):
+            merge_lora(trainer.model)  # its weights are a plain model's
         history = load_trained(checkpoints, trainer.model)
         if history is not None:
             stage.add(reused=True)
@@ -265,6 +281,8 @@ class FoldTraining(CrossValidation):
         if self.is_main:
             remove_later_checkpoints(checkpoints, checkpoint)
         trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
+        if self.lora_rank is not None:
+            merge_lora(trainer.model)
         weights = trainer.accelerator.get_state_dict(trainer.model)  # by all processes: FSDP puts the shards together
         if self.is_main:
             keep_trained(

@@ -89,6 +89,11 @@ def keep_trained(folder: Path, model: Any, weights: Mapping[str, Any], history: 
     remove_later_checkpoints(folder, None)
 
 
+def is_trained(folder: Path) -> bool:
+    """Whether `keep_trained` has been here: training is over."""
+    return (folder / TRAINED).exists()
+
+
 def load_trained(folder: Path, model: Any) -> list[dict[str, Any]] | None:
     """Gives a model the weights of `keep_trained`.
 
@@ -96,7 +101,7 @@ def load_trained(folder: Path, model: Any) -> list[dict[str, Any]] | None:
         The history; None, with the model as it was, if training is not over.
     """
     trained = folder / TRAINED
-    if not trained.exists():
+    if not is_trained(folder):
         return None
     logger.warning("training is over: its model is in %s", trained)
     kept = type(model).from_pretrained(trained)

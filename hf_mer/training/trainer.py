@@ -169,24 +169,26 @@ class MerTrainer(Trainer):
         return super().create_scheduler(num_training_steps, optimizer)
 
     def parameter_groups(self, model: nn.Module) -> list[dict[str, Any]]:
-        """Groups trainable parameters by the longest matching prefix of `args.learning_rates`, and by weight decay."""
+        """Groups trainable parameters by the longest matching prefix of `args.learning_rates`, and by weight decay.
+
+        LoRA's adapters have the prefix `lora`, whichever encoder they are in: its rate is one for pretrained weights,
+        by which adapters, which begin at nothing, would learn next to nothing.
+        """
         decayed = set(self.get_decay_parameter_names(model))
         groups: dict[tuple[str, bool], list[nn.Parameter]] = defaultdict(list)
-        trainable = [
-            (name.removeprefix("module."), parameter)
-            for name, parameter in model.named_parameters()
-            if parameter.requires_grad
-        ]
-        names = [name.removeprefix("module.") for name, _ in model.named_parameters()]
+        parameters_by_name = {name.removeprefix("module."): one for name, one in model.named_parameters()}
+        parts_of = {name: f"lora.{name}" if ".lora_" in name else name for name in parameters_by_name}
+        names = parts_of.values()
         for prefix in self.args.learning_rates:
             if not _is_left_out(model, prefix) and not any(name.startswith(prefix) for name in names):
                 parts = sorted({name.split(".")[0] for name in names})
                 raise ValueError(
                     f"learning_rates: '{prefix}' is the beginning of no parameter; the model has {', '.join(parts)}"
                 )
-        for name, parameter in trainable:
-            prefix = max((key for key in self.args.learning_rates if name.startswith(key)), key=len, default="")
-            groups[prefix, name in decayed].append(parameter)
+        for name, parameter in parameters_by_name.items():
+            if parameter.requires_grad:
+                matching = (key for key in self.args.learning_rates if parts_of[name].startswith(key))
+                groups[max(matching, key=len, default=""), name in decayed].append(parameter)
         return [
             {
                 "params": parameters,

@@ -167,6 +167,14 @@ def test_the_largest_layers_of_a_learned_mixture(runs, spec):
     assert found[1] == f"3 ({first:.2f}), 1 ({second:.2f}), {last}"
 
 
+def test_adapters_are_told_where_there_were_any(runs, spec):
+    assert "| adapters |" not in str(model_card(spec, card_results(runs)))
+    for run in runs:
+        run["settings"]["model"]["lora_rank"] = 8
+    text = str(model_card(spec, card_results(runs)))
+    assert "34,567 trained |\n| adapters | LoRA of rank 8 on the encoders' attention, merged |\n" in text
+
+
 def test_results_from_before_there_was_calibration(runs, spec):
     for run in runs:
         del run["calibration"]

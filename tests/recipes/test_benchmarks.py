@@ -184,6 +184,39 @@ def test_the_pipelines_of_the_benchmark_share_their_encoders(benchmark, monkeypa
     assert systems.theirs.model.wav2vec2 is systems.speech
 
 
+def test_whisper_at_native_length(benchmark, write_wav, tmp_path, capsys):
+    for index in range(3):
+        write_wav(f"recordings/{index}.wav", seconds=1 + index)
+    flags = "--size tiny --batch 2 --repeats 1"
+    _, saved, printed = benchmark("whisper_length", flags, ("--recordings", str(tmp_path / "recordings")))
+    assert saved["audio_seconds"] == [1.0, 3.0]
+    assert [row["name"] for row in saved["rows"]] == [
+        "training step", "inference, from samples", "inference, from log-mel frames", "training step, frozen over cached"
+    ]  # fmt: skip
+    assert all(row["ratio_value"] > 0.5 for row in saved["rows"])
+    assert saved["ratio"] > 2  # 3 s against 30
+    assert "| training step, frozen over cached |" in printed
+    with pytest.raises(SystemExit):
+        benchmark("whisper_length", "--batch 4", ("--recordings", str(tmp_path / "recordings")))
+    assert "--recordings: fewer than 4 of .wav, .flac, .ogg, .mp3 in" in capsys.readouterr().err
+
+
+def test_both_sides_of_the_benchmark_of_whisper_say_nearly_the_same(benchmark, monkeypatch):
+    """Of a clip of 30 s the encoder's states are the same; so that the two are compared at the same work."""
+    monkeypatch.syspath_prepend(str(FOLDER))
+    import numpy as np
+    import torch
+
+    module = importlib.import_module("whisper_length")
+    sides = module.Sides(module.parse(["--size", "tiny", "--batch", "1"]))
+    sides.samples = [0.1 * np.random.default_rng(0).standard_normal(30 * 16000).astype(np.float32)]
+    with torch.no_grad():
+        theirs = sides.theirs.eval().encoder(**sides.padded_inputs()).last_hidden_state
+        ours, mask = sides.ours(["speech_encoder"]).eval().precompute("speech", **sides.native_inputs())
+    assert mask.all()
+    torch.testing.assert_close(ours, theirs, rtol=1e-3, atol=1e-4)
+
+
 def test_import_time(benchmark):
     _, saved, printed = benchmark("import_time", "--repeats 1 --warmup 0", ("--statements", "import hf_mer"))
     assert 0 < saved["seconds"]["import hf_mer"][0] < 2

@@ -137,6 +137,7 @@ def whole(make_experiment, undisturbed, tmp_path, trainings):
     "further",
     [
         {},
+        {"lora_rank": 2},
         pytest.param(
             {"train_sampling_strategy": "random", "dataloader_num_workers": 1}, marks=pytest.mark.slow, id="workers"
         ),
@@ -178,14 +179,20 @@ def test_patience_is_not_forgotten(make_experiment, whole, tmp_path, monkeypatch
     assert ended(tmp_path / "run") == expected
 
 
-@pytest.mark.parametrize("method", ["_calibrate", "_test", "_save"])
-def test_what_is_trained_is_not_trained_again(make_experiment, whole, tmp_path, monkeypatch, trainings, method):
-    expected = whole(**EPOCHS)
+@pytest.mark.parametrize(
+    ("method", "further"),
+    [("_calibrate", {}), ("_test", {}), ("_save", {}), ("_test", {"lora_rank": 2, "num_train_epochs": 1})],
+)
+def test_what_is_trained_is_not_trained_again(
+    make_experiment, whole, tmp_path, monkeypatch, trainings, method, further
+):
+    settings = {**EPOCHS, **further}
+    expected = whole(**settings)
     with killed(monkeypatch, Experiment, method, before=True):
-        make_experiment(**EPOCHS).run()
+        make_experiment(**settings).run()
     with pytest.raises(ValueError, match="a half-finished run of other settings"):
-        make_experiment(**{**EPOCHS, "learning_rate": 0.5}).run()
-    make_experiment(**EPOCHS).run()
+        make_experiment(**{**settings, "learning_rate": 0.5}).run()
+    make_experiment(**settings).run()
     assert len(trainings) == 1
     assert ended(tmp_path / "run") == expected
 

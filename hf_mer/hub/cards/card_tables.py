@@ -84,8 +84,11 @@ def folds_table(runs: Runs) -> str:
     return markdown_table(header, rows.values())
 
 
-def training_facts(runs: Runs, summary: Mapping[str, Any], recipe: str | None) -> dict[str, str | None]:
+def training_facts(
+    runs: Runs, summary: Mapping[str, Any], recipe: str | None, lora_rank: int | None = None
+) -> dict[str, str | None]:
     """Size, time, memory, hardware and versions of the runs, or of their summary; None where nothing tells."""
+    adapters = {"adapters": f"LoRA of rank {lora_rank} on the encoders' attention, merged"} if lora_rank else {}
     environments = [run.get("environment", {}) for run in runs]
     devices = _joined(environment.get("device") for environment in environments)
     processes = _joined(environment.get("processes") for environment in environments)
@@ -95,6 +98,7 @@ def training_facts(runs: Runs, summary: Mapping[str, Any], recipe: str | None) -
     return {
         "parameters": _joined(map(_parameters, runs)),
         **_layers(runs),
+        **adapters,
         "minutes per run": " to ".join(dict.fromkeys([*minutes[:1], *minutes[-1:]])) or summary.get("minutes"),
         "peak memory": ", ".join(peaks) or summary.get("memory"),
         "hardware": f"{devices}; processes: {processes}"

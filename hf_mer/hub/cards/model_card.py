@@ -145,7 +145,7 @@ def _measured(spec: CardSpec, content: Mapping[str, Any]) -> dict[str, Any]:
         "protocol": PROTOCOLS.get(settings.get("protocol"), "see the settings"),
         "folds_table": tables.folds_table(runs),
         "training": {
-            **tables.training_facts(runs, content.get("summary", {}), spec.recipe),
+            **tables.training_facts(runs, content.get("summary", {}), spec.recipe, settings.get("lora_rank")),
             **tables.label_facts(settings),
         },
         "commands": commands,

@@ -1,6 +1,7 @@
 """Which settings cannot go together; checked before anything is loaded."""
 
 import contextlib
+import importlib.util
 from pathlib import Path
 from typing import Any
 
@@ -48,6 +49,8 @@ def check_settings(
             "linear_reference: there are no states that are computed once; freeze an encoder, as in "
             f"--freeze {model.modalities[0]}_encoder, and leave cache_features on"
         )
+    if model.lora_rank is not None:
+        _check_lora(training)
     if model.trained or (not hub and remote_checkpoints(model)):
         return
     for name in model.modalities:
@@ -65,6 +68,17 @@ def _cached_states(model: ModelArguments, data: DataArguments) -> bool:
     """Whether states of a frozen encoder are computed once."""
     frozen = any(f"{name}_encoder" in (model.freeze or []) for name in model.modalities)
     return frozen and data.cache_features is not False
+
+
+def _check_lora(training: MerTrainingArguments) -> None:
+    if importlib.util.find_spec("peft") is None:
+        raise ValueError("lora_rank needs peft: pip install 'hf_mer[peft]'")
+    checkpointing: Any = training.gradient_checkpointing_kwargs or {}
+    if training.gradient_checkpointing and checkpointing.get("use_reentrant"):
+        raise ValueError(
+            "lora_rank: reentrant checkpointing gives adapters in a frozen encoder no gradients; use "
+            "use_reentrant=False, or leave gradient_checkpointing_kwargs out"
+        )
 
 
 def _known_configs(model: ModelArguments) -> dict[str, Any]:

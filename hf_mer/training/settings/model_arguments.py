@@ -64,8 +64,18 @@ class ModelArguments:
         "Parts that are not trained, such as text_encoder; none trains all. By default the model's own choice.",
         _CONFIG,
     )
+    lora_rank: int | None = setting(
+        None,
+        "Train low-rank adapters (LoRA) of this rank on the attention of the encoders that are not frozen, in the "
+        "place of their weights; merged after training. Their learning rate is learning_rate, or that of the prefix "
+        "lora. Needs peft.",
+        Role.DECIDES | Role.QUIET,
+    )
 
     def __post_init__(self) -> None:
+        rank = self.lora_rank
+        if rank is not None and (isinstance(rank, bool) or not isinstance(rank, int) or rank < 1):
+            raise ValueError(f"lora_rank={rank} must be a whole number of at least 1; leave it out for no adapters")
         for item in fields(self):
             value = getattr(self, item.name)
             if item.name == "loss_weights" or item.name.endswith(("_encoder", "_overrides")):
