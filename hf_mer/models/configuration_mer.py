@@ -83,6 +83,7 @@ class MerConfig(PreTrainedConfig):
             when a model is saved, and taken back when other temperatures are set.
         label_smoothing: Share of every label that the classification loss spreads evenly over all classes, in training
             and in evaluation; the other losses take labels as they are.
+        language: ISO 639 code of the words that the model was trained on; None where its corpus does not state it.
 
     Raises:
         ValueError: If a field has no valid value; also if there are fewer than two classes, of which a softmax says 1
@@ -112,6 +113,7 @@ class MerConfig(PreTrainedConfig):
         "temperatures": table_of(number(above=0)),
         "calibrated_weights": optional(table_of(word)),
         "label_smoothing": number(0, below=1),
+        "language": optional(word),
         "num_labels": whole(0, MOST_CLASSES),
         "id2label": optional(_classes),
         "label2id": optional(table_of(_place)),
@@ -136,6 +138,7 @@ class MerConfig(PreTrainedConfig):
         temperatures: dict[str, float] | None = None,
         calibrated_weights: dict[str, str] | None = None,
         label_smoothing: float = 0.0,
+        language: str | None = None,
         **kwargs: Any,
     ):
         self.modalities = list(self.known_modalities) if modalities is None else modalities
@@ -151,6 +154,7 @@ class MerConfig(PreTrainedConfig):
         self.calibrated_weights = calibrated_weights
         self._check_temperatures()
         self.label_smoothing = label_smoothing
+        self.language = language
         for name in self.loss_weights:
             choice(*self.known_losses)("loss_weights", name)
         self._check_freeze()

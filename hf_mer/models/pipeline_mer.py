@@ -16,6 +16,7 @@ from .columns_mer import Rows, as_inputs, as_list, is_iterable, naming, place_of
 from .dialogue_mer import DialogueHistory, as_dialogues, is_dialogue, turns_of
 from .finite_mer import check_logits, check_weights
 from .fitting_mer import check_fit
+from .language_mer import Reading, check_languages
 from .long_recordings_mer import Windows, window_utterances
 from .notes_mer import say
 from .parameters_mer import check_parameters
@@ -71,6 +72,8 @@ class MultimodalEmotionRecognitionPipeline(Pipeline):
         super().__init__(*args, **kwargs)
         check_weights(self.model)
         self.asr = load_recogniser(asr, self.device)
+        check_languages(self.model.config, self.asr)
+        self._reading = Reading(self.processor.tokenizer)
         if hasattr(self.model, "settle_temperatures"):  # not an exported one, whose weights cannot change
             self.model.settle_temperatures()
         check_fit(self.model.config, self.processor)
@@ -304,6 +307,7 @@ class MultimodalEmotionRecognitionPipeline(Pipeline):
             if told := self.processor.cut_of_text(utterance.text):
                 utterance.notes.append(told)
                 say([told])
+            self._reading.add(utterance.text)
             utterance.weigh_silence()
             if not utterance.is_usable and utterance.kind != "window":
                 where = f"{utterance.place}: " if utterance.place else ""

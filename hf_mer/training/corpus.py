@@ -12,9 +12,11 @@ from hf_mer.data.checks import check_text
 from hf_mer.data.corpora.iemocap import load_iemocap
 from hf_mer.data.corpora.manifest import load_corpus
 from hf_mer.data.corpora.meld import load_meld
+from hf_mer.data.mark import is_generated, read_mark
 from hf_mer.data.protocols.folds import Fold, find_fold
 from hf_mer.data.protocols.make_folds import make_folds
 from hf_mer.data.schema import CorpusError, column
+from hf_mer.hub.cards.facts import CORPORA
 from hf_mer.models.words_mer import has_words
 from hf_mer.training.settings.arguments import DataArguments
 
@@ -76,6 +78,13 @@ def read_rows(arguments: DataArguments) -> Dataset:
         return load_meld(source, task, max_history=arguments.max_history)
     own: Any = {"columns": columns, "labels": arguments.labels, "encoding": arguments.encoding}
     return load_corpus(source, **own, max_history=arguments.max_history)
+
+
+def corpus_language(arguments: DataArguments) -> str | None:
+    """ISO 639 code of the language of a corpus, as it states itself; None where it does not, such as a manifest."""
+    if arguments.data_dir and is_generated(arguments.data_dir):
+        return read_mark(arguments.data_dir).get("settings", {}).get("language", "en")
+    return CORPORA.get(str(arguments.corpus), {}).get("language")
 
 
 def _visible(

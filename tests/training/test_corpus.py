@@ -5,7 +5,7 @@ import shutil
 import pytest
 
 from hf_mer.training import DataArguments
-from hf_mer.training.corpus import read_rows
+from hf_mer.training.corpus import corpus_language, read_rows
 from hf_mer.training.settings.roles import deciding
 
 
@@ -28,3 +28,12 @@ def test_half_of_the_films(corpus, tmp_path, given, sides):
     filmed = [row for row in read_rows(arguments).with_format(None) if row["video"] is not None]
     assert {row["speaker"][-1]: row["video"]["side"] for row in filmed} == sides
     assert {"split_screen": deciding(arguments).get("split_screen")} == {"split_screen": None, **given}
+
+
+def test_language_of_a_corpus(corpus, tmp_path):
+    """As the corpus states it, generated ones in their mark; a manifest states none."""
+    assert corpus_language(DataArguments(data_dir=str(corpus))) == "en"
+    (tmp_path / "generated.json").write_text('{"settings": {"language": "pl"}}', encoding="utf-8")
+    assert corpus_language(DataArguments(data_dir=str(tmp_path))) == "pl"
+    assert corpus_language(DataArguments(data_dir=str(tmp_path / "own.csv"), corpus="manifest", task=None)) is None
+    assert corpus_language(DataArguments(data_dir=str(tmp_path / "meld"), corpus="meld")) == "en"
