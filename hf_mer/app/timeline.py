@@ -20,6 +20,7 @@ def timeline_html(timeline: Timeline, labels: Sequence[str], threshold: float) -
         labels: Classes in the order of the logits, which gives them their colours and dashes.
         threshold: A window whose best score is below it has no decision: a gap in the ribbon.
     """
+    from hf_mer.models.timed_words_mer import timeline_words
     from hf_mer.plots.timeline import emotion_timeline
 
     rows = timeline_rows(timeline, labels, threshold)
@@ -27,7 +28,8 @@ def timeline_html(timeline: Timeline, labels: Sequence[str], threshold: float) -
     scores = np.array([[row[label] for label in labels] for row in rows])
     decisions = [row["emotion"] or None for row in rows]
     described = f"Emotions over {timeline.seconds:.0f} seconds in {len(rows)} windows; the table below has the numbers"
-    picture = figure_html(lambda: emotion_timeline(spans, scores, labels, decisions, threshold), described)
+    words = timeline_words(timeline.windows)
+    picture = figure_html(lambda: emotion_timeline(spans, scores, labels, decisions, threshold, words), described)
     return (
         f'<div class="hm"><div class="hm-timeline" tabindex="0" role="region" aria-label="Timeline">{picture}</div>'
         '<p class="hm-small">The ribbon shows the emotion of every window; it is blank where there is no decision.'

@@ -51,7 +51,8 @@ def add_commands(commands: Any) -> None:
     one.add_argument("--start", type=float, help="start of the utterance in the file, in seconds")
     one.add_argument("--end", type=float, help="end of the utterance, in seconds")
     one.add_argument("--side", choices=("left", "right"), help="half of a split screen that shows the speaker")
-    one.add_argument("--plot", type=Path, help="plot scores and label attention to this PNG, PDF or SVG file")
+    one.add_argument("--plot", type=Path, help="plot scores and label attention, or with --window the "
+                     "timeline, to this PNG, PDF or SVG file")  # fmt: skip
     many = predict.add_argument_group("many inputs")
     many.add_argument("--out", type=Path, help="CSV or JSON-lines file (default: standard output)")
     many.add_argument("--overwrite", action="store_true", help="start --out again instead of continuing it")
@@ -136,8 +137,9 @@ def _predict_one(arguments: argparse.Namespace) -> None:
         _print_prediction(prediction, arguments.threshold)
     if arguments.plot:
         if arguments.window:
-            raise ValueError("--plot draws one utterance, not the timeline of --window: give one of the two")
-        plot_prediction(recognise, row, prediction, arguments.plot)
+            _plot_timeline(recognise, prediction, arguments)
+        else:
+            plot_prediction(recognise, row, prediction, arguments.plot)
         print(f"figure: {arguments.plot}", file=sys.stderr if arguments.json else sys.stdout)
 
 
@@ -179,6 +181,16 @@ def _print_prediction(prediction: dict[str, Any], threshold: float | None) -> No
         words = f"  {window['text']}" if window.get("text") else ""
         told = f"{window['start']:8.1f} - {window['end']:6.1f} s  {label:<{width}}  {best['score']:.3f}"
         print(f"{told}  {'█' * round(30 * best['score']):<30}{words}".rstrip())
+
+
+def _plot_timeline(recognise: Any, prediction: dict[str, Any], arguments: argparse.Namespace) -> None:
+    from hf_mer.files import save_figure
+    from hf_mer.locks import exclusive
+    from hf_mer.plots.timeline import prediction_timeline
+
+    figure = prediction_timeline(prediction, recognise.labels, arguments.threshold)
+    with exclusive(arguments.plot):
+        save_figure(figure, arguments.plot)
 
 
 def plot_prediction(recognise: Any, row: dict[str, Any], prediction: dict[str, Any], path: Path) -> None:

@@ -85,6 +85,7 @@ class MerConfig(PreTrainedConfig):
             classification, and those of label attention. In training and in evaluation.
         class_weights: Weights of the classes in the same losses, one for each in the order of `id2label`, in training
             and in evaluation; all equal if not given.
+        language: ISO 639 code of the words that the model was trained on; None where its corpus does not state it.
 
     Raises:
         ValueError: If a field has no valid value; also if there are fewer than two classes, of which a softmax says 1
@@ -116,6 +117,7 @@ class MerConfig(PreTrainedConfig):
         "calibrated_weights": optional(table_of(word)),
         "label_smoothing": number(0, below=1),
         "class_weights": optional(list_of(number(above=0))),
+        "language": optional(word),
         "num_labels": whole(0, MOST_CLASSES),
         "id2label": optional(_classes),
         "label2id": optional(table_of(_place)),
@@ -141,6 +143,7 @@ class MerConfig(PreTrainedConfig):
         calibrated_weights: dict[str, str] | None = None,
         label_smoothing: float = 0.0,
         class_weights: list[float] | None = None,
+        language: str | None = None,
         **kwargs: Any,
     ):
         self.modalities = list(self.known_modalities) if modalities is None else modalities
@@ -157,6 +160,7 @@ class MerConfig(PreTrainedConfig):
         self._check_temperatures()
         self.label_smoothing = label_smoothing
         self.class_weights: list[float] | None = None  # the classes are not there yet
+        self.language = language
         for name in self.loss_weights:
             choice(*self.known_losses)("loss_weights", name)
         self._check_freeze()

@@ -11,6 +11,7 @@ import numpy as np
 from .audio_blocks_mer import audio_blocks
 from .audio_samples_mer import is_silent
 from .notes_mer import note, noting, say
+from .timed_words_mer import TimedWord, joined, timed_words, within
 from .utterances_mer import Utterance, UtteranceLoader, name_of
 from .video_mer import media_kinds, probe_video
 from .words_mer import turns_with_words
@@ -91,14 +92,14 @@ def window_utterances(
 
     Sound is decoded block by block and pictures are looked up by time. `text` with times, the chunks that a
     speech-recognition pipeline of transformers gives (`{"text", "timestamp": (start, end)}`), is cut by
-    `words_within`; without it words are recognised per window if a recogniser is there. `history` belongs to every
+    `within`; without it words are recognised per window if a recogniser is there. `history` belongs to every
     window.
 
     Raises:
         ValueError: If the recording cannot be used, or `text` has no times.
     """
     wants_text = "text" in loader.modalities
-    chunks = _timed(item["text"]) if wants_text and item.get("text") is not None else None
+    chunks = timed_words(item["text"]) if wants_text and item.get("text") is not None else None
     listens = loader.recognises and chunks is None
     audio, video = loader.sources(item, listens)
     history = turns_with_words(item.get("history")) if wants_text else None
@@ -110,7 +111,8 @@ def window_utterances(
         utterance = Utterance(history=history, start=offset + start, end=offset + end, kind="window", is_last=is_last)
         utterance.recording_notes, number = notes, number + 1
         if chunks is not None:
-            utterance.text = utterance.heard = words_within(chunks, utterance.start, utterance.end)
+            utterance.timed_words = within(chunks, utterance.start, utterance.end)
+            utterance.text = utterance.heard = joined(utterance.timed_words)
         if samples is not None:
             utterance.features = loader.features_of(samples, name_of(audio))
             utterance.samples = samples if listens else None
@@ -125,28 +127,6 @@ def window_utterances(
                 notes.append(f"{name_of(audio)}: the sound of {silent} of {number} windows is silent")
             say(notes)
         yield utterance
-
-
-def words_within(chunks: list[tuple[str, float, float]], start: float, end: float) -> str:
-    """Words of a span of time.
-
-    A chunk belongs to a span that has at least half of it; one that is longer than the span, if it fills at least half
-    of the span. So a word belongs to one of two neighbouring windows, at most by a tie to both, and a sentence longer
-    than a window to all that lie mostly inside it. A chunk without an end belongs where it begins.
-
-    Args:
-        chunks: Words, begin and end in seconds.
-        start: Seconds.
-        end: Seconds.
-    """
-    chosen = []
-    for text, first, last in chunks:
-        shared = min(last, end) - max(first, start)
-        shorter = min(last - first, end - start)
-        begins = start <= first < end
-        if begins if last == math.inf else shared >= 0.5 * shorter and (shared > 0 or begins):
-            chosen.append(text.strip())
-    return " ".join(text for text in chosen if text)
 
 
 def overall(spans: list[tuple[float, float]], probabilities: list[np.ndarray]) -> np.ndarray:
@@ -191,7 +171,7 @@ def without_overlap(
 def _spans(
     audio: Any,
     video: Any,
-    chunks: list[tuple[str, float, float]] | None,
+    chunks: list[TimedWord] | None,
     loader: UtteranceLoader,
     windows: Windows,
     item: Mapping[str, Any],
@@ -245,25 +225,3 @@ def _kind_of(video: Any) -> str:
 
 def _start_of(source: Any) -> float:
     return max(0.0, source.get("start") or 0.0) if isinstance(source, Mapping) else 0.0
-
-
-def _timed(chunks: Any) -> list[tuple[str, float, float]]:
-    """Words with their times, out of the chunks of a speech recogniser; an open end is that of the recording."""
-    if isinstance(chunks, Mapping) and "chunks" in chunks:
-        chunks = chunks["chunks"]
-    advice = "[{'text': ..., 'timestamp': (start, end)}, ...], as speech recognition with return_timestamps gives them"
-    if isinstance(chunks, str) or not isinstance(chunks, (list, tuple)):
-        raise ValueError(f"text of a long recording needs times, to be cut with it: {advice}")
-    timed = []
-    for index, chunk in enumerate(chunks):
-        try:
-            text, (start, end) = chunk["text"], chunk["timestamp"]
-            timed.append((str(text), float(start or 0.0), math.inf if end is None else float(end)))
-        except (TypeError, KeyError, ValueError) as error:
-            raise ValueError(f"text: item {index} is {chunk!r}; it must be like {advice}") from error
-    # an end that was left open is where the next chunk begins
-    starts = [*(start for _, start, _ in timed[1:]), math.inf]
-    return [
-        (text, start, after if end == math.inf and after >= start else end)
-        for (text, start, end), after in zip(timed, starts, strict=True)
-    ]

@@ -16,12 +16,13 @@ from .columns_mer import Rows, as_inputs, as_list, is_iterable, naming, place_of
 from .dialogue_mer import DialogueHistory, as_dialogues, is_dialogue, turns_of
 from .finite_mer import check_logits, check_weights
 from .fitting_mer import check_fit
+from .language_mer import Reading, check_languages
 from .long_recordings_mer import Windows, window_utterances
 from .notes_mer import say
 from .parameters_mer import check_parameters
 from .results_mer import ResultForm
 from .sources_mer import is_file, is_samples
-from .speech_recognition_mer import load_recogniser, recognise_words
+from .speech_recognition_mer import NO_WORDS, load_recogniser, recognise_words
 from .utterances_mer import Utterance, UtteranceLoader, as_item, merge_columns
 
 PIPELINE_TASK = "multimodal-emotion-recognition"
@@ -71,6 +72,8 @@ class MultimodalEmotionRecognitionPipeline(Pipeline):
         super().__init__(*args, **kwargs)
         check_weights(self.model)
         self.asr = load_recogniser(asr, self.device)
+        check_languages(self.model.config, self.asr)
+        self._reading = Reading(self.processor.tokenizer)
         if hasattr(self.model, "settle_temperatures"):  # not an exported one, whose weights cannot change
             self.model.settle_temperatures()
         check_fit(self.model.config, self.processor)
@@ -91,7 +94,8 @@ class MultimodalEmotionRecognitionPipeline(Pipeline):
         Args:
             inputs: See the class; None for text alone. `{"dialogue": [turn, ...]}` is a dialogue, wherever it stands;
                 with `history` beside it for what was said before.
-            text: Transcript of a single input, or one per input of a list.
+            text: Transcript of a single input, or one per input of a list. A transcript is a string, or a list of
+                `{"text", "timestamp": (start, end)}` where it is known when its words are said.
             history: Earlier utterances, oldest first; one list per input of a list.
             dialogue: The inputs are the turns of one dialogue, or several lists of turns. The history of a turn is
                 what the turns before it said, recognised words included, unless it has a `history` of its own.
@@ -114,8 +118,11 @@ class MultimodalEmotionRecognitionPipeline(Pipeline):
             - `label` (`threshold`): the best label, or None, also where there is nothing but silence to decide by;
             - `warnings`, if there are any: what the answer rests on that was not asked for, such as that only the
               first seconds were heard, sound is silent, missing or damaged, or a text was cut; all is logged too;
-            - `text` (`asr`): what was recognised, where it was;
-            - `words` (`return_attention`): `word`, `current`, and per label the mean cosine of its tokens;
+            - `text` (`asr`): what was recognised, where it was; empty where the recogniser heard no speech;
+            - `timed_words`: `word`, `start` and `end` (seconds of the recording) of the words, where their times are
+              known: recognised by a Whisper or a CTC model, or given;
+            - `words` (`return_attention`): `word`, `current`, `start` and `end` where they are known, and per label
+              the mean cosine of its tokens;
             - `frames`: `seconds`, the frames' centres, and per label the cosines;
             - `stretches` and `salient_words`: where the predicted label's cosines stand out, see `salient_stretches`;
             - `keywords`: the predicted label's first keywords in the label store, `word` and `score`.
@@ -289,9 +296,9 @@ class MultimodalEmotionRecognitionPipeline(Pipeline):
         waiting = [utterance for utterance in utterances if utterance.samples is not None]
         if waiting and self.asr is not None:
             samples = [utterance.samples for utterance in waiting if utterance.samples is not None]
-            words = recognise_words(self.asr, samples, self.processor.sampling_rate)
-            for utterance, heard in zip(waiting, words, strict=True):
-                utterance.text = utterance.heard = heard
+            found = recognise_words(self.asr, samples, self.processor.sampling_rate)
+            for utterance, recognised in zip(waiting, found, strict=True):
+                utterance.take(recognised)
         for utterance in utterances:
             utterance.samples = None
             if utterance.dialogue is not None:
@@ -300,10 +307,12 @@ class MultimodalEmotionRecognitionPipeline(Pipeline):
             if told := self.processor.cut_of_text(utterance.text):
                 utterance.notes.append(told)
                 say([told])
+            self._reading.add(utterance.text)
             utterance.weigh_silence()
             if not utterance.is_usable and utterance.kind != "window":
                 where = f"{utterance.place}: " if utterance.place else ""
-                raise ValueError(f"{where}no words were recognised in an utterance, and this model wants text")
+                why = "".join(f" ({told})" for told in utterance.notes if told.startswith(NO_WORDS))
+                raise ValueError(f"{where}no words were recognised in an utterance, and this model wants text{why}")
 
     def _forward(self, model_inputs: list[Utterance], return_attention: bool = False) -> list[dict[str, Any]]:
         """Calibrated scores `(C,)` of every utterance of a batch, and its label attention if asked for."""

@@ -8,6 +8,7 @@ import numpy as np
 
 from .explanations_mer import frame_attention, keywords_of, salient_stretches, salient_words, word_attention
 from .long_recordings_mer import overall, without_overlap
+from .timed_words_mer import as_entries, with_times
 from .utterances_mer import Utterance
 
 
@@ -90,9 +91,11 @@ class ResultForm:
         result = self._decision(output["scores"], utterance.is_undecided)
         if utterance.heard is not None:
             result["text"] = utterance.heard
+        if utterance.timed_words is not None:
+            result["timed_words"] = as_entries(utterance.timed_words)
         if self.return_attention:
             predicted = self.labels[int(output["scores"].argmax())]
-            words = word_attention(output["words"], output["tokens"], self.labels)
+            words = with_times(word_attention(output["words"], output["tokens"], self.labels), utterance.timed_words)
             frames: dict[str, list[float]] = {}
             if output["frames"] is not None:
                 seconds = utterance.start + self.frame_times(len(output["frames"]))

@@ -12,7 +12,8 @@ from .audio_samples_mer import is_silent
 from .dialogue_mer import DialogueHistory, is_dialogue
 from .notes_mer import collected_notes, note, say
 from .segments_mer import audio_of
-from .sources_mer import as_source, is_bytes, is_file, is_samples, shown_name
+from .sources_mer import as_source, is_samples, shown_name
+from .timed_words_mer import TimedWord, joined, shifted, timed_words
 from .video_mer import media_kinds
 from .words_mer import has_words, is_nan, turns_with_words
 
@@ -30,6 +31,7 @@ class Utterance:
         pixels: What `processor.extract_video` gave; None without picture.
         samples: Sound whose words are still to be recognised. Shape `(N,)`.
         heard: Words that were recognised.
+        timed_words: Words with their times, seconds of the recording; None where they are not known.
         dialogue: The dialogue of a turn whose history is still to be filled in.
         start: Seconds at which a window of a long recording begins.
         end: Seconds at which it ends.
@@ -49,6 +51,7 @@ class Utterance:
     pixels: np.ndarray | None = None
     samples: np.ndarray | None = None
     heard: str | None = None
+    timed_words: list[TimedWord] | None = None
     dialogue: DialogueHistory | None = None
     start: float = 0.0
     end: float = 0.0
@@ -75,6 +78,19 @@ class Utterance:
             return
         spoken = has_words(self.text if self.heard is None else None, self.history)
         self.is_undecided = self.pixels is None and not spoken
+
+    def take(self, recognised: Any) -> None:
+        """Words that were recognised in its sound, and what is to be said of them.
+
+        Args:
+            recognised: Of `recognise_words`; times from the beginning of the sound.
+        """
+        self.text = self.heard = recognised.text
+        if recognised.words is not None:
+            self.timed_words = shifted(recognised.words, self.start)
+        if recognised.note:
+            self.notes.append(recognised.note)
+            say([recognised.note])
 
     @property
     def length(self) -> tuple[int, int, int]:
@@ -144,7 +160,8 @@ class UtteranceLoader:
         """Loads one utterance and computes its features.
 
         Args:
-            item: With any of `audio`, `video`, `text`, `history` and `sampling_rate`.
+            item: With any of `audio`, `video`, `text`, `history` and `sampling_rate`; `text` with or without times,
+                which count from the beginning of the utterance.
             sampling_rate: Of arrays, Hz, where the item does not say.
 
         Raises:
@@ -158,10 +175,8 @@ class UtteranceLoader:
 
     def _load(self, item: Mapping[str, Any], sampling_rate: int | None) -> Utterance:
         text, history = (item.get("text"), item.get("history")) if "text" in self.modalities else (None, None)
-        if text is not None and not isinstance(text, str):
-            raise ValueError(
-                f"text must be a string, got {_short(text)}; timed words are for windows (window_seconds)"
-            )
+        timed = None if text is None or isinstance(text, str) else timed_words(text)
+        text = text if timed is None else joined(timed)
         history = None if history is None else turns_with_words(history)
         listens = self.recognises and text is None
         audio, video = self.sources(item, listens)
@@ -172,7 +187,7 @@ class UtteranceLoader:
                 f"and was given {_given(item)}"
             )
         rate = sampling_rate if item.get("sampling_rate") is None else item["sampling_rate"]
-        utterance = Utterance(text=text, history=history)
+        utterance = Utterance(text=text, history=history, timed_words=timed)
         if audio is not None:
 
             def others() -> bool:
@@ -251,10 +266,3 @@ def _refuse_address(source: Any) -> None:
 def _given(item: Mapping[str, Any]) -> str:
     given = [name for name in ("audio", "video", "text", "history") if item.get(name) is not None]
     return " and ".join(given) or "nothing"
-
-
-def _short(value: Any) -> str:
-    if is_bytes(value) or is_file(value):
-        return type(value).__name__
-    text = repr(value)
-    return text if len(text) <= 60 else text[:60] + "..."

@@ -40,9 +40,10 @@ def label_attention(
     """Label attention of one utterance: `G_s` over its waveform, `G_t` over its words, and what was predicted.
 
     The waveform lies on a band whose colour is `G_s` averaged over the classes, as in the paper; below it stand the
-    average and each class as a curve. Words are coloured by the average of `G_t`; the strip below a word has the
-    colour of the class that the word resembles most. The arguments are the numbers behind the figure, and
-    [`mean_attention`] the averages.
+    average and each class as a curve. Where it is known when words are said, they stand below their stretch of the
+    waveform, and thin lines mark where they begin and end. Words are coloured by the average of `G_t`; the strip below
+    a word has the colour of the class that the word resembles most. The arguments are the numbers behind the figure,
+    and [`mean_attention`] the averages.
 
     Source: LE-MER, figure 4.
 
@@ -81,6 +82,8 @@ def label_attention(
     panels = [left.add_subplot(grid[row]) for row in range(len(heights))]
     if waveform is not None and sampling_rate and frame_times is not None and frame_attention is not None:
         _draw_speech(left, panels[0], panels[1], waveform, sampling_rate, frame_times, frame_attention, labels, colors)
+    if speech and word_times is not None and not times_estimated:
+        _mark_words(panels[:2], word_times)
     if tokens is not None and token_attention is not None:
         duration = None if waveform is None or not sampling_rate else len(waveform) / sampling_rate
         shares = None if word_times is None or duration is None else np.clip(word_times / duration, 0, 1)
@@ -175,6 +178,14 @@ def _draw_speech(
     curve_axes.set_ylabel("Gₛ")
     curve_axes.yaxis.set_major_locator(MaxNLocator(nbins=4))
     curve_axes.grid(True, axis="y")
+
+
+def _mark_words(panels: Sequence[Axes], word_times: np.ndarray) -> None:
+    """Lines through the waveform and the curves where words begin and end; no lines for times that are a guess."""
+    for axes in panels:
+        limits = axes.get_ylim()
+        axes.vlines(np.unique(word_times), *limits, color=INK, linewidth=0.5, linestyle=(0, (2, 2)), alpha=0.6)
+        axes.set_ylim(limits)
 
 
 def _draw_text(

@@ -31,13 +31,15 @@ def prediction_figure(
         labels: Class names, in the order of the logits.
         waveform: Samples that were given to the pipeline, mono. Shape `(N,)`.
         sampling_rate: Of the waveform, Hz.
-        word_times: Start and end of [`shown_words`] in seconds, where they are known; otherwise the figure estimates
-            them and says so. Shape `(words, 2)`.
+        word_times: Start and end of [`shown_words`] in seconds. Without them those of the prediction are used, from a
+            speech recogniser or given with the words; where it has none, the figure estimates them and says so. Shape
+            `(words, 2)`.
         true_label: The right class, if it is known.
         title: Title of the figure.
     """
     scores = {item["label"]: item["score"] for item in prediction["scores"]}
     words = shown_words(prediction)
+    word_times = known_times(words) if word_times is None else word_times
     frames = prediction["frames"] if waveform is not None else {}
     if not words and not frames:
         return _plain(list(labels), scores, waveform, sampling_rate, true_label, title)
@@ -72,6 +74,13 @@ def prediction_figure(
 def shown_words(prediction: Mapping[str, Any]) -> list[dict[str, Any]]:
     """The words that are drawn: those of the utterance itself, or where it has none, its history's."""
     return [word for word in prediction["words"] if word["current"]] or list(prediction["words"])
+
+
+def known_times(words: Sequence[Mapping[str, Any]]) -> np.ndarray | None:
+    """Start and end in seconds of words of a prediction; None unless all have them. Shape `(words, 2)`."""
+    if not words or not all("start" in word for word in words):
+        return None
+    return np.array([[word["start"], word["end"]] for word in words])
 
 
 @styled

@@ -73,10 +73,10 @@ def _load_asr(asr: Any, device: str | int | None) -> Any:
     """The speech recogniser of a name; what is no name is one already, or none."""
     if not isinstance(asr, (str, os.PathLike)):
         return asr
-    from transformers import pipeline
+    from hf_mer.models.speech_recognition_mer import load_recogniser
 
     with hub_errors(str(asr), writing=False):
-        return pipeline("automatic-speech-recognition", model=str(asr), device=device)
+        return load_recogniser(asr, device)
 
 
 def _load_exported(graph: Path, device: str | int | None, dtype: str | None) -> tuple[Any, Any]:

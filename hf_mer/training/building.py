@@ -19,6 +19,7 @@ from transformers import (
 from hf_mer.models import MerProcessor
 from hf_mer.models.fitting_mer import check_speech
 from hf_mer.models.image_mer import load_image_processor
+from hf_mer.models.language_mer import unread_tokens, warn_of_unread
 from hf_mer.models.speech_checkpoints_mer import load_speech_checkpoint
 from hf_mer.training.settings.arguments import DataArguments
 from hf_mer.training.settings.model_arguments import ModelArguments
@@ -122,7 +123,10 @@ def _tokenizer(arguments: ModelArguments, texts: list[str], fold: str) -> Any:
     source = arguments.tokenizer or arguments.text_encoder
     needs_text = "text" in arguments.modalities or getattr(arguments, "tonal_label_init", None) == "bert"
     if isinstance(source, str) and (needs_text or arguments.tokenizer):
-        return AutoTokenizer.from_pretrained(fill(source, fold))
+        tokenizer = AutoTokenizer.from_pretrained(fill(source, fold))
+        if "text" in arguments.modalities:
+            warn_of_unread(*unread_tokens(tokenizer, texts), f"training texts ({source})")
+        return tokenizer
     size = source.get("vocab_size", 2000) if isinstance(source, dict) else 100
     return train_tokenizer(texts, size)
 

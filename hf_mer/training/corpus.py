@@ -16,9 +16,11 @@ from hf_mer.data.corpora.meld import load_meld
 from hf_mer.data.corpora.public.description import describe, is_public
 from hf_mer.data.corpora.public.loading import load_public
 from hf_mer.data.label_map import map_labels, mapped_classes
+from hf_mer.data.mark import is_generated, read_mark
 from hf_mer.data.protocols.folds import Fold, find_fold
 from hf_mer.data.protocols.make_folds import make_folds
 from hf_mer.data.schema import CorpusError, column, label_ids
+from hf_mer.hub.cards.facts import CORPORA
 from hf_mer.models.words_mer import has_words
 from hf_mer.training.settings.arguments import DataArguments
 
@@ -129,6 +131,21 @@ def _read_corpus(arguments: DataArguments) -> Dataset:
         return load_public(arguments.corpus, source)
     own: Any = {"columns": columns, "labels": arguments.labels, "encoding": arguments.encoding}
     return load_corpus(source, **own, max_history=arguments.max_history)
+
+
+def corpus_language(arguments: DataArguments) -> str | None:
+    """ISO 639 code of the language of a corpus, as it states itself; None where it does not, such as a manifest.
+
+    Also None of several corpora that differ.
+    """
+    found = {_language_of(*corpus) for corpus in zip(arguments.corpora, arguments.data_dirs, strict=True)}
+    return found.pop() if len(found) == 1 else None
+
+
+def _language_of(corpus: str, source: str) -> str | None:
+    if is_generated(source):
+        return read_mark(source).get("settings", {}).get("language", "en")
+    return describe(corpus).language if is_public(corpus) else CORPORA.get(corpus, {}).get("language")
 
 
 def _visible(

@@ -27,7 +27,7 @@ from hf_mer.stopping import lacks_space
 from hf_mer.training import building
 from hf_mer.training.baselines.linear_reference import linear_reference
 from hf_mer.training.calibrating import calibrate, row_temperatures, test_calibration
-from hf_mer.training.corpus import has_modality, rows_without
+from hf_mer.training.corpus import corpus_language, has_modality, rows_without
 from hf_mer.training.cross_validation import CrossValidation
 from hf_mer.training.features import add_lengths, cache_features, cache_frames
 from hf_mer.training.label_store.stores import StoreRecipe, find_or_build
@@ -126,6 +126,8 @@ class FoldTraining(CrossValidation):
         model, pretraining = building.build_model(
             self.model_arguments, self.labels, processor, fold.name, self._needs_quantizer()
         )
+        if "text" in model.config.modalities and not model.config.language:
+            model.config.language = corpus_language(self.data_arguments)
         if pretraining is not None:
             pretraining.to(self.args.device)
         projections = attention_projections(model, self.lora_rank)

@@ -74,6 +74,20 @@ def test_the_figure_says_what_it_shows(timeline):
     assert 'tabindex="0"' in html  # it scrolls, so that the keyboard must reach it
 
 
+def test_the_figure_has_the_words_once(timeline, monkeypatch):
+    from hf_mer.app import timeline as page
+    from hf_mer.plots import timeline as plots
+
+    drawn = []
+    monkeypatch.setattr(plots, "emotion_timeline", lambda *given: drawn.append(given[-1]))
+    monkeypatch.setattr(page, "figure_html", lambda draw, _: draw() or "")
+    said = {"word": "glad", "start": 2.5, "end": 3.2}
+    for window in timeline.windows[:2]:
+        window["timed_words"] = [said]
+    timeline_html(timeline, LABELS, 0.5)
+    assert drawn == [[("glad", 2.5, 3.2)]]
+
+
 def test_the_table_escapes_what_was_said(timeline):
     html = table_html(timeline, LABELS, 0.5)
     assert "so &lt;sad&gt;" in html

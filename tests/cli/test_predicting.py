@@ -43,6 +43,13 @@ def test_predict_draws_and_gives_json(checkpoint, write_wav, capsys, tmp_path):
     assert not list(tmp_path.glob(".*"))
 
 
+def test_a_time_line_is_drawn_too(checkpoint, write_wav, capsys, tmp_path):
+    call, figure = str(write_wav("call.wav", seconds=2.0)), tmp_path / "time_line.png"
+    assert main(["predict", checkpoint, call, "--window", "1", "--plot", str(figure)]) == 0
+    assert f"figure: {figure}" in capsys.readouterr().out
+    assert figure.read_bytes().startswith(b"\x89PNG")
+
+
 def test_one_modality_is_enough(checkpoint, write_wav):
     assert main(["predict", checkpoint, "--text", "hello"]) == 0
     assert main(["predict", checkpoint, str(write_wav("a.wav"))]) == 0

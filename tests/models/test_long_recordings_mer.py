@@ -16,7 +16,8 @@ from transformers import pipeline
 
 from hf_mer.models import PIPELINE_TASK
 from hf_mer.models.audio_mer import AudioError, load_audio
-from hf_mer.models.long_recordings_mer import Windows, overall, window_utterances, without_overlap, words_within
+from hf_mer.models.long_recordings_mer import Windows, overall, window_utterances, without_overlap
+from hf_mer.models.timed_words_mer import joined, within
 from hf_mer.models.utterances_mer import UtteranceLoader
 
 ROOT = Path(__file__).parents[2]
@@ -121,7 +122,7 @@ class TestWords:
         ],
     )  # fmt: skip
     def test_within(self, span, words):
-        assert words_within(WORDS, *span) == words
+        assert joined(within(WORDS, *span)) == words
 
     def test_every_word_is_in_some_window(self):
         generator = np.random.default_rng(0)
@@ -129,7 +130,7 @@ class TestWords:
             starts = np.sort(generator.uniform(0, 10, 20))
             chunks = [(str(i), start, start + generator.uniform(0, 3)) for i, start in enumerate(starts)]
             spans = list(Windows(1.5, generator.uniform(0.2, 1.5), 0.05).spans(13.0))
-            found = " ".join(words_within(chunks, start, end) for start, end, _ in spans).split()
+            found = " ".join(joined(within(chunks, start, end)) for start, end, _ in spans).split()
             assert set(found) == {text for text, _, _ in chunks}
 
     def test_refused(self, recognise, call):
@@ -140,8 +141,8 @@ class TestWords:
         ):
             with pytest.raises(ValueError, match=message):
                 recognise({"audio": call, "text": text}, window_seconds=1.0)
-        with pytest.raises(ValueError, match="timed words are for windows"):
-            recognise({"audio": call, "text": [{"text": "so", "timestamp": (0, 1)}]})
+        with pytest.raises(ValueError, match=r"text must be a string or \[\{'text'.* got 3"):
+            recognise({"audio": call, "text": 3})
 
 
 class TestTimeLine:

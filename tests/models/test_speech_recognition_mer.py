@@ -56,12 +56,14 @@ def close(result, expected):
     )
 
 
-def whisper():
-    """A tiny random Whisper whose tokenizer knows bytes only."""
+def whisper(complete=False, multilingual=False):
+    """A tiny random Whisper whose tokenizer knows bytes only; complete with what tells speech and times of words."""
     from tokenizers.pre_tokenizers import ByteLevel
 
     symbols = [*sorted(ByteLevel.alphabet()), "<|endoftext|>", "<|startoftranscript|>", "<|en|>", "<|transcribe|>",
-               "<|notimestamps|>"]  # fmt: skip
+               *(["<|nocaptions|>"] if complete else []), "<|notimestamps|>"]  # fmt: skip
+    first = len(symbols)
+    symbols += [f"<|{0.02 * i:.2f}|>" for i in range(151)] if complete else []
     tokenizer = WhisperTokenizer(vocab={symbol: i for i, symbol in enumerate(symbols)}, merges=[])
     torch.manual_seed(0)
     config = WhisperConfig(
@@ -72,6 +74,11 @@ def whisper():
     )  # fmt: skip
     model = WhisperForConditionalGeneration(config).eval()
     model.generation_config.max_length = 10
+    if complete:
+        settings = {"no_timestamps_token_id": first - 1, "alignment_heads": [[0, 0]], "is_multilingual": multilingual,
+                    "lang_to_id": {"<|en|>": 258}, "task_to_id": {"transcribe": 259}}  # fmt: skip
+        for name, value in settings.items():
+            setattr(model.generation_config, name, value)
     extractor = WhisperFeatureExtractor(feature_size=16, chunk_length=3)
     return pipeline(
         "automatic-speech-recognition", model=model, tokenizer=tokenizer, feature_extractor=extractor, device="cpu"
@@ -84,7 +91,12 @@ class TestWordsOfARecogniser:
         heard = pipeline("automatic-speech-recognition", model=ctc, device="cpu")(tone())["text"]
         assert heard.strip()
         result = recognise(path, threshold=0.0)
-        assert set(result) - {"warnings"} == {"label", "scores", "text"}  # a tiny recogniser says too much
+        assert set(result) - {"warnings"} == {
+            "label",
+            "scores",
+            "text",
+            "timed_words",
+        }  # a tiny recogniser says too much
         close(result["scores"], recognise(path, text=result["text"]))
         assert recognise.asr.device == recognise.device
 
@@ -154,6 +166,63 @@ class TestWordsOfARecogniser:
         recognise = pipeline(PIPELINE_TASK, model=folder, asr=lambda samples, rate: " ")
         close(recognise(tone()), pipeline(PIPELINE_TASK, model=folder)(tone()))
         assert recognise(tone(), threshold=0.0)["text"] == ""
+
+
+class TestTimesOfWords:
+    def test_of_ctc(self, recognise, write_wav):
+        path = write_wav(seconds=1.0)
+        result = recognise(path, return_attention=True)
+        timed = result["timed_words"]
+        assert " ".join(word["word"] for word in timed) == " ".join(result["text"].split())
+        assert all(0 <= word["start"] <= word["end"] <= 1.0 for word in timed)
+        assert [(word["word"], word["start"]) for word in result["words"]] == [
+            (word["word"], word["start"]) for word in timed[: len(result["words"])]
+        ]
+
+    def test_of_windows_count_from_the_beginning_of_the_recording(self, recognise, write_wav):
+        first, last = recognise(write_wav(seconds=1.0), window_seconds=0.5, hop_seconds=0.5)["timeline"]
+        assert first["timed_words"]
+        assert last["timed_words"]
+        for window in (first, last):
+            for word in window["timed_words"]:
+                assert window["start"] <= word["start"] <= word["end"] <= window["end"]
+
+    def test_of_a_function(self, folder):
+        chunks = [{"text": " so", "timestamp": (0.1, 0.2)}, {"text": " glad", "timestamp": (0.2, None)}]
+        recognise = pipeline(PIPELINE_TASK, model=folder, asr=lambda *_: {"text": "so glad", "chunks": chunks})
+        result = recognise(tone(), threshold=0.0)
+        assert result["text"] == "so glad"
+        assert result["timed_words"] == [
+            {"word": "so", "start": 0.1, "end": 0.2}, {"word": "glad", "start": 0.2, "end": 0.4}
+        ]  # fmt: skip
+
+    def test_of_words_that_are_given(self, folder):
+        recognise = pipeline(PIPELINE_TASK, model=folder)
+        chunks = [{"text": "so", "timestamp": (0.1, 0.2)}, {"text": "glad", "timestamp": (0.2, 0.3)}]
+        result = recognise(tone(), text=chunks, history=["why?"], return_attention=True)
+        close(result["scores"], recognise(tone(), text="so glad", history=["why?"]))
+        assert [word.get("start") for word in result["words"]] == [None, 0.1, 0.2]
+        assert "text" not in result  # it was not recognised
+
+
+class TestNoSpeech:
+    def test_is_said(self, folder, tiny_checkpoint, ctc, tmp_path):
+        import soundfile
+
+        soundfile.write(tmp_path / "quiet.wav", np.zeros(16000), 16000)
+        result = pipeline(PIPELINE_TASK, model=folder, asr=ctc, device="cpu")(
+            {"audio": str(tmp_path / "quiet.wav")}, threshold=0.0
+        )
+        assert result["text"] == ""
+        assert "no words: the recogniser heard no speech (silence)" in result["warnings"]
+        words_only = pipeline(PIPELINE_TASK, model=tiny_checkpoint(modalities=["text"])[0], asr=ctc, device="cpu")
+        with pytest.raises(ValueError, match=r"wants text \(no words: the recogniser heard no speech \(silence\)\)"):
+            words_only(str(tmp_path / "quiet.wav"))
+
+    def test_half_precision_is_for_accelerators(self, ctc, tmp_path):
+        AutoModelForCTC.from_pretrained(ctc).half().save_pretrained(tmp_path)
+        Wav2Vec2Processor.from_pretrained(ctc).save_pretrained(tmp_path)
+        assert load_recogniser(tmp_path, "cpu").model.dtype == torch.float32
 
 
 class TestOtherModels:
@@ -227,7 +296,7 @@ def test_a_recogniser_of_another_rate(ctc, little_memory, monkeypatch):
     asr = load_recogniser(ctc, torch.device("cpu"))
     monkeypatch.setattr(asr.feature_extractor, "sampling_rate", 8000)
     of_transformers = asr({"raw": tone(), "sampling_rate": 16000})["text"]
-    assert recognise_words(asr, [tone()], 16000) == [of_transformers]
+    assert [one.text for one in recognise_words(asr, [tone()], 16000)] == [of_transformers]
     monkeypatch.setattr(asr.feature_extractor, "sampling_rate", 15_999)
     with little_memory():
         assert len(recognise_words(asr, [tone()], 16000)) == 1

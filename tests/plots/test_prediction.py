@@ -1,5 +1,6 @@
 import numpy as np
 import pytest
+from matplotlib.collections import LineCollection
 
 from hf_mer.plots.prediction import prediction_figure
 
@@ -17,3 +18,33 @@ def test_scores_without_label_attention(waveform):
     assert len(axes) == (1 if waveform is None else 2)
     assert [bar.get_width() for bar in axes[-1].patches] == [0.3, 0.7]
     assert [label.get_text() for label in axes[-1].get_yticklabels()] == ["happy", "sad\n(true)"]
+
+
+def explained(**times):
+    words = [{"word": "glad", "current": True, "happy": 0.2, "sad": 0.1, **times}]
+    frames = {"seconds": [0.1, 0.3], "happy": [0.0, 0.1], "sad": [0.2, 0.1]}
+    return {**PREDICTION, "words": words, "frames": frames}
+
+
+@pytest.mark.parametrize(
+    ("times", "given", "span"),
+    [
+        ({"start": 0.1, "end": 0.25}, None, (0.1, 0.25)),
+        ({"start": 0.1, "end": 0.2}, [[0.2, 0.3]], (0.2, 0.3)),
+        ({}, None, None),
+    ],
+)
+def test_words_stand_at_their_times(times, given, span, drawn_texts):
+    """Times of the prediction, or given ones before them; where neither are there, the figure says that it guesses."""
+    waveform = np.sin(np.arange(8000) / 20)
+    fig = prediction_figure(
+        explained(**times), ["happy", "sad"], waveform=waveform, word_times=None if given is None else np.array(given)
+    )
+    texts = drawn_texts(fig)
+    assert any("times estimated" in text for text in texts) == (span is None)
+    marks = [
+        sorted(path.vertices[0, 0] for path in lines.get_paths())
+        for lines in fig.findobj(LineCollection)
+        if len(lines.get_paths()) == 2
+    ]
+    assert marks == ([] if span is None else [pytest.approx(span)] * 2)

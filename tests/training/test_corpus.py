@@ -7,7 +7,7 @@ import pytest
 
 from hf_mer.data.schema import CorpusError
 from hf_mer.training import DataArguments
-from hf_mer.training.corpus import load_rows, protocol_folds, read_rows
+from hf_mer.training.corpus import corpus_language, load_rows, protocol_folds, read_rows
 from hf_mer.training.settings.roles import deciding
 
 
@@ -114,3 +114,12 @@ def test_names_of_corpora():
         same.parts()
     parts = DataArguments(corpus="iemocap,meld,iemocap", data_dir="x,y,z", task="6class").parts()
     assert {name: part.task for name, part in parts.items()} == {"x": "6class", "meld": "emotion", "z": "6class"}
+
+
+def test_language_of_a_corpus(corpus, tmp_path):
+    """As the corpus states it, generated ones in their mark; a manifest states none."""
+    assert corpus_language(DataArguments(data_dir=str(corpus))) == "en"
+    (tmp_path / "generated.json").write_text('{"settings": {"language": "pl"}}', encoding="utf-8")
+    assert corpus_language(DataArguments(data_dir=str(tmp_path))) == "pl"
+    assert corpus_language(DataArguments(data_dir=str(tmp_path / "own.csv"), corpus="manifest", task=None)) is None
+    assert corpus_language(DataArguments(data_dir=str(tmp_path / "meld"), corpus="meld")) == "en"
