@@ -18,7 +18,7 @@ def rows(tmp_path):
     soundfile.write(tmp_path / "a.wav", [0.1] * 1600, 16000)
     records = [
         make_record(id="a", audio=tmp_path / "a.wav", text="Hi", history=["Oh"], label=1, duration=0.1, turn=1),
-        make_record(id="b", text="Ho", label=0, speaker="s1"),
+        make_record(id="b", text="Ho", label=0, speaker="s1", votes=[0.75, 0.25, 0.0]),
     ]
     return records_to_dataset(records, ["angry", "sad", "very happy"])
 
@@ -33,6 +33,7 @@ def test_round_trip(rows, tmp_path):
     assert list(found) == ["train"]
     assert found["train"].features == rows.features
     assert found["train"].to_list() == rows.to_list()
+    assert found["train"]["votes"][:] == [None, [0.75, 0.25, 0.0]]
     assert found["train"][0]["audio"] == {"bytes": None, "path": str(tmp_path / "a.wav")}
     card = (folder / "README.md").read_text()
     assert "| train | 2 | 1 | 1 | 0 |" in card

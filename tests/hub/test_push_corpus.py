@@ -227,6 +227,7 @@ class TestIemocap:
         assert "generated-corpus" in card
         assert "hf-mer prepare iemocap SOURCE prepared --task 4class --embed-audio" in card
         assert "num_utterances 40" in card
+        assert "| `votes` | the raters' shares of the classes |" in card
         assert f"language: {language}" in card
         assert len(load("me/made")[0]["train"]) == 40
 
