@@ -153,7 +153,8 @@ class _Making:
                 size += states.nbytes
                 bar.update()
                 if size >= _FILE_BYTES:
-                    writer, size = _close(writer, temporary), 0
+                    _close(writer, temporary)
+                    writer, size = None, 0
         if writer is not None:
             _close(writer, temporary)
 
