@@ -66,7 +66,7 @@ def add_mixtures(model: Any, config: Any) -> None:
     LayerDrop of such an encoder is off, here and in what is saved: a layer that is left out has no states.
     """
     for modality in MIXED:
-        encoder = getattr(config, f"{modality}_config", None)
+        encoder: Any = getattr(config, f"{modality}_config", None)
         mixes = encoder is not None and getattr(config, f"{modality}_layers", "last") == "mix"
         setattr(model, f"{modality}_mixture", LayerMixture(encoder.num_hidden_layers + 1) if mixes else None)
         dropping = [name for name in ("layerdrop", "encoder_layerdrop") if getattr(encoder, name, 0)]

@@ -215,7 +215,7 @@ class LeMerForEmotionClassification(MerPreTrainedModel):
         """
         record = self.layer_record(output_attentions, output_hidden_states)
         need_weights = record.attentions
-        inputs = {
+        inputs: dict[str, Any] = {
             "input_ids": input_ids,
             "attention_mask": attention_mask,
             "token_type_ids": token_type_ids,

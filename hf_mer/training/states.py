@@ -32,7 +32,7 @@ from hf_mer.training.stages import Stage
 logger = logging.getLogger(__name__)
 
 _FORMAT = 4  # of the files; raise it with every change of what they hold
-_FILE_BYTES = 256 << 20  # after so many a file is closed: what a killed process had closed is kept
+_FILE_BYTES = 64 << 20  # after so many a file is closed: what a killed process had closed is kept
 _REFERENCE = {"path": Value("string"), "row": Value("int32"), "history": Value("int32")}
 _KEPT = ("id", "audio", "audio_start", "audio_end", "video", "text", "history")
 _KEPT_IF_THERE = ("features", "feature_dim", "frames", "frames_shape")
@@ -153,7 +153,8 @@ class _Making:
                 size += states.nbytes
                 bar.update()
                 if size >= _FILE_BYTES:
-                    writer, size = _close(writer, temporary), 0
+                    _close(writer, temporary)
+                    writer, size = None, 0
         if writer is not None:
             _close(writer, temporary)
 

@@ -13,6 +13,7 @@ from model_tester import mel_feature_extractor, tiny_settings, tiny_tokenizer
 
 from hf_mer.data.collator import MerDataCollator
 from hf_mer.data.schema import make_record, records_to_dataset
+from hf_mer.data.state_files import references
 from hf_mer.models import (
     LeMerConfig,
     LeMerForEmotionClassification,
@@ -263,6 +264,29 @@ def test_what_a_killed_process_had_finished_is_kept(rows, datasets_cache, encode
     assert len(encoded) == 3 - finished < 3
     assert not list(folder.glob("tmp*"))
     assert [_states(row, "speech").shape[1] for row in cached if row["speech_states"]] == [16, 16, 16]
+
+
+def _fill(cache, rows, start):
+    datasets.config.HF_DATASETS_CACHE = str(cache)
+    states._FILE_BYTES = 1
+    start.wait(60)
+    cache_states(rows, "speech", make_model(modalities=["speech"]), MerDataCollator(make_processor(), ["speech"]))
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="needs processes that know what the test has made")
+def test_two_processes_at_once_compute_everything_once(rows, datasets_cache):
+    context = multiprocessing.get_context("fork")
+    start = context.Event()
+    tables = (rows, rows.select([2, 1, 3]))
+    processes = [context.Process(target=_fill, args=(datasets_cache, table, start)) for table in tables]
+    for process in processes:
+        process.start()
+    start.set()
+    for process in processes:
+        process.join(120)
+    assert [process.exitcode for process in processes] == [0, 0]
+    folder = next((datasets_cache / "hf_mer_states").iterdir())
+    assert len(list(folder.glob("*.arrow"))) == len(references(folder)) == 3
 
 
 def test_a_damaged_file_is_made_anew(rows, datasets_cache, encoded, caplog):
