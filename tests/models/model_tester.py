@@ -17,7 +17,17 @@ from transformers import (
 from hf_mer.models import LabelEmbeddingStore, LeMerConfig, LeMerForEmotionClassification, MerProcessor
 
 LABELS = ["angry", "happy", "neutral", "sad"]
-SPEECH_TYPES = ["wav2vec2", "wav2vec2-conformer", "wav2vec2-bert", "hubert", "wavlm", "data2vec-audio", "whisper"]
+SPEECH_TYPES = [
+    "wav2vec2",
+    "wav2vec2-conformer",
+    "wav2vec2-bert",
+    "hubert",
+    "wavlm",
+    "data2vec-audio",
+    "unispeech",
+    "unispeech-sat",
+    "whisper",
+]
 WORDS = [
     "i",
     "am",
@@ -65,7 +75,7 @@ def tiny_speech_config(model_type: str = "wav2vec2", **overrides) -> PreTrainedC
         settings.update(conv_dim=[8, 8], conv_kernel=[10, 4], conv_stride=[10, 4], num_feat_extract_layers=2)
     if model_type == "data2vec-audio":
         settings.update(conv_pos_kernel_size=5, num_conv_pos_embeddings=2)
-    if model_type in ("wav2vec2", "wav2vec2-conformer"):
+    if model_type in ("wav2vec2", "wav2vec2-conformer", "unispeech", "unispeech-sat"):
         settings.update(
             num_codevectors_per_group=6, num_codevector_groups=2, codevector_dim=12, proj_codevector_dim=10
         )
