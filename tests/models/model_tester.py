@@ -273,7 +273,7 @@ def rows_of(batch: dict[str, torch.Tensor], row: int) -> dict[str, torch.Tensor]
         if mask_name in batch and batch[mask_name][row].any():
             length = int(batch[mask_name][row].sum())
             alone.update({name: batch[name][row : row + 1, :length] for name in names if name in batch})
-            if "input_features" in alone and batch["input_features"].shape[:2] != batch[mask_name].shape:
+            if "input_features" in names and "input_features" in alone and batch["input_features"].shape[1] == 80:
                 alone["input_features"] = batch["input_features"][row : row + 1, :, :length]  # Whisper's
     if "labels" in batch:
         alone["labels"] = batch["labels"][row : row + 1]
