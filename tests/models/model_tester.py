@@ -245,7 +245,7 @@ def make_batch(
                 generator = torch.Generator().manual_seed(1000 * seed + row + 500)
                 audio[row, : lengths[row]] = torch.randn(lengths[row], *audio.shape[2:], generator=generator)
                 mask[row, : lengths[row]] = 1
-        audio = audio.transpose(1, 2) if kind == "whisper" else audio
+        audio = audio.transpose(1, 2).contiguous() if kind == "whisper" else audio
         batch.update({"input_features" if bins else "input_values": audio, "audio_attention_mask": mask})
     if "video" in config.modalities and len(no_video) < len(tokens):
         counts = [2 + count % 4 for count in tokens]
