@@ -37,9 +37,7 @@ class NativeWhisperEncoder(WhisperEncoder):
 
     @merge_with_config_defaults
     @capture_outputs
-    def forward(  # type: ignore[override]
-        self, input_features: Tensor, attention_mask: Tensor | None = None, **kwargs: Any
-    ) -> BaseModelOutput:
+    def forward(self, input_features: Tensor, attention_mask: Tensor | None = None, **kwargs: Any) -> BaseModelOutput:
         """Encodes a batch of clips.
 
         Args:
@@ -81,7 +79,7 @@ class NativeWhisperEncoder(WhisperEncoder):
         shortest = config.mask_time_length if config.mask_time_prob > 0 else 0
         if not (self.training and config.apply_spec_augment) or features.shape[-1] < shortest:
             return features
-        return WhisperModel._mask_input_features(self, features, mask)  # type: ignore[arg-type]
+        return WhisperModel._mask_input_features(self, features, mask)
 
 
 def is_whisper(config: Any) -> bool:

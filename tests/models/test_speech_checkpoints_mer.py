@@ -36,6 +36,7 @@ class EmotionModel(Wav2Vec2Model):
         config.update(
             architectures=["Wav2Vec2ForSpeechClassification"], problem_type="regression", pooling_mode="mean"
         )
+        config.update(vocab_size=None, torchscript=True)
         (folder / "config.json").write_text(json.dumps(config))
 
 
