@@ -17,6 +17,8 @@ SPEECH_MODEL_TYPES = (
     "hubert",
     "wavlm",
     "data2vec-audio",
+    "unispeech",
+    "unispeech-sat",
     "whisper",
 )
 QUANTIZED_SPEECH_TYPES = ("wav2vec2", "wav2vec2-conformer")

@@ -193,8 +193,18 @@ def _run(experiment: "CrossValidation") -> None:
     if pushes:
         _check_hub(training)
     report = experiment.run()
+    if isinstance(experiment, Experiment) and training.process_index == 0:
+        print(f"try it: {_prediction(experiment, report['folds'][0]['fold'])}")
     if pushes and training.process_index == 0:
         _push(experiment, [fold["fold"] for fold in report["folds"]])
+
+
+def _prediction(experiment: "CrossValidation", fold: str) -> str:
+    """The command that tries a fold's checkpoint on something of one's own."""
+    given = {"text": '--text "ITS WORDS"', "speech": "RECORDING.wav", "video": "FILM.mp4"}
+    modalities = [name for name in ("video", "speech", "text") if name in experiment.modalities]
+    inputs = [given[name] for name in modalities if not (name == "speech" and "video" in modalities)]
+    return " ".join(["hf-mer predict", str(experiment.output_dir / fold), *inputs])
 
 
 def _check_hub(training: TrainingArguments) -> None:

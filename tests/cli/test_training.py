@@ -35,6 +35,11 @@ def test_flags_are_handed_on(table, capsys, tmp_path):
     assert f"--output_dir {tmp_path / 'runs'}" in told
 
 
+def test_settings_of_small_encoders_that_stay_frozen(table, capsys):
+    assert main(["train", "le_mer", table, "--frozen", "--dry-run"]) == 0
+    assert "le_mer_corpus_frozen.yaml" in capsys.readouterr().out
+
+
 def test_processes_go_through_the_launcher(table, capsys, monkeypatch):
     assert main(["train", "mgcma", table, "--processes", "2", "--dry-run"]) == 0
     assert capsys.readouterr().out.startswith("accelerate launch --multi_gpu --num_processes 2 ")

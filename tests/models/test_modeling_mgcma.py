@@ -59,6 +59,10 @@ class TestMixedLayers(OfMgcma, MerEncoderTests):
     settings: ClassVar[dict] = {"text_layers": "mix", "speech_layers": "mix"}
 
 
+class TestOnWhisper(OfMgcma, MerEncoderTests):
+    settings: ClassVar[dict] = {"speech_type": "whisper"}
+
+
 class TestTextAlone(OfMgcma, MerEncoderTests):
     settings: ClassVar[dict] = {"modalities": ["text"]}
 

@@ -15,8 +15,9 @@ SETTINGS = {
 }
 
 
-def test_the_weights_learn_and_are_told_and_a_second_run_finds_the_states(make_experiment, tmp_path):
-    make_experiment(**SETTINGS, learning_rates={"speech_mixture": 0.2}, history_in_fusion=False, figures=True).run()
+def test_the_weights_learn_and_are_told_and_a_second_run_finds_the_states(make_experiment, tmp_path, capsys):
+    own = {"learning_rates": {"speech_mixture": 0.2}, "history_in_fusion": False, "linear_reference": True}
+    make_experiment(**SETTINGS, **own, figures=True).run()
     (fold,) = [path.parent for path in (tmp_path / "run").glob("*/results.json")]
     results = json.loads((fold / "results.json").read_text())
     weights = results["layer_weights"]
@@ -28,6 +29,13 @@ def test_the_weights_learn_and_are_told_and_a_second_run_finds_the_states(make_e
     assert layer_weights(model.state_dict())["speech"] == pytest.approx(weights["speech"])
     assert (fold / "figures" / "layer_weights.png").is_file()
     assert results["settings"]["model"]["speech_layers"] == "mix"
+    assert "linear_reference" not in str(results["settings"])
+    reference = results["linear_reference"]
+    assert set(reference["layers"]) == {"speech", "text"}
+    assert reference["by"] == "the validation part"
+    told = capsys.readouterr().out
+    assert "\nchance: UA 0.250\n" in told
+    assert f"linear classifier on the same frozen states: WA {reference['scores']['wa']:.3f}" in told
     assert "text_layers" not in results["settings"]["model"]  # results of earlier versions lack it, too
     other = make_experiment(**SETTINGS, output_dir=str(tmp_path / "other"), max_steps=1).run()
     assert other["folds"][0]["stages"]["features"]["reused"] is True

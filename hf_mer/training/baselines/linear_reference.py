@@ -30,7 +30,7 @@ def linear_reference(
 
     Returns:
         `scores` of the test part; `layers` by modality, 0 being what goes into the first one; and what `fit_linear`
-        says of the penalty.
+        says of the penalty, its `scores` being `scores_by_penalty` here.
     """
     targets = {name: np.array(column(part, "label")) for name, part in parts.items()}
     speakers = column(parts["train"], "speaker")
@@ -51,7 +51,8 @@ def linear_reference(
     features = {name: np.concatenate([values[name] for values in chosen], axis=1) for name in parts}
     classifier, selection = fit(features)
     predicted = logits(classifier, features["test"]).argmax(axis=1)
-    return {"scores": emotion_scores(targets["test"], predicted, num_labels), "layers": layers, **selection}
+    scores = emotion_scores(targets["test"], predicted, num_labels)
+    return {**selection, "scores": scores, "layers": layers, "scores_by_penalty": selection["scores"]}
 
 
 def state_statistics(rows: Dataset, modality: str) -> np.ndarray:
