@@ -5,13 +5,14 @@ import json
 from pathlib import Path
 from typing import Any
 
-from hf_mer.cli.help import add_command, add_encoding, column_names, corpus_name
+from hf_mer.cli.help import add_command, add_encoding, column_names
 
 EXAMPLES = """examples:
   hf-mer evaluate runs/le_mer/Ses05 --corpus iemocap --data-dir /data/IEMOCAP_full_release --out conditions
   hf-mer evaluate runs/wavfusion/official --corpus meld --data-dir /data/MELD.Raw --split dev --out conditions
   hf-mer evaluate runs/ravdess/group1 --corpus ravdess --data-dir /data/RAVDESS --out conditions
   hf-mer evaluate my-name/le-mer-calls --corpus manifest --data-dir calls.csv --split all --noises white
+  hf-mer evaluate runs/wavfusion/official --corpus manifest --data-dir calls.csv --label-map happy=joy,calm=
   hf-mer evaluate runs/dropout/group1 --corpus manifest --data-dir calls.csv --out dropout --beside "none=conditions"
 """
 
@@ -47,8 +48,8 @@ def _add_corpus(group: Any) -> None:
     group.add_argument(
         "--corpus",
         required=True,
-        type=corpus_name,
-        help="iemocap, meld, manifest, a public corpus (crema_d, emodb, nemo, ravdess), or a YAML file about one",
+        help="corpus as training names it, its own or another one: iemocap, meld, manifest, a public corpus (crema_d, "
+        "emodb, nemo, ravdess), or a YAML file about one",
     )
     group.add_argument(
         "--data-dir",
@@ -60,6 +61,12 @@ def _add_corpus(group: Any) -> None:
     group.add_argument("--columns", type=column_names, help="column names of a manifest, as JSON")
     add_encoding(group)
     group.add_argument("--labels", nargs="+", help="classes of a manifest")
+    group.add_argument(
+        "--label-map",
+        "--label_map",
+        metavar="CORPUS_LABEL=CLASS,...",
+        help="what the corpus' labels are among the checkpoint's classes, such as happy=joy,calm= (calm rows ignored)",
+    )
     group.add_argument("--no-history", "--no_history", action="store_true", help="ignore earlier utterances")
     group.add_argument(
         "--skip-bad",
@@ -119,8 +126,11 @@ def _evaluate(arguments: argparse.Namespace) -> None:
     from hf_mer.evaluation.report import comparison_table, conditions_table, write_report
     from hf_mer.evaluation.rows import RowSettings, training_results
     from hf_mer.prediction.load import load_recognizer
+    from hf_mer.training.group_scores import groups_table
 
     logging.disable_progress_bar()
+    if arguments.labels and arguments.label_map:
+        raise ValueError("--labels: with --label-map the classes are those of the checkpoint; leave it out")
     protocol = {name: getattr(arguments, name) for name in ("test_session", "group_column")}
     given = {name: value for name, value in protocol.items() if value is not None}
     settings = _settings(arguments)
@@ -134,6 +144,7 @@ def _evaluate(arguments: argparse.Namespace) -> None:
         columns=arguments.columns,
         encoding=arguments.encoding,
         labels=arguments.labels,
+        label_map=arguments.label_map,
         use_history=False if arguments.no_history else None,
         on_bad_audio="skip" if arguments.skip_bad else None,
     )
@@ -153,6 +164,8 @@ def _evaluate(arguments: argparse.Namespace) -> None:
     reports = {**beside, name: report}
     written = [*write_report(arguments.out, report), *draw_conditions(arguments.out, reports, arguments.score)]
     print(conditions_table(report["conditions"]))
+    if groups := groups_table(report["by_group"]):
+        print(f"\n{groups}")
     if beside:
         print("\n" + comparison_table(reports, arguments.score))
     print("\n" + "\n".join(str(path) for path in written if path.suffix in (".md", ".csv", ".json", ".png")))

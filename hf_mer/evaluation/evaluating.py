@@ -13,11 +13,13 @@ from hf_mer.data.checks import check_test_labels
 from hf_mer.data.schema import column
 from hf_mer.evaluation.condition import ConditionSettings, all_conditions
 from hf_mer.evaluation.logits import predict_conditions, transcripts_with_errors
-from hf_mer.evaluation.rows import RowSettings, check_classes, check_rows, choose_rows
+from hf_mer.evaluation.other_corpus import corpus_facts
+from hf_mer.evaluation.rows import RowSettings, check_rows, choose_rows
 from hf_mer.evaluation.scoring import score_conditions
 from hf_mer.evaluation.sound import Babble
-from hf_mer.training.corpus import read_rows, rows_without
+from hf_mer.training.corpus import read_mapped, rows_without
 from hf_mer.training.environment import environment
+from hf_mer.training.group_scores import group_scores
 from hf_mer.training.settings.arguments import DataArguments
 from hf_mer.training.settings.roles import Role, names_with
 
@@ -48,18 +50,21 @@ def evaluate_conditions(
         progress: Whether a bar shows how far it is.
 
     Returns:
-        `conditions` (see `score_conditions`), `model`, `rows`, `settings`, `minutes` and `environment`.
+        `conditions` (see `score_conditions`), `by_group` (of everything, see `group_scores`), `model`, `rows`,
+        `settings`, `minutes` and `environment`.
 
     Raises:
         ValueError: If corpus and checkpoint do not fit, or there is nothing to evaluate.
     """
     started, settings = time.perf_counter(), settings or ConditionSettings()
     config, processor = recognizer.model.config, recognizer.processor
-    corpus = check_classes(read_rows(data), config)
+    labels = [config.id2label[index] for index in range(config.num_labels)]
+    corpus, left_out = read_mapped(data, labels, "the checkpoint")
     rows, name = choose_rows(corpus, chosen or RowSettings(), dict(trained or {}), data)
     rows = check_rows(rows, processor, config.modalities, data)
     lacking = rows_without(rows, config.modalities, data.use_history)
     check_test_labels(rows, range(len(rows)), name)
+    facts = corpus_facts(rows, data, trained or {}, left_out)
     conditions = all_conditions(config.modalities, settings)
     wrong_words = transcripts_with_errors(rows, conditions, settings)
     babble = None
@@ -78,10 +83,11 @@ def evaluate_conditions(
         batch_size=batch_size,
         progress=progress,
     )
+    truth = np.array(column(rows, "label"))
     scored = score_conditions(
         conditions,
         predicted,
-        np.array(column(rows, "label")),
+        truth,
         config.num_labels,
         texts=list(zip(column(rows, "id"), column(rows, "text"), strict=True)),
         wrong_words=wrong_words,
@@ -92,7 +98,7 @@ def evaluate_conditions(
         "model": {
             "type": config.model_type,
             "modalities": list(config.modalities),
-            "labels": [config.id2label[index] for index in range(config.num_labels)],
+            "labels": labels,
             "temperatures": dict(config.temperatures),
         },
         "rows": {
@@ -101,9 +107,11 @@ def evaluate_conditions(
             **({"without": lacking} if lacking else {}),
             "corpus": data.corpus,
             "use_history": data.use_history,
+            **facts,
         },
         "settings": {key: _plain(value) for key, value in vars(settings).items()},
         "conditions": scored,
+        "by_group": group_scores(rows, truth, predicted[0].logits.argmax(axis=1), config.num_labels),
         "minutes": round((time.perf_counter() - started) / 60, 2),
         "environment": environment(1),
     }

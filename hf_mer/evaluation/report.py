@@ -4,8 +4,10 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from hf_mer.evaluation.other_corpus import told
 from hf_mer.files import markdown_table, write_csv, write_json, write_text
 from hf_mer.metrics.scores import SCORE_NAMES
+from hf_mer.training.group_scores import groups_table
 
 RESULTS = "conditions.json"
 
@@ -23,12 +25,15 @@ def write_report(folder: Path, report: Mapping[str, Any]) -> list[Path]:
 def markdown(report: Mapping[str, Any]) -> str:
     """The table with what it is of, and how to read it."""
     model, rows = report["model"], report["rows"]
+    groups = groups_table(report.get("by_group", {}))
     lines = [
         f"# {model['type']} under {len(report['conditions'])} conditions",
         f"{rows['utterances']} utterances ({rows['name']}), {len(model['labels'])} classes "
         f"({', '.join(model['labels'])}), inputs {', '.join(model['modalities'])}.",
+        *told(rows),
         conditions_table(report["conditions"]),
         LEGEND,
+        *([f"## Groups\n\n{groups}", GROUPS_LEGEND] if groups else []),
     ]
     return "\n\n".join(lines) + "\n"
 
@@ -38,6 +43,10 @@ In brackets 95 % bootstrap intervals over utterances. Difference: UA less that o
 (paired bootstrap). ECE: expected calibration error of the checkpoint's probabilities, 15 bins. Wrong words are in the
 history too, their rate is measured on the texts. Decibels: mean power of the clip over that of the noise. Clips end
 early together with their words, in proportion."""
+
+
+GROUPS_LEGEND = """\
+Of everything. UA and WF1 of a group are over the classes that occur in it; of few utterances they say little."""
 
 
 def conditions_table(conditions: Sequence[Mapping[str, Any]]) -> str:

@@ -1,22 +1,20 @@
 """Which rows of a corpus a checkpoint is evaluated on, and whether they belong together."""
 
 import json
-import logging
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from datasets import ClassLabel, Dataset
+from datasets import Dataset
 
 from hf_mer.data.protocols.folds import find_fold
 from hf_mer.data.protocols.make_folds import make_folds
-from hf_mer.data.schema import CorpusError, canonical_label, column
+from hf_mer.data.schema import CorpusError, column
+from hf_mer.evaluation.other_corpus import warn_of_training_rows
 from hf_mer.training.corpus import check_recordings, unseen_problems, unseen_rows
 from hf_mer.training.results import rows_of_predictions
 from hf_mer.training.settings.arguments import DataArguments
-
-logger = logging.getLogger(__name__)
 
 
 @dataclass
@@ -83,31 +81,11 @@ def choose_rows(
     if settings.split is None:
         same_corpus = trained and trained["settings"].get("data", {}).get("corpus") == data.corpus
         if same_corpus and (predictions := trained["folder"] / "predictions.csv").is_file():
-            hint = "is it another one? --split or --protocol with --fold choose other rows"
+            hint = "is it another one? --split all takes every row, --protocol with --fold those of a fold"
             tested = rows.select(rows_of_predictions(rows, predictions, hint))
             return tested, f"test part of fold {trained['fold']}, as in training"
-        logger.warning("all %d rows of the corpus are used; whether any were trained on is not known", len(rows))
+        warn_of_training_rows(len(rows), trained, data)
     return rows, "all rows"
-
-
-def check_classes(rows: Dataset, config: Any) -> Dataset:
-    """The rows with the model's classes, of which the corpus may lack some, and their ids.
-
-    Raises:
-        ValueError: If the corpus has a class that the model does not know; all are named.
-    """
-    theirs = [config.id2label[index] for index in range(config.num_labels)]
-    ours = list(rows.features["label"].names)
-    by_name = {canonical_label(name): index for index, name in enumerate(theirs)}
-    if not {canonical_label(name) for name in ours} <= set(by_name):
-        raise ValueError(
-            f"the checkpoint is for the classes {', '.join(theirs)}, the corpus has {', '.join(ours)}; "
-            "another --task, or --labels, may fit"
-        )
-    if [canonical_label(name) for name in ours] == list(by_name):
-        return rows
-    ids = [by_name[canonical_label(ours[label])] for label in column(rows, "label")]
-    return rows.remove_columns("label").add_column("label", ids, feature=ClassLabel(names=theirs))
 
 
 def check_rows(rows: Dataset, processor: Any, modalities: Sequence[str], data: DataArguments) -> Dataset:

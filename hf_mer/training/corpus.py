@@ -9,14 +9,16 @@ from datasets import Dataset
 
 from hf_mer.data.check_files import check_audio, check_video
 from hf_mer.data.checks import check_text
+from hf_mer.data.combining import combine_corpora
 from hf_mer.data.corpora.iemocap import load_iemocap
 from hf_mer.data.corpora.manifest import load_corpus
 from hf_mer.data.corpora.meld import load_meld
 from hf_mer.data.corpora.public.description import describe, is_public
 from hf_mer.data.corpora.public.loading import load_public
+from hf_mer.data.label_map import map_labels, mapped_classes
 from hf_mer.data.protocols.folds import Fold, find_fold
 from hf_mer.data.protocols.make_folds import make_folds
-from hf_mer.data.schema import CorpusError, column
+from hf_mer.data.schema import CorpusError, column, label_ids
 from hf_mer.models.words_mer import has_words
 from hf_mer.training.settings.arguments import DataArguments
 
@@ -43,14 +45,15 @@ def load_rows(
     rows = check_recordings(read_rows(arguments), modalities, arguments, arguments)
     if "text" in modalities:
         check_text(rows)
-        _warn_of_fixed_sentences(arguments.corpus)
+        _warn_of_fixed_sentences(arguments.corpora)
     return _visible(rows, modalities, arguments, tested)
 
 
-def _warn_of_fixed_sentences(corpus: str) -> None:
+def _warn_of_fixed_sentences(corpora: Iterable[str]) -> None:
     """Says that words tell nothing where every sentence is said in every emotion."""
-    described = describe(corpus) if is_public(corpus) else None
-    if described is not None and described.num_sentences:
+    for described in (describe(name) for name in corpora if is_public(name)):
+        if not described.num_sentences:
+            continue
         logger.warning("%s has %d fixed sentences, said in every emotion: the text carries no information, and a gain "
                        "by it is chance", described.title, described.num_sentences)  # fmt: skip
 
@@ -77,7 +80,44 @@ def check_recordings(rows: Dataset, modalities: Sequence[str], arguments: DataAr
 
 
 def read_rows(arguments: DataArguments) -> Dataset:
-    """The corpus as its loader gives it, recordings unchecked: for those who know which rows are good."""
+    """The corpus as its loader gives it, recordings unchecked: for those who know which rows are good.
+
+    Several corpora become one, and labels are mapped, see `hf_mer.data.label_map`.
+
+    Raises:
+        CorpusError: If a corpus is not what it should be, or its labels do not fit.
+    """
+    if len(arguments.corpora) == 1 and arguments.label_map is None:
+        return _read_corpus(arguments)
+    return read_mapped(arguments)[0]
+
+
+def read_mapped(
+    arguments: DataArguments, classes: Sequence[str] | None = None, of: str = "the run"
+) -> tuple[Dataset, dict[str, int]]:
+    """One corpus or several, their labels mapped.
+
+    Args:
+        arguments: The corpora.
+        classes: The classes of the rows; those of `arguments.labels` if not given, else those that all corpora have.
+        of: Whose classes they are, for messages.
+
+    Returns:
+        The rows, and how many the label map left out, by their label.
+
+    Raises:
+        CorpusError: With everything about labels and classes that does not fit.
+    """
+    label_map: Any = arguments.label_map or {}
+    corpora = {name: _read_corpus(part) for name, part in arguments.parts().items()}
+    classes = classes or arguments.labels or mapped_classes(corpora, label_map)
+    label_ids(classes)
+    mapped, left_out = map_labels(corpora, label_map, classes, of)
+    return (next(iter(mapped.values())) if len(mapped) == 1 else combine_corpora(mapped)), left_out
+
+
+def _read_corpus(arguments: DataArguments) -> Dataset:
+    """One corpus, its labels as they are."""
     source: Any = arguments.data_dir
     task: Any = arguments.task
     columns: Any = arguments.columns

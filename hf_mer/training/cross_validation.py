@@ -19,6 +19,7 @@ from hf_mer.metrics.scores import SCORE_NAMES, aggregate
 from hf_mer.training.claiming import FoldFolder
 from hf_mer.training.corpus import chosen_folds, load_rows, protocol_folds
 from hf_mer.training.environment import environment, peak_memory_mib, reset_peak_memory
+from hf_mer.training.group_scores import GROUPS, groups_table
 from hf_mer.training.processes import decided_by_main
 from hf_mer.training.results import results_table
 from hf_mer.training.settings.arguments import DataArguments, MerTrainingArguments
@@ -63,14 +64,16 @@ def cross_validate(
         folds: The folds to run, of `make_folds` or own ones.
         run_fold: From a fold to its results. `results["test"]["scores"]` are its scores; `scores_by_part` (improvised
             and scripted), `scores_by_text` (texts that also occur in training, or not) and
-            `scores_with_one_modality` beside them, each by name of the subset, are put together too.
+            `scores_with_one_modality` beside them, each by name of the subset, are put together too, and so is
+            `by_group` (by column, such as gender, and its value).
         rows: What the indices point to; with it the folds are checked before any is run, and the split gets a hash.
         speaker_independent: Whether no speaker may be in two parts of a fold, for the check.
 
     Returns:
         `folds` (what `run_fold` gave), `summary` (mean, deviation and number of folds of every score);
         `summary_by_part`, `summary_by_text` and `summary_with_one_modality` where folds have such scores (of every
-        subset the same over the folds that have it, and `utterances`, how many they are); with rows `split_hash`.
+        subset the same over the folds that have it, and `utterances`, how many they are), `by_group` likewise; with
+        rows `split_hash`.
 
     Raises:
         CorpusError: If the folds leak, see `check_folds`.
@@ -85,6 +88,9 @@ def cross_validate(
         found = [test[name] for test in tests if test.get(name)]
         if found:
             report[summary] = _aggregate_subsets(found)
+    grouped = {name: [test["by_group"][name] for test in tests if name in test.get("by_group", {})] for name in GROUPS}
+    if any(grouped.values()):
+        report["by_group"] = {name: _aggregate_subsets(found) for name, found in grouped.items() if found}
     if rows is not None:
         report["split_hash"] = split_hash(rows, folds)
     return report
@@ -183,6 +189,8 @@ class CrossValidation(ABC):
         if self.is_main:
             write_json(self.output_dir / "results.json", report)
             print(results_table(report["folds"], report["summary"]))
+            if table := groups_table(report.get("by_group", {})):
+                print(f"\n{table}")
         return report
 
     def run_fold(self, rows: Dataset, fold: Fold) -> dict[str, Any]:
@@ -228,7 +236,7 @@ class CrossValidation(ABC):
             "stages": stages.to_dict(),
             "peak_memory_mib": peak_memory_mib(),
             "environment": environment(self.args.world_size),
-            "generated_corpus": is_generated(Path(str(self.data_arguments.data_dir))),
+            "generated_corpus": any(is_generated(Path(path)) for path in self.data_arguments.data_dirs),
         }
 
 

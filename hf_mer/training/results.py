@@ -18,6 +18,7 @@ from hf_mer.metrics.scores import (
     per_class_scores,
     scores_by,
 )
+from hf_mer.training.group_scores import group_scores
 
 
 def test_results(
@@ -49,6 +50,8 @@ def test_results(
     parts = column(test, "part")
     if any(parts):
         results["scores_by_part"] = scores_by(parts, truth, predictions, len(labels))
+    if groups := group_scores(test, truth, predictions, len(labels)):
+        results["by_group"] = groups
     if any(column(test, "text")):
         ids = column(rows, "id")
         repeated = dict(zip([ids[i] for i in fold.test], repeated_texts(rows, fold), strict=True))

@@ -110,7 +110,9 @@ def test_everything_that_the_command_leaves(evaluated):
         assert ("difference" in entry) == (entry["kind"] != "all")
     assert report["model"]["temperatures"] == {"text+speech": 2.0}
     table = (out / "conditions.md").read_text(encoding="utf-8")
-    assert table.count("\n| ") == len(found) + 2
+    conditions, _, groups = table.partition("## Groups")
+    assert conditions.count("\n| ") == len(found) + 2
+    assert "| 4 speakers, lowest / median / highest | 2 each |" in groups
     assert "| 30 % of the words wrong (measured " in printed
     with (out / "conditions.csv").open(newline="") as file:
         lines = list(csv.DictReader(file))
@@ -226,6 +228,7 @@ def test_the_test_part_of_the_checkpoints_own_fold(evaluate, tmp_path):
     _, report, _ = evaluate(str(tmp_path / "s1"), *NO_NOISE)
     assert report["rows"] == {
         "name": "test part of fold s1, as in training", "utterances": 3, "corpus": "manifest", "use_history": False,
+        "classes_without_rows": ["angry"],
     }  # fmt: skip
     _, report, _ = evaluate(checkpoint, "--split", "all", *NO_NOISE)
     assert report["rows"]["utterances"] == 8
@@ -289,6 +292,7 @@ def test_other_classes_are_refused_and_another_order_is_not(tiny_checkpoint, che
     other, _ = tiny_checkpoint("other", with_store=False, **names)
     status, _, printed = evaluate(other)
     assert status == 1
-    assert "the checkpoint is for the classes joy, fear, the corpus has" in printed.err
+    assert "classes of the checkpoint (joy, fear): " in printed.err
+    assert f"label '{LABELS[0]}' (" in printed.err
     _, turned, _ = evaluate(checkpoint, "--labels", *reversed(LABELS), *NO_NOISE)
     assert turned["conditions"][0]["scores"] == evaluated[1]["conditions"][0]["scores"]

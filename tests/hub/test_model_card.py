@@ -120,6 +120,26 @@ def test_whole_card(runs, spec):
     assert whole, text  # what differs stands in the text
 
 
+def test_groups_of_speakers_without_their_names(runs, spec):
+    people = {"Ada L": 0.5, "Bob": 0.7, "Cy": 0.9}
+    for run in runs:
+        run["test"]["by_group"] = {
+            "gender": {
+                "female": {"wa": 0.25, "ua": 0.5, "wf1": 0.5, "n": 7},
+                "male": {"wa": 1, "ua": 1, "wf1": 1, "n": 3},
+            },
+            "speaker": {name: {"wa": ua, "ua": ua, "wf1": ua, "n": 4} for name, ua in people.items()},
+        }
+    content = card_results(runs)
+    text = str(model_card(spec, content))
+    assert "| female | 0.250 ± 0.000 | 0.500 ± 0.000 | 0.500 ± 0.000 | 21 |" in text
+    assert "| Speakers (4 utterances each) | lowest | median | highest |" in text
+    assert "| UA | 0.500 | 0.700 | 0.900 |" in text
+    assert "- Differences between genders are above" in text
+    assert "were not measured.\n" in text
+    assert not any(name in text + repr(content) for name in people)
+
+
 def test_settings_of_a_recipe_give_a_card_without_a_number(spec):
     settings = yaml.safe_load((ROOT / "recipes/configs/le_mer_iemocap.yaml").read_text())
     text = str(

@@ -5,8 +5,9 @@ import shutil
 import datasets
 import pytest
 
+from hf_mer.data.schema import CorpusError
 from hf_mer.training import DataArguments
-from hf_mer.training.corpus import load_rows, read_rows
+from hf_mer.training.corpus import load_rows, protocol_folds, read_rows
 from hf_mer.training.settings.roles import deciding
 
 
@@ -40,3 +41,76 @@ def test_words_of_fixed_sentences_are_read_only_with_a_warning(tmp_path, monkeyp
     assert "fixed sentences" not in caplog.text
     load_rows(arguments, ["text", "speech"])
     assert "EmoDB has 10 fixed sentences, said in every emotion: the text carries no information" in caplog.text
+
+
+def table(folder, name, labels, rows=8):
+    lines = [f"r{i},hello there {i},{labels[i % len(labels)]},A{i // 2},{'FM'[i // 2 % 2]}" for i in range(rows)]
+    path = folder / f"{name}.csv"
+    path.write_text("\n".join(["id,text,label,speaker,sex", *lines]) + "\n")
+    return str(path)
+
+
+@pytest.fixture
+def tables(tmp_path):
+    """Two corpora that call the same two emotions by different names."""
+    return [table(tmp_path, "north", ["happy", "sad"]), table(tmp_path, "south", ["joy", "sad", "calm"], rows=9)]
+
+
+def test_several_corpora_with_one_map(tables):
+    given = {"label_map": "happy=joy,calm=", "protocol": "leave_one_corpus_out", "validation": "none"}
+    arguments = DataArguments(corpus="manifest,manifest", data_dir=",".join(tables), **given)
+    rows = read_rows(arguments)
+    assert rows.features["label"].names == ["joy", "sad"]
+    assert (len(rows), rows["id"][0], rows["speaker"][-1]) == (8 + 6, "north.r0", "south.A3")
+    assert [fold.name for fold in protocol_folds(rows, arguments, 0)] == ["north", "south"]
+    listed = DataArguments(corpus=["manifest", "manifest"], data_dir=tables, **given)  # as YAML has it
+    assert deciding(listed) == deciding(arguments)
+    assert read_rows(listed)._fingerprint == rows._fingerprint
+
+
+def test_names_of_classes_win(tables):
+    given = {"label_map": {"happy": "joy"}, "labels": ["sad", "joy", "calm"]}
+    rows = read_rows(DataArguments(corpus="manifest,manifest", data_dir=",".join(tables), **given))
+    assert rows.features["label"].names == ["sad", "joy", "calm"]
+    with pytest.raises(CorpusError, match="happy=joi: 'joi' is no class of the run"):
+        read_rows(DataArguments(corpus="manifest", data_dir=tables[0], label_map="happy=joi", labels=["joy", "sad"]))
+
+
+def test_one_corpus_with_a_map(tables):
+    arguments = DataArguments(corpus="manifest", data_dir=tables[1], label_map='{"joy": "happy", "calm": null}')
+    rows = read_rows(arguments)
+    assert rows.features["label"].names == ["happy", "sad"]
+    assert rows["corpus"][:] == [None] * 6
+    assert deciding(arguments)["label_map"] == {"joy": "happy", "calm": None}
+    assert "label_map" not in deciding(DataArguments(corpus="manifest", data_dir=tables[1]))
+
+
+def test_another_corpus_beside_iemocap(corpus, tables):
+    arguments = DataArguments(
+        corpus="iemocap,manifest", data_dir=f"{corpus},{tables[0]}", labels=["angry", "happy", "neutral", "sad"]
+    )
+    rows = read_rows(arguments)
+    assert set(rows["corpus"][:]) == {"iemocap", "north"}
+    assert {"iemocap.Ses01_F", "north.A0"} <= set(rows["speaker"][:])
+
+
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        ({"corpus": "manifest,manifest", "data_dir": "a.csv"}, r"data_dir: 1 given \(a.csv\), corpus names 2"),
+        ({"corpus": "manifest,nowhere", "data_dir": "a.csv,b"}, "corpus: 'nowhere' is not one of"),
+        ({"corpus": "iemocap,manifest", "data_dir": "a,b", "task": "emotion"}, "task: 'emotion' is not one of"),
+        ({"corpus": "manifest", "data_dir": "a.csv", "label_map": "happy"}, "label_map: 'happy': write"),
+    ],
+)
+def test_settings_of_corpora_that_are_refused(given, said):
+    with pytest.raises(ValueError, match=said):
+        DataArguments(**given)
+
+
+def test_names_of_corpora():
+    same = DataArguments(corpus="manifest,manifest", data_dir="x/a.csv,y/a.csv")
+    with pytest.raises(ValueError, match="two corpora are called a"):
+        same.parts()
+    parts = DataArguments(corpus="iemocap,meld,iemocap", data_dir="x,y,z", task="6class").parts()
+    assert {name: part.task for name, part in parts.items()} == {"x": "6class", "meld": "emotion", "z": "6class"}

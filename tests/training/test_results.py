@@ -19,7 +19,14 @@ PREDICTED = [0, 1, 1, 1, 2, 0]
 def rows():
     texts = ["go away", "hello there", "Hello  THERE", "nice", "oh no", "go away"]
     test = [
-        make_record(id=f"t{i}", text=texts[i], label=TRUTH[i], part="scripted" if i < 2 else None) for i in range(6)
+        make_record(
+            id=f"t{i}",
+            text=texts[i],
+            label=TRUTH[i],
+            part="scripted" if i < 2 else None,
+            gender="female" if i < 4 else "male",
+        )
+        for i in range(6)
     ]
     train = [make_record(id="r0", text="hello there", label=0), make_record(id="r1", text="oh", label=1)]
     return records_to_dataset([*train, *test], LABELS)
@@ -44,6 +51,8 @@ def test_what_is_said_of_a_test_part(rows, fold):
     assert results["per_class"]["happy"]["recall"] == 1
     assert results["scores_by_part"]["scripted"]["n"] == 2
     assert results["scores_by_part"]["unknown"]["n"] == 4
+    assert results["by_group"]["gender"]["female"]["n"] == 4
+    assert results["by_group"]["gender"]["female"]["wa"] == pytest.approx(3 / 4)  # t1 wrong
     assert results["counts_by_text"] == {"text also in training": 2, "text only in test": 4}
     assert results["scores_by_text"]["text also in training"]["wa"] == pytest.approx(0.5)  # t1 wrong, t2 right
 

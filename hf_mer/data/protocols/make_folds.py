@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 from datasets import Dataset
 
+from hf_mer.data.protocols.corpus_groups import contiguous_groups, corpora_of
 from hf_mer.data.protocols.folds import Fold, check_folds, find_fold, repeated_texts, select_fold, split_hash
 from hf_mer.data.protocols.main_speakers import main_speaker_folds
 from hf_mer.data.schema import CorpusError, column
@@ -33,6 +34,7 @@ DEFAULT_VALIDATION = {
     "groups": "group",
     "official": "official",
     "leave_one_main_speaker_out": "main_speaker",
+    "leave_one_corpus_out": "speakers:2",
 }
 PROTOCOLS = tuple(DEFAULT_VALIDATION)
 _NAMES_OF_SPLITS = {
@@ -60,22 +62,25 @@ def make_folds(
 
     Args:
         rows: Rows of the schema.
-        protocol: `leave_one_session_out`, `leave_one_speaker_out`, `fixed_session` (one fold), `groups` (one fold per
-            group of any column), `official` (one fold from the `split` column), or `leave_one_main_speaker_out` (one
-            fold per main speaker of a series, everybody else in training; the speaker-independent protocol of MELD,
-            whose dialogues are not kept apart: what a held-out speaker said may be read in the history of a training
-            row, without its label and without its sound).
+        protocol: `leave_one_session_out`, `leave_one_speaker_out`, `leave_one_corpus_out` (one fold per corpus, where
+            rows are of several), `fixed_session` (one fold), `groups` (one fold per group of any column), `official`
+            (one fold from the `split` column), or `leave_one_main_speaker_out` (one fold per main speaker of a
+            series, everybody else in training; the speaker-independent protocol of MELD, whose dialogues are not kept
+            apart: what a held-out speaker said may be read in the history of a training row, without its label and
+            without its sound).
         validation: Which rows select the epoch; none of them is a training row or shares a speaker with one.
             `session`: the session after the tested one, round the end (for `fixed_session`: the one before).
             `other_speaker`: the other speakers of the tested speaker's session. `main_speaker`: the main speaker
             after the tested one. `group`: the group after the tested one. `speakers:N`: N speakers drawn from the
-            training rows. `official`: the official validation split. `none`. Default: `session` for the protocols of
-            sessions, `other_speaker` for `leave_one_speaker_out`, `main_speaker` for `leave_one_main_speaker_out`,
-            `group` for `groups`, `official` for `official`.
+            training rows, of several corpora from each. `official`: the official validation split. `none`. Default:
+            `session` for the protocols of sessions, `other_speaker` for `leave_one_speaker_out`, `speakers:2` for
+            `leave_one_corpus_out`, `main_speaker` for `leave_one_main_speaker_out`, `group` for `groups`, `official`
+            for `official`.
         group_column: Column of the protocol `groups`.
         groups: Lists of values of that column, one list per group; each value exactly once.
         num_groups: Instead of `groups`: the sorted values in so many contiguous groups, 24 speakers in 6 groups of 4
-            for example. With neither, every value is a group.
+            for example; of several corpora, each one's values, so that every group has all corpora. With neither,
+            every value is a group.
         test_session: Session that `fixed_session` tests; the last one if not given.
         num_main_speakers: How many speakers are main ones, those with most rows; MELD has six.
         seed: For `speakers:N`.
@@ -135,7 +140,8 @@ def protocol_units(
     rows: Dataset, protocol: str, group_column: str, groups: Sequence[Sequence[Any]] | None, num_groups: int | None
 ) -> tuple[str, dict[str, set[Any]]]:
     """The column that is cut by, and the values of each held-out unit in order."""
-    name = {"leave_one_speaker_out": "speaker", "groups": group_column}.get(protocol, "session")
+    of_protocol = {"leave_one_speaker_out": "speaker", "leave_one_corpus_out": "corpus", "groups": group_column}
+    name = of_protocol.get(protocol, "session")
     values = sorted(set(_require_values(rows, name, f"protocol {protocol!r}")), key=_natural)
     if protocol != "groups":
         if groups is not None or num_groups is not None:
@@ -159,8 +165,10 @@ def protocol_units(
             raise ValueError(
                 f"num_groups is {num_groups}; it must be 2 to {len(values)}, the number of values of {name!r}"
             )
-        cuts = np.array_split(np.arange(len(values)), num_groups)
-        units = {f"group{index + 1}": {values[i] for i in cut} for index, cut in enumerate(cuts)}
+        units = {
+            f"group{index + 1}": set(group)
+            for index, group in enumerate(contiguous_groups(rows, name, values, num_groups))
+        }
     else:
         units = {str(value): {value} for value in values}
     if len(units) < 2:
@@ -248,12 +256,18 @@ def _hold_out_speakers(rows: Dataset, fold: Fold, validation: str, seed: int) ->
         raise ValueError(f"validation {validation!r}: write 'speakers:N' with N speakers, 'speakers:2' for example")
     speakers = _require_values(rows, "speaker", f"validation {validation!r}")
     tested = {speakers[index] for index in fold.test}
-    available = sorted({speakers[index] for index in fold.train} - tested, key=_natural)
-    if count >= len({speakers[index] for index in fold.train}) or count > len(available):
-        raise CorpusError(
-            f"validation {validation!r}: fold {fold.name!r} has only {len(available)} training speakers to draw from"
-        )
-    drawn = {available[i] for i in np.random.default_rng(seed).choice(len(available), count, replace=False)}
+    corpora, rng = corpora_of(rows, "speaker"), np.random.default_rng(seed)
+    training = {speakers[index] for index in fold.train}
+    drawn: set[Any] = set()
+    for corpus in sorted({corpora[speaker] for speaker in training}):
+        own = {speaker for speaker in training if corpora[speaker] == corpus}
+        available = sorted(own - tested, key=_natural)
+        if count >= len(own) or count > len(available):
+            raise CorpusError(
+                f"validation {validation!r}: fold {fold.name!r} has only {len(available)} training speakers"
+                f"{corpus and f' of {corpus}'} to draw from"
+            )
+        drawn |= {available[i] for i in rng.choice(len(available), count, replace=False)}
     held_out = [index for index in fold.train if speakers[index] in drawn]
     return Fold(fold.name, [index for index in fold.train if speakers[index] not in drawn], held_out, fold.test)
 

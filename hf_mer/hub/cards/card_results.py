@@ -173,6 +173,9 @@ def _clean_run(run: Mapping[str, Any], seed: int | None, names: Mapping[str, str
     cleaned["seed"] = seed
     cleaned.update({key: run["settings"][key] for key in ("split_hash", "data_hash") if key in run["settings"]})
     cleaned["test"] = {key: run["test"][key] for key in KEPT_OF_TEST if key in run["test"]}
+    if groups := run["test"].get("by_group"):
+        nameless = {"speaker": list(groups["speaker"].values())} if "speaker" in groups else {}
+        cleaned["test"]["by_group"] = {**groups, **nameless}  # a card names no person
     if calibration := run.get("calibration"):
         tested = {key: value for key, value in calibration["test"].items() if key != "reliability"}
         cleaned["calibration"] = {**calibration, "test": tested}

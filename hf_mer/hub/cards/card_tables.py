@@ -16,6 +16,7 @@ PARTS = {
     "scores_by_text": "Texts",
     "scores_with_one_modality": "The same checkpoint, given one modality alone",
 }
+GROUPS = {"corpus": "Corpus", "gender": "Gender of the speaker"}
 _SCORES = ("WA", "UA", "WF1")
 
 Runs = Sequence[Mapping[str, Any]]
@@ -124,15 +125,39 @@ def part_tables(runs: Runs) -> list[str]:
     """Improvised and scripted speech, texts that training has too, each modality alone; where runs tell them."""
     tables = []
     for key, title in PARTS.items():
-        rows = []
-        for name in dict.fromkeys(name for run in runs for name in run["test"].get(key, {})):
-            having = [run for run in runs if name in run["test"].get(key, {})]
-            parts = [run["test"][key][name] for run in having]
-            cells = [_mean_cell(having, [part[score] for part in parts]) for score in SCORE_NAMES]
-            rows.append([name, *cells, number_of_utterances(having, [part["n"] for part in parts])])
-        if rows:
+        if rows := _subset_rows(runs, key):
             tables.append(markdown_table([title, *_SCORES, "utterances"], rows))
     return tables
+
+
+def group_tables(runs: Runs) -> list[str]:
+    """Scores by corpus and gender, and the range of the speakers'; where runs tell them."""
+    tables = []
+    for key, title in GROUPS.items():
+        found = [{**run, "test": {key: run["test"].get("by_group", {}).get(key, {})}} for run in runs]
+        if rows := _subset_rows(found, key):
+            tables.append(markdown_table([title, *_SCORES, "utterances"], rows))
+    speakers = [one for run in runs for one in run["test"].get("by_group", {}).get("speaker", [])]
+    if speakers:
+        rows = [
+            [name.upper(), *(f"{find([one[name] for one in speakers]):.3f}" for find in (min, np.median, max))]
+            for name in SCORE_NAMES
+        ]
+        counts = sorted(one["n"] for one in speakers)
+        each = " to ".join(dict.fromkeys(map(str, (counts[0], counts[-1]))))
+        tables.append(markdown_table([f"Speakers ({each} utterances each)", "lowest", "median", "highest"], rows))
+    return tables
+
+
+def _subset_rows(runs: Runs, key: str) -> list[list[Any]]:
+    """A line for every subset that runs have scores of under a name."""
+    rows = []
+    for name in dict.fromkeys(name for run in runs for name in run["test"].get(key, {})):
+        having = [run for run in runs if name in run["test"].get(key, {})]
+        parts = [run["test"][key][name] for run in having]
+        cells = [_mean_cell(having, [part[score] for part in parts]) for score in SCORE_NAMES]
+        rows.append([name, *cells, number_of_utterances(having, [part["n"] for part in parts])])
+    return rows
 
 
 def calibration_table(runs: Runs) -> str:

@@ -137,6 +137,8 @@ def _measured(spec: CardSpec, content: Mapping[str, Any]) -> dict[str, Any]:
         "runs_table": tables.runs_table(runs),
         "class_tables": tables.class_tables(runs) if runs else [],
         "part_tables": tables.part_tables(runs),
+        "group_tables": tables.group_tables(runs),
+        "genders_told": any(run["test"].get("by_group", {}).get("gender") for run in runs),
         "calibration_table": tables.calibration_table(runs),
         "calibrated": tables.is_calibrated(runs),
         "protocol": PROTOCOLS.get(settings.get("protocol"), "see the settings"),

@@ -1,7 +1,8 @@
 """Settings of a training run: the corpus and its folds, and the training."""
 
-from dataclasses import dataclass
-from typing import ClassVar
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, ClassVar
 
 from transformers import TrainingArguments
 
@@ -29,12 +30,14 @@ class DataArguments:
     corpus: str = setting(
         "iemocap",
         "iemocap, meld, manifest (a table or folder of your own recordings), a public corpus (crema_d, emodb, nemo, "
-        "ravdess), or the path of a YAML file that describes one.",
+        "ravdess), or the path of a YAML file that describes one. Several, with commas between them, are trained on "
+        "together.",
         CORPUS,
     )
     data_dir: str | None = setting(
         None,
-        "Root folder of the corpus, or the manifest: a CSV or JSON-lines file or a folder.",
+        "Root folder of the corpus, or the manifest: a CSV or JSON-lines file or a folder. Of several corpora one "
+        "each, with commas between them.",
         PLACE | Role.LOADS | Role.HEARD,
     )
     task: str | None = setting(
@@ -45,13 +48,21 @@ class DataArguments:
     )
     encoding: str = setting("utf-8", "Text encoding of a manifest, such as cp1252.", PLACE | Role.LOADS)
     labels: list[str] | None = setting(
-        None, "Classes of a manifest, in order; by default all labels that occur in it.", CORPUS
+        None,
+        "Classes of a manifest, of several corpora or of a label map, in order; by default all labels that occur.",
+        CORPUS,
+    )
+    label_map: dict | str | None = setting(
+        None,
+        "Classes that labels of the corpus are, as CORPUS_LABEL=CLASS with commas between them: happy=joy,calm= reads "
+        "happy as joy and leaves the rows out that are calm. The same for all corpora.",
+        CORPUS | Role.QUIET,
     )
     protocol: str = setting(
         None,  # becomes the corpus's
         "How the corpus is cut into folds: leave_one_session_out, leave_one_speaker_out, leave_one_main_speaker_out, "
-        "fixed_session, groups, or official for the split that the corpus brings. By default leave_one_session_out, "
-        "and groups of unseen speakers for a public corpus.",
+        "leave_one_corpus_out, fixed_session, groups, or official for the split that the corpus brings. By default "
+        "leave_one_session_out, and groups of unseen speakers for public corpora.",
         PROTOCOL,
     )
     validation: str | None = setting(None, "Validation part of each fold; by default the protocol's own.", PROTOCOL)
@@ -104,35 +115,97 @@ class DataArguments:
         self.columns = from_json(self.columns)
         if self.cache_dtype not in ("float16", "float32"):
             raise ValueError(f"cache_dtype: '{self.cache_dtype}' is not one of float16, float32")
-        self._settle_corpus()
+        self._settle_corpora()
         if self.on_bad_audio not in ("raise", "skip"):
             raise ValueError(f"on_bad_audio: '{self.on_bad_audio}' is not one of raise, skip")
         if self.split_screen not in SPLIT_SCREENS:
             raise ValueError(f"split_screen: '{self.split_screen}' is not one of {', '.join(SPLIT_SCREENS)}")
-        if self.data_dir is None:
-            raise ValueError("data_dir is missing: the root of the corpus, or a manifest with corpus=manifest")
         self.folds = None if self.folds is None else [str(fold) for fold in self.folds]
         self._settle_word_errors()
+        if self.label_map is not None:
+            from hf_mer.data.label_map import parse_label_map  # here for the same reason
 
-    def _settle_corpus(self) -> None:
-        """Checks corpus and task, and gives them the defaults of the corpus."""
-        public = is_public(self.corpus)
-        if not public and self.corpus not in CORPORA:
-            names = [*CORPORA, *public_names()]
-            raise ValueError(f"corpus: '{self.corpus}' is not one of {', '.join(names)}, or the path of a YAML file")
-        tasks = () if public else CORPORA[self.corpus]
-        if tasks and self.task is None:
+            self.label_map = parse_label_map(from_json(self.label_map))
+
+    @property
+    def corpora(self) -> list[str]:
+        """The corpora; mostly one."""
+        return self.corpus.split(",")
+
+    @property
+    def data_dirs(self) -> list[str]:
+        """Where they lie, in the same order."""
+        path = str(self.data_dir)
+        return path.split(",") if len(self.corpora) > 1 else [path]
+
+    def parts(self) -> "dict[str, DataArguments]":
+        """The settings of every corpus by itself, whose labels are still its own, by its name.
+
+        A corpus is called as `corpus` has it; manifests, and corpora that are there twice, by their file or folder.
+
+        Raises:
+            ValueError: If two have the same name.
+        """
+        names = [
+            _name_of(path if name == "manifest" or self.corpora.count(name) > 1 else name)
+            for name, path in zip(self.corpora, self.data_dirs, strict=True)
+        ]
+        if twice := sorted({name for name in names if names.count(name) > 1}):
+            raise ValueError(
+                f"data_dir: two corpora are called {', '.join(twice)}; give a file or folder another name"
+            )
+        own: dict[str, Any] = {"label_map": None}
+        if len(names) > 1 or self.label_map is not None:
+            own["labels"] = None  # they are the classes that labels become
+        return {
+            called: replace(
+                self,
+                corpus=name,
+                data_dir=path,
+                task=self.task if self.task in CORPORA.get(name, ()) else None,
+                columns=None if is_public(name) else self.columns,
+                **own,
+            )
+            for called, name, path in zip(names, self.corpora, self.data_dirs, strict=True)
+        }
+
+    def _settle_corpora(self) -> None:
+        """Checks corpora, their folders and the task; lists, as YAML has them, become texts with commas."""
+        for name in ("corpus", "data_dir"):
+            if isinstance(value := getattr(self, name), list):
+                setattr(self, name, ",".join(map(str, value)))
+        self.corpus = ",".join(name.strip() for name in self.corpora)
+        for name in self.corpora:
+            if name not in CORPORA and not is_public(name):
+                names = ", ".join([*CORPORA, *public_names()])
+                raise ValueError(f"corpus: '{name}' is not one of {names}, or the path of a YAML file")
+        self._settle_public()
+        several = len(self.corpora) > 1
+        tasks = [task for name in self.corpora for task in CORPORA.get(name, ())]
+        if not several and tasks and self.task is None:
             self.task = tasks[0]
         if self.task is not None and self.task not in tasks:
-            whose = "a public corpus" if public else "a manifest"
-            valid = ", ".join(tasks) or f"none: {whose} has the classes of its labels"
+            valid = ", ".join(tasks) or "none: its classes are those of its labels"
             raise ValueError(f"task: '{self.task}' is not one of those of {self.corpus} ({valid})")
-        if public:
-            describe(self.corpus)  # what is wrong with a description of one's own is told at once
-            for name in ("columns", "labels"):
-                if getattr(self, name) is not None:
-                    raise ValueError(f"{name}: for corpus=manifest; {self.corpus} has those of its description")
-        self.protocol = self.protocol or ("groups" if public else "leave_one_session_out")
+        if self.data_dir is None:
+            raise ValueError("data_dir is missing: the root of the corpus, or a manifest with corpus=manifest")
+        if several and len(self.data_dirs) != len(self.corpora):
+            raise ValueError(
+                f"data_dir: {len(self.data_dirs)} given ({self.data_dir}), corpus names {len(self.corpora)} "
+                f"({self.corpus}); give one for each, with commas between them"
+            )
+
+    def _settle_public(self) -> None:
+        """Checks what is said of public corpora, and cuts by their own groups where there are no others."""
+        public = [name for name in self.corpora if is_public(name)]
+        for name in public:
+            describe(name)  # what is wrong with a description of one's own is told at once
+        if public and "manifest" not in self.corpora and self.columns is not None:
+            raise ValueError(f"columns: for corpus=manifest; {self.corpus} has those of its description")
+        if public == [self.corpus] and self.labels is not None and self.label_map is None:
+            raise ValueError(f"labels: for corpus=manifest, or with a label_map; {self.corpus} has its own classes")
+        usual = "groups" if len(public) == len(self.corpora) else "leave_one_session_out"
+        self.protocol = self.protocol or usual
 
     def _settle_word_errors(self) -> None:
         """Checks them; without errors all are None, as in the settings of runs made before there were any."""
@@ -151,6 +224,12 @@ class DataArguments:
             return
         self.word_error_parts = self.word_error_parts or WORD_ERROR_PARTS[0]
         self.word_error_shares = list(self.word_error_shares or WORD_ERROR_SHARES)
+
+
+def _name_of(corpus: str) -> str:
+    """What a corpus is called: a file without its ending, a folder, or the name itself."""
+    path = Path(corpus).absolute()
+    return path.name if path.is_dir() else path.stem
 
 
 @dataclass

@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import fields
 from typing import Any
 
-from hf_mer.data.corpora.public.description import describe, is_public
+from hf_mer.data.corpora.public.description import PublicCorpus, describe, is_public
 
 logger = logging.getLogger(__name__)
 
@@ -28,23 +28,36 @@ def fit_public_corpus(settings: Mapping[str, Any], flags: Sequence[str], types: 
         types: The dataclasses that are read.
     """
     named = flag_value(flags, "corpus")
-    corpus = named or settings.get("corpus")
-    if corpus is None or not is_public(str(corpus)):
+    names, theirs = _names(named or settings.get("corpus")), _names(settings.get("corpus") or named)
+    if not names or not all(map(is_public, names)):
         return dict(settings)
     kept = dict(settings)
-    if named is not None and settings.get("corpus", named) != named:
+    if names != theirs:
         foreign = [name for name in _OF_A_CORPUS if kept.pop(name, None) is not None]
         if foreign:
             logger.info("settings of another corpus, not used for %s: %s", named, ", ".join(foreign))
-    described = describe(str(corpus))
     hears = any(item.name == "modalities" for cls in types for item in fields(cls))
-    asked = "modalities" in kept or flag_value(flags, "modalities") is not None
-    if hears and not asked:
-        kept["modalities"] = described.modalities
-        if described.num_sentences:
-            logger.info("%s has %d fixed sentences, said in every emotion: speech alone is used (--modalities speech)",
-                        described.title, described.num_sentences)  # fmt: skip
+    if hears and "modalities" not in kept and flag_value(flags, "modalities") is None:
+        kept["modalities"] = _modalities([describe(name) for name in names])
     return kept
+
+
+def _modalities(corpora: Sequence[PublicCorpus]) -> list[str]:
+    """What a system should see: text where it may tell something in one of the corpora."""
+    found = max((corpus.modalities for corpus in corpora), key=len)
+    done = "speech alone is used (--modalities speech)" if found == ["speech"] else "its text tells nothing"
+    for corpus in corpora:
+        if corpus.num_sentences:
+            logger.info(
+                "%s has %d fixed sentences, said in every emotion: %s", corpus.title, corpus.num_sentences, done
+            )
+    return found
+
+
+def _names(corpus: Any) -> list[str]:
+    """Corpora, as a list or with commas between them."""
+    names = corpus if isinstance(corpus, list) else str(corpus or "").split(",")
+    return [name for one in names if (name := str(one).strip())]
 
 
 def flag_value(flags: Sequence[str], name: str) -> str | None:

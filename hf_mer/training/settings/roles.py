@@ -113,8 +113,18 @@ def harmless_names(*classes: Any) -> list[str]:
 
 
 def values_with(role: Role, arguments: Any) -> dict[str, Any]:
-    """The values of the settings that have all flags of a role."""
-    return {name: getattr(arguments, name) for name in names_with(role, arguments)}
+    """The values of the settings that have all flags of a role; quiet ones only where they are not at their default.
+
+    What is named after them is thus called the same as before there was a quiet one.
+    """
+    usual = defaults(arguments)
+    roles = {item.name: role_of(item) for item in _fields(arguments)}
+    values = {name: getattr(arguments, name) for name in names_with(role, arguments)}
+    return {
+        name: value
+        for name, value in values.items()
+        if not (Role.QUIET in roles[name] and plain(value) == usual[name])
+    }
 
 
 def deciding(arguments: Any) -> dict[str, Any]:

@@ -90,6 +90,39 @@ def test_the_files_are_those_of_any_system(make_baseline, make_experiment, tmp_p
     assert not list(folder.rglob("*.pkl"))
 
 
+def test_one_corpus_out_of_two(make_baseline, corpus, voices, capsys, tmp_path):
+    """From made-up calls to a corpus in IEMOCAP's layout, and back: two folds, scores by corpus and gender."""
+    own = voices()
+    both = {
+        "corpus": "iemocap,manifest",
+        "data_dir": f"{corpus},{own['data_dir']}",
+        "label_map": {"glad": "happy", "calm": "neutral", "angry": None},
+    }
+    make = {"protocol": "leave_one_corpus_out", "validation": "speakers:1", **both}
+    report = make_baseline("log_mel_statistics", **make).run()
+    assert [fold["fold"] for fold in report["folds"]] == ["iemocap", "voices"]
+    first, second = report["folds"]
+    assert first["test"]["confusion"]["labels"] == ["happy", "neutral", "sad"]
+    assert first["rows"]["validation"] == 8  # one of six speakers
+    assert second["rows"]["test"] == 48
+    assert list(first["test"]["by_group"]["corpus"]) == ["iemocap"]
+    assert set(first["test"]["by_group"]["gender"]) == {"female", "male"}
+    assert report["by_group"]["corpus"]["voices"]["utterances"] == 48
+    assert report["by_group"]["corpus"]["voices"]["ua"]["mean"] == second["test"]["scores"]["ua"]
+    assert first["generated_corpus"]  # one of the two is
+    settings = first["settings"]["data"]
+    assert (settings["corpus"], settings["label_map"]["angry"]) == ("iemocap,manifest", None)
+    printed = capsys.readouterr().out
+    assert "| corpus voices | 48 | " in printed
+    assert "| gender female | " in printed
+    assert predictions(tmp_path / "run" / "voices")[0]["id"].startswith("voices.")
+    assert make_baseline("log_mel_statistics", **make).run()["folds"] == report["folds"]  # found, not run again
+    with pytest.raises(ValueError, match=r"other settings \(data\.label_map"):
+        make_baseline(
+            "log_mel_statistics", **{**make, "label_map": {**both["label_map"], "glad": "neutral", "calm": "happy"}}
+        ).run()
+
+
 def test_majority_says_the_most_frequent_class_of_the_training_part(make_baseline, tmp_path):
     experiment = make_baseline("majority")
     rows = experiment.load()

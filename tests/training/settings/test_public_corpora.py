@@ -57,14 +57,18 @@ def test_other_corpora_leave_settings_as_they_are():
     [
         ({"corpus": "crema"}, r"'crema' is not one of iemocap, .*, ravdess, or the path of a YAML file"),
         ({"corpus": "no.yaml"}, r"no\.yaml: no such description"),
-        ({"corpus": "emodb", "task": "4class"}, r"'4class' is not one of those of emodb \(none: a public corpus"),
+        ({"corpus": "emodb", "task": "4class"}, r"'4class' is not one of those of emodb \(none: its classes"),
         ({"corpus": "emodb", "columns": {"label": "x"}}, "columns: for corpus=manifest; emodb has those of its"),
-        ({"corpus": "emodb", "labels": ["sad"]}, "labels: for corpus=manifest; emodb has those of its"),
+        (
+            {"corpus": "emodb", "labels": ["sad"]},
+            "labels: for corpus=manifest, or with a label_map; emodb has its own",
+        ),
+        ({"corpus": "emodb,crema", "data_dir": "x,y"}, r"'crema' is not one of iemocap, .*, ravdess, or the path"),
     ],
 )
 def test_what_does_not_go_with_a_public_corpus(settings, told):
     with pytest.raises(ValueError, match=told):
-        DataArguments(data_dir="x", **settings)
+        DataArguments(**{"data_dir": "x", **settings})
 
 
 def test_values_of_flags():
@@ -77,3 +81,15 @@ def test_a_baseline_reads_files_of_other_systems_and_corpora_too():
     flags = ["--config", str(CONFIGS / "le_mer_corpus.yaml"), "--corpus", "emodb", "--data_dir", "x"]
     data = _baseline([*flags, "--system", "majority", "--use_cpu", "true"]).data_arguments
     assert (data.protocol, data.group_column, data.num_groups, data.folds) == ("groups", "group", None, None)
+
+
+def test_several_public_corpora_together():
+    flags = ["--config", str(CONFIGS / "le_mer_corpus.yaml"), "--corpus", "emodb,ravdess", "--data_dir", "a,b"]
+    model, data, *_ = parse_arguments(LE_MER, [*flags, "--label_map", "fear=fearful,calm=", "--use_cpu", "true"])
+    assert (model.modalities, data.protocol, data.group_column, data.folds) == (["speech"], "groups", "group", None)
+    parts = DataArguments(
+        corpus=["ravdess", "manifest"], data_dir="a,b", columns={"label": "x"}, protocol="groups"
+    ).parts()
+    assert [part.columns for part in parts.values()] == [None, {"label": "x"}]
+    kept = fit_public_corpus({"corpus": "manifest", "folds": ["0"]}, ["--corpus", "ravdess,manifest"], LE_MER)
+    assert kept["folds"] == ["0"]
