@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from hf_mer.data.corpora.iemocap import load_iemocap
     from hf_mer.data.corpora.manifest import load_corpus
     from hf_mer.data.corpora.meld import load_meld
+    from hf_mer.data.corpora.public.loading import load_public
     from hf_mer.data.corpora.registry import register_datasets
     from hf_mer.data.generated.generate import (
         GeneratedCorpusConfig,
@@ -60,6 +61,7 @@ __getattr__, __dir__, _ = lazy_names(
         "hf_mer.data.corpora.manifest": ("load_corpus",),
         "hf_mer.data.corpora.iemocap": ("load_iemocap",),
         "hf_mer.data.corpora.meld": ("load_meld",),
+        "hf_mer.data.corpora.public.loading": ("load_public",),
         "hf_mer.data.protocols.make_folds": ("make_folds",),
         "hf_mer.data.prepare": ("prepare",),
         "hf_mer.data.corpora.registry": ("register_datasets",),
@@ -90,6 +92,7 @@ __all__ = [
     "load_corpus",
     "load_iemocap",
     "load_meld",
+    "load_public",
     "make_folds",
     "prepare",
     "register_datasets",

@@ -5,11 +5,12 @@ import json
 from pathlib import Path
 from typing import Any
 
-from hf_mer.cli.help import add_command, add_encoding, column_names
+from hf_mer.cli.help import add_command, add_encoding, column_names, corpus_name
 
 PREPARE_EXAMPLES = """examples:
   hf-mer prepare iemocap /data/IEMOCAP_full_release prepared --task 4class
   hf-mer prepare meld /data/MELD.Raw prepared --task sentiment
+  hf-mer prepare ravdess /data/RAVDESS prepared                  # or crema_d, emodb, nemo, or a YAML file of yours
   hf-mer prepare manifest calls.csv prepared --columns '{"audio": "file", "label": "emotion"}'
   hf-mer prepare manifest recordings/ prepared --embed-audio     # one folder per emotion; copies the recordings
 """
@@ -25,9 +26,13 @@ def add_commands(commands: Any) -> None:
     prepare = add_command(
         commands, "prepare", _prepare, "check a corpus and write it as a folder for load_dataset", PREPARE_EXAMPLES
     )
-    prepare.add_argument("kind", choices=("iemocap", "meld", "manifest"), help="kind of source")
     prepare.add_argument(
-        "source", help="root of the release, or a table (CSV, TSV, JSON lines) or folder of recordings"
+        "kind",
+        type=corpus_name,
+        help="iemocap, meld, manifest, a public corpus (crema_d, emodb, nemo, ravdess), or a YAML file about one",
+    )
+    prepare.add_argument(
+        "source", help="folder of the release, or a table (CSV, TSV, JSON lines) or folder of recordings"
     )
     prepare.add_argument("out", type=Path, help="folder to write")
     prepare.add_argument("--task", help="classes of IEMOCAP (4class, 6class) or MELD (emotion, sentiment)")
@@ -85,6 +90,8 @@ def _prepare(arguments: argparse.Namespace) -> None:
     from hf_mer.data.corpora.iemocap import load_iemocap
     from hf_mer.data.corpora.manifest import load_corpus
     from hf_mer.data.corpora.meld import load_meld
+    from hf_mer.data.corpora.public.description import is_public
+    from hf_mer.data.corpora.public.loading import load_public
     from hf_mer.data.prepare import prepare
     from hf_mer.data.schema import column
 
@@ -94,6 +101,9 @@ def _prepare(arguments: argparse.Namespace) -> None:
         rows = load_iemocap(arguments.source, **task)
     elif arguments.kind == "meld":
         rows = load_meld(arguments.source, **task, on_bad_clip="skip" if arguments.skip_bad else "keep")
+    elif is_public(arguments.kind):
+        _check_public(arguments)
+        rows = load_public(arguments.kind, arguments.source)
     else:
         rows = load_corpus(arguments.source, columns=arguments.columns, encoding=arguments.encoding)
     if any(audio is not None for audio in column(rows, "audio")):
@@ -110,8 +120,16 @@ def _prepare(arguments: argparse.Namespace) -> None:
     print(f'read it with load_dataset("{path}")')
 
 
+def _check_public(arguments: argparse.Namespace) -> None:
+    """Refuses what a public corpus has no use for."""
+    for name in ("task", "columns"):
+        if getattr(arguments, name) is not None:
+            raise ValueError(f"--{name} is not for {arguments.kind}, whose classes and files its description tells")
+
+
 def _about(arguments: argparse.Namespace, official_splits: bool) -> dict[str, Any]:
     """What identifies the corpus, without the names of this machine's folders."""
+    from hf_mer.data.corpora.public.description import describe, is_public, public_names
     from hf_mer.data.mark import is_generated, read_mark
 
     source = Path(arguments.source)
@@ -122,12 +140,15 @@ def _about(arguments: argparse.Namespace, official_splits: bool) -> dict[str, An
     flags += [f"--encoding {arguments.encoding}"] * (arguments.encoding != "utf-8")
     if arguments.columns:
         flags.append(f"--columns '{json.dumps(arguments.columns)}'")
+    public = describe(arguments.kind) if is_public(arguments.kind) else None
+    kind = Path(arguments.kind).name
     return {
-        "corpus": arguments.kind,
+        "corpus": kind if public is None or kind in public_names() else "own",
+        **({} if public is None else {"title": public.title, "redistributable": public.redistributable}),
         "task": arguments.task,
         "generated": mark and {name: mark[name] for name in ("version", "settings")},
         "splits": "official" if official_splits else None,
-        "command": " ".join(["hf-mer prepare", arguments.kind, "SOURCE prepared", *flags]),
+        "command": " ".join(["hf-mer prepare", kind, "SOURCE prepared", *flags]),
     }
 
 

@@ -5,11 +5,12 @@ import json
 from pathlib import Path
 from typing import Any
 
-from hf_mer.cli.help import add_command, add_encoding, column_names
+from hf_mer.cli.help import add_command, add_encoding, column_names, corpus_names
 
 EXAMPLES = """examples:
   hf-mer evaluate runs/le_mer/Ses05 --corpus iemocap --data-dir /data/IEMOCAP_full_release --out conditions
   hf-mer evaluate runs/wavfusion/official --corpus meld --data-dir /data/MELD.Raw --split dev --out conditions
+  hf-mer evaluate runs/ravdess/group1 --corpus ravdess --data-dir /data/RAVDESS --out conditions
   hf-mer evaluate my-name/le-mer-calls --corpus manifest --data-dir calls.csv --split all --noises white
   hf-mer evaluate runs/wavfusion/official --corpus manifest --data-dir calls.csv --label-map happy=joy,calm=
   hf-mer evaluate runs/dropout/group1 --corpus manifest --data-dir calls.csv --out dropout --beside "none=conditions"
@@ -47,13 +48,15 @@ def _add_corpus(group: Any) -> None:
     group.add_argument(
         "--corpus",
         required=True,
-        help="corpus as training names it, such as iemocap, meld or manifest; its own or another one",
+        type=corpus_names,
+        help="iemocap, meld, manifest, a public corpus (crema_d, emodb, nemo, ravdess), or a YAML file about one; "
+        "that of the training or another one",
     )
     group.add_argument(
         "--data-dir",
         "--data_dir",
         required=True,
-        help="root of the release, or a table (CSV, TSV, JSON lines) or folder of recordings",
+        help="folder of the release, or a table (CSV, TSV, JSON lines) or folder of recordings",
     )
     group.add_argument("--task", help="classes of IEMOCAP (4class, 6class) or MELD (emotion, sentiment)")
     group.add_argument("--columns", type=column_names, help="column names of a manifest, as JSON")

@@ -21,6 +21,25 @@ def column_names(text: str) -> dict[str, str | None]:
     return names
 
 
+def corpus_name(text: str) -> str:
+    """The value of `--corpus`: a corpus that can be read.
+
+    Raises:
+        ArgumentTypeError: If it is none.
+    """
+    from hf_mer.data.corpora.public.description import is_public, public_names
+
+    names = ("iemocap", "meld", "manifest", *public_names())
+    if text not in names and not is_public(text):
+        raise argparse.ArgumentTypeError(f"'{text}' is not one of {', '.join(names)}, or the path of a YAML file")
+    return text
+
+
+def corpus_names(text: str) -> str:
+    """The same for several corpora, with commas between them."""
+    return ",".join(corpus_name(name.strip()) for name in text.split(","))
+
+
 def add_encoding(parser: Any) -> None:
     """The option of every command that reads tables of people's own."""
     parser.add_argument(

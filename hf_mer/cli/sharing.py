@@ -50,7 +50,8 @@ def _add_checkpoint(parser: argparse.ArgumentParser) -> None:
         "--results", nargs="+", default=[], metavar="RUNS", help="runs that the card reports (default: this fold)"
     )
     parser.add_argument(
-        "--corpus", help="corpus of the checkpoint: iemocap, meld, ravdess, generated, generated_meld or own"
+        "--corpus",
+        help="what it is of: iemocap, meld, crema_d, emodb, nemo, ravdess, generated, generated_meld or own",
     )
     parser.add_argument("--without-audio", action="store_true", help="leave the recordings out (prepared corpus)")
     parser.add_argument("--without-video", action="store_true", help="leave the videos out (prepared corpus)")

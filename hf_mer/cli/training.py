@@ -15,13 +15,14 @@ _EXAMPLES = """examples:
   hf-mer train le_mer calls.csv --from-scratch                         # LE-MER without pretrained encoders: minutes
   hf-mer train le_mer /data/IEMOCAP_full_release --folds Ses05         # the corpus is recognised by its folders
   hf-mer train wavfusion /data/MELD.Raw --out runs/wavfusion
+  hf-mer train le_mer /data/RAVDESS --corpus ravdess                   # a public corpus: crema_d, emodb, nemo, ravdess
   hf-mer train mgcma my_settings.yaml --data-dir /data/IEMOCAP_full_release
   hf-mer train baseline calls.csv --system log_mel_statistics
   hf-mer train le_mer calls.csv --processes 2 --use-cpu true           # accelerate launch; GPUs: --processes 4
   hf-mer train le_mer --settings                                       # every setting there is
 
 SOURCE is a settings file (YAML, as in recipes/configs), a table or folder of recordings of your own, or the root of IEMOCAP,
-MELD or a generated corpus; all but the first start from the package's settings for that corpus. Further flags are
+MELD, a generated or a public corpus (--corpus my.yaml describes one of your own); all but the first start from the package's settings for that corpus. Further flags are
 settings and override these. A finished fold is not trained again; a killed run resumes from its last checkpoint.
 """  # noqa: E501
 

@@ -9,6 +9,7 @@ __getattr__, __dir__, __all__ = lazy_names(
         "hf_mer.data.corpora.iemocap": ("IemocapBuilder", "compare_counts", "load_iemocap"),
         "hf_mer.data.corpora.meld": ("MeldBuilder", "load_meld"),
         "hf_mer.data.corpora.manifest": ("load_corpus",),
+        "hf_mer.data.corpora.public.loading": ("load_public",),
         "hf_mer.data.check_files": ("check_audio", "check_video"),
         "hf_mer.data.checks": ("check_labels", "check_test_labels", "check_text"),
         "hf_mer.data.protocols.make_folds": (

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from hf_mer.data.corpora.public.description import public_names
 from hf_mer.hub.cards.card_results import card_results, read_results
 from hf_mer.hub.cards.model_card import CardSpec, model_card
 from hf_mer.hub.loading import model_folder
@@ -72,7 +73,7 @@ class Checkpoint:
         name = self.results[0]["settings"].get("data", {}).get("corpus")
         generated = self.results[0].get("generated_corpus", False)
         known = {("iemocap", True): "generated", ("meld", True): "generated_meld"}
-        return known.get((name, generated)) or (name if name in ("iemocap", "meld") else "own")
+        return known.get((name, generated)) or (name if name in ("iemocap", "meld", *public_names()) else "own")
 
 
 def _uncalibrated(results: dict[str, Any]) -> dict[str, Any]:

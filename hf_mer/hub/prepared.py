@@ -107,7 +107,8 @@ class PreparedCorpus:
     def corpus(self) -> str:
         """As `CORPORA` names it."""
         if self.layout is None:
-            return self.named or "own"
+            said = self.named or self.about.get("corpus")
+            return said if said in CORPORA else "own"
         generated = {"iemocap": "generated", "meld": "generated_meld"}
         return generated[self.layout] if self.is_generated else self.layout
 

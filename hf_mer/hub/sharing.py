@@ -20,11 +20,15 @@ def check_sharing(corpus: PreparedCorpus, without_audio: bool = False, without_v
         without_video: Whether videos are left out.
 
     Raises:
-        SharingError: For IEMOCAP; for recordings of MELD; for recordings or videos that are only referenced by their
+        SharingError: For IEMOCAP; for a public corpus whose licence does not say that copies may be handed on; for
+            recordings of MELD; for recordings or videos that are only referenced by their
             paths on this machine; for other columns with such paths.
     """
     if corpus.corpus == "iemocap":
         raise SharingError(_iemocap(corpus))
+    public = CORPORA[corpus.corpus]
+    if corpus.about.get("redistributable", public.get("redistributable")) is False:
+        raise SharingError(_no_licence(corpus, corpus.about.get("title") or public["title"], public["sharing"]))
     media = corpus.media
     if corpus.corpus == "meld" and media["embedded"] and not without_audio:
         raise SharingError(
@@ -49,6 +53,15 @@ def check_sharing(corpus: PreparedCorpus, without_audio: bool = False, without_v
                 f"{corpus.folder}: column {name} holds paths of this machine, such as {paths[0]}; prepare it anew "
                 f"with a column {name} without them"
             )
+
+
+def _no_licence(corpus: PreparedCorpus, title: str, sharing: str) -> str:
+    said = f" {sharing}" if sharing and not sharing.startswith("<!--") else ""
+    return (
+        f"{corpus.folder} is {title} and is not pushed: its description does not say that copies may be handed on "
+        f"(redistributable).{said} What you may do instead: push a model that was trained on it, and tell others the "
+        f"command that prepares their own copy ({corpus.about.get('command') or 'hf-mer prepare'})"
+    )
 
 
 def _iemocap(corpus: PreparedCorpus) -> str:

@@ -13,6 +13,8 @@ from hf_mer.data.combining import combine_corpora
 from hf_mer.data.corpora.iemocap import load_iemocap
 from hf_mer.data.corpora.manifest import load_corpus
 from hf_mer.data.corpora.meld import load_meld
+from hf_mer.data.corpora.public.description import describe, is_public
+from hf_mer.data.corpora.public.loading import load_public
 from hf_mer.data.label_map import map_labels, mapped_classes
 from hf_mer.data.protocols.folds import Fold, find_fold
 from hf_mer.data.protocols.make_folds import make_folds
@@ -43,7 +45,17 @@ def load_rows(
     rows = check_recordings(read_rows(arguments), modalities, arguments, arguments)
     if "text" in modalities:
         check_text(rows)
+        for corpus in arguments.corpora:
+            _warn_of_fixed_sentences(corpus)
     return _visible(rows, modalities, arguments, tested)
+
+
+def _warn_of_fixed_sentences(corpus: str) -> None:
+    """Says that words tell nothing where every sentence is said in every emotion."""
+    described = describe(corpus) if is_public(corpus) else None
+    if described is not None and described.num_sentences:
+        logger.warning("%s has %d fixed sentences, said in every emotion: the text carries no information, and a gain "
+                       "by it is chance", described.title, described.num_sentences)  # fmt: skip
 
 
 def check_recordings(rows: Dataset, modalities: Sequence[str], arguments: DataArguments, limits: Any) -> Dataset:
@@ -113,6 +125,8 @@ def _read_corpus(arguments: DataArguments) -> Dataset:
         return load_iemocap(source, task, max_history=arguments.max_history, split_screen=arguments.split_screen)
     if arguments.corpus == "meld":
         return load_meld(source, task, max_history=arguments.max_history)
+    if is_public(arguments.corpus):
+        return load_public(arguments.corpus, source)
     own: Any = {"columns": columns, "labels": arguments.labels, "encoding": arguments.encoding}
     return load_corpus(source, **own, max_history=arguments.max_history)
 

@@ -7,6 +7,9 @@ from importlib import resources
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from hf_mer.data.corpora.public.description import describe, is_public
+from hf_mer.training.settings.public_corpora import flag_value
+
 if TYPE_CHECKING:
     from hf_mer.data.corpora.text_tables import Line
 
@@ -35,17 +38,42 @@ def settings_for(system: str, source: str, flags: Sequence[str] = (), from_scrat
     if path.suffix.lower() in _SETTINGS_SUFFIXES:
         return ["--config", str(path)]
     if not path.exists():
-        raise ValueError(f"{source}: no such settings file, table or folder")
-    name = _corpus_of(path)
+        raise ValueError(f"{source}: no such settings file, table or folder{_where_to_get(flags)}")
+    public = _public_corpus(path, flags)
+    name = "corpus" if public else _corpus_of(path)
     first = _BASELINES_BEGIN_WITH if system == "baseline" else system
     if name == "generated" and (layout := _layout(path)) != _GENERATED_LAYOUTS.get(first, "iemocap"):
         raise ValueError(f"{source} is generated in the layout of {layout}, for which {system} has no settings; give "
                          "a settings file")  # fmt: skip
     config = configuration(f"{first}_{name}{'_scratch' * (from_scratch and name == 'corpus')}")
-    guessed = _settings_of_table(path, flags) if name == "corpus" else []
+    guessed: list[tuple[str, ...]] = [("corpus", public)] if public else []
+    if name == "corpus" and not public:
+        guessed = _settings_of_table(path, flags)
     given = _names(flags)
     kept = [part for pair in guessed if pair[0] not in given for part in (f"--{pair[0]}", *pair[1:])]
     return ["--config", str(config), "--data_dir", str(path), *kept]
+
+
+def _public_corpus(path: Path, flags: Sequence[str]) -> str | None:
+    """The public corpus that the flags name, or that a folder holds, which the log says; None for others."""
+    named = flag_value(flags, "corpus")
+    if named is not None:
+        return named if is_public(named) else None
+    if not path.is_dir() or any(path.glob("metadata.*")):
+        return None
+    from hf_mer.data.corpora.public.reading import recognise
+
+    found = recognise(path)
+    if found is not None:
+        logger.info("%s is read as %s (--corpus %s); --corpus manifest reads it as recordings of your own", path,
+                    describe(found).title, found)  # fmt: skip
+    return found
+
+
+def _where_to_get(flags: Sequence[str]) -> str:
+    """Of the public corpus that flags name."""
+    named = flag_value(flags, "corpus")
+    return f". {describe(named).where_to_get}" if named is not None and is_public(named) else ""
 
 
 def configuration(name: str) -> Path:
@@ -96,9 +124,9 @@ def _settings_of_table(path: Path, flags: Sequence[str]) -> list[tuple[str, ...]
     from hf_mer.data.corpora.manifest import resolve_columns
     from hf_mer.data.corpora.manifest_files import read_manifest
 
-    given = _value(flags, "columns")
+    given = flag_value(flags, "columns")
     columns: dict[str, Any] = json.loads(given) if given else {}
-    lines, _ = read_manifest(path, _value(flags, "encoding") or "utf-8")
+    lines, _ = read_manifest(path, flag_value(flags, "encoding") or "utf-8")
     names = resolve_columns(lines, columns, str(path))
     heard, read = bool({"audio", "video"} & set(names)), "text" in names
     modalities: list[tuple[str, ...]] = [] if heard and read else [("modalities", "speech" if heard else "text")]
@@ -124,11 +152,3 @@ def _folds(lines: "Sequence[Line]", names: Mapping[str, str], path: Path) -> lis
 def _names(flags: Sequence[str]) -> set[str]:
     """Names of settings among flags, however they are spelled."""
     return {flag[2:].partition("=")[0].replace("-", "_") for flag in flags if flag.startswith("--")}
-
-
-def _value(flags: Sequence[str], name: str) -> str | None:
-    for place, flag in enumerate(flags):
-        key, equals, value = flag.partition("=")
-        if key == f"--{name}":
-            return value if equals else next(iter(flags[place + 1 : place + 2]), None)
-    return None

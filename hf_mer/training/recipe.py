@@ -23,6 +23,7 @@ from hf_mer.training.settings.checking import check_settings
 from hf_mer.training.settings.label_store_arguments import LabelStoreArguments
 from hf_mer.training.settings.model_arguments import LeMerArguments, ModelArguments
 from hf_mer.training.settings.parsing import check_known, parse_arguments, read_yaml
+from hf_mer.training.settings.public_corpora import fit_public_corpus
 from hf_mer.training.settings.roles import setting
 from hf_mer.training.settings.systems import SYSTEMS, argument_types
 
@@ -94,6 +95,7 @@ def _baseline(argv: list[str]) -> "BaselineExperiment":
     types = [BaselineArguments, DataArguments, MerTrainingArguments]
     settings = {} if named.config is None else _without_model(named.config, types)
     system = named.system or settings.get("system")
+    settings = fit_public_corpus(settings, rest, types)
     defaults = {"output_dir": f"runs/{system}", **settings, "system": system}
     arguments, data, training = parse_arguments(types, rest, defaults)
     if arguments.system not in BASELINES:

@@ -49,6 +49,24 @@ def test_prepare_meld_keeps_the_official_splits(capsys, tmp_path):
     assert "task '4class' is not one of emotion, sentiment" in capsys.readouterr().err
 
 
+def test_prepare_a_public_corpus_by_name(write_wav, capsys, tmp_path):
+    for name in ("03a01Fa", "08b10Wc"):
+        write_wav(f"EmoDB/wav/{name}.wav")
+    release = str(tmp_path / "EmoDB")
+    assert main(["prepare", "emodb", release, str(tmp_path / "out")]) == 0
+    assert "2 utterances in" in capsys.readouterr().out
+    rows = load_dataset(str(tmp_path / "out"), cache_dir=str(tmp_path / "cache"))["train"]
+    assert rows["gender"][:] == ["male", "female"]
+    about = json.loads((tmp_path / "out" / "corpus.json").read_text())
+    assert (about["corpus"], about["title"], about["redistributable"]) == ("emodb", "EmoDB", False)
+    assert about["command"] == "hf-mer prepare emodb SOURCE prepared"
+    assert main(["prepare", "ravdess", release, str(tmp_path / "other")]) == 1
+    assert "this is EmoDB: --corpus emodb" in capsys.readouterr().err
+    assert main(["prepare", "emodb", release, str(tmp_path / "other"), "--task", "x"]) == 1
+    assert "--task is not for emodb" in capsys.readouterr().err
+    assert not (tmp_path / "other").exists()
+
+
 def test_generate_prints_the_ceilings(capsys, tmp_path):
     assert main(["generate", str(tmp_path / "corpus"), "--num-utterances", "20"]) == 0
     assert "ceiling" in capsys.readouterr().out

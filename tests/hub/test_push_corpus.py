@@ -255,6 +255,33 @@ class TestMeld:
         assert all(b"RIFF" not in content for name, content in files.items() if name.startswith("data/"))
 
 
+class TestPublicCorpora:
+    def prepared(self, own, tmp_path, **about):
+        return prepare(own, tmp_path / "prepared", embed_audio=True, about=about)
+
+    def test_one_whose_licence_allows_it_goes_with_licence_and_citation(self, hub, command, own, tmp_path):
+        folder = self.prepared(own, tmp_path, corpus="crema_d", title="CREMA-D", redistributable=True)
+        assert command("push", folder, "me/crema")[0] == 0
+        card = hub.files("me/crema", "datasets")["README.md"].decode()
+        assert "license: odbl" in card
+        assert "CREMA-D is under the Open Database License 1.0" in card
+        assert "@article{cao2014cremad," in card
+
+    def test_one_without_such_a_licence_is_refused(self, hub, command, own, tmp_path):
+        folder = self.prepared(own, tmp_path, corpus="emodb", title="EmoDB", command="hf-mer prepare emodb SOURCE out")
+        for flags in ([], ["--without-audio"], ["--corpus", "emodb"]):
+            status, _, error = command("push", folder, "me/emodb", *flags)
+            assert status == 1
+            assert "is EmoDB and is not pushed: its description does not say that copies may be handed on" in error
+            assert "hf-mer prepare emodb SOURCE out" in error
+        assert ("datasets", "me/emodb") not in hub.repositories
+
+    def test_one_of_ones_own_is_refused_unless_its_description_allows_it(self, hub, command, own, tmp_path):
+        folder = self.prepared(own, tmp_path, corpus="own", title="Calls", redistributable=False)
+        assert "is Calls and is not pushed" in command("push", folder, "me/calls", "--corpus", "ravdess")[2]
+        assert ("datasets", "me/calls") not in hub.repositories
+
+
 def test_folders_that_are_none(command, own, tmp_path):
     folder = prepare(own, tmp_path / "own")
     assert "corpus 'mine' is not one of iemocap, meld" in command("push", folder, "me/own", "--corpus", "mine")[2]

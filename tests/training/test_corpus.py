@@ -2,11 +2,12 @@
 
 import shutil
 
+import datasets
 import pytest
 
 from hf_mer.data.schema import CorpusError
 from hf_mer.training import DataArguments
-from hf_mer.training.corpus import protocol_folds, read_rows
+from hf_mer.training.corpus import load_rows, protocol_folds, read_rows
 from hf_mer.training.settings.roles import deciding
 
 
@@ -102,3 +103,14 @@ def test_names_of_corpora():
         same.parts()
     parts = DataArguments(corpus="iemocap,meld,iemocap", data_dir="x,y,z", task="6class").parts()
     assert {name: part.task for name, part in parts.items()} == {"x": "6class", "meld": "emotion", "z": "6class"}
+
+
+def test_words_of_fixed_sentences_are_read_only_with_a_warning(tmp_path, monkeypatch, write_wav, caplog):
+    monkeypatch.setattr(datasets.config, "HF_DATASETS_CACHE", tmp_path / "cache")
+    for name in ("03a01Fa", "08b10Wc"):
+        write_wav(f"wav/{name}.wav")
+    arguments = DataArguments(corpus="emodb", data_dir=str(tmp_path))
+    assert load_rows(arguments, ["speech"])["speaker"][:] == ["03", "08"]
+    assert "fixed sentences" not in caplog.text
+    load_rows(arguments, ["text", "speech"])
+    assert "EmoDB has 10 fixed sentences, said in every emotion: the text carries no information" in caplog.text

@@ -92,6 +92,34 @@ class TestCorpora:
         with pytest.raises(ValueError, match="in the layout of meld, for which mgcma has no settings"):
             settings_for("mgcma", str(tmp_path / "meld"))
 
+    def test_public_ones_are_told_by_their_files(self, tmp_path, caplog):
+        (tmp_path / "wav").mkdir()
+        (tmp_path / "wav" / "03a01Fa.wav").touch()
+        caplog.set_level("INFO")
+        flags = settings_for("le_mer", str(tmp_path), from_scratch=True)
+        assert flags[1] == str(configuration("le_mer_corpus_scratch"))
+        assert flags[-2:] == ["--corpus", "emodb"]
+        assert "is read as EmoDB (--corpus emodb); --corpus manifest reads it as recordings of your own" in caplog.text
+        data = read("le_mer", flags)[DataArguments]
+        assert (data.corpus, data.protocol, data.group_column, data.folds) == ("emodb", "groups", "group", None)
+        named = settings_for("mgcma", str(tmp_path), ["--corpus", "emodb"])
+        assert named == ["--config", str(configuration("mgcma_corpus")), "--data_dir", str(tmp_path)]
+        own = settings_for("le_mer", str(tmp_path), ["--corpus", "manifest"])
+        assert own[4:] == [
+            "--modalities",
+            "speech",
+            "--protocol",
+            "groups",
+            "--group_column",
+            "id",
+            "--num_groups",
+            "1",
+        ]
+
+    def test_where_to_get_a_public_one_that_is_missing(self, tmp_path):
+        with pytest.raises(ValueError, match=r"no such settings file, table or folder\. EmoDB can be had at http"):
+            settings_for("le_mer", str(tmp_path / "nothing"), ["--corpus", "emodb"])
+
     def test_what_cannot_be_trained_on(self, tmp_path):
         with pytest.raises(ValueError, match="no such settings file, table or folder"):
             settings_for("le_mer", str(tmp_path / "nothing"))

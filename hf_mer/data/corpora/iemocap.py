@@ -97,7 +97,7 @@ def load_iemocap(
     settings = {"max_history": max_history, "keep_tags": keep_tags, "split_screen": split_screen}
     rows = build(IemocapBuilder, root, task, cache_dir, **settings)
     if check_counts != "off":
-        report_counts(compare_counts(rows, task), task, root, check_counts)
+        report_counts(compare_counts(rows, task), f"the {task} task", root, check_counts)
     return rows_or_folds(rows, protocol, fold, validation)
 
 

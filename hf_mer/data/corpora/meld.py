@@ -112,7 +112,7 @@ def load_meld(
     root = find_release(data_dir)
     rows = build(MeldBuilder, root, task, cache_dir, max_history=max_history, min_clip_seconds=min_clip_seconds)
     if check_counts != "off":
-        report_counts(compare_counts(rows, task), task, root, check_counts)
+        report_counts(compare_counts(rows, task), f"the {task} task", root, check_counts)
     rows = _without_bad_clips(rows, root, on_bad_clip, min_clip_seconds)
     return rows_or_folds(rows, protocol, fold, validation)
 

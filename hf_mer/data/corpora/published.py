@@ -109,12 +109,12 @@ def rows_or_folds(
     return [select_fold(rows, one) for one in folds]
 
 
-def report_counts(differences: Sequence[str], task: str, root: Path, mode: str) -> None:
+def report_counts(differences: Sequence[str], what: str, root: Path, mode: str) -> None:
     """Says how a corpus differs from its published counts; nothing where it does not, and a warning once a process.
 
     Args:
         differences: One line each; empty if there are none.
-        task: For the message.
+        what: Whose counts they are, for the message.
         root: Root of the corpus; a generated one is expected to differ.
         mode: `auto` warns, `strict` raises.
 
@@ -124,7 +124,7 @@ def report_counts(differences: Sequence[str], task: str, root: Path, mode: str) 
     if not differences or (mode == "auto" and is_generated(root)):
         return
     error = CorpusError.from_problems(
-        f"{root} differs from the published counts of the {task} task",
+        f"{root} differs from the published counts of {what}",
         differences,
         hint="Is the release complete? check_counts='off' accepts it as it is",
     )

@@ -1,4 +1,4 @@
-"""`load_dataset("iemocap", data_dir=...)` and the same for MELD, for those who ask for it.
+"""`load_dataset("iemocap", data_dir=...)` and the same for MELD and public corpora, for those who ask for it.
 
 `datasets` no longer runs loading scripts and has no entry points; the table of its packaged builders is the one place
 where a name can be added. Nothing happens on import: `register_datasets()` is the explicit opt-in.
@@ -8,11 +8,17 @@ import logging
 
 from hf_mer.data.corpora.iemocap import IemocapBuilder
 from hf_mer.data.corpora.meld import MeldBuilder
-from hf_mer.data.corpora.published import hash_code
+from hf_mer.data.corpora.public.builder import PublicBuilder
+from hf_mer.data.corpora.public.description import public_names
+from hf_mer.data.corpora.published import ReleaseBuilder, hash_code
 
 logger = logging.getLogger(__name__)
 
-BUILDERS = {"iemocap": IemocapBuilder, "meld": MeldBuilder}
+BUILDERS: dict[str, type[ReleaseBuilder]] = {
+    "iemocap": IemocapBuilder,
+    "meld": MeldBuilder,
+    **dict.fromkeys(public_names(), PublicBuilder),
+}
 
 
 def register_datasets() -> list[str]:
@@ -24,7 +30,7 @@ def register_datasets() -> list[str]:
     Example:
         >>> from datasets import load_dataset
         >>> register_datasets()
-        ['iemocap', 'meld']
+        ['iemocap', 'meld', 'crema_d', 'emodb', 'nemo', 'ravdess']
         >>> rows = load_dataset("iemocap", "4class", data_dir="IEMOCAP_full_release", split="train")  # doctest: +SKIP
 
     Returns:
@@ -37,11 +43,13 @@ def register_datasets() -> list[str]:
         from datasets.packaged_modules import _PACKAGED_DATASETS_MODULES as table
     except ImportError as error:
         raise RuntimeError(
-            "this version of datasets has no table of packaged builders; use load_iemocap or load_meld instead"
+            "this version of datasets has no table of packaged builders; use the loaders of hf_mer instead"
         ) from error
     for name, builder in BUILDERS.items():
         taken = table.get(name)
         if taken is not None and taken[0] != builder.__module__:
-            raise RuntimeError(f"datasets has a builder {name!r} already ({taken[0]}); use load_{name} instead")
+            raise RuntimeError(
+                f"datasets has a builder {name!r} already ({taken[0]}); use the loaders of hf_mer instead"
+            )
         table[name] = (builder.__module__, hash_code(*builder.CODE))
     return list(BUILDERS)

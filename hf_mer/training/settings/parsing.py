@@ -13,6 +13,7 @@ from typing import Any
 import yaml
 from transformers import HfArgumentParser, TrainingArguments
 
+from hf_mer.training.settings.public_corpora import fit_public_corpus
 from hf_mer.training.settings.roles import Role, role_of
 
 _INHERITED = """All arguments of transformers' TrainingArguments are settings, too, such as --seed 3 or --bf16 true:
@@ -42,10 +43,11 @@ def parse_arguments(
         named, arguments = first.parse_known_args(arguments)
     except argparse.ArgumentError:
         raise ValueError("--config needs the path of a YAML file") from None
+    settings = {}
     if named.config is not None:
         settings = read_yaml(named.config)
         check_known(settings, types, named.config)
-        parser.set_defaults(**settings)
+    parser.set_defaults(**fit_public_corpus(settings, arguments, types))
     namespace, unknown = parser.parse_known_args(arguments)
     if unknown:
         check_known([word.partition("=")[0] for word in unknown if word.startswith("--")], types, "command line")

@@ -8,7 +8,7 @@ from datasets.packaged_modules import _PACKAGED_DATASETS_MODULES
 from hf_mer.data.corpora.iemocap import load_iemocap
 from hf_mer.data.corpora.registry import register_datasets
 
-NAMES = ["iemocap", "meld"]
+NAMES = ["iemocap", "meld", "crema_d", "emodb", "nemo", "ravdess"]
 
 
 @pytest.fixture
@@ -80,6 +80,19 @@ def test_meld_by_name_has_its_official_splits(registered, tmp_path):
     assert splits["train"].features["label"].names[4] == "joy"
     by_sentiment = datasets.load_dataset("meld", "sentiment", split="test", **options)
     assert by_sentiment.features["label"].names == ["neutral", "positive", "negative"]
+
+
+def test_public_corpora_by_name(registered, tmp_path):
+    root = tmp_path / "EmoDB"
+    (root / "wav").mkdir(parents=True)
+    soundfile.write(root / "wav" / "03a01Fa.wav", [0.1] * 160, 16000)
+    rows = datasets.load_dataset("emodb", data_dir=str(root), cache_dir=str(tmp_path / "cache"), split="train")
+    assert rows["text"][:] == ["Der Lappen liegt auf dem Eisschrank."]
+    assert rows.features["label"].int2str(rows[0]["label"]) == "happiness"
+    assert rows.info.citation.startswith("@inproceedings{burkhardt2005emodb")
+    soundfile.write(root / "wav" / "08a01Wa.wav", [0.1] * 160, 16000)
+    again = datasets.load_dataset("emodb", data_dir=str(root), cache_dir=str(tmp_path / "cache"), split="train")
+    assert again["speaker"][:] == ["03", "08"]
 
 
 def test_registering_twice_is_fine_and_never_replaces(registered, monkeypatch):

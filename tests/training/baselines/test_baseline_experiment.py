@@ -118,7 +118,9 @@ def test_one_corpus_out_of_two(make_baseline, corpus, voices, capsys, tmp_path):
     assert predictions(tmp_path / "run" / "voices")[0]["id"].startswith("voices.")
     assert make_baseline("log_mel_statistics", **make).run()["folds"] == report["folds"]  # found, not run again
     with pytest.raises(ValueError, match=r"other settings \(data\.label_map"):
-        make_baseline("log_mel_statistics", **{**make, "label_map": {**both["label_map"], "glad": "neutral", "calm": "happy"}}).run()
+        make_baseline(
+            "log_mel_statistics", **{**make, "label_map": {**both["label_map"], "glad": "neutral", "calm": "happy"}}
+        ).run()
 
 
 def test_majority_says_the_most_frequent_class_of_the_training_part(make_baseline, tmp_path):
