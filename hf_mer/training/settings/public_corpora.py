@@ -11,7 +11,7 @@ logger = logging.getLogger(__name__)
 
 _OF_A_CORPUS = (
     "task", "columns", "labels", "encoding", "protocol", "validation", "test_session", "group_column", "num_groups",
-    "folds", "modalities",
+    "folds", "modalities", "label_map",
 )  # fmt: skip
 
 
