@@ -45,15 +45,15 @@ def load_rows(
     rows = check_recordings(read_rows(arguments), modalities, arguments, arguments)
     if "text" in modalities:
         check_text(rows)
-        _warn_of_fixed_sentences(arguments.corpora)
+        for corpus in arguments.corpora:
+            _warn_of_fixed_sentences(corpus)
     return _visible(rows, modalities, arguments, tested)
 
 
-def _warn_of_fixed_sentences(corpora: Iterable[str]) -> None:
+def _warn_of_fixed_sentences(corpus: str) -> None:
     """Says that words tell nothing where every sentence is said in every emotion."""
-    for described in (describe(name) for name in corpora if is_public(name)):
-        if not described.num_sentences:
-            continue
+    described = describe(corpus) if is_public(corpus) else None
+    if described is not None and described.num_sentences:
         logger.warning("%s has %d fixed sentences, said in every emotion: the text carries no information, and a gain "
                        "by it is chance", described.title, described.num_sentences)  # fmt: skip
 

@@ -32,17 +32,6 @@ def test_half_of_the_films(corpus, tmp_path, given, sides):
     assert {"split_screen": deciding(arguments).get("split_screen")} == {"split_screen": None, **given}
 
 
-def test_words_of_fixed_sentences_are_read_only_with_a_warning(tmp_path, monkeypatch, write_wav, caplog):
-    monkeypatch.setattr(datasets.config, "HF_DATASETS_CACHE", tmp_path / "cache")
-    for name in ("03a01Fa", "08b10Wc"):
-        write_wav(f"wav/{name}.wav")
-    arguments = DataArguments(corpus="emodb", data_dir=str(tmp_path))
-    assert load_rows(arguments, ["speech"])["speaker"][:] == ["03", "08"]
-    assert "fixed sentences" not in caplog.text
-    load_rows(arguments, ["text", "speech"])
-    assert "EmoDB has 10 fixed sentences, said in every emotion: the text carries no information" in caplog.text
-
-
 def table(folder, name, labels, rows=8):
     lines = [f"r{i},hello there {i},{labels[i % len(labels)]},A{i // 2},{'FM'[i // 2 % 2]}" for i in range(rows)]
     path = folder / f"{name}.csv"
@@ -114,3 +103,14 @@ def test_names_of_corpora():
         same.parts()
     parts = DataArguments(corpus="iemocap,meld,iemocap", data_dir="x,y,z", task="6class").parts()
     assert {name: part.task for name, part in parts.items()} == {"x": "6class", "meld": "emotion", "z": "6class"}
+
+
+def test_words_of_fixed_sentences_are_read_only_with_a_warning(tmp_path, monkeypatch, write_wav, caplog):
+    monkeypatch.setattr(datasets.config, "HF_DATASETS_CACHE", tmp_path / "cache")
+    for name in ("03a01Fa", "08b10Wc"):
+        write_wav(f"wav/{name}.wav")
+    arguments = DataArguments(corpus="emodb", data_dir=str(tmp_path))
+    assert load_rows(arguments, ["speech"])["speaker"][:] == ["03", "08"]
+    assert "fixed sentences" not in caplog.text
+    load_rows(arguments, ["text", "speech"])
+    assert "EmoDB has 10 fixed sentences, said in every emotion: the text carries no information" in caplog.text

@@ -62,7 +62,7 @@ class DataArguments:
         None,  # becomes the corpus's
         "How the corpus is cut into folds: leave_one_session_out, leave_one_speaker_out, leave_one_main_speaker_out, "
         "leave_one_corpus_out, fixed_session, groups, or official for the split that the corpus brings. By default "
-        "leave_one_session_out, and groups of unseen speakers for public corpora.",
+        "leave_one_session_out; of a public corpus groups of unseen speakers; of several, leave_one_corpus_out.",
         PROTOCOL,
     )
     validation: str | None = setting(None, "Validation part of each fold; by default the protocol's own.", PROTOCOL)
@@ -157,20 +157,15 @@ class DataArguments:
         own: dict[str, Any] = {"label_map": None}
         if len(names) > 1 or self.label_map is not None:
             own["labels"] = None  # they are the classes that labels become
-        return {
-            called: replace(
-                self,
-                corpus=name,
-                data_dir=path,
-                task=self.task if self.task in CORPORA.get(name, ()) else None,
-                columns=None if is_public(name) else self.columns,
-                **own,
-            )
-            for called, name, path in zip(names, self.corpora, self.data_dirs, strict=True)
-        }
+        parts = {}
+        for called, name, path in zip(names, self.corpora, self.data_dirs, strict=True):
+            task = self.task if self.task in CORPORA.get(name, ()) else None
+            columns = self.columns if name == "manifest" else None
+            parts[called] = replace(self, corpus=name, data_dir=path, task=task, columns=columns, **own)
+        return parts
 
     def _settle_corpora(self) -> None:
-        """Checks corpora, their folders and the task; lists, as YAML has them, become texts with commas."""
+        """Checks corpora, their folders and the task, and gives them the defaults; lists of YAML become one text."""
         for name in ("corpus", "data_dir"):
             if isinstance(value := getattr(self, name), list):
                 setattr(self, name, ",".join(map(str, value)))
@@ -179,33 +174,32 @@ class DataArguments:
             if name not in CORPORA and not is_public(name):
                 names = ", ".join([*CORPORA, *public_names()])
                 raise ValueError(f"corpus: '{name}' is not one of {names}, or the path of a YAML file")
-        self._settle_public()
+            if is_public(name):
+                describe(name)  # what is wrong with a description of one's own is told at once
         several = len(self.corpora) > 1
         tasks = [task for name in self.corpora for task in CORPORA.get(name, ())]
         if not several and tasks and self.task is None:
             self.task = tasks[0]
         if self.task is not None and self.task not in tasks:
-            valid = ", ".join(tasks) or "none: its classes are those of its labels"
+            whose = "a public corpus" if is_public(self.corpus) else "a manifest"
+            valid = ", ".join(tasks) or f"none: {whose} has the classes of its labels"
             raise ValueError(f"task: '{self.task}' is not one of those of {self.corpus} ({valid})")
+        if is_public(self.corpus):
+            for name in ("columns", *(["labels"] if self.label_map is None else [])):
+                if getattr(self, name) is not None:
+                    raise ValueError(f"{name}: for corpus=manifest; {self.corpus} has those of its description")
+        usual = "groups" if is_public(self.corpus) else "leave_one_session_out"
+        self.protocol = self.protocol or ("leave_one_corpus_out" if several else usual)
+        self._check_folders()
+
+    def _check_folders(self) -> None:
         if self.data_dir is None:
             raise ValueError("data_dir is missing: the root of the corpus, or a manifest with corpus=manifest")
-        if several and len(self.data_dirs) != len(self.corpora):
+        if len(self.data_dirs) != len(self.corpora):
             raise ValueError(
                 f"data_dir: {len(self.data_dirs)} given ({self.data_dir}), corpus names {len(self.corpora)} "
                 f"({self.corpus}); give one for each, with commas between them"
             )
-
-    def _settle_public(self) -> None:
-        """Checks what is said of public corpora, and cuts by their own groups where there are no others."""
-        public = [name for name in self.corpora if is_public(name)]
-        for name in public:
-            describe(name)  # what is wrong with a description of one's own is told at once
-        if public and "manifest" not in self.corpora and self.columns is not None:
-            raise ValueError(f"columns: for corpus=manifest; {self.corpus} has those of its description")
-        if public == [self.corpus] and self.labels is not None and self.label_map is None:
-            raise ValueError(f"labels: for corpus=manifest, or with a label_map; {self.corpus} has its own classes")
-        usual = "groups" if len(public) == len(self.corpora) else "leave_one_session_out"
-        self.protocol = self.protocol or usual
 
     def _settle_word_errors(self) -> None:
         """Checks them; without errors all are None, as in the settings of runs made before there were any."""

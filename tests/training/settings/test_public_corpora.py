@@ -57,18 +57,14 @@ def test_other_corpora_leave_settings_as_they_are():
     [
         ({"corpus": "crema"}, r"'crema' is not one of iemocap, .*, ravdess, or the path of a YAML file"),
         ({"corpus": "no.yaml"}, r"no\.yaml: no such description"),
-        ({"corpus": "emodb", "task": "4class"}, r"'4class' is not one of those of emodb \(none: its classes"),
+        ({"corpus": "emodb", "task": "4class"}, r"'4class' is not one of those of emodb \(none: a public corpus"),
         ({"corpus": "emodb", "columns": {"label": "x"}}, "columns: for corpus=manifest; emodb has those of its"),
-        (
-            {"corpus": "emodb", "labels": ["sad"]},
-            "labels: for corpus=manifest, or with a label_map; emodb has its own",
-        ),
-        ({"corpus": "emodb,crema", "data_dir": "x,y"}, r"'crema' is not one of iemocap, .*, ravdess, or the path"),
+        ({"corpus": "emodb", "labels": ["sad"]}, "labels: for corpus=manifest; emodb has those of its"),
     ],
 )
 def test_what_does_not_go_with_a_public_corpus(settings, told):
     with pytest.raises(ValueError, match=told):
-        DataArguments(**{"data_dir": "x", **settings})
+        DataArguments(data_dir="x", **settings)
 
 
 def test_values_of_flags():
@@ -83,13 +79,18 @@ def test_a_baseline_reads_files_of_other_systems_and_corpora_too():
     assert (data.protocol, data.group_column, data.num_groups, data.folds) == ("groups", "group", None, None)
 
 
-def test_several_public_corpora_together():
-    flags = ["--config", str(CONFIGS / "le_mer_corpus.yaml"), "--corpus", "emodb,ravdess", "--data_dir", "a,b"]
-    model, data, *_ = parse_arguments(LE_MER, [*flags, "--label_map", "fear=fearful,calm=", "--use_cpu", "true"])
-    assert (model.modalities, data.protocol, data.group_column, data.folds) == (["speech"], "groups", "group", None)
-    parts = DataArguments(
-        corpus=["ravdess", "manifest"], data_dir="a,b", columns={"label": "x"}, protocol="groups"
-    ).parts()
-    assert [part.columns for part in parts.values()] == [None, {"label": "x"}]
-    kept = fit_public_corpus({"corpus": "manifest", "folds": ["0"]}, ["--corpus", "ravdess,manifest"], LE_MER)
-    assert kept["folds"] == ["0"]
+def test_several_corpora_leave_one_out_and_files_will_do(caplog):
+    caplog.set_level(logging.INFO)
+    flags = ["--corpus", "ravdess,emodb", "--label_map", "calm=,boredom="]
+    config = ["--config", str(CONFIGS / "le_mer_corpus.yaml")]
+    for given in (flags, [*config, *flags]):
+        model, data, *_ = parse_arguments(LE_MER, [*given, "--data_dir", "x,y", "--use_cpu", "true"])
+        assert model.modalities == ["speech"]
+        assert (data.protocol, data.num_groups, data.folds) == ("leave_one_corpus_out", None, None)
+        assert data.label_map == {"calm": None, "boredom": None}
+    assert "not used for ravdess,emodb: protocol, group_column, num_groups, folds" in caplog.text
+    assert "EmoDB has 10 fixed sentences" in caplog.text
+    own = {"corpus": ["iemocap", "emodb"], "num_groups": 3, "modalities": ["text"]}
+    assert fit_public_corpus(own, [], LE_MER) == own
+    assert fit_public_corpus(own, ["--corpus", "iemocap, emodb"], LE_MER) == own
+    assert DataArguments(corpus="emodb", data_dir="x", label_map="happiness=joy", labels=["joy"]).labels == ["joy"]
