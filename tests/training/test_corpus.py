@@ -114,3 +114,25 @@ def test_words_of_fixed_sentences_are_read_only_with_a_warning(tmp_path, monkeyp
     assert "fixed sentences" not in caplog.text
     load_rows(arguments, ["text", "speech"])
     assert "EmoDB has 10 fixed sentences, said in every emotion: the text carries no information" in caplog.text
+
+
+def test_public_corpora_with_one_map(tmp_path, monkeypatch, write_wav):
+    monkeypatch.setattr(datasets.config, "HF_DATASETS_CACHE", tmp_path / "cache")
+    for name in ("EmoDB/wav/03a01Fa", "EmoDB/wav/08b10Wc"):
+        write_wav(f"{name}.wav")
+    for actor, emotion in (("01", "03"), ("02", "05"), ("02", "02")):
+        write_wav(f"RAVDESS/Actor_{actor}/03-01-{emotion}-01-01-01-{actor}.wav")
+    arguments = DataArguments(
+        corpus="ravdess,emodb",
+        data_dir=f"{tmp_path / 'RAVDESS'},{tmp_path / 'EmoDB'}",
+        label_map="happiness=happy,anger=angry,calm=",
+    )
+    rows = load_rows(arguments, ["speech"])
+    names = rows.features["label"].names
+    found = {(row["corpus"], row["speaker"], row["gender"], names[row["label"]]) for row in rows.with_format(None)}
+    assert found == {
+        ("ravdess", "ravdess.01", "male", "happy"),
+        ("ravdess", "ravdess.02", "female", "angry"),
+        ("emodb", "emodb.03", "male", "happy"),
+        ("emodb", "emodb.08", "female", "angry"),
+    }
