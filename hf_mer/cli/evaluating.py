@@ -5,7 +5,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-from hf_mer.cli.help import add_command, add_encoding, column_names, corpus_name
+from hf_mer.cli.help import add_command, add_encoding, column_names, corpus_names
 
 EXAMPLES = """examples:
   hf-mer evaluate runs/le_mer/Ses05 --corpus iemocap --data-dir /data/IEMOCAP_full_release --out conditions
@@ -48,9 +48,9 @@ def _add_corpus(group: Any) -> None:
     group.add_argument(
         "--corpus",
         required=True,
-        type=corpus_name,
-        help="iemocap, meld, manifest, a public corpus (crema_d, emodb, nemo, ravdess), or a YAML file about one; the "
-        "checkpoint's own or another one",
+        type=corpus_names,
+        help="iemocap, meld, manifest, a public corpus (crema_d, emodb, nemo, ravdess), or a YAML file about one; "
+        "that of the training or another one",
     )
     group.add_argument(
         "--data-dir",

@@ -35,6 +35,11 @@ def corpus_name(text: str) -> str:
     return text
 
 
+def corpus_names(text: str) -> str:
+    """The same for several corpora, with commas between them."""
+    return ",".join(corpus_name(name.strip()) for name in text.split(","))
+
+
 def add_encoding(parser: Any) -> None:
     """The option of every command that reads tables of people's own."""
     parser.add_argument(

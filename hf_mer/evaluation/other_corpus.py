@@ -7,6 +7,7 @@ from typing import Any
 
 from datasets import Dataset
 
+from hf_mer.data.corpora.public.description import describe, is_public
 from hf_mer.data.mark import is_generated
 from hf_mer.data.schema import column
 from hf_mer.hub.cards.facts import CORPORA
@@ -106,7 +107,8 @@ def _spoken(corpora: Iterable[str]) -> list[str]:
     """Languages of corpora, as far as the cards' facts tell; none where one of them is not known."""
     found: list[str] = []
     for name in corpora:
-        language: str | Sequence[str] | None = CORPORA.get(name, {}).get("language")
+        facts = describe(name).facts() if is_public(name) else CORPORA.get(name, {})
+        language: str | Sequence[str] | None = facts.get("language")
         if not language:
             return []
         found += [language] if isinstance(language, str) else language

@@ -8,6 +8,7 @@ from typing import Any
 
 from hf_mer.data.corpora.public.description import public_names
 from hf_mer.hub.cards.card_results import card_results, read_results
+from hf_mer.hub.cards.facts import CORPORA, SYSTEMS
 from hf_mer.hub.cards.model_card import CardSpec, model_card
 from hf_mer.hub.loading import model_folder
 
@@ -62,7 +63,11 @@ class Checkpoint:
             **spec: Further fields of `CardSpec`.
         """
         figures = [f"figures/{path.name}" for path in self.figures]
-        made = CardSpec(name, self.config["model_type"], corpus or self.corpus, **{"figures": figures, **spec})
+        told: dict[str, Any] = {} if corpus else self._of_several()
+        given = {key: value for key, value in spec.items() if value or key not in told}
+        made = CardSpec(
+            name, self.config["model_type"], corpus or self.corpus, **{"figures": figures, **told, **given}
+        )
         return str(model_card(made, self.content()))
 
     @property
@@ -74,6 +79,21 @@ class Checkpoint:
         generated = self.results[0].get("generated_corpus", False)
         known = {("iemocap", True): "generated", ("meld", True): "generated_meld"}
         return known.get((name, generated)) or (name if name in ("iemocap", "meld", *public_names()) else "own")
+
+    def _of_several(self) -> dict[str, str]:
+        """Title and notes of a card, where it was trained on several corpora: which they are, and their licences."""
+        named = self.results[0]["settings"].get("data", {}).get("corpus") if self.results else None
+        names = (named or "").split(",")
+        if len(names) < 2:
+            return {}
+        facts = [CORPORA.get(name, {"title": Path(name).stem, "licence": CORPORA["own"]["licence"]}) for name in names]
+        titles = ", ".join(one["title"] for one in facts)
+        licences = "\n".join(f"- {one['title']}: {one['licence'].strip()}" for one in facts)
+        system = SYSTEMS[self.config["model_type"]]["title"]
+        return {
+            "title": f"{system} on {titles}",
+            "notes": f"Trained on several corpora, whose terms all hold:\n\n{licences}",
+        }
 
 
 def _uncalibrated(results: dict[str, Any]) -> dict[str, Any]:

@@ -47,8 +47,8 @@ def load_rows(
     rows = check_recordings(read_rows(arguments), modalities, arguments, arguments)
     if "text" in modalities:
         check_text(rows)
-        for name in arguments.corpora:
-            _warn_of_fixed_sentences(name)
+        for corpus in arguments.corpora:
+            _warn_of_fixed_sentences(corpus)
     return _visible(rows, modalities, arguments, tested)
 
 

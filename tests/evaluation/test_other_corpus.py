@@ -71,7 +71,6 @@ def test_labels_are_mapped_and_it_is_said(evaluate, tmp_path):
             ["--label-map", MAP, "--labels", *LABELS],
             "--labels: with --label-map the classes are those of the checkpoint",
         ),
-        (["--corpus", "nowhere"], "corpus: 'nowhere' is not one of"),
     ],
 )
 def test_what_is_refused(evaluate, flags, said):

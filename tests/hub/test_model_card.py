@@ -14,6 +14,7 @@ import yaml
 from huggingface_hub import ModelCard, ModelCardData
 
 from hf_mer.hub import CORPORA, SYSTEMS, CardSpec, card_results, machine_paths, model_card, read_results
+from hf_mer.hub.checkpoints import Checkpoint
 from hf_mer.metrics.scores import bootstrap_intervals, confusion, emotion_scores
 
 ROOT = Path(__file__).parents[2]
@@ -118,6 +119,21 @@ def test_whole_card(runs, spec):
     text = str(model_card(spec, content))
     whole = re.fullmatch(as_pattern(WHOLE_CARD), text)
     assert whole, text  # what differs stands in the text
+
+
+def test_several_corpora_are_named_with_their_licences(runs, tmp_path):
+    for run in runs:
+        run["settings"]["data"]["corpus"] = "ravdess,manifest"
+    config = {"model_type": "le_mer", "id2label": dict(enumerate(LABELS)), "modalities": ["text"], "temperatures": {}}
+    (tmp_path / "config.json").write_text(json.dumps(config))
+    checkpoint = Checkpoint(tmp_path, runs, [])
+    text = checkpoint.card("someone/model")
+    assert "\n# LE-MER on RAVDESS (speech), manifest\n" in text
+    assert (
+        "Trained on several corpora, whose terms all hold:\n\n- RAVDESS (speech): RAVDESS is under CC BY-NC-SA" in text
+    )
+    assert "\n- manifest: <!-- say under which licence" in text
+    assert "\n# Mine\n" in checkpoint.card("someone/model", title="Mine", notes="")
 
 
 def test_groups_of_speakers_without_their_names(runs, spec):

@@ -32,17 +32,6 @@ def test_half_of_the_films(corpus, tmp_path, given, sides):
     assert {"split_screen": deciding(arguments).get("split_screen")} == {"split_screen": None, **given}
 
 
-def test_words_of_fixed_sentences_are_read_only_with_a_warning(tmp_path, monkeypatch, write_wav, caplog):
-    monkeypatch.setattr(datasets.config, "HF_DATASETS_CACHE", tmp_path / "cache")
-    for name in ("03a01Fa", "08b10Wc"):
-        write_wav(f"wav/{name}.wav")
-    arguments = DataArguments(corpus="emodb", data_dir=str(tmp_path))
-    assert load_rows(arguments, ["speech"])["speaker"][:] == ["03", "08"]
-    assert "fixed sentences" not in caplog.text
-    load_rows(arguments, ["text", "speech"])
-    assert "EmoDB has 10 fixed sentences, said in every emotion: the text carries no information" in caplog.text
-
-
 def table(folder, name, labels, rows=8):
     lines = [f"r{i},hello there {i},{labels[i % len(labels)]},A{i // 2},{'FM'[i // 2 % 2]}" for i in range(rows)]
     path = folder / f"{name}.csv"
@@ -123,3 +112,36 @@ def test_language_of_a_corpus(corpus, tmp_path):
     assert corpus_language(DataArguments(data_dir=str(tmp_path))) == "pl"
     assert corpus_language(DataArguments(data_dir=str(tmp_path / "own.csv"), corpus="manifest", task=None)) is None
     assert corpus_language(DataArguments(data_dir=str(tmp_path / "meld"), corpus="meld")) == "en"
+
+
+def test_words_of_fixed_sentences_are_read_only_with_a_warning(tmp_path, monkeypatch, write_wav, caplog):
+    monkeypatch.setattr(datasets.config, "HF_DATASETS_CACHE", tmp_path / "cache")
+    for name in ("03a01Fa", "08b10Wc"):
+        write_wav(f"wav/{name}.wav")
+    arguments = DataArguments(corpus="emodb", data_dir=str(tmp_path))
+    assert load_rows(arguments, ["speech"])["speaker"][:] == ["03", "08"]
+    assert "fixed sentences" not in caplog.text
+    load_rows(arguments, ["text", "speech"])
+    assert "EmoDB has 10 fixed sentences, said in every emotion: the text carries no information" in caplog.text
+
+
+def test_public_corpora_with_one_map(tmp_path, monkeypatch, write_wav):
+    monkeypatch.setattr(datasets.config, "HF_DATASETS_CACHE", tmp_path / "cache")
+    for name in ("EmoDB/wav/03a01Fa", "EmoDB/wav/08b10Wc"):
+        write_wav(f"{name}.wav")
+    for actor, emotion in (("01", "03"), ("02", "05"), ("02", "02")):
+        write_wav(f"RAVDESS/Actor_{actor}/03-01-{emotion}-01-01-01-{actor}.wav")
+    arguments = DataArguments(
+        corpus="ravdess,emodb",
+        data_dir=f"{tmp_path / 'RAVDESS'},{tmp_path / 'EmoDB'}",
+        label_map="happiness=happy,anger=angry,calm=",
+    )
+    rows = load_rows(arguments, ["speech"])
+    names = rows.features["label"].names
+    found = {(row["corpus"], row["speaker"], row["gender"], names[row["label"]]) for row in rows.with_format(None)}
+    assert found == {
+        ("ravdess", "ravdess.01", "male", "happy"),
+        ("ravdess", "ravdess.02", "female", "angry"),
+        ("emodb", "emodb.03", "male", "happy"),
+        ("emodb", "emodb.08", "female", "angry"),
+    }

@@ -66,7 +66,7 @@ class DataArguments:
         None,  # becomes the corpus's
         "How the corpus is cut into folds: leave_one_session_out, leave_one_speaker_out, leave_one_main_speaker_out, "
         "leave_one_corpus_out, fixed_session, groups, or official for the split that the corpus brings. By default "
-        "leave_one_session_out, groups of unseen speakers for a public corpus, leave_one_corpus_out for several.",
+        "leave_one_session_out; of a public corpus groups of unseen speakers; of several, leave_one_corpus_out.",
         PROTOCOL,
     )
     validation: str | None = setting(None, "Validation part of each fold; by default the protocol's own.", PROTOCOL)
@@ -164,40 +164,42 @@ class DataArguments:
         parts = {}
         for called, name, path in zip(names, self.corpora, self.data_dirs, strict=True):
             task = self.task if self.task in CORPORA.get(name, ()) else None
-            columns = None if is_public(name) else self.columns
+            columns = self.columns if name == "manifest" else None
             parts[called] = replace(self, corpus=name, data_dir=path, task=task, columns=columns, **own)
         return parts
 
     def _settle_corpora(self) -> None:
-        """Checks corpora, their folders and the task; lists, as YAML has them, become texts with commas."""
+        """Checks corpora, their folders and the task, and gives them the defaults; lists of YAML become one text."""
         for name in ("corpus", "data_dir"):
             if isinstance(value := getattr(self, name), list):
                 setattr(self, name, ",".join(map(str, value)))
         self.corpus = ",".join(name.strip() for name in self.corpora)
         for name in self.corpora:
+            if name not in CORPORA and not is_public(name):
+                names = ", ".join([*CORPORA, *public_names()])
+                raise ValueError(f"corpus: '{name}' is not one of {names}, or the path of a YAML file")
             if is_public(name):
                 describe(name)  # what is wrong with a description of one's own is told at once
-            elif name not in CORPORA:
-                names = [*CORPORA, *public_names()]
-                raise ValueError(f"corpus: '{name}' is not one of {', '.join(names)}, or the path of a YAML file")
-        several, public = len(self.corpora) > 1, all(map(is_public, self.corpora))
+        several = len(self.corpora) > 1
         tasks = [task for name in self.corpora for task in CORPORA.get(name, ())]
         if not several and tasks and self.task is None:
             self.task = tasks[0]
         if self.task is not None and self.task not in tasks:
-            whose = "a public corpus" if public else "a manifest"
+            whose = "a public corpus" if is_public(self.corpus) else "a manifest"
             valid = ", ".join(tasks) or f"none: {whose} has the classes of its labels"
             raise ValueError(f"task: '{self.task}' is not one of those of {self.corpus} ({valid})")
-        own = {"columns": self.columns, "labels": None if several or self.label_map else self.labels}
-        for name, value in own.items():
-            if public and value is not None:
-                raise ValueError(f"{name}: for corpus=manifest; {self.corpus} has those of its description")
-        self.protocol = self.protocol or (
-            "leave_one_corpus_out" if several else "groups" if public else "leave_one_session_out"
-        )
+        if is_public(self.corpus):
+            for name in ("columns", *(["labels"] if self.label_map is None else [])):
+                if getattr(self, name) is not None:
+                    raise ValueError(f"{name}: for corpus=manifest; {self.corpus} has those of its description")
+        usual = "groups" if is_public(self.corpus) else "leave_one_session_out"
+        self.protocol = self.protocol or ("leave_one_corpus_out" if several else usual)
+        self._check_folders()
+
+    def _check_folders(self) -> None:
         if self.data_dir is None:
             raise ValueError("data_dir is missing: the root of the corpus, or a manifest with corpus=manifest")
-        if several and len(self.data_dirs) != len(self.corpora):
+        if len(self.data_dirs) != len(self.corpora):
             raise ValueError(
                 f"data_dir: {len(self.data_dirs)} given ({self.data_dir}), corpus names {len(self.corpora)} "
                 f"({self.corpus}); give one for each, with commas between them"

@@ -77,3 +77,20 @@ def test_a_baseline_reads_files_of_other_systems_and_corpora_too():
     flags = ["--config", str(CONFIGS / "le_mer_corpus.yaml"), "--corpus", "emodb", "--data_dir", "x"]
     data = _baseline([*flags, "--system", "majority", "--use_cpu", "true"]).data_arguments
     assert (data.protocol, data.group_column, data.num_groups, data.folds) == ("groups", "group", None, None)
+
+
+def test_several_corpora_leave_one_out_and_files_will_do(caplog):
+    caplog.set_level(logging.INFO)
+    flags = ["--corpus", "ravdess,emodb", "--label_map", "calm=,boredom="]
+    config = ["--config", str(CONFIGS / "le_mer_corpus.yaml")]
+    for given in (flags, [*config, *flags]):
+        model, data, *_ = parse_arguments(LE_MER, [*given, "--data_dir", "x,y", "--use_cpu", "true"])
+        assert model.modalities == ["speech"]
+        assert (data.protocol, data.num_groups, data.folds) == ("leave_one_corpus_out", None, None)
+        assert data.label_map == {"calm": None, "boredom": None}
+    assert "not used for ravdess,emodb: protocol, group_column, num_groups, folds" in caplog.text
+    assert "EmoDB has 10 fixed sentences" in caplog.text
+    own = {"corpus": ["iemocap", "emodb"], "num_groups": 3, "modalities": ["text"]}
+    assert fit_public_corpus(own, [], LE_MER) == own
+    assert fit_public_corpus(own, ["--corpus", "iemocap, emodb"], LE_MER) == own
+    assert DataArguments(corpus="emodb", data_dir="x", label_map="happiness=joy", labels=["joy"]).labels == ["joy"]

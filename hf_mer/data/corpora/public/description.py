@@ -107,8 +107,10 @@ class PublicCorpus:
 
 
 def is_public(corpus: str | None) -> bool:
-    """Whether a corpus is one of the package's public ones, or a description of one's own."""
-    return corpus is not None and (corpus in public_names() or corpus.lower().endswith(_SUFFIXES))
+    """Whether a corpus is one of the package's public ones, or a description of one's own; several are not."""
+    if corpus is None or "," in corpus:
+        return False
+    return corpus in public_names() or corpus.lower().endswith(_SUFFIXES)
 
 
 @cache

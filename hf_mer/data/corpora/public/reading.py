@@ -100,7 +100,13 @@ def recognise(root: Path) -> str | None:
 
 def _files(root: Path) -> Iterator[Path]:
     """Every file below a folder, in order; hidden ones and what a Mac leaves in archives are not seen."""
-    for folder, folders, names in os.walk(root):
+    seen: set[str] = set()  # links between folders may go in circles
+    for folder, folders, names in os.walk(root, followlinks=True):
+        real = os.path.realpath(folder)
+        if real in seen:
+            folders.clear()
+            continue
+        seen.add(real)
         folders[:] = sorted(name for name in folders if not name.startswith(".") and name != "__MACOSX")
         yield from (Path(folder, name) for name in sorted(names) if not name.startswith("."))
 

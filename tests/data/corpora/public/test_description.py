@@ -41,6 +41,7 @@ def test_what_is_public():
     assert is_public("of/mine.YAML")
     assert not is_public("iemocap")
     assert not is_public(None)
+    assert not is_public("manifest,mine.yaml")
 
 
 def test_ones_own(write):

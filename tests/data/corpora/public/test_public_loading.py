@@ -150,6 +150,15 @@ class TestFoldersAsTheyAre:
         assert rows[0]["audio"]["path"] == str(root / "archive" / name)
         assert "1 recordings are there twice and are read once" in caplog.text
 
+    def test_links_are_followed_once(self, tree, load, tmp_path):
+        root = tree("wav/03a01Fa.wav")
+        (tmp_path / "elsewhere").symlink_to(root / "wav")
+        (tmp_path / "linked").mkdir()
+        (tmp_path / "linked" / "wav").symlink_to(tmp_path / "elsewhere")
+        (root / "wav" / "circle").symlink_to(root)
+        assert load("emodb", tmp_path / "linked")["id"][:] == ["03a01Fa"]
+        assert load("emodb", root)["id"][:] == ["03a01Fa"]
+
     def test_song_and_films_are_left_out_and_told(self, tree, load, caplog):
         good = RAVDESS.format(speaker=1, emotion=1, sentence=1)
         song, film = "Audio_Song/Actor_01/03-02-01-01-01-01-01.wav", "Video/Actor_01/01-01-01-01-01-01-01.mp4"
