@@ -11,6 +11,7 @@ from hf_mer.export.folder import read_export
 from hf_mer.export.graph import LABEL_ATTENTIONS, GraphSpec, dtype_of, mask_of
 from hf_mer.models.mer_encoders import RAW_INPUTS, receptive_field
 from hf_mer.models.mer_outputs import MerOutput
+from hf_mer.models.whisper_mer import check_frames, is_whisper
 
 PROVIDERS = {"cpu": "CPUExecutionProvider", "cuda": "CUDAExecutionProvider"}
 
@@ -166,6 +167,8 @@ class OnnxMerModel:
         name = self._source_of(modality)
         source = given.get(name)
         length = self._minimal_length(modality) if source is None else source.shape[self.spec.length_axis(name)]
+        if modality == "speech" and is_whisper(self.config.speech_config):
+            check_frames(self.config.speech_config, length)
         complete = {}
         for name in RAW_INPUTS[modality]:
             if name not in self.spec.inputs:

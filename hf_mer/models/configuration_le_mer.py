@@ -32,8 +32,9 @@ class LeMerConfig(MerConfig):
     Args:
         text_config: Configuration of the text encoder (a dictionary or an object of any encoder-only text model), BERT
             by default.
-        speech_config: Configuration of the speech encoder: wav2vec2, wav2vec2-conformer, wav2vec2-bert, hubert, wavlm
-            or data2vec-audio; wav2vec2 by default.
+        speech_config: Configuration of the speech encoder: wav2vec2, wav2vec2-conformer, wav2vec2-bert, hubert,
+            wavlm, data2vec-audio, unispeech, unispeech-sat or whisper (of which the encoder alone is built); wav2vec2
+            by default.
         modalities: Branches the model has: `["text", "speech"]` (the paper's LE-MER), `["text"]` (A1 to A5) or
             `["speech"]` (B1 to B5).
         text_label_init: How the semantic label embedding starts, section 2.1 and Table 1; `"none"` leaves it out, with

@@ -17,8 +17,12 @@ SPEECH_MODEL_TYPES = (
     "hubert",
     "wavlm",
     "data2vec-audio",
+    "unispeech",
+    "unispeech-sat",
     "whisper",
 )
+QUANTIZED_SPEECH_TYPES = ("wav2vec2", "wav2vec2-conformer")
+"""Those whose pretraining leaves a codebook."""
 MOST_LAYERS = 1000
 _DTYPES = ("float32", "float64", "float16", "bfloat16")
 _COUNTS = ("layer", "block", "repeat", "depth")  # parts of names of fields that say how often something is built

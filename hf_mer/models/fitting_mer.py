@@ -4,6 +4,7 @@ import logging
 import math
 from typing import Any
 
+from .audio_features_mer import is_channel_first
 from .whisper_mer import STRIDE, is_whisper
 
 logger = logging.getLogger(__name__)
@@ -22,7 +23,7 @@ def check_fit(config: Any, processor: Any) -> None:
     if "text" in config.modalities:
         _check_text(config.text_config, processor)
     if "speech" in config.modalities:
-        check_speech(config.speech_config, processor)
+        check_speech(config.speech_config, processor.feature_extractor, processor.max_audio_seconds)
     store = getattr(processor, "label_store", None)
     if store is not None:
         check_store(config, store)
@@ -46,26 +47,31 @@ def _check_text(config: Any, processor: Any) -> None:
         )
 
 
-def check_speech(config: Any, processor: Any) -> None:
-    """Refuses a processor whose audio is not what a speech encoder takes.
+def check_speech(config: Any, extractor: Any, max_audio_seconds: float | None) -> None:
+    """Refuses a feature extractor that does not make what a speech encoder takes, and audio longer than it can be.
+
+    Args:
+        config: The encoder's configuration.
+        extractor: The feature extractor.
+        max_audio_seconds: After which audio is cut; None for never.
 
     Raises:
         ValueError: Names both numbers, and the files that they stand in.
     """
+    made = extractor.model_input_names[0]
     wanted = "input_features" if config.model_type in ("wav2vec2-bert", "whisper") else "input_values"
-    if processor.audio_input_name != wanted:
+    if made != wanted:
         raise ValueError(
-            f"the feature extractor of processor_config.json makes {processor.audio_input_name}, but the "
-            f"{config.model_type} encoder of config.json takes {wanted}"
+            f"the feature extractor of processor_config.json makes {made}, but the {config.model_type} encoder of "
+            f"config.json takes {wanted}"
         )
-    extractor = processor.feature_extractor
-    if processor.is_channel_first != is_whisper(config):
+    if is_channel_first(extractor) != is_whisper(config):
         raise ValueError(
             f"the log-mel frames of {type(extractor).__name__} (processor_config.json) are not those of the "
             f"{config.model_type} encoder of config.json"
         )
     if is_whisper(config):
-        _check_whisper(config, processor)
+        _check_whisper(config, extractor, max_audio_seconds)
     elif wanted == "input_features":
         bins, stride, width = extractor.num_mel_bins, extractor.stride, config.feature_projection_input_dim
         if bins * stride != width:
@@ -75,19 +81,17 @@ def check_speech(config: Any, processor: Any) -> None:
             )
 
 
-def _check_whisper(config: Any, processor: Any) -> None:
-    extractor = processor.feature_extractor
+def _check_whisper(config: Any, extractor: Any, max_audio_seconds: float | None) -> None:
     if extractor.feature_size != config.num_mel_bins:
         raise ValueError(
-            f"feature_size={extractor.feature_size} of WhisperFeatureExtractor (processor_config.json) is not "
+            f"feature_size={extractor.feature_size} of WhisperFeatureExtractor is not "
             f"speech_config.num_mel_bins={config.num_mel_bins} of config.json: take the feature extractor of the "
             "encoder's own checkpoint"
         )
-    longest = STRIDE * config.max_source_positions  # log-mel frames
-    if processor.most_places is None or processor.most_places > longest:
-        seconds = longest * extractor.hop_length / extractor.sampling_rate
+    seconds = STRIDE * config.max_source_positions * extractor.hop_length / extractor.sampling_rate
+    if max_audio_seconds is None or max_audio_seconds > seconds:
         raise ValueError(
-            f"max_audio_seconds={processor.max_audio_seconds}: the whisper encoder has positions for {seconds:g} s "
+            f"max_audio_seconds={max_audio_seconds}: the whisper encoder has positions for {seconds:g} s "
             f"(max_source_positions={config.max_source_positions}); set max_audio_seconds={seconds:g} or less, and "
             "cut longer recordings into windows (window_seconds, --window)"
         )

@@ -30,7 +30,8 @@ def guard_padding(encoder: Any) -> None:
     """Puts the masked parts into a speech encoder; again is harmless.
 
     Args:
-        encoder: A bare wav2vec2, wav2vec2-conformer, wav2vec2-bert, hubert, wavlm or data2vec-audio model.
+        encoder: A bare wav2vec2, wav2vec2-conformer, wav2vec2-bert, hubert, wavlm, data2vec-audio, unispeech or
+            unispeech-sat model; `NativeWhisperEncoder` needs nothing.
     """
     if not hasattr(encoder, "encoder"):  # Whisper's, which is blind to it by itself
         return

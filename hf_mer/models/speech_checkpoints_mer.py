@@ -1,10 +1,11 @@
 """Pretrained speech encoders out of their checkpoints; what cannot serve is told before any weight is fetched."""
 
+from collections.abc import Collection
 from typing import Any
 
 from transformers import AutoConfig, AutoModel, AutoModelForPreTraining, PreTrainedConfig, PreTrainedModel
 
-from .encoder_configuration_mer import SPEECH_MODEL_TYPES, check_speech_encoder
+from .encoder_configuration_mer import QUANTIZED_SPEECH_TYPES, SPEECH_MODEL_TYPES, check_speech_encoder
 from .fields_mer import first_line
 from .whisper_mer import is_whisper, load_whisper_encoder
 
@@ -27,6 +28,16 @@ def speech_config_of(name: Any, **kwargs: Any) -> PreTrainedConfig:
     return config
 
 
+def _check_complete(name: Any, config: PreTrainedConfig, missing: Collection[str]) -> None:
+    """Refuses a checkpoint whose convolutions or layers would begin at random; parts beside them may be lacking."""
+    lacking = sorted(key for key in missing if key.startswith(("feature_extractor.", "encoder.layers.")))
+    if lacking:
+        raise ValueError(
+            f"checkpoint '{name}' lacks weights of its {config.model_type} encoder ({', '.join(lacking[:3])} and so "
+            "on): they would begin at random"
+        )
+
+
 def load_speech_checkpoint(
     name: Any, with_quantizer: bool = False, **kwargs: Any
 ) -> tuple[PreTrainedModel, PreTrainedModel | None]:
@@ -41,9 +52,14 @@ def load_speech_checkpoint(
     """
     config = speech_config_of(name, **kwargs)
     if not with_quantizer:
-        load: Any = load_whisper_encoder if is_whisper(config) else AutoModel.from_pretrained
-        return load(name, **kwargs), None
+        if is_whisper(config):
+            return load_whisper_encoder(name, **kwargs), None
+        encoder, info = AutoModel.from_pretrained(name, output_loading_info=True, **kwargs)
+        _check_complete(name, config, info["missing_keys"])
+        return encoder, None
     advice = "use discretizer='kmeans' with tonal_space='hidden', or a checkpoint from wav2vec 2.0 pretraining"
+    if config.model_type not in QUANTIZED_SPEECH_TYPES:
+        raise ValueError(f"checkpoint '{name}' has no quantizer, it is {config.model_type}; {advice}")
     try:
         model, info = AutoModelForPreTraining.from_pretrained(name, output_loading_info=True, **kwargs)
     except ValueError as error:

@@ -55,7 +55,7 @@ class NativeWhisperEncoder(WhisperEncoder):
             ValueError: If there are more frames than positions.
         """
         batch, _, num_frames = input_features.shape
-        self._check_length(num_frames)
+        check_frames(self.config, num_frames)
         if attention_mask is None:
             attention_mask = torch.ones(batch, num_frames, dtype=torch.long, device=input_features.device)
         padding = ~attention_mask.bool().unsqueeze(1)  # (B, 1, T)
@@ -75,19 +75,6 @@ class NativeWhisperEncoder(WhisperEncoder):
             states = layer(checkpointable(states, layer), seen, **kwargs)
         return BaseModelOutput(last_hidden_state=self.layer_norm(states))
 
-    @property
-    def most_frames(self) -> int:
-        """Log-mel frames of the longest clip."""
-        return STRIDE * self.config.max_source_positions
-
-    def _check_length(self, num_frames: int) -> None:
-        if num_frames > self.most_frames:
-            raise ValueError(
-                f"audio of {num_frames} log-mel frames is longer than the {self.most_frames} that the whisper encoder "
-                "has positions for (max_source_positions); cut it (max_audio_seconds), or give it in windows "
-                "(window_seconds, --window)"
-            )
-
     def _spec_augment(self, features: Tensor, mask: Tensor) -> Tensor:
         """SpecAugment in training, as far as the configuration asks for it; a batch shorter than one mask has none."""
         config = self.config
@@ -100,6 +87,20 @@ class NativeWhisperEncoder(WhisperEncoder):
 def is_whisper(config: Any) -> bool:
     """Whether a speech encoder takes log-mel frames channel first, `(B, M, T)`."""
     return getattr(config, "model_type", None) == "whisper"
+
+
+def check_frames(config: Any, num_frames: int) -> None:
+    """Refuses more log-mel frames than the encoder has positions for.
+
+    Raises:
+        ValueError: Names both numbers.
+    """
+    most = STRIDE * config.max_source_positions
+    if num_frames > most:
+        raise ValueError(
+            f"audio of {num_frames} log-mel frames is longer than the {most} that the whisper encoder has positions "
+            "for (max_source_positions); cut it (max_audio_seconds), or give it in windows (window_seconds, --window)"
+        )
 
 
 def load_whisper_encoder(name: Any, **kwargs: Any) -> NativeWhisperEncoder:

@@ -56,7 +56,7 @@ def build_processor(
         video = {name: getattr(data_arguments, name) for name in ("num_frames", "max_video_seconds", "face_crop")}
         video["image_processor"] = _image_processor(model_arguments, fold)
     return MerProcessor(
-        _feature_extractor(model_arguments, fold),
+        feature_extractor_of(model_arguments, fold),
         _tokenizer(model_arguments, texts, fold),
         max_history=data_arguments.max_history,
         max_text_tokens=data_arguments.max_text_tokens,
@@ -94,7 +94,8 @@ def fill(name: str, fold: str) -> str:
     return name.replace("{fold}", fold)
 
 
-def _feature_extractor(arguments: ModelArguments, fold: str) -> Any:
+def feature_extractor_of(arguments: ModelArguments, fold: str) -> Any:
+    """The feature extractor of a system's speech encoder."""
     source = arguments.feature_extractor or arguments.speech_encoder
     if isinstance(source, str) and "speech" in arguments.modalities:
         return AutoFeatureExtractor.from_pretrained(fill(source, fold))
@@ -159,7 +160,7 @@ def build_model(
     if "text" in configs:
         _fit_text_length(processor, configs["text"])
     if "speech" in configs:
-        check_speech(configs["speech"], processor)
+        check_speech(configs["speech"], processor.feature_extractor, processor.max_audio_seconds)
     fields = arguments.config_fields()
     if pretraining is not None:
         fields["tonal_dim"] = pretraining.project_hid.out_features

@@ -5,7 +5,14 @@ import pytest
 import torch
 from datasets import Dataset
 from media_files import image_processor
-from model_tester import mel_feature_extractor, tiny_settings, tiny_tokenizer, wave_feature_extractor
+from model_tester import (
+    feature_extractor_for,
+    mel_feature_extractor,
+    tiny_settings,
+    tiny_tokenizer,
+    tone,
+    wave_feature_extractor,
+)
 from transformers import Trainer, TrainingArguments
 
 from hf_mer.data.collator import MerDataCollator
@@ -129,6 +136,24 @@ def test_spec_augment_masks_bins_and_frames_and_keeps_the_shape(processor):
         assert whole_frames.sum() < 2 * 8
         changed.add(int(masked.sum()))
     assert len(changed) > 5
+
+
+def test_spec_augment_of_whispers_frames():
+    """Which have another mean than 0, that masks put in their place; stretched they still fit the positions."""
+    processor = MerProcessor(feature_extractor_for("whisper"), tiny_tokenizer(), max_audio_seconds=2.0)
+    given = {"text": None, "history": [], "label": 0, "audio": {"array": tone(2.0), "sampling_rate": 16000}}
+    plain = MerDataCollator(processor, ["speech"])([given])["input_features"][0]  # (80, 200)
+    collator = MerDataCollator(processor, ["speech"], spec_augment=MASKS, training=True)
+    for _ in range(5):
+        frames = collator([given])["input_features"][0]
+        masked = frames != plain
+        assert masked.any()
+        torch.testing.assert_close(frames[masked], plain.mean().expand(int(masked.sum())))
+        assert torch.equal(masked, masked.all(1)[:, None] | masked.all(0)[None])  # bins, frames
+    longer = MerDataCollator(processor, ["speech"], spec_augment={"stretch": 0.5}, training=True)
+    widths = {longer([given])["input_features"].shape[2] for _ in range(10)}
+    assert max(widths) == 200
+    assert min(widths) < 200
 
 
 def test_spec_augment_does_not_touch_samples_or_the_cache():

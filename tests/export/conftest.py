@@ -98,6 +98,17 @@ def mgcma(exported) -> Export:
 
 
 @pytest.fixture(scope="session")
+def whisper(exported) -> Export:
+    """On Whisper's log-mel frames, which come channel first."""
+
+    def make(checkpoint: Path, out: Path) -> None:
+        save_tiny_checkpoint(checkpoint, "whisper", speech_config=tiny_speech_config("whisper", encoder_layers=1))
+        export_onnx(checkpoint, out)
+
+    return exported("whisper", make)
+
+
+@pytest.fixture(scope="session")
 def wavfusion(exported) -> Export:
     """Text, speech and video."""
 

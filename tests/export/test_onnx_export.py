@@ -10,7 +10,7 @@ from model_tester import make_batch, save_tiny_checkpoint, tiny_text_config
 from hf_mer.export import ExportError, OnnxMerModel, export_onnx
 from hf_mer.models.mer_encoders import RAW_INPUTS
 
-MODELS = ["le_mer", "mgcma", pytest.param("wavfusion", marks=pytest.mark.slow)]
+MODELS = ["le_mer", "mgcma", *(pytest.param(name, marks=pytest.mark.slow) for name in ("wavfusion", "whisper"))]
 
 
 @pytest.fixture(params=MODELS)

@@ -17,7 +17,17 @@ from transformers import (
 from hf_mer.models import LabelEmbeddingStore, LeMerConfig, LeMerForEmotionClassification, MerProcessor
 
 LABELS = ["angry", "happy", "neutral", "sad"]
-SPEECH_TYPES = ["wav2vec2", "wav2vec2-conformer", "wav2vec2-bert", "hubert", "wavlm", "data2vec-audio", "whisper"]
+SPEECH_TYPES = [
+    "wav2vec2",
+    "wav2vec2-conformer",
+    "wav2vec2-bert",
+    "hubert",
+    "wavlm",
+    "data2vec-audio",
+    "unispeech",
+    "unispeech-sat",
+    "whisper",
+]
 WORDS = [
     "i",
     "am",
@@ -65,7 +75,7 @@ def tiny_speech_config(model_type: str = "wav2vec2", **overrides) -> PreTrainedC
         settings.update(conv_dim=[8, 8], conv_kernel=[10, 4], conv_stride=[10, 4], num_feat_extract_layers=2)
     if model_type == "data2vec-audio":
         settings.update(conv_pos_kernel_size=5, num_conv_pos_embeddings=2)
-    if model_type in ("wav2vec2", "wav2vec2-conformer"):
+    if model_type in ("wav2vec2", "wav2vec2-conformer", "unispeech", "unispeech-sat"):
         settings.update(
             num_codevectors_per_group=6, num_codevector_groups=2, codevector_dim=12, proj_codevector_dim=10
         )
@@ -235,7 +245,7 @@ def make_batch(
                 generator = torch.Generator().manual_seed(1000 * seed + row + 500)
                 audio[row, : lengths[row]] = torch.randn(lengths[row], *audio.shape[2:], generator=generator)
                 mask[row, : lengths[row]] = 1
-        audio = audio.transpose(1, 2) if kind == "whisper" else audio
+        audio = audio.transpose(1, 2).contiguous() if kind == "whisper" else audio
         batch.update({"input_features" if bins else "input_values": audio, "audio_attention_mask": mask})
     if "video" in config.modalities and len(no_video) < len(tokens):
         counts = [2 + count % 4 for count in tokens]
@@ -263,7 +273,7 @@ def rows_of(batch: dict[str, torch.Tensor], row: int) -> dict[str, torch.Tensor]
         if mask_name in batch and batch[mask_name][row].any():
             length = int(batch[mask_name][row].sum())
             alone.update({name: batch[name][row : row + 1, :length] for name in names if name in batch})
-            if "input_features" in alone and batch["input_features"].shape[:2] != batch[mask_name].shape:
+            if "input_features" in names and "input_features" in alone and batch["input_features"].shape[1] == 80:
                 alone["input_features"] = batch["input_features"][row : row + 1, :, :length]  # Whisper's
     if "labels" in batch:
         alone["labels"] = batch["labels"][row : row + 1]

@@ -82,6 +82,14 @@ class TestData2VecAudio(OfLeMer, MerEncoderTests):
     speech_type = "data2vec-audio"
 
 
+class TestUniSpeech(OfLeMer, MerEncoderTests):
+    speech_type = "unispeech"
+
+
+class TestUniSpeechSat(OfLeMer, MerEncoderTests):
+    speech_type = "unispeech-sat"
+
+
 class TestWhisper(OfLeMer, MerEncoderTests):
     speech_type = "whisper"
 

@@ -55,6 +55,10 @@ class TestOnLogMel(OfMgcma, MerEncoderTests):
     settings: ClassVar[dict] = {"speech_type": "wav2vec2-bert"}
 
 
+class TestOnWhisper(OfMgcma, MerEncoderTests):
+    settings: ClassVar[dict] = {"speech_type": "whisper"}
+
+
 class TestTextAlone(OfMgcma, MerEncoderTests):
     settings: ClassVar[dict] = {"modalities": ["text"]}
 

@@ -94,6 +94,12 @@ class TestConcatenation(OfWavFusion, MerEncoderTests):
     settings: ClassVar[dict] = {"num_deep_layers": 0, "speech_type": "wav2vec2-bert"}
 
 
+class TestConcatenationOnWhisper(OfWavFusion, MerVariantTests):
+    """Which has no deep layers that would continue the encoder's."""
+
+    settings: ClassVar[dict] = {"num_deep_layers": 0, "speech_type": "whisper"}
+
+
 class TestTextAndVideo(OfWavFusion, MerVariantTests):
     settings: ClassVar[dict] = {"modalities": ["text", "video"]}
 

@@ -16,6 +16,7 @@ import soundfile
 import torch
 from media_files import image_processor, save_film_checkpoint, write_clip
 from model_tester import (
+    feature_extractor_for,
     make_batch,
     save_tiny_checkpoint,
     tiny_settings,
@@ -180,8 +181,8 @@ def save_wavfusion(folder):
 
 def save_mgcma(folder):
     settings = {"num_attention_heads": 2, "num_token_blocks": 1, "alignment_order": ["token", "distribution"]}
-    MgcmaForEmotionClassification(MgcmaConfig(**{**tiny_settings(), **settings})).save_pretrained(folder)
-    MerProcessor(wave_feature_extractor(), tiny_tokenizer()).save_pretrained(folder)
+    MgcmaForEmotionClassification(MgcmaConfig(**{**tiny_settings("whisper"), **settings})).save_pretrained(folder)
+    MerProcessor(feature_extractor_for("whisper"), tiny_tokenizer()).save_pretrained(folder)
 
 
 MAKERS = {
@@ -309,10 +310,11 @@ def test_a_model_with_video_without_the_package(saved, without_package):
 
 
 def test_mgcma(saved, either):
-    """Model and pipeline from a folder alone, with each modality missing too."""
+    """Model and pipeline from a folder alone, with each modality missing too; on Whisper's encoder."""
     results, package = either
     result, folder = results["mgcma"], saved["mgcma"].folder
-    assert {"configuration_mgcma.py", "mgcma_layers.py", "mer_distributed.py"} <= {f.name for f in folder.iterdir()}
+    code = {"configuration_mgcma.py", "mgcma_layers.py", "mer_distributed.py", "whisper_mer.py"}
+    assert code <= {path.name for path in folder.iterdir()}
     close(result, saved["mgcma"].logits)
     assert result["config"] == ["MgcmaConfig", ["token", "distribution"], package]
     both, speech, text = result["pipeline"]

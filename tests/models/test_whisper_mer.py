@@ -220,7 +220,7 @@ class TestFit:
     @pytest.mark.parametrize(
         ("speech", "extractor", "message"),
         [
-            ("whisper", WhisperFeatureExtractor(128), "feature_size=128 .* is not speech_config.num_mel_bins=80"),
+            ("whisper", WhisperFeatureExtractor(128), "feature_size=128 .*is not speech_config.num_mel_bins=80"),
             ("whisper", feature_extractor_for("wav2vec2"), "makes input_values, but the whisper encoder"),
             (
                 "whisper",

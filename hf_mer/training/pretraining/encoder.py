@@ -8,12 +8,11 @@ import torch
 from transformers import AutoConfig, AutoModel, AutoModelForPreTraining
 
 from hf_mer.files import write_atomically
-from hf_mer.models.mer_encoders import SPEECH_MODEL_TYPES
+from hf_mer.models.encoder_configuration_mer import QUANTIZED_SPEECH_TYPES, SPEECH_MODEL_TYPES
 from hf_mer.training.building import fill
 from hf_mer.training.pretraining.arguments import PretrainingArguments, SpeechEncoderArguments
 
 TRAINED_WITHOUT_LABELS = tuple(name for name in SPEECH_MODEL_TYPES if name != "whisper")
-WITH_QUANTIZER = ("wav2vec2", "wav2vec2-conformer")
 _MASKING = ("apply_spec_augment", "mask_time_prob")  # what pretraining changes of a configuration, for its own time
 
 
@@ -52,13 +51,13 @@ def objective_of(config: Any, arguments: PretrainingArguments) -> str:
     Raises:
         ValueError: If the encoder's kind has no quantizer, and the objective needs one, or has no such layer.
     """
-    has_quantizer = config.model_type in WITH_QUANTIZER
+    has_quantizer = config.model_type in QUANTIZED_SPEECH_TYPES
     objective = arguments.objective
     if objective == "auto":
         objective = "contrastive" if has_quantizer else "masked_units"
     if objective == "contrastive" and not has_quantizer:
         raise ValueError(
-            f"objective='contrastive' needs an encoder with a quantizer ({', '.join(WITH_QUANTIZER)}), not "
+            f"objective='contrastive' needs an encoder with a quantizer ({', '.join(QUANTIZED_SPEECH_TYPES)}), not "
             f"{config.model_type}: objective='masked_units'"
         )
     layer = arguments.unit_layer

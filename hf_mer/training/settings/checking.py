@@ -7,6 +7,9 @@ from typing import Any
 
 from transformers import AutoConfig
 
+from hf_mer.models.encoder_configuration_mer import QUANTIZED_SPEECH_TYPES
+from hf_mer.models.fitting_mer import check_speech
+from hf_mer.models.speech_checkpoints_mer import speech_config_of
 from hf_mer.training.required_checkpoints import remote_checkpoints
 from hf_mer.training.settings.arguments import DataArguments, MerTrainingArguments
 from hf_mer.training.settings.label_store_arguments import LabelStoreArguments
@@ -48,11 +51,12 @@ def check_settings(
     for name in model.modalities:
         if getattr(model, f"{name}_encoder", "") is None:
             raise ValueError(f"modalities={model.modalities}, but {name}_encoder is null")
-    config = model.model_class.config_class(
-        **_known_configs(model), modalities=model.modalities, **model.config_fields()
-    )
+    configs = _known_configs(model)
+    if "speech_config" in configs:
+        _check_speech(model, data, configs["speech_config"])
+    config = model.model_class.config_class(**configs, modalities=model.modalities, **model.config_fields())
     if model.has_label_store and store is not None:
-        _check_label_store(model, config, store)
+        _check_label_store(model, config, store, configs.get("speech_config"))
 
 
 def _check_lora(training: MerTrainingArguments) -> None:
@@ -77,9 +81,26 @@ def _known_configs(model: ModelArguments) -> dict[str, Any]:
         if isinstance(source, dict):
             configs[f"{name}_config"] = source
         elif isinstance(source, str) and "{fold}" not in source:
-            with contextlib.suppress(OSError, ValueError), _asking(source):
-                configs[f"{name}_config"] = AutoConfig.from_pretrained(source)
+            # what a speech encoder is refused for is said now; others' kinds may need an advice of their own
+            unsaid = (OSError,) if name == "speech" else (OSError, ValueError)
+            load: Any = speech_config_of if name == "speech" else AutoConfig.from_pretrained
+            with contextlib.suppress(*unsaid), _asking(source):
+                overrides: Any = model.speech_overrides if name == "speech" else None
+                configs[f"{name}_config"] = load(source, **(overrides or {}))
     return configs
+
+
+def _check_speech(model: ModelArguments, data: DataArguments, config: Any) -> None:
+    """Whether the feature extractor, where it can be read, makes what the encoder takes."""
+    source = model.feature_extractor or model.speech_encoder
+    if isinstance(config, dict) or not isinstance(source, str) or "{fold}" in source:
+        return
+    from hf_mer.training.building import (
+        feature_extractor_of,
+    )  # which settings that name no checkpoint need not wait for
+
+    with contextlib.suppress(OSError), _asking(source):
+        check_speech(config, feature_extractor_of(model, ""), data.max_audio_seconds)
 
 
 def _asking(source: str) -> contextlib.AbstractContextManager[None]:
@@ -91,12 +112,19 @@ def _asking(source: str) -> contextlib.AbstractContextManager[None]:
     return hub_errors(source, writing=False)
 
 
-def _check_label_store(model: ModelArguments, config: Any, store: LabelStoreArguments) -> None:
+def _check_label_store(model: ModelArguments, config: Any, store: LabelStoreArguments, speech: Any) -> None:
+    kind = getattr(speech, "model_type", None)  # of a checkpoint that could be looked at
     if config.has_tonal_labels and config.tonal_label_init == "codebook":
         if store.discretizer == "codebook" and not isinstance(model.speech_encoder, str):
             raise ValueError(
                 "discretizer='codebook' needs a speech checkpoint with a quantizer; use discretizer='kmeans' with an "
                 "encoder that starts from scratch"
+            )
+        if store.discretizer == "codebook" and kind is not None and kind not in QUANTIZED_SPEECH_TYPES:
+            raise ValueError(
+                f"discretizer='codebook' needs a speech encoder with a quantizer ({', '.join(QUANTIZED_SPEECH_TYPES)}"
+                f"), and speech_encoder '{model.speech_encoder}' is {kind}: use discretizer='kmeans' with "
+                "tonal_space='hidden'"
             )
         if store.discretizer == "kmeans" and config.tonal_space == "contrastive":
             raise ValueError("tonal_space='contrastive' needs the codebook of a checkpoint: discretizer='codebook'")

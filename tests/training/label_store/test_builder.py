@@ -9,11 +9,10 @@ import torch
 from model_tester import (
     HOP,
     LABELS,
-    mel_feature_extractor,
+    feature_extractor_for,
     tiny_speech_config,
     tiny_text_config,
     tiny_tokenizer,
-    wave_feature_extractor,
 )
 from torch import nn
 from transformers import BertModel, Wav2Vec2ForPreTraining
@@ -43,8 +42,7 @@ def make_model(speech_type="wav2vec2", **config):
 
 
 def make_processor(speech_type="wav2vec2"):
-    extractor = mel_feature_extractor() if speech_type == "wav2vec2-bert" else wave_feature_extractor()
-    return MerProcessor(extractor, tiny_tokenizer(), max_text_tokens=40)
+    return MerProcessor(feature_extractor_for(speech_type), tiny_tokenizer(), max_text_tokens=40)
 
 
 def make_batches(speech_type="wav2vec2", padding=5.0):
@@ -53,7 +51,8 @@ def make_batches(speech_type="wav2vec2", padding=5.0):
     for number in range(2):
         generator = torch.Generator().manual_seed(number)
         frames = [9, 14, 6, 11]
-        width, shape = (max(frames), (160,)) if speech_type == "wav2vec2-bert" else (HOP * max(frames), ())
+        widths = {"wav2vec2-bert": (max(frames), (160,)), "whisper": (2 * max(frames) - 1, (80,))}
+        width, shape = widths.get(speech_type, (HOP * max(frames), ()))
         mask = torch.zeros(4, width, dtype=torch.long)
         for row, count in enumerate(frames):
             mask[row, : count * width // max(frames)] = 1
@@ -61,6 +60,7 @@ def make_batches(speech_type="wav2vec2", padding=5.0):
         noise = padding * torch.randn(audio.shape, generator=torch.Generator().manual_seed(99))
         audio = torch.where(mask.bool().view(4, width, *(1 for _ in shape)), audio, noise)
         name = "input_features" if shape else "input_values"
+        audio = audio.transpose(1, 2) if speech_type == "whisper" else audio
         inputs = {name: audio, "audio_attention_mask": mask}
         batches.append({"labels": [0, 1, 2, 3], "texts": WORDS[4 * number : 4 * number + 4], "inputs": inputs})
     return batches
@@ -102,9 +102,11 @@ def ranked(documents: list[tuple[int, Counter]], k: int) -> list[list]:
 def frames_of(model, batch, row):
     """Hidden states and conv features of one utterance by itself, without any padding."""
     mask = batch["inputs"]["audio_attention_mask"][row].bool()
-    audio = next(value for name, value in batch["inputs"].items() if name != "audio_attention_mask")[row][mask][None]
+    audio = model.audio_of(batch["inputs"])[row][mask][None]
     hidden = model.encode_speech(audio, None)[0][0]
-    return hidden, (model.conv_features(audio, None)[0][0] if audio.dim() == 2 else audio[0])
+    if audio.dim() == 3:
+        return hidden, audio[0, :: 2 if model.config.speech_config.model_type == "whisper" else 1]
+    return hidden, model.conv_features(audio, None)[0][0]
 
 
 def reference(model, batches, to_codes, k):
@@ -160,7 +162,14 @@ def test_codebook_in_the_contrastive_space(pretraining):
 
 
 @pytest.mark.parametrize(
-    ("speech_type", "features"), [("wav2vec2", "hidden"), ("wav2vec2-bert", "hidden"), ("wav2vec2-bert", "input")]
+    ("speech_type", "features"),
+    [
+        ("wav2vec2", "hidden"),
+        ("wav2vec2-bert", "hidden"),
+        ("wav2vec2-bert", "input"),
+        ("whisper", "hidden"),
+        ("whisper", "input"),
+    ],
 )
 @pytest.mark.parametrize("kmeans_frames", [10, 50_000])
 def test_kmeans(speech_type, features, kmeans_frames):
@@ -315,7 +324,7 @@ def test_keywords_of_every_language_are_its_salient_words(language):
     model = LeMerForEmotionClassification(
         LeMerConfig(text_config=text_config, modalities=["text"], id2label=dict(enumerate(valences)))
     )
-    processor = MerProcessor(wave_feature_extractor(), tokenizer, max_text_tokens=40)
+    processor = MerProcessor(feature_extractor_for("wav2vec2"), tokenizer, max_text_tokens=40)
     arguments = LabelStoreArguments(text_top_k=5)
     store = build_label_store(model.eval(), processor, batches, list(valences), arguments, progress=False)
     for label, valence in valences.items():

@@ -291,6 +291,11 @@ def test_rows_without_audio_are_left_out(make, rows, fold, data):
         (QUIET, {"overrides": {"hidden_sise": 3}}, "'hidden_sise' is no field of a wav2vec2-bert configuration"),
         ({"hidden_size": 16}, {}, "needs a model_type"),
         ({"model_type": "bert"}, {}, "speech encoder 'bert' is not one of wav2vec2"),
+        (
+            {"model_type": "whisper"},
+            {},
+            "speech encoder 'whisper' is not one of .*, which have an embedding for masked",
+        ),
         ({**QUIET, "add_adapter": True}, {}, "set add_adapter=False"),
     ],
 )

@@ -1,5 +1,6 @@
 """Settings from a YAML file and flags; every file under recipes/configs is read to its last key."""
 
+import json
 from pathlib import Path
 
 import pytest
@@ -152,6 +153,47 @@ def test_settings_that_cannot_go_together(settings, message):
     made = [
         cls(**{k: v for k, v in wanted.items() if k in {f.name for f in dataclasses.fields(cls)}}) for cls in TYPES
     ]
+    with pytest.raises(ValueError, match=message):
+        check_settings(*made)
+
+
+KMEANS = {"discretizer": "kmeans"}
+
+
+@pytest.mark.parametrize(
+    ("kind", "settings", "message"),
+    [
+        ("whisper", KMEANS, None),
+        (
+            "whisper",
+            {},
+            r"discretizer='codebook' needs .* \(wav2vec2, wav2vec2-conformer\).* is whisper: use .*'kmeans'",
+        ),
+        ("hubert", {}, r"discretizer='codebook' needs .* is hubert: use .*'kmeans'"),
+        ("whisper", {"max_audio_seconds": 31.0, **KMEANS}, "max_audio_seconds=31.0: .* positions for 30 s"),
+        ("whisper", {"speech_overrides": {"num_mel_bins": 128}, **KMEANS}, "feature_size=80 .*num_mel_bins=128"),
+        ("sew", {}, r"'.*encoder': speech encoder 'sew' is not one of wav2vec2, .*whisper"),
+        ("encodec", {}, r"'.*encoder': speech encoder 'encodec' is not one of wav2vec2, .*whisper"),
+        ("wavelet", {}, r"checkpoint '.*encoder': .*`wavelet`.*; what serves is wav2vec2, .*whisper"),
+    ],
+)
+def test_what_a_speech_encoder_is_refused_for_is_said_before_any_work(tmp_path, kind, settings, message):
+    """A folder with a configuration and no weights is enough to say it."""
+    import dataclasses
+
+    from transformers import WhisperFeatureExtractor
+
+    folder = tmp_path / "encoder"
+    WhisperFeatureExtractor().save_pretrained(folder) if kind == "whisper" else folder.mkdir()
+    (folder / "config.json").write_text(json.dumps({"model_type": kind}))
+    wanted = {"data_dir": "x", "use_cpu": True, "speech_encoder": str(folder), "text_encoder": {"model_type": "bert"}}
+    wanted |= settings
+    made = [
+        cls(**{k: v for k, v in wanted.items() if k in {f.name for f in dataclasses.fields(cls)}}) for cls in TYPES
+    ]
+    if message is None:
+        check_settings(*made)
+        return
     with pytest.raises(ValueError, match=message):
         check_settings(*made)
 
