@@ -15,9 +15,12 @@ def results(folder):
     return json.loads((folder / "results.json").read_text(encoding="utf-8"))
 
 
-def test_two_processes_train_and_one_scores_their_checkpoint_the_same(recipe, main, config, tmp_path):
+@pytest.mark.parametrize(
+    "flags", [["--modality_dropout", "0.4"], pytest.param(["--lora_rank", "2"], marks=pytest.mark.slow, id="lora")]
+)
+def test_two_processes_train_and_one_scores_their_checkpoint_the_same(recipe, main, config, tmp_path, flags):
     """The checkpoint that two processes trained and scored, scored again by one process."""
-    status, output = recipe("--config", config(), "--modality_dropout", "0.4", processes=2)
+    status, output = recipe("--config", config(), *flags, processes=2)
     assert status == 0, output
     trained = results(tmp_path / "run" / "Ses03")
     assert trained["environment"]["processes"] == 2
