@@ -69,7 +69,7 @@ def warn_of_unread(unread: int, total: int, what: str) -> bool:
     if too_little:
         logger.warning(
             "%d of %d tokens of the %s are unknown to the text encoder's tokenizer or single letters of a word: it "
-            "may be made for another language, and text then says little",
+            "may be made for another language, or for few words, and text then says little",
             unread,
             total,
             what,

@@ -163,11 +163,9 @@ def times_of(shown: Sequence[str], words: Iterable[TimedWord] | None) -> list[tu
 def with_times(words: list[dict[str, Any]], timed: Iterable[TimedWord] | None) -> list[dict[str, Any]]:
     """Words of an explanation, those of the current utterance with `start` and `end` where `times_of` knows them."""
     current = [word["word"] for word in words if word["current"]]
-    times = iter(times_of(current, timed) or [()] * len(current))
-    return [
-        {**word, **dict(zip(("start", "end"), next(times), strict=False))} if word["current"] else word
-        for word in words
-    ]
+    known = times_of(current, timed)
+    times = iter([{"start": start, "end": end} for start, end in known] if known else [{}] * len(current))
+    return [{**word, **next(times)} if word["current"] else word for word in words]
 
 
 def timeline_words(timeline: Sequence[Mapping[str, Any]]) -> list[TimedWord]:
