@@ -2,6 +2,7 @@ import pytest
 import torch
 from model_tester import (
     LABELS,
+    checkpoint_activations,
     feature_extractor_for,
     save_tiny_checkpoint,
     tiny_settings,
@@ -124,7 +125,7 @@ class TestEncoder:
 
     def test_reentrant_checkpointing_behind_frozen_convolutions(self):
         model = make_model(freeze=["speech_feature_encoder", "speech_layers:1"], modalities=["speech"]).train()
-        model.gradient_checkpointing_enable({"use_reentrant": True})
+        checkpoint_activations(model, use_reentrant=True)
         audio = make_processor()(audio=[tone(0.2), tone(0.31)])
         model(**audio, labels=torch.tensor([0, 1])).loss.backward()
         trained = {name for name, parameter in model.speech_encoder.named_parameters() if parameter.grad is not None}
