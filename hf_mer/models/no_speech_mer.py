@@ -9,10 +9,11 @@ import torch
 
 NO_SPEECH = 0.3
 """Probability of "no speech" above which a draft is asked for. Whisper tiny.en gives 0.03 to 0.16 for acted speech
-(RAVDESS, clips of all eight emotions), and 0.58 to 0.96 for 3, 8 and 30 s of noise of several colours and levels, hum,
-tones, clicks, chords and melodies, of which it writes "you", "Thank you." or a sentence over and over."""
+(RAVDESS, clips of all eight emotions), up to 0.45 for its softest clips (peak of -46 dBFS), and 0.58 to 0.96 for noise
+of several colours and levels, hum, tones, clicks, chords and melodies of 3, 8 and 30 s, of which it writes "you",
+"Thank you." or a sentence over and over."""
 UNLIKELY = -0.7
-"""Mean log-probability of a draft below which there is no speech. Whisper tiny.en gives -0.03 to -0.17 for the speech,
+"""Mean log-probability of a draft below which there is no speech. Whisper tiny.en gives -0.03 to -0.30 for the speech,
 and -0.93 to -2.7 for the noise and music, where it wrote any letter at all."""
 _DRAFT_TOKENS = 64
 
