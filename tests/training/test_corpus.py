@@ -8,7 +8,7 @@ import pytest
 from hf_mer.data.schema import CorpusError
 from hf_mer.training import DataArguments
 from hf_mer.training.corpus import corpus_language, load_rows, protocol_folds, read_rows
-from hf_mer.training.settings.roles import deciding
+from hf_mer.training.settings.roles import Role, deciding, values_with
 
 
 @pytest.mark.parametrize(
@@ -145,3 +145,10 @@ def test_public_corpora_with_one_map(tmp_path, monkeypatch, write_wav):
         ("emodb", "emodb.03", "male", "happy"),
         ("emodb", "emodb.08", "female", "angry"),
     }
+
+
+def test_a_quiet_setting_changes_no_name_of_older_runs():
+    """Folders of second stages are called after the settings that have this role."""
+    assert "label_map" not in values_with(Role.HEARD, DataArguments(data_dir="x"))
+    mapped = values_with(Role.HEARD, DataArguments(data_dir="x", label_map="excited=happy"))
+    assert mapped["label_map"] == {"excited": "happy"}
