@@ -268,6 +268,10 @@ class OwnTrainingArguments(TrainingArguments):
                 f"{', '.join(self.sampling_strategies)}"
             )
         super().__post_init__()
+        import torch  # which the line above has brought in
+
+        if not torch.accelerator.is_available():
+            self.dataloader_pin_memory = False  # there is none to copy to, and every loader would warn of it
 
 
 @dataclass
