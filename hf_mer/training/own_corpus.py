@@ -47,7 +47,8 @@ def settings_for(system: str, source: str, flags: Sequence[str] = (), variant: s
         raise ValueError(f"{source} is generated in the layout of {layout}, for which {system} has no settings; give "
                          "a settings file")  # fmt: skip
     config = configuration(f"{first}_{name}{f'_{variant}' * bool(variant and name == 'corpus')}")
-    guessed: list[tuple[str, ...]] = [("corpus", public)] if public else []
+    # one held-out group, as of people's own recordings
+    guessed: list[tuple[str, ...]] = [("corpus", public), ("folds", "0")] if public else []
     if name == "corpus" and not public:
         guessed = _settings_of_table(path, flags)
     given = _names(flags)

@@ -98,12 +98,14 @@ class TestCorpora:
         caplog.set_level("INFO")
         flags = settings_for("le_mer", str(tmp_path), variant="scratch")
         assert flags[1] == str(configuration("le_mer_corpus_scratch"))
-        assert flags[-2:] == ["--corpus", "emodb"]
+        assert flags[-4:] == ["--corpus", "emodb", "--folds", "0"]
         assert "is read as EmoDB (--corpus emodb); --corpus manifest reads it as recordings of your own" in caplog.text
         data = read("le_mer", flags)[DataArguments]
-        assert (data.corpus, data.protocol, data.group_column, data.folds) == ("emodb", "groups", "group", None)
+        assert (data.corpus, data.protocol, data.group_column, data.folds) == ("emodb", "groups", "group", ["0"])
+        given = [*settings_for("le_mer", str(tmp_path), ["--folds", "all"]), "--folds", "all"]
+        assert read("le_mer", given)[DataArguments].folds is None
         named = settings_for("mgcma", str(tmp_path), ["--corpus", "emodb"])
-        assert named == ["--config", str(configuration("mgcma_corpus")), "--data_dir", str(tmp_path)]
+        assert named[2:] == ["--data_dir", str(tmp_path), "--folds", "0"]
         own = settings_for("le_mer", str(tmp_path), ["--corpus", "manifest"])
         assert own[4:] == [
             "--modalities",

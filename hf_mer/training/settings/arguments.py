@@ -73,7 +73,9 @@ class DataArguments:
     test_session: str | None = setting(None, "Test session of the protocol fixed_session.", PROTOCOL)
     group_column: str = setting("group", "Column that the protocol groups cuts by.", PROTOCOL)
     num_groups: int | None = setting(None, "Number of folds of the protocol groups.", PROTOCOL)
-    folds: list[str] | None = setting(None, "Folds to run, by name or position (from 0); all by default.", PLACE)
+    folds: list[str] | None = setting(
+        None, "Folds to run, by name or position (from 0), or all, which is the default.", PLACE
+    )
     use_history: bool = setting(True, "Put earlier utterances of the dialogue before the text.", READING)
     max_history: int = setting(10, "Maximum number of earlier utterances.", READING)
     max_text_tokens: int = setting(150, "Maximum number of text tokens, history included.")
@@ -124,7 +126,7 @@ class DataArguments:
             raise ValueError(f"on_bad_audio: '{self.on_bad_audio}' is not one of raise, skip")
         if self.split_screen not in SPLIT_SCREENS:
             raise ValueError(f"split_screen: '{self.split_screen}' is not one of {', '.join(SPLIT_SCREENS)}")
-        self.folds = None if self.folds is None else [str(fold) for fold in self.folds]
+        self.folds = None if self.folds in (None, ["all"]) else [str(fold) for fold in self.folds]
         self._settle_word_errors()
         if self.label_map is not None:
             from hf_mer.data.label_map import parse_label_map  # here for the same reason
