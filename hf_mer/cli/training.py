@@ -13,6 +13,7 @@ _EXAMPLES = """examples:
   hf-mer train le_mer calls.csv --out runs/calls                       # your own recordings
   hf-mer train le_mer calls.csv --text-encoder roberta-base --speech-encoder facebook/wav2vec2-large
   hf-mer train le_mer calls.csv --from-scratch                         # LE-MER without pretrained encoders: minutes
+  hf-mer train le_mer /data/RAVDESS --corpus ravdess --frozen          # classifier on frozen encoders: minutes
   hf-mer train le_mer /data/IEMOCAP_full_release --folds Ses05         # the corpus is recognised by its folders
   hf-mer train wavfusion /data/MELD.Raw --out runs/wavfusion
   hf-mer train le_mer /data/RAVDESS --corpus ravdess                   # a public corpus: crema_d, emodb, nemo, ravdess
