@@ -136,7 +136,7 @@ def _with_labels(
     rows = rows if len(kept) == len(rows) else rows.select(kept)
     old = column(rows, "label")
     ids = of_name[old].tolist()
-    if list(map(canonical_label, names)) == list(map(canonical_label, classes)) and old == ids:
+    if names == list(classes) and old == ids:
         return rows
     votes = column(rows, "votes") if "votes" in rows.column_names else [None] * len(rows)
     if any(shares is not None for shares in votes):

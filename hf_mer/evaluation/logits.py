@@ -1,6 +1,6 @@
 """Logits of utterances under every condition, batch by batch: memory does not grow with the corpus."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any, NamedTuple
 
@@ -15,6 +15,7 @@ from hf_mer.data.word_errors import corrupt_transcripts
 from hf_mer.evaluation.condition import Condition, ConditionSettings
 from hf_mer.evaluation.reading import BatchReader, Texts
 from hf_mer.evaluation.sound import Babble
+from hf_mer.models.encoder_states_mer import RAW_INPUTS
 from hf_mer.models.finite_mer import check_logits
 
 
@@ -109,22 +110,18 @@ def transcripts_with_errors(rows: Dataset, conditions: Sequence[Condition], sett
 @contextmanager
 def encoded_once(model: Any) -> Iterator[None]:
     """Within it, an encoder that is given the very tensors that it has been given before is not run again."""
-    kept: dict[tuple, tuple[tuple, Any]] = {}
+    kept: dict[tuple, tuple[list, Any]] = {}
+    encode = model.encode_modality
 
-    def remembering(name: str, encode: Callable) -> Callable:
-        def encoded(*tensors: Any, record: Any = None) -> Any:  # which asks for nothing here
-            key = (name, *map(id, tensors))
-            if key not in kept:
-                kept[key] = (tensors, encode(*tensors))  # kept, so that no other tensor gets their ids
-            return kept[key][1]
+    def remembered(modality: str, mask: Any, *args: Any, **inputs: Any) -> Any:
+        tensors = [inputs.get(name) for name in (*RAW_INPUTS[modality], f"{modality}_features")]
+        key = (modality, *map(id, tensors))
+        if key not in kept:
+            kept[key] = (tensors, encode(modality, mask, *args, **inputs))  # kept, so that no other gets their ids
+        return kept[key][1]
 
-        return encoded
-
-    names = [f"encode_{modality}" for modality in model.config.modalities]
-    for name in names:
-        object.__setattr__(model, name, remembering(name, getattr(model, name)))
+    object.__setattr__(model, "encode_modality", remembered)
     try:
         yield
     finally:
-        for name in names:
-            object.__delattr__(model, name)
+        object.__delattr__(model, "encode_modality")

@@ -122,6 +122,8 @@ class LeMerForEmotionClassification(MerPreTrainedModel):
     ) -> "LeMerForEmotionClassification":
         """Score fusion (Table 2): one model whose logits are the sum of a text-only and a speech-only checkpoint's.
 
+        Label smoothing and class weights are theirs where both have the same; what either freezes is frozen.
+
         Raises:
             ValueError: If the checkpoints are not unimodal as asked, or their classes or pooling differ.
         """
@@ -136,25 +138,7 @@ class LeMerForEmotionClassification(MerPreTrainedModel):
             raise ValueError(f"classes differ: text {text_config.id2label}, speech {speech_config.id2label}")
         if text_config.pooling != speech_config.pooling:
             raise ValueError(f"pooling differs: text {text_config.pooling}, speech {speech_config.pooling}")
-        fused = cls(
-            LeMerConfig(
-                text_config=text_config.text_config,
-                speech_config=speech_config.speech_config,
-                text_label_init=text_config.text_label_init,
-                tonal_label_init=speech_config.tonal_label_init,
-                tonal_space=speech_config.tonal_space,
-                tonal_dim=speech_config.tonal_dim,
-                history_in_fusion=text_config.history_in_fusion,
-                pooling=text_config.pooling,
-                text_layers=text_config.text_layers,
-                speech_layers=speech_config.speech_layers,
-                loss_weights={**text_config.loss_weights, "speech_label": speech_config.loss_weights["speech_label"]},
-                label_temperature=text_config.label_temperature,
-                fusion="score",
-                id2label=text_config.id2label,
-                label2id=text_config.label2id,
-            )
-        )
+        fused = cls(_score_fusion_config(text_config, speech_config))
         fused.load_state_dict({**parts["text"].state_dict(), **parts["speech"].state_dict()})
         return fused.eval()
 
@@ -375,3 +359,28 @@ class LeMerForEmotionClassification(MerPreTrainedModel):
                     branch["scores"] / self.config.label_temperature, targets, branch["present"], **options
                 )
         return joint_means(parts, self.config.known_losses, self.training)
+
+
+def _score_fusion_config(text: LeMerConfig, speech: LeMerConfig) -> LeMerConfig:
+    """The configuration of two unimodal models as one; how labels are taken is theirs where both have the same."""
+    same = [name for name in ("label_smoothing", "class_weights") if getattr(text, name) == getattr(speech, name)]
+    return LeMerConfig(
+        text_config=text.text_config,
+        speech_config=speech.speech_config,
+        text_label_init=text.text_label_init,
+        tonal_label_init=speech.tonal_label_init,
+        tonal_space=speech.tonal_space,
+        tonal_dim=speech.tonal_dim,
+        history_in_fusion=text.history_in_fusion,
+        pooling=text.pooling,
+        text_layers=text.text_layers,
+        speech_layers=speech.speech_layers,
+        loss_weights={**text.loss_weights, "speech_label": speech.loss_weights["speech_label"]},
+        label_temperature=text.label_temperature,
+        freeze=list(dict.fromkeys([*text.freeze, *speech.freeze])),
+        fusion="score",
+        language=text.language,
+        id2label=text.id2label,
+        label2id=text.label2id,
+        **{name: getattr(text, name) for name in same},
+    )

@@ -126,13 +126,14 @@ class FoldTraining(CrossValidation):
         model, pretraining = building.build_model(
             self.model_arguments, self.labels, processor, fold.name, self._needs_quantizer()
         )
-        if "text" in model.config.modalities and not model.config.language:
+        if self.args.do_train and "text" in model.config.modalities and not model.config.language:
             model.config.language = corpus_language(self.data_arguments)
         if pretraining is not None:
             pretraining.to(self.args.device)
         projections = attention_projections(model, self.lora_rank)
         with stages.measure("features") as stage:
             parts = self._parts(rows, fold, processor, model, stage)
+        states = self._states_to_compare(parts, model)
         if self.model_arguments.has_label_store:
             with stages.measure("label_store") as stage, self.args.main_process_first(desc="label store"):
                 recipe = self._store_recipe(model, processor, parts["train"], pretraining, fold)
@@ -151,8 +152,7 @@ class FoldTraining(CrossValidation):
             test, measured = self._test(trainer, rows, fold, parts["test"], folder, model)
         results = self._report(fold, settings, parameters, test, history, started, stages)
         results["calibration"] = {**calibration, **measured}
-        if self.args.linear_reference and self.keep_model and self.is_main:
-            states = [name for name in model.config.modalities if f"{name}_states" in parts["train"].column_names]
+        if states and self.keep_model and self.is_main:
             metric, seed = str(self.args.metric_for_best_model), self.args.seed
             results["linear_reference"] = linear_reference(parts, states, len(self.labels), metric, seed)
         if self.args.class_weights != "none" and model.config.class_weights:
@@ -210,6 +210,15 @@ class FoldTraining(CrossValidation):
                 )
         parts = dict(select_fold(rows, fold))
         return {name: part if name == "train" else _by_length(part) for name, part in parts.items()}
+
+    def _states_to_compare(self, parts: dict[str, Dataset], model: Any) -> list[str]:
+        """Modalities whose states the linear reference is of; none if it is not wanted."""
+        if not self.args.linear_reference:
+            return []
+        states = [name for name in model.config.modalities if f"{name}_states" in parts["train"].column_names]
+        if not states:  # what a checkpoint freezes is known when it is loaded
+            raise ValueError("linear_reference: the checkpoint freezes no encoder; leave it out")
+        return states
 
     def _collator(
         self, processor: MerProcessor, training: bool = False, modalities: list[str] | None = None

@@ -18,6 +18,7 @@ logger = logging.getLogger(__name__)
 _SETTINGS_SUFFIXES = (".yaml", ".yml")
 _MOST_GROUPS = 5
 _BASELINES_BEGIN_WITH = "le_mer"
+_FLAGS = {"scratch": "from-scratch", "frozen": "frozen"}  # of the variants
 _OTHER_NAMES = {"le_mer_meld": "le_mer_meld_text"}
 _GENERATED_LAYOUTS = {"wavfusion": "meld"}  # of the settings `<system>_generated`; else IEMOCAP's
 
@@ -37,6 +38,7 @@ def settings_for(system: str, source: str, flags: Sequence[str] = (), variant: s
     """
     path = Path(source).expanduser()
     if path.suffix.lower() in _SETTINGS_SUFFIXES:
+        _refuse_variant(variant, f"{source} is a settings file")
         return ["--config", str(path)]
     if not path.exists():
         raise ValueError(f"{source}: no such settings file, table or folder{_where_to_get(flags)}")
@@ -46,7 +48,9 @@ def settings_for(system: str, source: str, flags: Sequence[str] = (), variant: s
     if name == "generated" and (layout := _layout(path)) != _GENERATED_LAYOUTS.get(first, "iemocap"):
         raise ValueError(f"{source} is generated in the layout of {layout}, for which {system} has no settings; give "
                          "a settings file")  # fmt: skip
-    config = configuration(f"{first}_{name}{f'_{variant}' * bool(variant and name == 'corpus')}")
+    if name != "corpus":
+        _refuse_variant(variant, f"{source} is {name}, as it was published or generated")
+    config = configuration(f"{first}_{name}{f'_{variant}' * bool(variant)}")
     # one held-out group, as of people's own recordings
     guessed: list[tuple[str, ...]] = [("corpus", public), ("folds", "0")] if public else []
     if name == "corpus" and not public:
@@ -54,6 +58,14 @@ def settings_for(system: str, source: str, flags: Sequence[str] = (), variant: s
     given = _names(flags)
     kept = [part for pair in guessed if pair[0] not in given for part in (f"--{pair[0]}", *pair[1:])]
     return ["--config", str(config), "--data_dir", str(path), *kept]
+
+
+def _refuse_variant(variant: str, what: str) -> None:
+    if variant:
+        raise ValueError(
+            f"--{_FLAGS[variant]} has settings for tables and folders of recordings and public corpora, and {what}; "
+            f"leave it out, or give the parts of {configuration(f'le_mer_corpus_{variant}')} that you want"
+        )
 
 
 def _public_corpus(path: Path, flags: Sequence[str]) -> str | None:

@@ -74,9 +74,17 @@ def test_votes_follow_their_labels():
 
 def test_rows_that_fit_stay_what_they_are():
     rows = corpus("happy", "sad")
-    mapped, left_out = map_labels({"one": rows}, {}, ["Happy", "sad"])
+    mapped, left_out = map_labels({"one": rows}, {}, ["happy", "sad"])
     assert mapped["one"] is rows
     assert not left_out
+
+
+def test_classes_are_called_as_asked_for():
+    """Also by a corpus that needs no map, or it could not stand beside one that does."""
+    corpora = {"one": corpus("happy", "sad"), "two": corpus("calm", "happy", "sad")}
+    mapped, _ = map_labels(corpora, {"calm": None}, ["Happy", "Sad"])
+    assert [rows.features["label"].names for rows in mapped.values()] == [["Happy", "Sad"]] * 2
+    assert [rows["label"][:] for rows in mapped.values()] == [[0, 1], [0, 1]]
 
 
 def test_labels_may_change_places():

@@ -644,6 +644,19 @@ class TestFromUnimodal:
         again = LeMerForEmotionClassification.from_pretrained(folders / "fused")
         torch.testing.assert_close(again(**batch).logits, expected, rtol=0, atol=1e-5)
 
+    def test_it_is_as_its_parts_are(self, tmp_path):
+        shared = {"class_weights": [1.0, 2.0, 3.0, 4.0], "label_smoothing": 0.1}
+        make_model(modalities=["text"], language="de", freeze=["text_encoder"], **shared).save_pretrained(
+            tmp_path / "t"
+        )
+        for name, own in (("same", shared), ("other", {**shared, "label_smoothing": 0.2})):
+            make_model(modalities=["speech"], freeze=["label_embeddings"], **own).save_pretrained(tmp_path / name)
+            config = LeMerForEmotionClassification.from_unimodal(tmp_path / "t", tmp_path / name).config
+            assert config.language == "de"
+            assert config.freeze == ["text_encoder", "label_embeddings"]
+            assert config.class_weights == shared["class_weights"]
+            assert config.label_smoothing == (0.1 if name == "same" else 0.0)
+
     def test_refuses_what_does_not_fit(self, folders):
         with pytest.raises(ValueError, match=r"needs a speech-only checkpoint.*\['text', 'speech'\]"):
             LeMerForEmotionClassification.from_unimodal(folders / "text", folders / "both")

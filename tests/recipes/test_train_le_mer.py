@@ -33,6 +33,8 @@ def test_two_processes_train_and_one_scores_their_checkpoint_the_same(recipe, ma
     main("--config", settings, "--do_train", "false", "--checkpoint", checkpoint)
     evaluated = results(tmp_path / "evaluated" / "Ses03")
     assert evaluated["environment"]["processes"] == 1
+    divergences = [one["test"].pop("rater_divergence") for one in (evaluated, trained)]
+    assert divergences[0] == {"mean": pytest.approx(divergences[1]["mean"], abs=1e-6), "n": divergences[1]["n"]}
     assert evaluated["test"] == trained["test"]
     one, two = (
         [line.split(",") for line in (tmp_path / name / "Ses03" / "predictions.csv").read_text().split()[1:]]

@@ -218,6 +218,19 @@ def test_unimodal_systems_and_their_score_fusion(make_experiment, tmp_path, unim
     assert processor.tokenizer.get_vocab() == text_tokenizer.get_vocab()
 
 
+def test_what_is_only_evaluated_is_said_to_be_trained_on_nothing(make_experiment, finished_copy, tmp_path):
+    """Neither on the words of the corpus at hand, nor on states that its encoders do not keep."""
+    folder = tmp_path / "run" / "Ses05" / "model"
+    config = read(folder / "config.json")
+    assert config.pop("language") == "en"
+    (folder / "config.json").write_text(json.dumps(config))
+    settings = {"do_train": False, "checkpoint": str(folder), "output_dir": str(tmp_path / "evaluated")}
+    with pytest.raises(ValueError, match="linear_reference: the checkpoint freezes no encoder"):
+        make_experiment(**settings, linear_reference=True).run()
+    make_experiment(**settings).run()
+    assert read(tmp_path / "evaluated" / "Ses05" / "model" / "config.json")["language"] is None
+
+
 @pytest.mark.slow
 def test_a_checkpoint_is_evaluated_with_its_own_processor(make_experiment, finished_copy, tmp_path):
     """Its tokenizer's numbering must be kept: a tokenizer that is learned anew would give other ids."""

@@ -136,3 +136,13 @@ class TestCorpora:
             settings_for("mgcma", source, variant="scratch")
         assert settings_for("le_mer", source, variant="scratch")[1].endswith("le_mer_corpus_scratch.yaml")
         assert settings_for("le_mer", "mine.yaml") == ["--config", "mine.yaml"]
+
+    def test_a_variant_that_a_source_does_not_have_is_refused(self, tmp_path):
+        """It would train the whole model, and nobody would be told."""
+        (tmp_path / "Session1" / "dialog").mkdir(parents=True)
+        with pytest.raises(
+            ValueError, match=r"--frozen has settings for tables.*is iemocap.*le_mer_corpus_frozen.yaml"
+        ):
+            settings_for("le_mer", str(tmp_path), variant="frozen")
+        with pytest.raises(ValueError, match=r"--from-scratch has settings for tables.*mine.yaml is a settings file"):
+            settings_for("le_mer", "mine.yaml", variant="scratch")

@@ -23,7 +23,7 @@ def linear_reference(
 
     Args:
         parts: Rows with states, see `cache_states`: `train`, `test` and, where there is one, `validation`.
-        modalities: Those with states.
+        modalities: Those with states; one that no training row has is left out.
         num_labels: Number of classes.
         metric: `wa`, `ua` or `wf1`, that layer and penalty are chosen by.
         seed: Of inner folds where neither validation part nor speakers are known.
@@ -41,7 +41,10 @@ def linear_reference(
 
     layers, chosen = {}, []
     for modality in modalities:
-        statistics = {name: state_statistics(part, modality) for name, part in parts.items()}
+        shape = _shape(parts["train"], modality)
+        if shape is None:
+            continue
+        statistics = {name: state_statistics(part, modality, shape) for name, part in parts.items()}
         found = [
             max(fit({name: values[:, layer] for name, values in statistics.items()})[1]["scores"].values())
             for layer in tqdm(range(statistics["train"].shape[1]), f"linear reference, {modality}", leave=False)
@@ -55,11 +58,26 @@ def linear_reference(
     return {**selection, "scores": scores, "layers": layers, "scores_by_penalty": selection["scores"]}
 
 
-def state_statistics(rows: Dataset, modality: str) -> np.ndarray:
-    """Mean and deviation over the positions of every layer, 0 where a row lacks the modality. Shape `(N, K, 2 D)`."""
-    vectors = [_statistics(states_of(row, modality)) for row in rows.select_columns([f"{modality}_states"])]
-    shape = next(vector.shape for vector in vectors if vector is not None)
+def state_statistics(rows: Dataset, modality: str, shape: tuple[int, int]) -> np.ndarray:
+    """Mean and deviation over the positions of every layer, 0 where a row lacks the modality. Shape `(N, K, 2 D)`.
+
+    Args:
+        rows: With states.
+        modality: Of the states.
+        shape: `(K, 2 D)`, which rows that all lack the modality do not tell.
+    """
+    vectors = (_statistics(states_of(row, modality)) for row in _states(rows, modality))
     return np.stack([np.zeros(shape) if vector is None else vector for vector in vectors])
+
+
+def _shape(rows: Dataset, modality: str) -> tuple[int, int] | None:
+    """`(K, 2 D)`; None where no row has the modality."""
+    vectors = (_statistics(states_of(row, modality)) for row in _states(rows, modality))
+    return next((vector.shape for vector in vectors if vector is not None), None)
+
+
+def _states(rows: Dataset, modality: str) -> Dataset:
+    return rows.select_columns([f"{modality}_states"])
 
 
 def _statistics(states: np.ndarray | None) -> np.ndarray | None:

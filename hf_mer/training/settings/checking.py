@@ -65,8 +65,8 @@ def check_settings(
 
 
 def _cached_states(model: ModelArguments, data: DataArguments) -> bool:
-    """Whether states of a frozen encoder are computed once."""
-    frozen = any(f"{name}_encoder" in (model.freeze or []) for name in model.modalities)
+    """Whether states of a frozen encoder are computed once, as far as is known before a checkpoint is loaded."""
+    frozen = model.trained or any(f"{name}_encoder" in (model.freeze or []) for name in model.modalities)
     return frozen and data.cache_features is not False
 
 

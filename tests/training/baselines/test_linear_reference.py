@@ -39,9 +39,17 @@ def test_the_layer_that_tells_is_chosen_without_the_test_part(validated):
     assert found["by"] == ("the validation part" if validated else "4 folds of the training part's 4 speakers")
 
 
+def test_parts_that_lack_a_modality():
+    """After training it is too late to fail: what no training row has is left out, what a part lacks is 0 there."""
+    parts = {"train": part(48, 1), "validation": part(24, 3, missing=24), "test": part(30, 2, missing=30)}
+    assert linear_reference(parts, ["speech"], CLASSES, "ua", seed=1)["scores"]["ua"] == pytest.approx(1 / CLASSES)
+    parts = {name: rows.add_column("text_states", [[]] * len(rows)) for name, rows in parts.items()}
+    assert set(linear_reference(parts, ["text", "speech"], CLASSES, "ua", seed=1)["layers"]) == {"speech"}
+
+
 def test_statistics_are_mean_and_deviation_of_every_layer():
     rows = part(4, 1, missing=1)
-    found = state_statistics(rows, "speech")
+    found = state_statistics(rows, "speech", (2, 8))
     assert found.shape == (4, 2, 8)
     assert not found[0].any()
     states = np.array(rows[2]["speech_states"])  # (L, K, D)
