@@ -104,5 +104,5 @@ def _languages(trained: Mapping[str, Any], data: DataArguments) -> list[list[str
 
 def _spoken(corpora: Iterable[str]) -> list[str]:
     """Languages of corpora; none where one of them is not known."""
-    found = {language_of(name) for name in corpora}
-    return [] if None in found else sorted(found)
+    found = [language_of(name) for name in corpora]
+    return [] if None in found else sorted({language for language in found if language})

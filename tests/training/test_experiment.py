@@ -223,12 +223,16 @@ def test_what_is_only_evaluated_is_said_to_be_trained_on_nothing(make_experiment
     folder = tmp_path / "run" / "Ses05" / "model"
     config = read(folder / "config.json")
     assert config.pop("language") == "en"
+    config["class_weights"] = [1.0, 2.0, 3.0, 4.0]
     (folder / "config.json").write_text(json.dumps(config))
     settings = {"do_train": False, "checkpoint": str(folder), "output_dir": str(tmp_path / "evaluated")}
     with pytest.raises(ValueError, match="linear_reference: the checkpoint freezes no encoder"):
         make_experiment(**settings, linear_reference=True).run()
     make_experiment(**settings).run()
     assert read(tmp_path / "evaluated" / "Ses05" / "model" / "config.json")["language"] is None
+    # its losses are weighted all the same
+    weights = read(tmp_path / "evaluated" / "Ses05" / "results.json")["class_weights"]
+    assert list(weights.values()) == config["class_weights"]
 
 
 @pytest.mark.slow
