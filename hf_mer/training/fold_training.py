@@ -102,7 +102,8 @@ class FoldTraining(CrossValidation):
                 are to be soft targets and no training row has votes.
         """
         super().check(rows, folds)
-        if any(one.soft_targets for one in (self.args, *(each.training for each in self.candidates.values()))):
+        asking = (self.args, *(each.training for each in self.candidates.values()))
+        if self.args.do_train and any(one.soft_targets for one in asking):
             for fold in folds:
                 check_votes(rows, fold.train, f"the training part of fold {fold.name}")
 

@@ -235,6 +235,15 @@ def test_what_is_only_evaluated_is_said_to_be_trained_on_nothing(make_experiment
     assert list(weights.values()) == config["class_weights"]
 
 
+def test_votes_are_wanted_by_training_alone(make_experiment):
+    """Settings of a training serve to evaluate its checkpoint on a corpus without raters."""
+    experiment = make_experiment(soft_targets=True, do_train=False, checkpoint="its/model")
+    rows = experiment.load().remove_columns("votes")
+    experiment.check(rows, experiment.folds(rows))
+    with pytest.raises(ValueError, match=r"soft_targets=true: no row of the training part of fold Ses05"):
+        make_experiment(soft_targets=True).check(rows, experiment.folds(rows))
+
+
 @pytest.mark.slow
 def test_a_checkpoint_is_evaluated_with_its_own_processor(make_experiment, finished_copy, tmp_path):
     """Its tokenizer's numbering must be kept: a tokenizer that is learned anew would give other ids."""
