@@ -1,16 +1,15 @@
 """What a reader of scores must know where a checkpoint meets another corpus than its own."""
 
 import logging
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
 from datasets import Dataset
 
-from hf_mer.data.corpora.public.description import describe, is_public
 from hf_mer.data.mark import is_generated
 from hf_mer.data.schema import column
-from hf_mer.hub.cards.facts import CORPORA
+from hf_mer.training.corpus import language_of
 from hf_mer.training.settings.arguments import DataArguments
 
 logger = logging.getLogger(__name__)
@@ -104,12 +103,6 @@ def _languages(trained: Mapping[str, Any], data: DataArguments) -> list[list[str
 
 
 def _spoken(corpora: Iterable[str]) -> list[str]:
-    """Languages of corpora, as far as the cards' facts tell; none where one of them is not known."""
-    found: list[str] = []
-    for name in corpora:
-        facts = describe(name).facts() if is_public(name) else CORPORA.get(name, {})
-        language: str | Sequence[str] | None = facts.get("language")
-        if not language:
-            return []
-        found += [language] if isinstance(language, str) else language
-    return sorted(set(found))
+    """Languages of corpora; none where one of them is not known."""
+    found = [language_of(name) for name in corpora]
+    return [] if None in found else sorted({language for language in found if language})

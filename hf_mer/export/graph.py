@@ -6,8 +6,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from hf_mer.models.encoder_states_mer import RAW_INPUTS
 from hf_mer.models.fields_mer import FieldError, choice, list_of, table_of, whole, word
-from hf_mer.models.mer_encoders import RAW_INPUTS
 from hf_mer.models.whisper_mer import is_whisper
 
 LENGTHS = {"text": "tokens", "video": "pictures"}  # names of the axes; of speech samples or frames

@@ -12,7 +12,7 @@ import torch
 from hf_mer.export.comparing import ExportError
 from hf_mer.export.graph import GraphModule
 from hf_mer.export.source import Source
-from hf_mer.models.mer_encoders import SPEECH_MODEL_TYPES
+from hf_mer.models.encoder_configuration_mer import SPEECH_MODEL_TYPES
 
 # what exports were made of, in all lengths; another encoder may have a graph or not
 KNOWN = (

@@ -9,7 +9,8 @@ from torch import Tensor
 
 from hf_mer.export.folder import read_export
 from hf_mer.export.graph import LABEL_ATTENTIONS, GraphSpec, dtype_of, mask_of
-from hf_mer.models.mer_encoders import RAW_INPUTS, receptive_field
+from hf_mer.models.encoder_states_mer import RAW_INPUTS
+from hf_mer.models.mer_encoders import receptive_field
 from hf_mer.models.mer_outputs import MerOutput
 from hf_mer.models.whisper_mer import check_frames, is_whisper
 

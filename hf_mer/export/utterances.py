@@ -8,7 +8,8 @@ import torch
 from torch import Tensor
 
 from hf_mer.export.graph import GraphSpec, dtype_of, mask_of
-from hf_mer.models.mer_encoders import RAW_INPUTS, receptive_field
+from hf_mer.models.encoder_states_mer import RAW_INPUTS
+from hf_mer.models.mer_encoders import receptive_field
 
 # of one utterance: tokens, frames of the speech encoder, pictures; 0 or none of what it lacks
 Lengths = dict[str, int]

@@ -8,16 +8,12 @@ from torch import Tensor, nn
 from transformers import PreTrainedConfig, PreTrainedModel
 
 from .encoder_building_mer import make_encoder
-from .encoder_configuration_mer import SPEECH_MODEL_TYPES as SPEECH_MODEL_TYPES
 from .encoder_configuration_mer import check_speech_encoder
-from .encoder_states_mer import RAW_INPUTS as RAW_INPUTS
 from .encoder_states_mer import StatesMixin
-from .encoder_states_mer import nothing_to_use as nothing_to_use
 from .layer_mixture_mer import add_mixtures
 from .mer_masks import never_empty, warn_of_bfloat16
 from .mer_outputs import LayerRecord
 from .mer_padding import MaskedAudio, guard_padding
-from .speech_checkpoints_mer import load_speech_checkpoint as load_speech_checkpoint
 from .whisper_mer import STRIDE, is_whisper, whisper_encoder_of
 
 

@@ -8,11 +8,11 @@ from torch import Tensor, nn
 from transformers import initialization as init
 
 from .configuration_le_mer import LeMerConfig
+from .encoder_states_mer import nothing_to_use
 from .fitting_mer import check_store
 from .label_store import LabelEmbeddingStore
 from .layer_mixture_mer import LayerMixture
 from .mer_embeddings import LabelEmbeddings
-from .mer_encoders import nothing_to_use
 from .mer_layers import BilinearCrossAttention, attend, masked_pool
 from .mer_losses import LossSum, attention_constraint_loss, joint_means, masked_cross_entropy, weighted_total
 from .mer_masks import masks_of

@@ -2,6 +2,7 @@
 
 import logging
 from collections.abc import Callable, Iterable, Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -138,14 +139,21 @@ def corpus_language(arguments: DataArguments) -> str | None:
 
     Also None of several corpora that differ.
     """
-    found = {_language_of(*corpus) for corpus in zip(arguments.corpora, arguments.data_dirs, strict=True)}
+    found = {
+        read_mark(path).get("settings", {}).get("language", "en") if is_generated(path) else language_of(corpus)
+        for corpus, path in zip(arguments.corpora, arguments.data_dirs, strict=True)
+    }
     return found.pop() if len(found) == 1 else None
 
 
-def _language_of(corpus: str, source: str) -> str | None:
-    if is_generated(source):
-        return read_mark(source).get("settings", {}).get("language", "en")
-    return describe(corpus).language if is_public(corpus) else CORPORA.get(corpus, {}).get("language")
+def language_of(corpus: str) -> str | None:
+    """ISO 639 code of the language of a published corpus; None where nobody knows, such as of a manifest.
+
+    Nor of a description that is not there: a checkpoint may have been trained on another machine.
+    """
+    if corpus not in CORPORA and is_public(corpus):
+        return describe(corpus).language if Path(corpus).expanduser().is_file() else None
+    return CORPORA.get(corpus, {}).get("language")
 
 
 def _visible(

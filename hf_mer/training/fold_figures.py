@@ -12,6 +12,7 @@ from hf_mer.data.corpora.iemocap_words import word_times
 from hf_mer.files import Drawn, file_name, save_figure
 from hf_mer.models import LabelEmbeddingStore, MultimodalEmotionRecognitionPipeline
 from hf_mer.models.audio_mer import load_audio
+from hf_mer.models.layer_mixture_mer import LayerMixture
 from hf_mer.models.notes_mer import collected_notes
 from hf_mer.models.segments_mer import audio_of
 from hf_mer.plots import label_keywords_and_key_frames
@@ -167,8 +168,15 @@ def _codes(model: Any, processor: Any, discretizer: Any, features: np.ndarray) -
     elif discretizer.features == "input":
         frames = model.frames_of(audio)
     else:
-        frames = model.encode_speech(audio, mask)[0]
+        frames = _states_as_coded(model, audio, mask)
     return discretizer.codes(frames)[0].cpu().numpy()
+
+
+def _states_as_coded(model: Any, audio: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
+    """Hidden states `(B, S, D)`, layers mixed in equal shares as when codes were made of them, before training."""
+    mixture = model.mixture("speech")
+    states = model.encode_speech(audio, mask, apart=mixture is not None)[0]
+    return states if mixture is None else LayerMixture(len(mixture.weight)).to(states.device)(states.unbind(dim=2))
 
 
 def _stretches(audio: Any, processor: Any, chosen: np.ndarray) -> list[tuple[int, np.ndarray]]:

@@ -102,7 +102,8 @@ class FoldTraining(CrossValidation):
                 are to be soft targets and no training row has votes.
         """
         super().check(rows, folds)
-        if any(one.soft_targets for one in (self.args, *(each.training for each in self.candidates.values()))):
+        asking = (self.args, *(each.training for each in self.candidates.values()))
+        if self.args.do_train and any(one.soft_targets for one in asking):
             for fold in folds:
                 check_votes(rows, fold.train, f"the training part of fold {fold.name}")
 
@@ -155,7 +156,7 @@ class FoldTraining(CrossValidation):
         if states and self.keep_model and self.is_main:
             metric, seed = str(self.args.metric_for_best_model), self.args.seed
             results["linear_reference"] = linear_reference(parts, states, len(self.labels), metric, seed)
-        if self.args.class_weights != "none" and model.config.class_weights:
+        if model.config.class_weights:  # counted in the training rows, or those of the checkpoint
             results["class_weights"] = dict(zip(self.labels, model.config.class_weights, strict=True))
         logger.info("peak memory of fold %s: %s MiB", fold.name, results["peak_memory_mib"])
         if self.nested is not None:

@@ -109,8 +109,9 @@ def test_languages_that_differ(monkeypatch):
     assert facts["languages"] == [["de"], ["en"]]
     assert "trained on de speech, these rows are en" in told(facts)[-1]
     assert "languages" not in corpus_facts(rows_of(["a", "b"]), data, {**trained, "generated_corpus": True}, {})
-    own = {"settings": {"data": {"corpus": "manifest"}}}  # nobody knows its language
-    assert "languages" not in corpus_facts(rows_of(["a", "b"]), data, own, {})
+    for unknown in ("manifest", "described/on/another/machine.yaml"):
+        own = {"settings": {"data": {"corpus": unknown}}}
+        assert "languages" not in corpus_facts(rows_of(["a", "b"]), data, own, {})
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,7 @@ import torch
 from model_tester import make_batch, save_tiny_checkpoint, tiny_text_config
 
 from hf_mer.export import ExportError, OnnxMerModel, export_onnx
-from hf_mer.models.mer_encoders import RAW_INPUTS
+from hf_mer.models.encoder_states_mer import RAW_INPUTS
 
 MODELS = ["le_mer", "mgcma", *(pytest.param(name, marks=pytest.mark.slow) for name in ("wavfusion", "whisper"))]
 

@@ -223,12 +223,25 @@ def test_what_is_only_evaluated_is_said_to_be_trained_on_nothing(make_experiment
     folder = tmp_path / "run" / "Ses05" / "model"
     config = read(folder / "config.json")
     assert config.pop("language") == "en"
+    config["class_weights"] = [1.0, 2.0, 3.0, 4.0]
     (folder / "config.json").write_text(json.dumps(config))
     settings = {"do_train": False, "checkpoint": str(folder), "output_dir": str(tmp_path / "evaluated")}
     with pytest.raises(ValueError, match="linear_reference: the checkpoint freezes no encoder"):
         make_experiment(**settings, linear_reference=True).run()
     make_experiment(**settings).run()
     assert read(tmp_path / "evaluated" / "Ses05" / "model" / "config.json")["language"] is None
+    # its losses are weighted all the same
+    weights = read(tmp_path / "evaluated" / "Ses05" / "results.json")["class_weights"]
+    assert list(weights.values()) == config["class_weights"]
+
+
+def test_votes_are_wanted_by_training_alone(make_experiment):
+    """Settings of a training serve to evaluate its checkpoint on a corpus without raters."""
+    experiment = make_experiment(soft_targets=True, do_train=False, checkpoint="its/model")
+    rows = experiment.load().remove_columns("votes")
+    experiment.check(rows, experiment.folds(rows))
+    with pytest.raises(ValueError, match=r"soft_targets=true: no row of the training part of fold Ses05"):
+        make_experiment(soft_targets=True).check(rows, experiment.folds(rows))
 
 
 @pytest.mark.slow

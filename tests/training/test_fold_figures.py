@@ -4,8 +4,10 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
+import torch
+from model_tester import tiny_settings
 
-from hf_mer.models import LabelEmbeddingStore
+from hf_mer.models import LabelEmbeddingStore, LeMerConfig, LeMerForEmotionClassification
 from hf_mer.training import fold_figures as figures
 
 RATE, FRAME = 16000, 320
@@ -67,3 +69,17 @@ def test_rare_codes_are_looked_for_in_every_row(drawn, monkeypatch):
     monkeypatch.setattr(figures, "KEY_FRAME_ROWS", 2)
     codes = {"angry": [[9, 9]] * 5 + [[1, 1]], "sad": [[4, 4]] * 4}
     assert drawn(codes, {"angry": [1], "sad": [4]}) == {"angry": [1, 1], "sad": [4] * 4}
+
+
+def test_codes_are_of_layers_mixed_as_before_training():
+    """The centroids are: a mixture that has learned since would give codes of other places."""
+    model = LeMerForEmotionClassification(LeMerConfig(**tiny_settings(), speech_layers="mix")).eval()
+    samples = torch.randn(1, 4000)
+    batch = {"input_values": samples, "audio_attention_mask": torch.ones(1, 4000, dtype=torch.long)}
+    processor = SimpleNamespace(audio_input_name="input_values", collate=lambda features, texts: batch)
+    discretizer = SimpleNamespace(features="hidden", codes=lambda frames: frames)
+    before = figures._codes(model, processor, discretizer, samples[0].numpy())
+    with torch.no_grad():
+        np.testing.assert_allclose(before, model.encode_speech(*batch.values())[0][0].numpy(), atol=1e-6)
+        model.speech_mixture.weight[0] = 5.0
+    np.testing.assert_array_equal(figures._codes(model, processor, discretizer, samples[0].numpy()), before)

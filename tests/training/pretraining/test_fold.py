@@ -13,7 +13,7 @@ from safetensors.torch import load_file
 from transformers import AutoFeatureExtractor, AutoModel, AutoModelForPreTraining, TrainerCallback
 
 from hf_mer.data.protocols.folds import Fold
-from hf_mer.models.mer_encoders import load_speech_checkpoint
+from hf_mer.models.speech_checkpoints_mer import load_speech_checkpoint
 from hf_mer.training import DataArguments, parse_arguments
 from hf_mer.training.corpus import load_rows
 from hf_mer.training.pretraining import fold as fold_module

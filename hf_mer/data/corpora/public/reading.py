@@ -207,7 +207,9 @@ def _table_rows(corpus: PublicCorpus, root: Path) -> dict[str, dict[str, str]]:
         if absent:
             raise CorpusError(f"{path}: no column {', '.join(absent)}; the columns are {', '.join(line.values)}")
         key = os.path.splitext(PurePosixPath(str(line.values[corpus.table["key"]]).strip()).name)[0].lower()
-        rows[key] = {name: str(line.values[column]).strip() for name, column in columns.items()}
+        cells = {name: str(line.values[column]).strip() for name, column in columns.items()}
+        if rows.setdefault(key, cells) != cells:
+            raise CorpusError(f"{path}: recordings are found by their names without folders, and '{key}' has two rows")
     return rows
 
 

@@ -130,6 +130,10 @@ class TestReleases:
         (root / "data.tsv").write_text("file_id\temotion\nEB0_anger_1.wav\tanger\n")
         with pytest.raises(CorpusError, match="no column raw_text, gender; the columns are file_id, emotion"):
             load("nemo", root)
+        rows = [f"{folder}/EB0_anger_1.wav\tanger\t{folder}\ta\tEB0\tfemale\t27\n" for folder in ("tak", "nie")]
+        (root / "data.tsv").write_text(TABLE + "".join(rows))
+        with pytest.raises(CorpusError, match="found by their names without folders, and 'eb0_anger_1' has two rows"):
+            load("nemo", root)
 
 
 class TestFoldersAsTheyAre:
