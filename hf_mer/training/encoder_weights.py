@@ -62,7 +62,8 @@ def check_encoder_weights(arguments: Any) -> None:
             with _quiet():
                 load_encoder(source, modality, device_map="meta", **overrides)
         except OSError as error:
-            raise ValueError(f"{setting}: '{source}' holds no weights of an encoder: {first_line(error)}") from error
+            told = first_line(error).removeprefix("Error ")
+            raise ValueError(f"{setting}: '{source}' holds no weights of an encoder: {told}") from error
         except ValueError as error:
             raise ValueError(f"{setting}: {error}") from error
 

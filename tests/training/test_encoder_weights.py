@@ -63,7 +63,9 @@ def test_files_that_are_missing_or_cut_short(tmp_path, kind):
     with pytest.raises(ValueError, match=f"checkpoint '{tmp_path}' cannot be read"):
         load_encoder(str(tmp_path), modality)
     path.unlink()
-    with pytest.raises(ValueError, match=f"{name}: '{tmp_path}' holds no weights of an encoder: .*model.safetensors"):
+    with pytest.raises(
+        ValueError, match=f"{name}: '{tmp_path}' holds no weights of an encoder: no file named model.safetensors"
+    ):
         check_encoder_weights(settings(name, tmp_path))
 
 
