@@ -73,6 +73,8 @@ class MultimodalEmotionRecognitionPipeline(Pipeline):
         check_weights(self.model)
         self.asr = load_recogniser(asr, self.device)
         check_languages(self.model.config, self.asr)
+        if asr is not None and "text" not in self.model.config.modalities:
+            say([f"asr is not used: this model takes {' and '.join(self.model.config.modalities)}, and no words"])
         self._reading = Reading(self.processor.tokenizer)
         if hasattr(self.model, "settle_temperatures"):  # not an exported one, whose weights cannot change
             self.model.settle_temperatures()

@@ -22,9 +22,13 @@ def speech_config_of(name: Any, **kwargs: Any) -> PreTrainedConfig:
     except OSError:
         raise
     except ValueError as error:
-        told = first_line(error)
-        serves = "" if "is not one of" in told else f"; what serves is {', '.join(SPEECH_MODEL_TYPES)}"
-        raise ValueError(f"checkpoint '{name}': {told}{serves}") from error
+        told, serves = first_line(error).rstrip("."), ", ".join(SPEECH_MODEL_TYPES)
+        kind = PreTrainedConfig.get_config_dict(name)[0].get("model_type")
+        if kind is None:
+            told = f"it has no config.json with a model_type; what serves is {serves}"
+        elif kind not in SPEECH_MODEL_TYPES:
+            told = f"speech encoder '{kind}' is not one of {serves}"
+        raise ValueError(f"checkpoint '{name}': {told}") from error
     return config
 
 

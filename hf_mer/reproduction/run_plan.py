@@ -12,6 +12,7 @@ from hf_mer.data.protocols.folds import Fold, find_fold
 from hf_mer.reproduction.row_settings import Resolver, System, rows_key
 from hf_mer.reproduction.table import Table, TableError
 from hf_mer.training.baselines.baseline_experiment import BaselineExperiment
+from hf_mer.training.encoder_weights import check_encoder_weights
 from hf_mer.training.experiment import Experiment
 from hf_mer.training.required_checkpoints import require_checkpoints
 
@@ -99,11 +100,13 @@ class Plan:
 
         Raises:
             HubError: If not.
+            ValueError: If a folder holds no weights for its encoder.
         """
         for system in self.systems.values():
             model = system.arguments(self.output_dir, self.seeds[0]).model
             if model is not None and not any(system.folder(self.output_dir, seed).exists() for seed in self.seeds):
                 require_checkpoints(model)
+                check_encoder_weights(model)
 
     def jobs(self) -> list[Job]:
         """The runs in the order in which they are worked on: seed by seed, what others start from first.

@@ -21,6 +21,7 @@ from hf_mer.models.fitting_mer import check_speech
 from hf_mer.models.image_mer import load_image_processor
 from hf_mer.models.language_mer import unread_tokens, warn_of_unread
 from hf_mer.models.speech_checkpoints_mer import load_speech_checkpoint
+from hf_mer.training.encoder_weights import load_encoder
 from hf_mer.training.settings.arguments import DataArguments
 from hf_mer.training.settings.model_arguments import ModelArguments
 from hf_mer.training.tokenizer import train_tokenizer
@@ -232,10 +233,7 @@ def _load(
     if isinstance(source, dict):
         own = {"vocab_size": vocab_size} if modality == "text" else {}
         return None, _config({**source, **own}, overrides)
-    if modality == "speech":
-        model: Any = load_speech_checkpoint(fill(source, fold), **(overrides or {}))[0]
-    else:
-        model = AutoModel.from_pretrained(fill(source, fold), **(overrides or {}))
+    model = load_encoder(fill(source, fold), modality, **(overrides or {}))
     return model, model.config
 
 

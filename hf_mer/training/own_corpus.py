@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from hf_mer.data.corpora.public.description import describe, is_public
-from hf_mer.training.settings.public_corpora import flag_value
+from hf_mer.training.settings.public_corpora import check_corpus, corpus_list, flag_value
 
 if TYPE_CHECKING:
     from hf_mer.data.corpora.text_tables import Line
@@ -42,6 +42,8 @@ def settings_for(system: str, source: str, flags: Sequence[str] = (), variant: s
         return ["--config", str(path)]
     if not path.exists():
         raise ValueError(f"{source}: no such settings file, table or folder{_where_to_get(flags)}")
+    for named in corpus_list(flag_value(flags, "corpus")):
+        check_corpus(named)
     public = _public_corpus(path, flags)
     name = "corpus" if public else _corpus_of(path)
     first = _BASELINES_BEGIN_WITH if system == "baseline" else system

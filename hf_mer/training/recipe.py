@@ -182,6 +182,7 @@ def set_verbosity(training: TrainingArguments) -> None:
 
 def _run(experiment: "CrossValidation") -> None:
     """Runs the folds, and sends them to the Hub where that is wanted."""
+    from hf_mer.training.encoder_weights import check_encoder_weights
     from hf_mer.training.experiment import Experiment
     from hf_mer.training.required_checkpoints import require_checkpoints
 
@@ -190,6 +191,8 @@ def _run(experiment: "CrossValidation") -> None:
     pushes = bool(training.push_to_hub) and isinstance(experiment, Experiment)
     if isinstance(experiment, Experiment) and not (experiment.output_dir / "results.json").exists():
         require_checkpoints(experiment.model_arguments)
+        with settings_read():
+            check_encoder_weights(experiment.model_arguments)
     if pushes:
         _check_hub(training)
     report = experiment.run()

@@ -62,7 +62,7 @@ def draw_fold(folder: Path, kinds: Sequence[str]) -> Iterator[Drawn]:
     store = next((place for place in (folder, folder / "model") if (place / _STORE).is_file()), None)
     if "keywords" in kinds and store is not None:
         labels = LabelEmbeddingStore.from_pretrained(store)
-        if labels.keywords:
+        if any((labels.keywords or {}).values()):
             rows = [(label, word, score) for label, pairs in labels.keywords.items() for word, score in pairs]
             figure = label_keywords_and_key_frames(labels.keywords, note=overlap_summary(labels))
             yield Drawn("label_keywords", figure, ("class", "word", "score"), rows)

@@ -94,7 +94,7 @@ def cache_states(
     said = "computed" if first else "found in the cache"
     if 0 < len(first) < distinct:
         said = f"({distinct - len(first)} found in the cache) computed"
-    logger.info("states of the frozen %s encoder of %d utterances %s (%s)", modality, distinct, said, folder)
+    logger.info("states of the frozen %s encoder of %s %s (%s)", modality, _utterances(distinct), said, folder)
     return _with_references(rows, modality, [None if key is None else found[key] for key in keys])
 
 
@@ -134,12 +134,13 @@ class _Making:
         layers = f"{states.shape[1]} layers, " if states.ndim == 3 else ""
         what = f"states of the frozen {self.modality} encoder: about {bytes_text(size)}"
         logger.info(
-            "%s for %d utterances (%sup to %d places of %d numbers in %s); %s are free in %s",
-            what, len(indices), layers, len(states), states.shape[-1], self.dtype, bytes_text(free), folder,
+            "%s for %s (%sup to %d places of %d numbers in %s); %s are free in %s",
+            what, _utterances(len(indices)), layers, len(states), states.shape[-1], self.dtype, bytes_text(free),
+            folder,
         )  # fmt: skip
         if size > free:
             advice = "cache_features=false encodes them anew in every epoch"
-            raise OSError(errno.ENOSPC, f"{what} for {len(indices)} utterances; {advice}", str(folder))
+            raise OSError(errno.ENOSPC, f"{what} for {_utterances(len(indices))}; {advice}", str(folder))
 
     def write(self, keys: dict[int, str], folder: Path) -> None:
         """Adds the states of some rows to a folder, file after file."""
@@ -242,3 +243,7 @@ def _with_references(rows: Dataset, modality: str, found: list[dict[str, Any] | 
     features = datasets.Features({f"{modality}_states": _REFERENCE})
     places = Dataset.from_dict({f"{modality}_states": found}, features=features)
     return arrays_as_numpy(datasets.concatenate_datasets([rows.with_format(None), places], axis=1))
+
+
+def _utterances(number: int) -> str:
+    return f"{number} utterance{'s' if number != 1 else ''}"

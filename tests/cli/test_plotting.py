@@ -70,3 +70,13 @@ def test_nothing_to_draw(fold, tmp_path, capsys):
     (fold / "results.json").write_text("{")
     assert main(["plot", str(fold)]) == 1
     assert "results.json is damaged" in capsys.readouterr().err
+
+
+def test_a_model_that_reads_no_words_has_no_keywords_to_draw(fold, tmp_path, capsys):
+    path = fold / "model" / "label_store.json"
+    store = json.loads(path.read_text())
+    path.write_text(json.dumps({**store, "keywords": {label: [] for label in store["labels"]}}))
+    assert main(["plot", str(fold), "--out", str(tmp_path / "figures")]) == 0
+    assert "label_keywords" not in capsys.readouterr().out
+    assert main(["plot", str(fold), "--what", "keywords"]) == 1
+    assert "nothing to draw of keywords" in capsys.readouterr().err

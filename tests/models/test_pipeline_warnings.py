@@ -87,3 +87,9 @@ def test_windows_of_an_open_file(recognise, write_wav):
     path = write_wav(seconds=2.0)
     settings = {"window_seconds": 1.0, "hop_seconds": 0.5}
     assert recognise(io.BytesIO(Path(path).read_bytes()), **settings) == recognise(path, **settings)
+
+
+def test_a_recogniser_for_a_model_without_words(tmp_path, caplog):
+    folder, _ = save_tiny_checkpoint(tmp_path / "speech", "wav2vec2", True, modalities=["speech"])
+    pipeline(PIPELINE_TASK, model=folder, asr=lambda samples, rate: "so glad", device="cpu")
+    assert "asr is not used: this model takes speech, and no words" in caplog.text

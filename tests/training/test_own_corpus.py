@@ -122,6 +122,11 @@ class TestCorpora:
         with pytest.raises(ValueError, match=r"no such settings file, table or folder\. EmoDB can be had at http"):
             settings_for("le_mer", str(tmp_path / "nothing"), ["--corpus", "emodb"])
 
+    def test_a_corpus_that_nobody_knows_is_told_first(self, tmp_path, caplog):
+        with pytest.raises(ValueError, match="corpus: 'ravdes' is not one of iemocap, .*ravdess, or the path"):
+            settings_for("le_mer", str(tmp_path), ["--corpus", "ravdes"])
+        assert not caplog.text
+
     def test_what_cannot_be_trained_on(self, tmp_path):
         with pytest.raises(ValueError, match="no such settings file, table or folder"):
             settings_for("le_mer", str(tmp_path / "nothing"))

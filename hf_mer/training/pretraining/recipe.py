@@ -22,12 +22,15 @@ def run_pretraining(argv: Sequence[str] | None = None) -> None:
         with settings_read():
             encoder, data, arguments = parse_arguments(types, argv)
         from hf_mer.hub.errors import hub_or_cache
+        from hf_mer.training.encoder_weights import check_encoder_weights
         from hf_mer.training.required_checkpoints import remote_checkpoints, require_checkpoints
 
         folders.append(Path(str(arguments.output_dir)))
         set_verbosity(arguments)
         with hub_or_cache(bool(remote_checkpoints(encoder))):
             require_checkpoints(encoder)
+            with settings_read():
+                check_encoder_weights(encoder)
             pretrain_folds(encoder, data, arguments)
 
 

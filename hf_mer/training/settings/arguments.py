@@ -7,16 +7,11 @@ from typing import Any, ClassVar
 from transformers import TrainingArguments
 
 from hf_mer.data.augmentation import SPEC_AUGMENT_KEYS
-from hf_mer.data.corpora.public.description import describe, is_public, public_names
+from hf_mer.data.corpora.public.description import describe, is_public
 from hf_mer.training.settings.model_arguments import from_json
+from hf_mer.training.settings.public_corpora import CORPORA, check_corpus
 from hf_mer.training.settings.roles import CORPUS, PLACE, PROTOCOL, READING, Role, setting
 
-CORPORA: dict[str, tuple[str, ...]] = {
-    "iemocap": ("4class", "6class"),
-    "meld": ("emotion", "sentiment"),
-    "manifest": (),
-}
-"""Corpora and their tasks, the first being the default."""
 SPLIT_SCREENS = ("named_left", "named_right", "whole")
 """Of `load_iemocap`."""
 CLASS_WEIGHTS = ("none", "balanced")
@@ -177,9 +172,7 @@ class DataArguments:
                 setattr(self, name, ",".join(map(str, value)))
         self.corpus = ",".join(name.strip() for name in self.corpora)
         for name in self.corpora:
-            if name not in CORPORA and not is_public(name):
-                names = ", ".join([*CORPORA, *public_names()])
-                raise ValueError(f"corpus: '{name}' is not one of {names}, or the path of a YAML file")
+            check_corpus(name)
             if is_public(name):
                 describe(name)  # what is wrong with a description of one's own is told at once
         several = len(self.corpora) > 1

@@ -60,6 +60,8 @@ def check_settings(
     if "speech_config" in configs:
         _check_speech(model, data, configs["speech_config"])
     config = model.model_class.config_class(**configs, modalities=model.modalities, **model.config_fields())
+    if model.lora_rank is not None and training.do_train and len(configs) == len(model.modalities):
+        _check_projections(model, config)
     if model.has_label_store and store is not None:
         _check_label_store(model, config, store, configs.get("speech_config"))
 
@@ -79,6 +81,19 @@ def _check_lora(training: MerTrainingArguments) -> None:
             "lora_rank: reentrant checkpointing gives adapters in a frozen encoder no gradients; use "
             "use_reentrant=False, or leave gradient_checkpointing_kwargs out"
         )
+
+
+def _check_projections(model: ModelArguments, config: Any) -> None:
+    """Whether every encoder has attention to adapt: asked of a model without memory for its weights."""
+    import torch
+
+    from hf_mer.training.lora import attention_projections
+
+    made = None
+    with contextlib.suppress(NotImplementedError, RuntimeError), torch.device("meta"):  # not every encoder can do that
+        made = model.model_class(config)
+    if made is not None:
+        attention_projections(made, model.lora_rank)
 
 
 def _known_configs(model: ModelArguments) -> dict[str, Any]:

@@ -5,9 +5,16 @@ from collections.abc import Mapping, Sequence
 from dataclasses import fields
 from typing import Any
 
-from hf_mer.data.corpora.public.description import describe, is_public
+from hf_mer.data.corpora.public.description import describe, is_public, public_names
 
 logger = logging.getLogger(__name__)
+
+CORPORA: dict[str, tuple[str, ...]] = {
+    "iemocap": ("4class", "6class"),
+    "meld": ("emotion", "sentiment"),
+    "manifest": (),
+}
+"""Corpora and their tasks, the first being the default."""
 
 _OF_A_CORPUS = (
     "task", "columns", "labels", "encoding", "protocol", "validation", "test_session", "group_column", "num_groups",
@@ -51,6 +58,17 @@ def fit_public_corpus(settings: Mapping[str, Any], flags: Sequence[str], types: 
             logger.info("%s has %d fixed sentences, said in every emotion: speech alone is used (--modalities speech)",
                         described.title, described.num_sentences)  # fmt: skip
     return kept
+
+
+def check_corpus(name: str) -> None:
+    """Refuses what is no corpus.
+
+    Raises:
+        ValueError: With the names that there are.
+    """
+    if name not in CORPORA and not is_public(name):
+        names = ", ".join([*CORPORA, *public_names()])
+        raise ValueError(f"corpus: '{name}' is not one of {names}, or the path of a YAML file")
 
 
 def corpus_list(given: Any) -> list[str]:

@@ -1,5 +1,7 @@
 """Settings from a YAML file and flags; every file under recipes/configs is read to its last key."""
 
+import contextlib
+import dataclasses
 import json
 from pathlib import Path
 
@@ -148,8 +150,6 @@ def test_every_config_is_complete(path):
     ],
 )
 def test_settings_that_cannot_go_together(settings, message):
-    import dataclasses
-
     wanted = {"data_dir": "x", "use_cpu": True, **settings}
     made = [
         cls(**{k: v for k, v in wanted.items() if k in {f.name for f in dataclasses.fields(cls)}}) for cls in TYPES
@@ -175,13 +175,12 @@ KMEANS = {"discretizer": "kmeans"}
         ("whisper", {"speech_overrides": {"num_mel_bins": 128}, **KMEANS}, "feature_size=80 .*num_mel_bins=128"),
         ("sew", {}, r"'.*encoder': speech encoder 'sew' is not one of wav2vec2, .*whisper"),
         ("encodec", {}, r"'.*encoder': speech encoder 'encodec' is not one of wav2vec2, .*whisper"),
-        ("wavelet", {}, r"checkpoint '.*encoder': .*`wavelet`.*; what serves is wav2vec2, .*whisper"),
+        ("wavelet", {}, r"checkpoint '.*encoder': speech encoder 'wavelet' is not one of wav2vec2, .*whisper$"),
+        (None, {}, r"checkpoint '.*encoder': it has no config.json with a model_type; what serves is wav2vec2"),
     ],
 )
 def test_what_a_speech_encoder_is_refused_for_is_said_before_any_work(tmp_path, kind, settings, message):
     """A folder with a configuration and no weights is enough to say it."""
-    import dataclasses
-
     from transformers import WhisperFeatureExtractor
 
     folder = tmp_path / "encoder"
@@ -196,6 +195,37 @@ def test_what_a_speech_encoder_is_refused_for_is_said_before_any_work(tmp_path, 
         check_settings(*made)
         return
     with pytest.raises(ValueError, match=message):
+        check_settings(*made)
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"lora_rank": 2}, r"lora_rank=2: the text encoder \(fnet\) has no linear layers of attention to adapt"),
+        ({"lora_rank": 2, "freeze": ["text_encoder"]}, None),
+        ({"lora_rank": 32, "freeze": ["text_encoder"]}, "lora_rank=32 must be below the width"),
+        ({"lora_rank": 2, "freeze": ["text_encoder", "speech_encoder"]}, "leaves no attention of an encoder to adapt"),
+        ({"lora_rank": 2, "do_train": False, "checkpoint": "runs/a"}, None),
+    ],
+)
+def test_adapters_that_an_encoder_cannot_have_are_told_before_any_work(settings, message):
+    pytest.importorskip("peft")
+    small = {"hidden_size": 16, "num_hidden_layers": 1, "intermediate_size": 16, "num_attention_heads": 2}
+    encoders = {
+        "text_encoder": {"model_type": "fnet", **small},
+        "speech_encoder": {
+            "model_type": "wav2vec2",
+            "conv_dim": [8],
+            "conv_stride": [5],
+            "conv_kernel": [10],
+            **small,
+        },
+    }
+    wanted = {"data_dir": "x", "use_cpu": True, **KMEANS, "tonal_space": "hidden", **encoders, **settings}
+    made = [
+        cls(**{k: v for k, v in wanted.items() if k in {f.name for f in dataclasses.fields(cls)}}) for cls in TYPES
+    ]
+    with pytest.raises(ValueError, match=message) if message else contextlib.nullcontext():
         check_settings(*made)
 
 

@@ -131,7 +131,7 @@ def describe(corpus: str) -> PublicCorpus:
     path = _FOLDER / f"{corpus}.yaml" if corpus in public_names() else Path(corpus).expanduser()
     if path.suffix.lower() not in _SUFFIXES:
         close = get_close_matches(corpus, public_names(), n=1)
-        known = f"did you mean {close[0]}?" if close else f"public corpora: {', '.join(public_names())}"
+        known = f"did you mean {close[0]}?" if close else f"public corpora: {', '.join(public_names())}."
         raise CorpusError(f"corpus '{corpus}' is not known; {known} A YAML file describes one of your own")
     if not path.is_file():
         raise CorpusError(f"{corpus}: no such description of a corpus")

@@ -83,7 +83,7 @@ def test_what_is_wrong_with_ones_own(write, changes, told):
 
 
 def test_what_is_no_description(tmp_path):
-    with pytest.raises(CorpusError, match="corpus 'crema' is not known; did you mean crema_d"):
+    with pytest.raises(CorpusError, match=r"corpus 'crema' is not known; did you mean crema_d\? A YAML file"):
         describe("crema")
     with pytest.raises(CorpusError, match="no such description"):
         describe(str(tmp_path / "no.yaml"))

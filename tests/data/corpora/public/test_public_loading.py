@@ -215,6 +215,7 @@ class TestCounts:
         root = tree("wav/03a01Fa.wav")
         load("emodb", root, check_counts="auto")
         assert "differs from the published counts of EmoDB" in caplog.text
+        assert "Is the release complete? It is read as it is" in caplog.text  # and no advice on what was not refused
         for told in (
             "happiness: 1 recordings, published 71",
             "1 speakers, published 10",
