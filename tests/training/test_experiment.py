@@ -250,7 +250,7 @@ def test_a_checkpoint_is_evaluated_with_its_own_processor(make_experiment, finis
     folder = tmp_path / "run" / "Ses05" / "model"
     reversed_words = read(folder / "tokenizer.json")
     words = reversed_words["model"]["vocab"]
-    special = {word: index for word, index in words.items() if word.startswith("[")}
+    special = {word: index for word, index in words.items() if word.startswith("[") and word != "["}
     rest = sorted((word for word in words if word not in special), key=words.get)
     order = torch.arange(len(words))
     for position, word in enumerate(reversed(rest)):
