@@ -100,8 +100,9 @@ def _recordings(folder: Path) -> list[Path]:
 
 
 def _of_table(path: Path, columns: Mapping[str, str | None], recognises_words: bool, encoding: str) -> list[Unit]:
-    from hf_mer.data.corpora.manifest import read_entry, resolve_columns, set_histories
+    from hf_mer.data.corpora.manifest import read_entry, resolve_columns
     from hf_mer.data.corpora.manifest_files import read_manifest
+    from hf_mer.data.corpora.manifest_history import set_histories
     from hf_mer.data.corpora.manifest_segments import set_segments
 
     lines, folder = read_manifest(path, encoding)

@@ -4,8 +4,6 @@
 with file and line, all at once.
 """
 
-import itertools
-import json
 import logging
 import math
 import os
@@ -18,6 +16,7 @@ from datasets import Dataset
 
 from hf_mer.console import readable
 from hf_mer.data.corpora.manifest_files import read_manifest
+from hf_mer.data.corpora.manifest_history import history_list, set_histories
 from hf_mer.data.corpora.manifest_segments import set_segments
 from hf_mer.data.corpora.manifest_video import existing_file, fill_from_film, read_video
 from hf_mer.data.corpora.manifest_votes import flat_columns, read_votes, set_votes
@@ -28,7 +27,6 @@ from hf_mer.data.schema import (
     as_name,
     canonical_gender,
     canonical_label,
-    dialogue_histories,
     label_ids,
     make_record,
     records_to_dataset,
@@ -279,7 +277,7 @@ def read_entry(
         entry[name] = _number(cells[name], name, line.where, problems)
     turn = _number(cells["turn"], "turn", line.where, problems)
     entry["turn"] = None if turn is None else int(turn)
-    entry["history"] = _history_list(cells["history"], line.where, problems)
+    entry["history"] = history_list(cells["history"], line.where, problems)
     for said in (entry["text"] or "", *entry["history"]):
         if readable(said) != said:
             problems.append(f"{line.where}: '{readable(said)}' has half a character (a surrogate alone) in it")
@@ -312,21 +310,6 @@ def _number(value: Any, name: str, where: str, problems: list[str]) -> float | N
         problems.append(f"{where}: {name} {value!r} is not a finite number")
         return None
     return number
-
-
-def _history_list(value: Any, where: str, problems: list[str]) -> list[str]:
-    if value is None:
-        return []
-    if isinstance(value, str):
-        try:
-            value = json.loads(value)
-        except json.JSONDecodeError:
-            problems.append(f"{where}: history {value[:40]!r} is not a JSON list of texts, oldest first")
-            return []
-    if not isinstance(value, list) or not all(isinstance(text, str) for text in value):
-        problems.append(f"{where}: history must be a list of texts, oldest first, not {value!r:.60}")
-        return []
-    return value
 
 
 def _check_entries(
@@ -374,35 +357,3 @@ def _made_up_id(entry: Mapping[str, Any], unique_stems: bool) -> str:
 def _border(seconds: float | None, missing: str) -> str:
     """A time as part of an id, to the microsecond."""
     return missing if seconds is None else f"{seconds:.6f}".rstrip("0").rstrip(".")
-
-
-def set_histories(entries: Sequence[dict[str, Any]], max_history: int, from_column: bool, problems: list[str]) -> None:
-    """Histories from dialogue and turn; a `history` column counts without a dialogue, or if the user named it."""
-    dialogues: dict[str, list[dict[str, Any]]] = {}
-    for entry in entries:
-        entry["history"] = entry["history"][max(0, len(entry["history"]) - max_history) :]
-        if entry["dialogue"] is not None:
-            dialogues.setdefault(entry["dialogue"], []).append(entry)
-    for name, members in dialogues.items():
-        turns = [entry["turn"] for entry in members]
-        if all(turn is None for turn in turns):
-            for turn, entry in enumerate(members):
-                entry["turn"] = turn
-        elif None in turns:
-            problems += [
-                f"{entry['where']}: dialogue {name!r} has turns, but not here"
-                for entry in members
-                if entry["turn"] is None
-            ]
-            continue
-        members.sort(key=lambda entry: entry["turn"])
-        for one, other in itertools.pairwise(members):
-            if one["turn"] == other["turn"]:
-                problems.append(
-                    f"{other['where']}: turn {other['turn']} of dialogue {name!r} is taken by {one['where']}"
-                )
-        if not from_column:
-            for entry, history in zip(
-                members, dialogue_histories([m["text"] for m in members], max_history), strict=True
-            ):
-                entry["history"] = history
