@@ -28,6 +28,7 @@ def test_two_processes_train_and_one_scores_their_checkpoint_the_same(recipe, ma
     parts = {"loss_classification", "loss_constraint", "loss_text_label", "loss_speech_label"}
     assert parts <= set(trained["history"][0])
     assert output.count("| Ses03 |") == 1  # one table, of the first process
+    assert output.count(f"try it: hf-mer predict {tmp_path / 'run' / 'Ses03'} RECORDING.wav --text") == 1
     settings = config(output_dir=str(tmp_path / "evaluated"), per_device_eval_batch_size=3)
     checkpoint = str(tmp_path / "run" / "{fold}" / "model")
     main("--config", settings, "--do_train", "false", "--checkpoint", checkpoint)
