@@ -11,6 +11,7 @@ import torch
 from datasets import Dataset
 
 from hf_mer.reproduction.representations import load_model, rows_of_run
+from hf_mer.reproduction.row_settings import for_seed
 from hf_mer.reproduction.table import Row, RowRuns, Run, TableRuns
 from hf_mer.training.corpus import read_rows
 from hf_mer.training.settings.arguments import DataArguments
@@ -91,7 +92,7 @@ class Source:
                 self._read[key] = read_rows(arguments)
             return self._read[key]
 
-        return rows_of_run(run, data_dir, read)
+        return rows_of_run(run, for_seed(str(data_dir), run.seed), read)
 
     def model(self, run: Run) -> tuple[Any, Any]:
         """Model and processor of a run."""

@@ -28,7 +28,12 @@ def parse_command(argv: Sequence[str]) -> tuple[argparse.Namespace, list[str]]:
     parser.add_argument("--table", nargs="+", required=True, metavar="NAME", help="tables (le_mer/table2), or `all`")
     parser.add_argument("--corpus", required=True, metavar="SETUP", help="set-up of the tables: iemocap, generated")
     parser.add_argument(
-        "--data_dir", nargs="+", required=True, metavar="DIR", help="the corpus, or NAME=DIR for more than one"
+        "--data_dir",
+        nargs="+",
+        required=True,
+        metavar="DIR",
+        help="the corpus, or NAME=DIR for more than one; `{seed}` in a "
+        "path is the number of the seed, for a table of every fold",
     )
     parser.add_argument(
         "--seeds", default=None, help="how many (3: 1 to 3), or which (1,5,9); the set-up's own number"

@@ -98,7 +98,7 @@ class System:
         types = argument_types(self.kind)
         model = SYSTEMS[self.kind]
         defaults = {**(model.training_defaults if model else {}), **self.settings, **sources}
-        defaults.update(seed=seed, output_dir=folder)
+        defaults.update(seed=seed, output_dir=folder, data_dir=for_seed(defaults["data_dir"], seed))
         parsed = parse_arguments(types, self.flags, defaults)
         by_type = dict(zip(types, parsed, strict=True))
         data, training = by_type.pop(DataArguments), by_type.pop(MerTrainingArguments)
@@ -210,6 +210,11 @@ class Resolver:
             return self.data_dirs[name]
 
         return _PLACEHOLDER.sub(fill, wanted)
+
+
+def for_seed(data_dir: str, seed: int) -> str:
+    """The corpus of a seed: `{seed}` in its path is the seed's number, where every fold is a table of its own."""
+    return str(data_dir).replace("{seed}", str(seed))
 
 
 def rows_key(data: DataArguments, modalities: Sequence[str]) -> str:

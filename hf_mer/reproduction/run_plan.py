@@ -125,7 +125,7 @@ class Plan:
                 f"--only {' '.join(self.only)} fits no run; runs are row/seed/fold, as --list prints them"
             )
         for job in found.values():
-            rows, folds = self.rows(job.system), self.folds(job.system, job.seed)
+            rows, folds = self.rows(job.system, job.seed), self.folds(job.system, job.seed)
             self.experiment(job.system, job.seed).check(rows, [find_fold(folds, job.fold)])
         return list(found.values())
 
@@ -148,9 +148,9 @@ class Plan:
             table, colon, rest = pattern.rpartition(":")
             yield f"{table}{colon}{rest.split('/')[0]}"
 
-    def rows(self, system: System) -> Dataset:
-        """The corpus of a system; loaded and checked once for all that see the same of it."""
-        experiment = self.experiment(system, self.seeds[0])
+    def rows(self, system: System, seed: int) -> Dataset:
+        """The corpus of a system and a seed; loaded and checked once for all that see the same of it."""
+        experiment = self.experiment(system, seed)
         key = rows_key(experiment.data_arguments, experiment.modalities)
         if key not in self._rows:
             self._rows[key] = experiment.load()
@@ -160,7 +160,7 @@ class Plan:
         """All folds of a system's protocol; they depend on the seed where validation speakers are drawn."""
         key = (system.key, seed)
         if key not in self._folds:
-            self._folds[key] = self.experiment(system, seed).folds(self.rows(system))
+            self._folds[key] = self.experiment(system, seed).folds(self.rows(system, seed))
         return self._folds[key]
 
     def fold_names(self, system: System, seed: int) -> list[str]:

@@ -84,7 +84,7 @@ class Reproduction:
         with self._lock(f"{job.key}-seed{job.seed}-{job.fold}", blocking=False) as mine:
             if not mine:
                 return None
-            rows = self.plan.rows(job.system)
+            rows = self.plan.rows(job.system, job.seed)
             fold = find_fold(self.plan.folds(job.system, job.seed), job.fold)
             experiment = self.plan.experiment(job.system, job.seed)
             if job.system.pretraining is not None:

@@ -18,7 +18,7 @@ from hf_mer.data.corpora.public.description import describe, is_public
 from hf_mer.data.corpora.public.loading import load_public
 from hf_mer.data.label_map import map_labels, mapped_classes
 from hf_mer.data.mark import is_generated, read_mark
-from hf_mer.data.protocols.folds import Fold, find_fold
+from hf_mer.data.protocols.folds import Fold, find_fold, keep_ids
 from hf_mer.data.protocols.make_folds import make_folds
 from hf_mer.data.schema import CorpusError, column, label_ids
 from hf_mer.hub.cards.facts import CORPORA
@@ -217,7 +217,7 @@ def protocol_folds(rows: Dataset, arguments: DataArguments, seed: int) -> list[F
     Raises:
         CorpusError: If the rows lack what the protocol needs, or folds share what they must not.
     """
-    return make_folds(
+    folds = make_folds(
         rows,
         arguments.protocol,
         validation=arguments.validation,
@@ -227,6 +227,7 @@ def protocol_folds(rows: Dataset, arguments: DataArguments, seed: int) -> list[F
         seed=seed,
         every_class=False,
     )
+    return keep_ids(rows, folds, arguments.train_ids, arguments.test_ids)
 
 
 def chosen_folds(folds: Sequence[Fold], arguments: DataArguments) -> list[Fold]:

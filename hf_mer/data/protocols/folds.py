@@ -3,6 +3,7 @@
 import hashlib
 import json
 import logging
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
@@ -39,6 +40,40 @@ class Fold:
 def select_fold(rows: Dataset, fold: Fold) -> DatasetDict:
     """The rows of a fold as `train`, `validation` (left out if empty) and `test`."""
     return DatasetDict({name: rows.select(indices) for name, indices in fold.parts.items() if indices})
+
+
+def keep_ids(rows: Dataset, folds: Sequence[Fold], train_ids: str | None, test_ids: str | None) -> list[Fold]:
+    """The same folds with fewer rows: to train in one condition, and test in another.
+
+    Args:
+        rows: The rows that the indices point to.
+        folds: Of one protocol.
+        train_ids: Regular expression that the ids of training and validation rows have a match of; None for all rows.
+        test_ids: The same of test rows.
+
+    Raises:
+        CorpusError: If a fold has nothing left to train on or to test.
+    """
+    if train_ids is None and test_ids is None:
+        return list(folds)
+    ids = column(rows, "id")
+    patterns = {"train": train_ids, "validation": train_ids, "test": test_ids}
+    kept, problems = [], []
+    for fold in folds:
+        parts = {part: _matching(indices, ids, patterns[part]) for part, indices in fold.parts.items()}
+        for part, indices in fold.parts.items():
+            if indices and not parts[part]:
+                problems.append(
+                    f"fold {fold.name!r}: no {part} row has an id like '{patterns[part]}', such as {ids[indices[0]]}"
+                )
+        kept.append(Fold(fold.name, **parts))
+    if problems:
+        raise CorpusError.from_problems("train_ids and test_ids", problems)
+    return kept
+
+
+def _matching(indices: Sequence[int], ids: Sequence[str], pattern: str | None) -> list[int]:
+    return [index for index in indices if pattern is None or re.search(pattern, ids[index])]
 
 
 def find_fold(folds: Sequence[Fold], wanted: int | str) -> Fold:

@@ -1,5 +1,6 @@
 """Settings of a training run: the corpus and its folds, and the training."""
 
+import re
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, ClassVar
@@ -68,6 +69,15 @@ class DataArguments:
     test_session: str | None = setting(None, "Test session of the protocol fixed_session.", PROTOCOL)
     group_column: str = setting("group", "Column that the protocol groups cuts by.", PROTOCOL)
     num_groups: int | None = setting(None, "Number of folds of the protocol groups.", PROTOCOL)
+    train_ids: str | None = setting(
+        None,
+        "Regular expression: only rows whose id has a match train and validate, such as of one sentence, for a test "
+        "on others.",
+        PROTOCOL | Role.QUIET,
+    )
+    test_ids: str | None = setting(
+        None, "Regular expression: only rows whose id has a match are tested.", PROTOCOL | Role.QUIET
+    )
     folds: list[str] | None = setting(
         None, "Folds to run, by name or position (from 0), or all, which is the default.", PLACE
     )
@@ -122,6 +132,8 @@ class DataArguments:
         if self.split_screen not in SPLIT_SCREENS:
             raise ValueError(f"split_screen: '{self.split_screen}' is not one of {', '.join(SPLIT_SCREENS)}")
         self.folds = None if self.folds in (None, ["all"]) else [str(fold) for fold in self.folds]
+        for name in ("train_ids", "test_ids"):
+            check_pattern(name, getattr(self, name))
         self._settle_word_errors()
         if self.label_map is not None:
             from hf_mer.data.label_map import parse_label_map  # here for the same reason
@@ -217,6 +229,18 @@ class DataArguments:
             return
         self.word_error_parts = self.word_error_parts or WORD_ERROR_PARTS[0]
         self.word_error_shares = list(self.word_error_shares or WORD_ERROR_SHARES)
+
+
+def check_pattern(name: str, pattern: str | None) -> None:
+    """Refuses what is no regular expression.
+
+    Raises:
+        ValueError: With the setting's name, and where it is wrong.
+    """
+    try:
+        re.compile(pattern or "")
+    except re.error as error:
+        raise ValueError(f"{name}: '{pattern}' is no regular expression ({error})") from None
 
 
 def _name_of(corpus: str) -> str:

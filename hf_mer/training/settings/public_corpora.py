@@ -18,7 +18,7 @@ CORPORA: dict[str, tuple[str, ...]] = {
 
 _OF_A_CORPUS = (
     "task", "columns", "labels", "encoding", "protocol", "validation", "test_session", "group_column", "num_groups",
-    "folds", "modalities", "label_map",
+    "train_ids", "test_ids", "folds", "modalities", "label_map",
 )  # fmt: skip
 
 
