@@ -6,7 +6,7 @@ from transformers import PreTrainedConfig
 
 from .configuration_mer import MerConfig
 from .fields_mer import Rule, choice, flag, number, whole
-from .layer_mixture_mer import layer_choice
+from .layer_mixture_mer import check_scale, layer_choice
 
 TEXT_LABEL_INITS = ("none", "random", "label_words", "tfidf")
 TONAL_LABEL_INITS = ("none", "random", "bert", "codebook")
@@ -65,6 +65,9 @@ class LeMerConfig(MerConfig):
         text_layers: What of the text encoder is used: `"last"`, its last hidden state (the paper), or `"mix"`, a
             learned mixture of all its hidden states, see `LayerMixture`.
         speech_layers: The same of the speech encoder.
+        text_scale: Factor on a mixture of the text encoder's layers, see `LayerMixture`. Adam learns from
+            small values more slowly: below 1 keeps sentences, which differ more than voices do once every layer is
+            brought to one size, from being learned by heart before the voice is learned at all.
         initializer_range: Standard deviation of the classifier's and random label embeddings' initial values.
     """
 
@@ -85,6 +88,7 @@ class LeMerConfig(MerConfig):
         "pooling": choice("max", "mean"),
         "text_layers": layer_choice,
         "speech_layers": layer_choice,
+        "text_scale": number(above=0),
     }
 
     def __init__(
@@ -106,6 +110,7 @@ class LeMerConfig(MerConfig):
         pooling: str = "max",
         text_layers: str = "last",
         speech_layers: str = "last",
+        text_scale: float = 1.0,
         initializer_range: float = 0.02,
         **kwargs: Any,
     ):
@@ -134,6 +139,7 @@ class LeMerConfig(MerConfig):
         self.pooling = pooling
         self.text_layers = text_layers
         self.speech_layers = speech_layers
+        self.text_scale = text_scale
         self._check()
 
     @property
@@ -152,6 +158,7 @@ class LeMerConfig(MerConfig):
         return self.tonal_dim if self.tonal_space == "contrastive" else self.speech_config.hidden_size
 
     def _check(self) -> None:
+        check_scale(self)
         needs_labels = self.is_multimodal and self.fusion in ("constraint", "sum", "guided")
         if needs_labels and not (self.has_text_labels and self.has_tonal_labels):
             raise ValueError(

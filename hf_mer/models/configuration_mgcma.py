@@ -7,7 +7,7 @@ from transformers import PreTrainedConfig
 from .configuration_mer import MerConfig
 from .encoder_configuration_mer import MOST_LAYERS
 from .fields_mer import Rule, choice, flag, list_of, number, whole
-from .layer_mixture_mer import layer_choice
+from .layer_mixture_mer import check_scale, layer_choice
 
 ALIGNMENT_MODULES = ("distribution", "token", "instance")
 
@@ -62,6 +62,9 @@ class MgcmaConfig(MerConfig):
         text_layers: What of the text encoder is used: `"last"`, its last hidden state (the paper), or `"mix"`, a
             learned mixture of all its hidden states, see `LayerMixture`.
         speech_layers: The same of the speech encoder.
+        text_scale: Factor on a mixture of the text encoder's layers, see `LayerMixture`. Adam learns from
+            small values more slowly: below 1 keeps sentences, which differ more than voices do once every layer is
+            brought to one size, from being learned by heart before the voice is learned at all.
         initializer_range: Standard deviation of the initial values of new layers.
     """
 
@@ -84,6 +87,7 @@ class MgcmaConfig(MerConfig):
         "classifier_dropout": number(0, 1),
         "text_layers": layer_choice,
         "speech_layers": layer_choice,
+        "text_scale": number(above=0),
     }
 
     def __init__(
@@ -108,6 +112,7 @@ class MgcmaConfig(MerConfig):
         freeze: list[str] | None = None,
         text_layers: str = "last",
         speech_layers: str = "last",
+        text_scale: float = 1.0,
         initializer_range: float = 0.02,
         **kwargs: Any,
     ):
@@ -136,9 +141,11 @@ class MgcmaConfig(MerConfig):
         self.classifier_dropout = classifier_dropout
         self.text_layers = text_layers
         self.speech_layers = speech_layers
+        self.text_scale = text_scale
         self._check()
 
     def _check(self) -> None:
+        check_scale(self)
         if len(set(self.alignment_order)) != len(self.alignment_order):
             raise ValueError(f"alignment_order={self.alignment_order} must name each module at most once")
         if self.is_multimodal and self.alignment_order and self.hidden_size % self.num_attention_heads:

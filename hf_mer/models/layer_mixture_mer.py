@@ -17,20 +17,23 @@ layer_choice = choice(*LAYERS)
 
 
 class LayerMixture(nn.Module):
-    """`sum_k softmax(w)_k norm(H_k)` over what goes into the first layer and what comes out of every layer.
+    """`scale * sum_k softmax(w)_k norm(H_k)` over what goes into the first layer and what comes out of every layer.
 
     The weights start at 0, which makes the plain mean. The last of the states is the encoder's output. Every position
     of every state is brought to mean 0 and variance 1 (a layer norm without weights, as in s3prl's
     `normalize_features`): layers differ in size by powers of ten, and the largest would drown the others.
 
     Source: Yang et al., SUPERB, Interspeech 2021, section 3; for emotion Pepino et al., Interspeech 2021, section 3.2.
+    The scale is gamma of Peters et al. (ELMo, NAACL 2018, equation 1), which they learn and which is fixed here.
 
     Args:
         num_states: K, one more than the encoder has layers.
+        scale: What the mixture is multiplied with.
     """
 
-    def __init__(self, num_states: int):
+    def __init__(self, num_states: int, scale: float = 1.0):
         super().__init__()
+        self.scale = scale
         self.weight = nn.Parameter(torch.zeros(num_states))  # (K,)
 
     def forward(self, states: Sequence[Tensor]) -> Tensor:
@@ -39,7 +42,7 @@ class LayerMixture(nn.Module):
         mixed = torch.zeros_like(states[0])
         for share, state in zip(shares, states, strict=True):  # no stack: it would double the memory
             mixed = mixed + share * functional.layer_norm(state, state.shape[-1:])
-        return mixed
+        return mixed if self.scale == 1 else mixed * self.scale
 
     def shares(self) -> Tensor:
         """What every state counts for; 1 together. Shape `(K,)`."""
@@ -60,6 +63,19 @@ class LayerMixture(nn.Module):
         return [*states[:-1], output.last_hidden_state]
 
 
+def check_scale(config: Any) -> None:
+    """Refuses a scale where nothing is scaled.
+
+    Raises:
+        ValueError: If the configuration scales a text whose layers are not mixed.
+    """
+    if config.text_scale != 1 and config.text_layers != "mix":
+        raise ValueError(
+            f"text_scale={config.text_scale} scales a mixture of layers, and text_layers is '{config.text_layers}': "
+            "use text_layers='mix', or leave it out"
+        )
+
+
 def add_mixtures(model: Any, config: Any) -> None:
     """Gives a model `text_mixture` and `speech_mixture` where its configuration says `mix`, None elsewhere.
 
@@ -68,7 +84,8 @@ def add_mixtures(model: Any, config: Any) -> None:
     for modality in MIXED:
         encoder: Any = getattr(config, f"{modality}_config", None)
         mixes = encoder is not None and getattr(config, f"{modality}_layers", "last") == "mix"
-        setattr(model, f"{modality}_mixture", LayerMixture(encoder.num_hidden_layers + 1) if mixes else None)
+        scale = getattr(config, f"{modality}_scale", 1.0)
+        setattr(model, f"{modality}_mixture", LayerMixture(encoder.num_hidden_layers + 1, scale) if mixes else None)
         dropping = [name for name in ("layerdrop", "encoder_layerdrop") if getattr(encoder, name, 0)]
         if mixes and dropping:
             encoder = copy.deepcopy(encoder)  # which may be a user's own

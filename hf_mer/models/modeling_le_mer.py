@@ -375,6 +375,7 @@ def _score_fusion_config(text: LeMerConfig, speech: LeMerConfig) -> LeMerConfig:
         pooling=text.pooling,
         text_layers=text.text_layers,
         speech_layers=speech.speech_layers,
+        text_scale=text.text_scale,
         loss_weights={**text.loss_weights, "speech_label": speech.loss_weights["speech_label"]},
         label_temperature=text.label_temperature,
         freeze=list(dict.fromkeys([*text.freeze, *speech.freeze])),

@@ -187,7 +187,24 @@ def test_score_fusion_keeps_each_mixture(tmp_path):
     assert layer_weights(fused.state_dict()) == {"text": [0, 1, 0]}
 
 
+@pytest.mark.parametrize("kind", list(MODELS))
+@torch.no_grad()
+def test_a_scaled_text(kind, tmp_path):
+    model, plain = (make_model(kind, **MIXED, **scale) for scale in ({"text_scale": 0.1}, {}))
+    batch = make_batch(model.config)
+    assert model.text_mixture.scale == 0.1
+    assert model.speech_mixture.scale == 1
+    states = [torch.randn(2, 3, 4) for _ in range(len(model.text_mixture.weight))]
+    torch.testing.assert_close(model.text_mixture(states), 0.1 * plain.text_mixture(states))
+    assert not torch.equal(model(**batch).logits, plain(**batch).logits)
+    model.save_pretrained(tmp_path)
+    again = type(model).from_pretrained(tmp_path).eval()
+    torch.testing.assert_close(again(**batch).logits, model(**batch).logits, rtol=0, atol=0)
+
+
 def test_what_cannot_be_is_refused():
+    with pytest.raises(ValueError, match=r"text_scale=0.1 scales a mixture.*text_layers is 'last'"):
+        make_model(text_scale=0.1)
     with pytest.raises(ValueError, match=r"speech_layers.*'first'.*last, mix"):
         make_model(speech_layers="first")
     with pytest.raises(ValueError, match=r"project_hid.*speech_layers is 'mix'"):

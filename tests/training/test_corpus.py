@@ -74,6 +74,31 @@ def test_one_corpus_with_a_map(tables):
     assert "label_map" not in deciding(DataArguments(corpus="manifest", data_dir=tables[1]))
 
 
+def folds_of(data_dir, **given):
+    arguments = DataArguments(corpus="manifest", data_dir=data_dir, protocol="groups", group_column="speaker", **given)
+    rows = read_rows(arguments)
+    ids = {fold.name: {part: [rows["id"][i] for i in places] for part, places in fold.parts.items()}
+           for fold in protocol_folds(rows, arguments, 0)}  # fmt: skip
+    return ids, arguments
+
+
+def test_one_condition_is_trained_on_and_another_tested(tables):
+    """Even rows are happy, odd ones sad: here by their numbers, which could as well be a sentence's."""
+    everything, _ = folds_of(tables[0])
+    assert everything["A0"] == {"train": ["r4", "r5", "r6", "r7"], "validation": ["r2", "r3"], "test": ["r0", "r1"]}
+    some, arguments = folds_of(tables[0], train_ids="[0256]$", test_ids="^r[1357]$")
+    assert some["A0"] == {"train": ["r5", "r6"], "validation": ["r2"], "test": ["r1"]}
+    assert deciding(arguments)["test_ids"] == "^r[1357]$"
+    assert not {"train_ids", "test_ids"} & set(deciding(DataArguments(corpus="manifest", data_dir=tables[0])))
+
+
+def test_conditions_without_rows(tables):
+    with pytest.raises(CorpusError, match=r"fold 'A0': no test row has an id like 'x\\d', such as r0"):
+        folds_of(tables[0], test_ids=r"x\d")
+    with pytest.raises(CorpusError, match=r"fold 'A3': no validation row has an id like 'r\[67\]', such as r0"):
+        folds_of(tables[0], train_ids="r[67]")
+
+
 def test_another_corpus_beside_iemocap(corpus, tables):
     arguments = DataArguments(
         corpus="iemocap,manifest", data_dir=f"{corpus},{tables[0]}", labels=["angry", "happy", "neutral", "sad"]
@@ -90,6 +115,7 @@ def test_another_corpus_beside_iemocap(corpus, tables):
         ({"corpus": "manifest,nowhere", "data_dir": "a.csv,b"}, "corpus: 'nowhere' is not one of"),
         ({"corpus": "iemocap,manifest", "data_dir": "a,b", "task": "emotion"}, "task: 'emotion' is not one of"),
         ({"corpus": "manifest", "data_dir": "a.csv", "label_map": "happy"}, "label_map: 'happy': write"),
+        ({"corpus": "manifest", "data_dir": "a.csv", "test_ids": "a("}, r"test_ids: 'a\(' is no regular expression"),
     ],
 )
 def test_settings_of_corpora_that_are_refused(given, said):

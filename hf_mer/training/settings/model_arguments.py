@@ -131,6 +131,9 @@ class LeMerArguments(ModelArguments):
     pooling: str = setting("max", "Pooling over tokens or frames: max or mean.", _QUIET_CONFIG)
     text_layers: str = setting("last", _LAYERS.format("text"), _QUIET_CONFIG)
     speech_layers: str = setting("last", _LAYERS.format("speech"), _QUIET_CONFIG)
+    text_scale: float = setting(
+        1.0, "Factor on a mixture of the text encoder's layers; below 1 text learns more slowly.", _QUIET_CONFIG
+    )
     unimodal_text: str | None = setting(None, "Text-only checkpoint for score fusion.", _TRAINED)
     unimodal_speech: str | None = setting(None, "Speech-only checkpoint for score fusion.", _TRAINED)
 
@@ -178,6 +181,9 @@ class MgcmaArguments(ModelArguments):
     instance_normalize: bool = setting(True, "Normalise the vectors of the instance loss.", _CONFIG)
     text_layers: str = setting("last", _LAYERS.format("text"), _QUIET_CONFIG)
     speech_layers: str = setting("last", _LAYERS.format("speech"), _QUIET_CONFIG)
+    text_scale: float = setting(
+        1.0, "Factor on a mixture of the text encoder's layers; below 1 text learns more slowly.", _QUIET_CONFIG
+    )
 
 
 @dataclass
