@@ -51,7 +51,7 @@ def test_a_model_and_its_encoders(measure):
     assert model["shape"] == its_encoders["shape"] == "2 x 0.2 to 0.8 s"
     # the library's wav2vec 2.0 also takes the gradient of its samples, which the model does without
     assert model["flops"] > 0.9 * its_encoders["flops"] > 1e6
-    assert model["mib"] > its_encoders["mib"] > 10  # of which 12.6 are weights and moments
+    assert min(model["mib"], its_encoders["mib"]) > 12.6 + 0.2  # weights and moments, and what a step adds
     assert fusion["flops"] > frozen["flops"] > 1e6  # of which the last speech layer is trained
     assert cached["flops"] < fusion["flops"] - 0.5 * frozen["flops"]
     assert len(model["seconds"]) == 2
