@@ -14,6 +14,7 @@ import torch
 from gpu_systems import Shape, Subject
 from measuring import Ratio
 from step_time import flops_of, peak_tflops
+from transformers.modeling_layers import GradientCheckpointingLayer
 
 STEPS = {"cuda": 5, "cpu": 1}  # in a row between two looks at the clock, as a training has them
 WARMUP = 2  # rounds before the first that counts
@@ -129,26 +130,52 @@ def _short(filename: str) -> str:
     return filename
 
 
-def compiled_row(subject: Subject, shape: Shape, settings: argparse.Namespace) -> dict[str, Any]:
-    """A training step of the model through `torch.compile`, over the same without; time until it is steady."""
+def compiled_row(subject: Subject, shape: Shape, settings: argparse.Namespace, by_layer: bool) -> dict[str, Any]:
+    """A training step of the model through `torch.compile`, over the same without; time until it is steady.
+
+    Args:
+        subject: The model, which is no longer as it was if it is compiled by layer.
+        shape: Of the batch.
+        settings: With `device`, `repeats` and `peak_tflops`.
+        by_layer: Whether every layer of a stack is compiled by itself, once for all that are alike; else the model as
+            a whole, whose graph breaks where the library draws its SpecAugment.
+    """
     from torch._dynamo.utils import counters
 
     torch._dynamo.reset()
     counters.clear()
-    batch = subject.batch(shape)
-    step = subject.model_step(batch, torch.compile(subject.model, backend=BACKEND, dynamic=False))
-    started = time.perf_counter()
-    for _ in range(SETTLING):
-        step()
-    measuring.synchronize(settings.device)
-    settled = time.perf_counter() - started
-    seconds = timed({"eager": subject.model_step(batch), "compiled": step}, settings)
-    row: dict[str, Any] = {"system": subject.name, "shape": str(shape), "seconds": seconds["compiled"]}
+    batch, options = subject.batch(shape), {"backend": BACKEND, "dynamic": False}
+    if by_layer:
+        for layer in layers_of(subject.model):
+            layer.compile(**options)
+        step = subject.model_step(batch)
+    else:
+        step = subject.model_step(batch, torch.compile(subject.model, **options))
+
+    def eager() -> None:
+        with torch.compiler.set_stance("force_eager"):
+            step()
+
+    with torch._dynamo.config.patch(recompile_limit=64):  # kinds of layers and lengths behind one function
+        started = time.perf_counter()
+        for _ in range(SETTLING):
+            step()
+        measuring.synchronize(settings.device)
+        settled = time.perf_counter() - started
+        seconds = timed({"eager": eager, "compiled": step}, settings)
+    name = f"{subject.name}, {'layer by layer' if by_layer else 'as a whole'}"
+    row: dict[str, Any] = {"system": name, "shape": str(shape), "seconds": seconds["compiled"]}
     describe(row, shape.batch, settings)
-    row["compile"] = f"{settled - SETTLING * statistics.median(row['seconds']):.0f}"
+    row["compile"] = f"{max(0.0, settled - SETTLING * statistics.median(row['seconds'])):.0f}"
     row["ratio"] = str(Ratio.of(seconds["compiled"], seconds["eager"]))
+    row["graphs"] = counters["stats"]["unique_graphs"]
     row["breaks"], row["reasons"] = sum(counters["graph_break"].values()), dict(counters["graph_break"])
     return row
+
+
+def layers_of(model: torch.nn.Module) -> list[torch.nn.Module]:
+    """The layers of all stacks: what transformers checkpoints as one."""
+    return [module for module in model.modules() if isinstance(module, GradientCheckpointingLayer)]
 
 
 def flash_rows(subject: Subject, shape: Shape, settings: argparse.Namespace) -> list[dict[str, Any]]:

@@ -87,43 +87,28 @@ def test_waiting_for_a_slow_loader_is_seen(module, monkeypatch):
 
 
 @pytest.mark.slow
-def test_compiled_le_mer(measure, module, monkeypatch):
+def test_compiled_as_a_whole(measure, module, monkeypatch):
     monkeypatch.setattr(module("gpu_steps"), "BACKEND", "eager")
     status, saved, _ = measure("compile, LE-MER")
     assert status == 0, saved["notes"]
     (row,) = saved["tables"]["torch.compile"]
-    assert row["breaks"] == sum(row["reasons"].values())
-    assert float(row["compile"]) > 0
+    assert row["system"] == "LE-MER, as a whole"
+    assert row["breaks"] == sum(row["reasons"].values()) > 0
 
 
-def test_compiled(module, monkeypatch):
-    """A break of the graph is counted, and the step is that of the compiled model."""
-    import torch
-
-    steps, shape = module("gpu_steps"), module("gpu_systems").Shape(2, 0.5, 8)
+def test_compiled_layer_by_layer(measure, module, monkeypatch):
+    """One graph for all layers that are alike, and none that breaks."""
+    steps = module("gpu_steps")
     monkeypatch.setattr(steps, "BACKEND", "eager")
-
-    class Model(torch.nn.Module):
-        def forward(self, states):
-            torch._dynamo.graph_break()
-            return states.relu()
-
-    class Subject:
-        name, model, used = "one", Model(), []
-
-        def batch(self, shape):
-            return torch.ones(shape.batch)
-
-        def model_step(self, batch, model=None):
-            self.used.append(model)
-            return lambda: (self.model if model is None else model)(batch)
-
-    settings = module("argparse").Namespace(device="cpu", repeats=3, peak_tflops=2, bf16=True)
-    row = steps.compiled_row(Subject(), shape, settings)
-    assert row["breaks"] == 1
-    assert len(row["seconds"]) == 3
-    assert type(Subject.used[0]).__name__ == "OptimizedModule"
-    assert Subject.used[1] is None
+    status, saved, _ = measure("compile layers, LE-MER")
+    assert status == 0, saved["notes"]
+    (row,) = saved["tables"]["torch.compile"]
+    assert row["system"] == "LE-MER, layer by layer"
+    assert row["breaks"] == 0
+    layers = steps.layers_of(module("gpu_systems").MODELS["LE-MER"]("tiny"))
+    assert [type(layer).__name__ for layer in layers].count("BertLayer") == 2
+    assert row["graphs"] == len(layers) - 2  # two stacks of two layers, and seven convolutions of seven lengths
+    assert len(row["seconds"]) == 2
 
 
 def test_what_fails_is_noted_and_the_rest_runs(measure, module, monkeypatch):
@@ -147,13 +132,12 @@ def test_the_minutes_are_kept(measure, module, monkeypatch):
     monkeypatch.setattr(gpu, "step_rows", lambda *_: time.sleep(30))
     monkeypatch.setattr(gpu, "Subject", lambda name, settings: None)
     started = time.monotonic()
-    status, saved, _ = measure("MGCMA, batch", "compile", flags="--minutes 0.01")
+    status, saved, _ = measure("MGCMA, batch", "compile, LE-MER", flags="--minutes 0.01")
     assert time.monotonic() - started < 10
     assert status == 0
     assert saved["notes"] == [
         "MGCMA, batch: stopped, 0.01 minutes are over",
         "compile, LE-MER: left out, 0.01 minutes are over",
-        "compile, MGCMA: left out, 0.01 minutes are over",
     ]
 
 
