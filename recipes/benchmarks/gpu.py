@@ -188,7 +188,8 @@ def loader_part(bench: Bench) -> None:
     """Does the loader keep up."""
     from gpu_loading import loading_rows  # brings in what reads recordings
 
-    bench.add("Loader", loading_rows(bench.get("LE-MER"), *LOADED[bench.settings.size], bench.settings))
+    for row in loading_rows(bench.get("LE-MER"), *LOADED[bench.settings.size], bench.settings):
+        bench.add("Loader", [row])
 
 
 def flash_part(bench: Bench) -> None:

@@ -3,7 +3,7 @@
 import argparse
 import tempfile
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -84,7 +84,9 @@ class Corpus:
         return trainer.get_train_dataloader()
 
 
-def loading_rows(subject: Subject, shape: Shape, batches: int, settings: argparse.Namespace) -> list[dict[str, Any]]:
+def loading_rows(
+    subject: Subject, shape: Shape, batches: int, settings: argparse.Namespace
+) -> Iterator[dict[str, Any]]:
     """One row for a loop over batches that are on the device, and one for every number of workers.
 
     `lost` is the share of a loop that it is longer than the one without a loader, `waiting` that of waiting for
@@ -96,24 +98,21 @@ def loading_rows(subject: Subject, shape: Shape, batches: int, settings: argpars
         batches: That count; `AHEAD` more come first.
         settings: With `device`.
     """
-    device = settings.device
+    device, utterances = settings.device, batches * shape.batch
     with tempfile.TemporaryDirectory() as folder:
         corpus = Corpus(subject, shape, AHEAD + batches, folder)
         resident = [{key: value.to(device) for key, value in batch.items()} for batch in corpus.loader(0)]
         training = stepping(subject)
-        loop(resident, training, batches, device)
+        loop(resident, training, batches, device)  # meets every length once
         alone = loop(resident, training, batches, device)[0]
-        utterances = batches * shape.batch
-        rows: list[dict[str, Any]] = [{"workers": "batches on the device", "seconds": alone, "lost": "0%"}]
-        rows[0]["rate"] = f"{utterances / alone:.0f}"
+        yield {"workers": "batches on the device", "seconds": alone, "rate": f"{utterances / alone:.0f}"}
         for workers in WORKERS:
             free = loop(corpus.loader(workers), training, batches, device)[0]
             stepwise, waited = loop(corpus.loader(workers), training, batches, device, in_step=True)
             row = {"workers": workers, "seconds": free, "stepwise_seconds": stepwise, "waited_seconds": waited}
             row.update(rate=f"{utterances / free:.0f}", lost=f"{max(0.0, 1 - alone / free):.0%}")
             row.update(waiting=f"{waited / stepwise:.0%}", batch_ms=f"{1e3 * waited / batches:.1f}")
-            rows.append(row)
-    return rows
+            yield row
 
 
 def stepping(subject: Subject) -> Callable[[dict[str, Any]], None]:
