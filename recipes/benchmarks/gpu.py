@@ -66,7 +66,7 @@ def parse(argv: list[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("out", type=Path, metavar="OUT", help="folder of gpu.json and gpu.md")
     parser.add_argument("--size", choices=SHAPES, default="base", help="of all encoders")
-    parser.add_argument("--minutes", type=float, default=8.0, help="at most")
+    parser.add_argument("--minutes", type=float, default=8.0, help="at most, once the libraries are imported")
     parser.add_argument("--repeats", type=int, default=5, help="rounds of five steps; one step on a CPU")
     parser.add_argument("--peak-tflops", type=float, help="of the card in bf16, where it is not known")
     parser.add_argument("--parts", nargs="+", metavar="PART", help="beginnings of parts' names; all if not given")
