@@ -25,19 +25,14 @@ import numpy as np
 import soundfile
 import torch
 from bucketing import SAMPLING_RATE, VOCABULARY, WORDS_PER_SECOND, iemocap_durations
+from configurations import WAVFUSION_SIZES, wavfusion_config
 from measuring import Ratio
 from torch.utils.flop_counter import FlopCounterMode
-from transformers import (
-    EfficientNetConfig,
-    EfficientNetImageProcessorPil,
-    RobertaConfig,
-    Wav2Vec2Config,
-    Wav2Vec2FeatureExtractor,
-)
+from transformers import EfficientNetImageProcessorPil, Wav2Vec2FeatureExtractor
 
 from hf_mer.data.collator import MerDataCollator
 from hf_mer.data.schema import make_record, records_to_dataset
-from hf_mer.models import MerProcessor, WavFusionConfig, WavFusionForEmotionClassification
+from hf_mer.models import MerProcessor, WavFusionForEmotionClassification
 from hf_mer.training import MerTrainer, MerTrainingArguments
 from hf_mer.training.features import add_lengths
 from hf_mer.training.states import cache_states
@@ -47,17 +42,15 @@ MODALITIES = ["text", "speech", "video"]
 LABELS = ["angry", "excited", "frustrated", "happy", "neutral", "sad"]
 SHORTEST, LONGEST, PICTURES_PER_SECOND = 2.0, 8.0, 25  # seconds
 DISTINCT = 16  # files; further rows share them
-SIZES = {  # hidden size, layers, heads, deep layers, width of convolutions; scale of EfficientNet, side of pictures
-    "tiny": (32, 2, 2, 1, 32, 0.1, 32),
-    "shallow": (768, 2, 12, 1, 32, 0.1, 64),
-    "base": (768, 12, 12, 3, 512, 1.0, 224),
-}
 
 
 def parse(argv: list[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument(
-        "--size", choices=SIZES, default="base", help="base is RoBERTa base, wav2vec2-base and EfficientNet-B0"
+        "--size",
+        choices=WAVFUSION_SIZES,
+        default="base",
+        help="base is RoBERTa base, wav2vec2-base and EfficientNet-B0",
     )
     parser.add_argument("--rows", type=int, default=8, help="utterances of an epoch")
     parser.add_argument("--batch", type=int, default=4)
@@ -74,23 +67,7 @@ def parse(argv: list[str] | None) -> argparse.Namespace:
 
 
 def make_model(settings: argparse.Namespace, size: str, vocabulary: int) -> WavFusionForEmotionClassification:
-    width, layers, heads, deep, conv_width, scale, side = SIZES[size]
-    shape = {
-        "hidden_size": width,
-        "num_hidden_layers": layers,
-        "num_attention_heads": heads,
-        "intermediate_size": 4 * width,
-    }
-    video = EfficientNetConfig(
-        width_coefficient=scale, depth_coefficient=scale, image_size=side, hidden_dim=round(1280 * scale)
-    )
-    config = WavFusionConfig(
-        text_config=RobertaConfig(**shape, vocab_size=vocabulary, pad_token_id=0, max_position_embeddings=514),
-        speech_config=Wav2Vec2Config(**shape, conv_dim=[conv_width] * 7, layerdrop=0.0),
-        video_config=video,
-        num_deep_layers=deep,
-        id2label=dict(enumerate(LABELS)),
-    )
+    config = wavfusion_config(size, vocabulary, LABELS)
     torch.manual_seed(0)
     return WavFusionForEmotionClassification(config).to(settings.device).train()
 
@@ -136,7 +113,7 @@ class Epochs:
         datasets.config.HF_DATASETS_CACHE = self.folder / "cache"
         datasets.disable_progress_bars()
         tokenizer = train_tokenizer([" ".join(VOCABULARY)] * 2, 1000)
-        side = SIZES[size][-1]
+        side = WAVFUSION_SIZES[size][-1]
         self.processor = MerProcessor(
             Wav2Vec2FeatureExtractor(return_attention_mask=True),
             tokenizer,

@@ -102,10 +102,10 @@ def peak_allocated_mib(function: Callable[[], Any], device: str = "cpu") -> floa
         before = torch.cuda.memory_allocated(device)
         function()
         return (torch.cuda.max_memory_allocated(device) - before) / 2**20
-    activities = [torch.profiler.ProfilerActivity.CPU]
-    with torch.profiler.profile(activities=activities, profile_memory=True, acc_events=True) as profile:
+    with torch.autograd.profiler.profile(profile_memory=True) as profile:
         function()
-    recorded = profile.profiler.kineto_results.events()  # the public averages leave out when memory is given back
+    # the averages leave out when memory is given back, and take seconds to be made
+    recorded = profile.kineto_results.events()
     changes = sorted((event for event in recorded if event.name() == "[memory]"), key=lambda event: event.start_ns())
     held = peak = 0
     for change in changes:
@@ -158,11 +158,26 @@ def add_output_argument(parser: argparse.ArgumentParser) -> None:
 
 def report(result: dict[str, Any], columns: dict[str, str], rows: list[dict[str, Any]], path: Path | None) -> None:
     """Prints the rows as a Markdown table under the machine's description, and writes all of the result as JSON."""
-    print("; ".join(f"{name} {value}" for name, value in result["hardware"].items()) + "\n")
-    print(f"| {' | '.join(columns.values())} |\n|{'---|' * len(columns)}")
-    for row in rows:
-        print(f"| {' | '.join(str(row.get(name, '')) for name in columns)} |")
+    print(machine_line(result["hardware"]) + "\n")
+    print(table(columns, rows))
     if path is not None:
-        temporary = path.with_name(path.name + ".tmp")
-        temporary.write_text(json.dumps(result, indent=2, default=str) + "\n", encoding="utf-8")
-        os.replace(temporary, path)
+        write(path, json.dumps(result, indent=2, default=str))
+
+
+def machine_line(hardware: dict[str, Any]) -> str:
+    """What `hardware` gives, on one line."""
+    return "; ".join(f"{name} {value}" for name, value in hardware.items())
+
+
+def table(columns: dict[str, str], rows: list[dict[str, Any]]) -> str:
+    """The rows as Markdown, under the titles of the columns; what a row lacks is empty."""
+    lines = [f"| {' | '.join(columns.values())} |", f"|{'---|' * len(columns)}"]
+    lines += [f"| {' | '.join(str(row.get(name, '')) for name in columns)} |" for row in rows]
+    return "\n".join(lines)
+
+
+def write(path: Path, text: str) -> None:
+    """Writes a file whole or not at all, so that an abort leaves the one before."""
+    temporary = path.with_name(path.name + ".tmp")
+    temporary.write_text(text + "\n", encoding="utf-8")
+    os.replace(temporary, path)

@@ -90,9 +90,9 @@ def encoder_configs(size: str) -> dict[str, Any]:
     }
 
 
-def make_batch(settings: argparse.Namespace) -> dict[str, Tensor]:
-    """Utterances of evenly spread lengths, from half of the longest to all of it, and a label each."""
-    share = torch.linspace(1.0, 0.5, settings.batch)
+def make_batch(settings: argparse.Namespace, shortest: float = 0.5) -> dict[str, Tensor]:
+    """Utterances of evenly spread lengths, from a share of the longest to all of it, and a label each."""
+    share = torch.linspace(1.0, shortest, settings.batch)
     samples, tokens = (share * settings.seconds * 16000).long(), (share * settings.tokens).long()
     audio_mask = torch.arange(int(samples.max())) < samples[:, None]
     token_mask = torch.arange(int(tokens.max())) < tokens[:, None]
@@ -156,17 +156,23 @@ class Systems:
         return MgcmaForEmotionClassification(MgcmaConfig(**fields, num_attention_heads=heads, id2label=labels))
 
     def _step(self, loss: Callable[[], Tensor], optimizers: list[torch.optim.Optimizer]) -> Callable[[], None]:
-        device = torch.device(self.settings.device).type
+        return training_step(loss, optimizers, self.settings.device, self.settings.bf16)
 
-        def step() -> None:
-            with torch.autocast(device, torch.bfloat16, enabled=self.settings.bf16):
-                value = loss()
-            value.backward()
-            for optimizer in optimizers:
-                optimizer.step()
-                optimizer.zero_grad()
 
-        return step
+def training_step(
+    loss: Callable[[], Tensor], optimizers: list[torch.optim.Optimizer], device: str, bf16: bool
+) -> Callable[[], None]:
+    """Forward, in bfloat16 where wanted, backward and the optimizers' steps."""
+
+    def step() -> None:
+        with torch.autocast(torch.device(device).type, torch.bfloat16, enabled=bf16):
+            value = loss()
+        value.backward()
+        for optimizer in optimizers:
+            optimizer.step()
+            optimizer.zero_grad()
+
+    return step
 
 
 def memory_of(settings: argparse.Namespace, system: str) -> float:
