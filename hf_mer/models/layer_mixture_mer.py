@@ -44,6 +44,11 @@ class LayerMixture(nn.Module):
             mixed = mixed + share * functional.layer_norm(state, state.shape[-1:])
         return mixed if self.scale == 1 else mixed * self.scale
 
+    def of_stacked(self, states: Tensor) -> Tensor:
+        """The same of states that lie in one tensor already, `(B, L, K, D)` to `(B, L, D)`: one product for all."""
+        shares = (self.shares() * self.scale).to(states.dtype)  # (K,)
+        return shares @ functional.layer_norm(states, states.shape[-1:])
+
     def shares(self) -> Tensor:
         """What every state counts for; 1 together. Shape `(K,)`."""
         return self.weight.float().softmax(dim=0)
@@ -115,7 +120,7 @@ def mixed_features(name: str, features: Tensor, mixture: LayerMixture | None) ->
             f"{name} has shape {shape}; where layers are mixed it must be (B, L, {len(mixture.weight)}, D), "
             "as precompute gives it"
         )
-    return mixture(features.unbind(dim=2))
+    return mixture.of_stacked(features)
 
 
 def layer_weights(weights: Mapping[str, Tensor]) -> dict[str, list[float]]:
