@@ -57,6 +57,7 @@ class LeMerForEmotionClassification(MerPreTrainedModel):
     def _build_heads(self, config: LeMerConfig) -> None:
         text_dim = config.text_config.hidden_size if self.text_encoder is not None else 0
         speech_dim = config.speech_config.hidden_size if self.speech_encoder is not None else 0
+        self.cross_attention: Any = None
         if config.is_multimodal and config.fusion != "score":
             if config.fusion != "guided":
                 self.cross_attention = BilinearCrossAttention(text_dim, speech_dim)
