@@ -1,10 +1,12 @@
 """Every row of every table in every set-up, as far as model and optimizer; a step of training for each table."""
 
+import itertools
 import json
 import math
 from pathlib import Path
 
 import pytest
+import soundfile
 import torch
 from datasets import Audio
 from model_tester import (
@@ -13,13 +15,17 @@ from model_tester import (
     tiny_text_config,
     tiny_tokenizer,
     tiny_video_config,
+    tiny_whisper_config,
+    tone,
     wave_feature_extractor,
+    whisper_feature_extractor,
 )
 from transformers import (
     AutoModel,
     EfficientNetImageProcessorPil,
     EfficientNetModel,
     Wav2Vec2ForPreTraining,
+    WhisperModel,
 )
 
 from hf_mer.data.corpora.iemocap import load_iemocap
@@ -49,6 +55,11 @@ def checkpoints(tmp_path_factory):
     made = {
         "bert-base-uncased": (AutoModel.from_config(tiny_text_config("bert", hidden_size=24)), tiny_tokenizer()),
         "roberta-base": (AutoModel.from_config(tiny_text_config("roberta", hidden_size=24)), tiny_byte_tokenizer()),
+        "sentence-transformers/all-MiniLM-L6-v2": (
+            AutoModel.from_config(tiny_text_config("bert", hidden_size=24)),
+            tiny_tokenizer(),
+        ),
+        "openai/whisper-tiny.en": (WhisperModel(tiny_whisper_config()), whisper_feature_extractor()),
         "facebook/wav2vec2-base": (Wav2Vec2ForPreTraining(speech), wave_feature_extractor()),
         "google/efficientnet-b0": (
             EfficientNetModel(tiny_video_config()),
@@ -136,19 +147,49 @@ def manifest(corpus, tmp_path_factory):
     return path
 
 
+@pytest.fixture(scope="module")
+def paired(manifest):
+    """The same table with a split."""
+    header, *lines = manifest.read_text(encoding="utf-8").splitlines()
+    splits = ["train"] * 6 + ["validation", "test"]
+    path = manifest.with_name("fold_1.csv")
+    rows = [f"{line},{splits[i // len(LABELS) % len(splits)]}" for i, line in enumerate(lines)]
+    path.write_text("\n".join([f"{header},split", *rows]), encoding="utf-8")
+    return path.with_name("fold_{seed}.csv")
+
+
+@pytest.fixture(scope="module")
+def ravdess(tmp_path_factory):
+    """Every actor, emotion, intensity and sentence of the release once; of neutral there is no strong intensity."""
+    root = tmp_path_factory.mktemp("ravdess")
+    for actor in range(1, 25):
+        folder = root / f"Actor_{actor:02}"
+        folder.mkdir()
+        for emotion, intensity, sentence in itertools.product(range(1, 9), (1, 2), (1, 2)):
+            if (emotion, intensity) != (1, 2):
+                name = f"03-01-{emotion:02}-{intensity:02}-{sentence:02}-01-{actor:02}.wav"
+                soundfile.write(folder / name, tone(0.2, pitch=100.0 * emotion + actor), 16000)
+    return root
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("name", NAMES)
-def test_one_step_of_training(name, main, corpus, films, manifest, tmp_path):
+def test_one_step_of_training(name, main, corpus, films, manifest, paired, ravdess, checkpoints, tmp_path):
     """The last row of every table that is trained, in the set-up that starts from nothing."""
     table = load_table(name, TABLES)
     setup = "generated" if "generated" in table.setups else next(iter(table.setups))
     trained = [row.name for row in table.rows if "checkpoint" not in row.uses and "unimodal_text" not in row.uses]
     corpora = {"meld": films, "manifest": manifest, **dict.fromkeys(("en", "de", "pl", "zh", "generated"), corpus)}
     given = [manifest] if setup == "ravdess" else [f"{key}={value}" for key, value in corpora.items()]
+    encoders = []
+    if setup == "frozen":  # there is none from nothing
+        given = [paired if name == "le_mer/paired" else ravdess]
+        encoders = ["--speech_encoder", checkpoints["openai/whisper-tiny.en"]]
+        encoders += ["--text_encoder", checkpoints["sentence-transformers/all-MiniLM-L6-v2"]]
     main(
         "--table", name, "--corpus", setup, "--data_dir", *map(str, given), "--seeds", "1", "--folds", "one_per_seed",
         "--tables_folder", str(TABLES), "--configs_folder", str(CONFIGS), "--output_dir", str(tmp_path),
-        "--only", f"{name}:{trained[-1]}/1/*", "--max_steps", "1", "--disable_tqdm", "true",
+        "--only", f"{name}:{trained[-1]}/1/*", "--max_steps", "1", "--disable_tqdm", "true", *encoders,
         script="reproduce",
     )  # fmt: skip
     (results,) = tmp_path.glob("runs/*/seed1/*/results.json")

@@ -101,6 +101,7 @@ def test_rates_of_parts_that_the_model_does_without(make_trainer, model):
     """A branch that is None, layers of which there are none, in whatever distributed training wraps around the model."""
     model.deep_layers = torch.nn.ModuleList()
     given = {"speech_encoder": 1e-7, "speech_encoder.encoder": 1e-7, "deep_layers": 1e-5, "text_encoder": 1e-6}
+    given["cross_attention"] = 1e-4  # settings for two modalities serve one as well
     trainer = make_trainer(learning_rates=given)
     wrapped = torch.nn.Module()
     wrapped.module = model
