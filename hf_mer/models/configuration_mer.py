@@ -85,12 +85,14 @@ class MerConfig(PreTrainedConfig):
             classification, and those of label attention. In training and in evaluation.
         class_weights: Weights of the classes in the same losses, one for each in the order of `id2label`, in training
             and in evaluation; all equal if not given.
+        class_prior: Share of every class among the training rows, in the order of `id2label`: what a model knows of an
+            utterance of which nothing is left, see `explain`; None where it is not known.
         language: ISO 639 code of the words that the model was trained on; None where its corpus does not state it.
 
     Raises:
         ValueError: If a field has no valid value; also if there are fewer than two classes, of which a softmax says 1
-            whatever it is given, not as many weights as classes, or `problem_type` asks for another loss than that of
-            one class per utterance.
+            whatever it is given, not as many weights or shares as classes, or `problem_type` asks for another loss
+            than that of one class per utterance.
     """
 
     sub_configs = {  # noqa: RUF012 - as transformers reads it
@@ -117,6 +119,7 @@ class MerConfig(PreTrainedConfig):
         "calibrated_weights": optional(table_of(word)),
         "label_smoothing": number(0, below=1),
         "class_weights": optional(list_of(number(above=0))),
+        "class_prior": optional(list_of(number(above=0, below=1))),
         "language": optional(word),
         "num_labels": whole(0, MOST_CLASSES),
         "id2label": optional(_classes),
@@ -143,6 +146,7 @@ class MerConfig(PreTrainedConfig):
         calibrated_weights: dict[str, str] | None = None,
         label_smoothing: float = 0.0,
         class_weights: list[float] | None = None,
+        class_prior: list[float] | None = None,
         language: str | None = None,
         **kwargs: Any,
     ):
@@ -160,6 +164,7 @@ class MerConfig(PreTrainedConfig):
         self._check_temperatures()
         self.label_smoothing = label_smoothing
         self.class_weights: list[float] | None = None  # the classes are not there yet
+        self.class_prior: list[float] | None = None
         self.language = language
         for name in self.loss_weights:
             choice(*self.known_losses)("loss_weights", name)
@@ -172,6 +177,7 @@ class MerConfig(PreTrainedConfig):
                 f"label2id={shown(self.label2id)} is not id2label={shown(self.id2label)} the other way round"
             )
         self.class_weights = class_weights
+        self.class_prior = class_prior
 
     @classmethod
     def from_pretrained(cls, pretrained_model_name_or_path: Any, *args: Any, **kwargs: Any) -> Any:
@@ -189,13 +195,17 @@ class MerConfig(PreTrainedConfig):
         """Checks fields whenever they are set, as `from_pretrained(..., num_labels=)` does afterwards."""
         if name in self.rules:
             value = self.rules[name](name, value)
-        if name == "class_weights" and value is not None and len(value) != self.num_labels:
+        if name in ("class_weights", "class_prior") and value is not None and len(value) != self.num_labels:
             raise FieldError(
-                f"class_weights={shown(value)} must be {self.num_labels} numbers, one for each of "
+                f"{name}={shown(value)} must be {self.num_labels} numbers, one for each of "
                 f"{', '.join(self.id2label.values())}"
             )
-        if name == "id2label" and value is not None and len(value) != len(self.__dict__.get("class_weights") or value):
-            self.class_weights = None  # those of other classes
+        if name == "class_prior" and value is not None and abs(sum(value) - 1) > 1e-3:
+            raise FieldError(f"class_prior={shown(value)} must sum to 1, and sums to {sum(value):.4g}")
+        if name == "id2label" and value is not None:
+            for field in ("class_weights", "class_prior"):
+                if len(value) != len(self.__dict__.get(field) or value):
+                    setattr(self, field, None)  # those of other classes
         if name == "temperatures":  # fitted anew, for the weights as they are now
             self.calibrated_weights = None
         try:

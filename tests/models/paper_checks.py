@@ -98,6 +98,24 @@ class MerModelTests(MerEncoderTests):
             self.make_config(class_weights=weights)
 
     @pytest.mark.parametrize(
+        ("prior", "message"),
+        [
+            ([0.5, 0.5], r"class_prior=\[0.5, 0.5\] must be 4 numbers, one for each of"),
+            ([0.0, 0.5, 0.25, 0.25], r"class_prior=0.0 must be positive"),
+            ([0.1, 0.2, 0.3, 0.3], r"class_prior=.* must sum to 1, and sums to 0.9$"),
+        ],
+    )
+    def test_a_prior_that_is_none_is_refused(self, prior, message):
+        with pytest.raises(ValueError, match=message):
+            self.make_config(class_prior=prior)
+
+    def test_the_prior_goes_with_its_classes(self):
+        config = self.make_config(class_prior=[0.1, 0.2, 0.3, 0.4])
+        assert type(config).from_dict(config.to_dict()).class_prior == [0.1, 0.2, 0.3, 0.4]
+        config.num_labels = 3
+        assert config.class_prior is None
+
+    @pytest.mark.parametrize(
         ("labels", "message"),
         [
             (torch.tensor([0, 4, 1]), r"4 in row 1 .* from 0 to 3 of shape \(3,\)"),
