@@ -120,7 +120,7 @@ class LogProbabilities:
         logits = self.model(**inputs, return_dict=True).logits
         check_logits(self.model, logits)
         temperatures = [self.model.config.temperature_of(variant.modalities) for variant in variants]
-        scaled = logits.double().cpu() / torch.tensor(temperatures, dtype=torch.double)[:, None]
+        scaled = logits.float().cpu().double() / torch.tensor(temperatures, dtype=torch.double)[:, None]
         return scaled.log_softmax(-1).numpy()
 
     def _raw(self, variants: Sequence[Variant]) -> Any:

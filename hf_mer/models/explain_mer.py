@@ -38,6 +38,10 @@ def explain(
     explain(model, processor, "hello.wav", text="I am so glad you came")["words"]
     ```
 
+    With the demo's LE-MER (utterances of 2 to 4 s, 8 to 12 words and 20 of history, one core) a plain prediction takes
+    0.03 s, an explanation 0.8 to 1.7 s with the default budget and 0.3 to 0.5 s with `budget=300`. Models that do not
+    take the states of their encoders (WavFusion, exported ones) run all of themselves for every forward pass.
+
     Args:
         model: In evaluation mode; an exported one as well.
         processor: Its processor.
@@ -75,7 +79,8 @@ def explain_utterance(model: Any, processor: Any, utterance: Utterance, settings
     combinations, so that they add up to `log(score) - log(prior)`. *Places* of a modality (words, segments, spans):
     Shapley values in the game whose outcome is the mean over all combinations of the other modalities, weighted as in
     the value of the modality (an Owen value). So they add up to the value of their modality, and the only word of an
-    utterance has just that. Up to four or more of them, as the budget allows, they are exact, else sampled.
+    utterance has just that. A few of them are exact, as the budget allows, more are sampled; where the budget is too
+    small for even that, neighbours are valued together, with a warning.
 
     Source: Shapley (1953); G. Owen, Values of games with a priori unions (1977); log-probabilities of what is left as
     the outcome after Strumbelj and Kononenko (2014) and S. Lundberg and S.-I. Lee, A unified approach to interpreting
@@ -153,11 +158,11 @@ def _valued(
     """
     valued: dict[str, list[dict[str, Any]]] = {}
     warnings: list[str] = []
-    for index in (order := sorted(range(len(places)), key=lambda index: len(places[index]))):
-        one, waiting = places[index], [places[other] for other in order[order.index(index) :]]
-        share = (budget - ask.forward_passes) * len(one) / sum(map(len, waiting))
-        contexts = _Contexts(whole, one.player, outcomes)
-        affordable = int(share) // len(contexts.others)
+    waiting = sorted(places, key=len)
+    while waiting:
+        one, contexts = waiting[0], _Contexts(whole, waiting[0].player, outcomes)
+        share = (budget - ask.forward_passes) * len(one) // sum(map(len, waiting))
+        affordable = share // len(contexts.others)
         fitting = _fitting(len(one), affordable)
         if fitting < len(one):
             warnings.append(
@@ -165,18 +170,8 @@ def _valued(
                 f"budget of {budget} forward passes is too small for each"
             )
             one = one.grouped(fitting)
-        found = shapley_values(
-            lambda coalitions, one=one, contexts=contexts: contexts.mean_outcomes(ask, one, coalitions, label),
-            len(one),
-            contexts.nothing,
-            contexts.everything,
-            affordable,
-        )
-        numbers = zip(found.values.tolist(), found.errors.tolist(), strict=True)
-        valued[one.player] = [
-            {**entry, "value": value, "error": error}
-            for entry, (value, error) in zip(one.entries, numbers, strict=True)
-        ]
+        valued[one.player] = contexts.valued(ask, one, label, affordable)
+        waiting.pop(0)
     return valued, warnings
 
 
@@ -207,6 +202,19 @@ class _Contexts:
         self.weights = coalition_weights(len(players))[members[without].sum(axis=1)]
         self.nothing = float(self.weights @ outcomes[without])
         self.everything = float(self.weights @ outcomes[without + 2**place])
+
+    def valued(self, ask: LogProbabilities, places: Places, label: int, budget: int) -> list[dict[str, Any]]:
+        """The entries of places with `value` and `error`; the budget counts coalitions of them."""
+
+        def game(coalitions: np.ndarray) -> np.ndarray:
+            return self.mean_outcomes(ask, places, coalitions, label)
+
+        found = shapley_values(game, len(places), self.nothing, self.everything, budget)
+        numbers = zip(found.values.tolist(), found.errors.tolist(), strict=True)
+        return [
+            {**entry, "value": value, "error": error}
+            for entry, (value, error) in zip(places.entries, numbers, strict=True)
+        ]
 
     def mean_outcomes(self, ask: LogProbabilities, places: Places, coalitions: np.ndarray, label: int) -> np.ndarray:
         """Log-probability of a class with these places left, mean over the contexts. `(N, P)` to `(N,)`."""

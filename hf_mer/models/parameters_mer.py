@@ -49,5 +49,5 @@ def check_parameters(given: Mapping[str, Any]) -> None:
                 raise TypeError(f"{name}={value!r} must be a number, {limits}")
             if not (least <= float(value) <= most and math.isfinite(value)):
                 raise ValueError(f"{name}={value} must be {limits}")
-    if given.get("explain") and given.get("merge_overlaps"):
+    if given.get("explain") not in (None, False) and given.get("merge_overlaps"):
         raise ValueError("merge_overlaps joins windows that have an explanation each: leave it or explain out")

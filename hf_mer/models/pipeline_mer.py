@@ -41,6 +41,7 @@ class MultimodalEmotionRecognitionPipeline(Pipeline):
     recognise({"text": "I am so glad you came"}, threshold=0.5)  # abstains: {"label": None, "scores": [...]}
     recognise("hello.mp4")  # its sound, and its picture where the model uses video
     recognise({"video": {"path": "scene.mp4", "start": 3.2, "end": 5.0, "side": "left"}, "text": "I am so glad"})
+    recognise("hello.wav", text="I am so glad you came", explain=True)["explanation"]["words"]  # each with its value
     recognise(dataset, batch_size=8, progress=True)  # rows with audio, video and/or text, and history
     recognise([{"text": "Who is it?"}, {"audio": "b.wav", "text": "It is me."}], dialogue=True)  # a result per turn
     recognise("call.wav", window_seconds=8.0, hop_seconds=4.0)  # a time line
@@ -356,8 +357,9 @@ class MultimodalEmotionRecognitionPipeline(Pipeline):
             frames = _rows(output.speech_label_attention, output.speech_mask, len(results), trim=True)
             for result, *found in zip(results, words or [], tokens, frames, strict=True):
                 result.update(zip(("words", "tokens", "frames"), found, strict=True))
-        for result, utterance in zip(results, model_inputs, strict=True) if explain is not None else ():
-            result["explanation"] = explain_utterance(self.model, self.processor, utterance, explain)
+        if explain is not None:
+            for result, utterance in zip(results, model_inputs, strict=True):
+                result["explanation"] = explain_utterance(self.model, self.processor, utterance, explain)
         return results
 
     def _temperatures(self, batch: Mapping[str, torch.Tensor], size: int) -> torch.Tensor:
