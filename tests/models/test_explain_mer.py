@@ -1,5 +1,6 @@
 """Explanations of predictions: what they add up to, that they are true of models made for it, and what is refused."""
 
+import itertools
 import json
 import math
 from concurrent.futures import ThreadPoolExecutor
@@ -106,6 +107,31 @@ class TestEveryModel:
         array = np.random.default_rng(0).integers(0, 255, (4, 20, 20, 3), dtype=np.uint8)
         frames = pipelines["wavfusion"]({"video": array, "text": "so"}, explain=True)["explanation"]["video_spans"]
         assert [span["start"] for span in frames] == [None] * 4
+
+
+def test_words_by_all_orders_of_modalities_and_of_their_words(recognise):
+    """By the definition of Owen values: modalities join in every order, and the words of the text in every order."""
+    words, sound = ["so", "glad", "you"], tone(0.6)
+    found = recognise({"audio": sound, "text": " ".join(words), "history": ["yes"]}, explain=True)["explanation"]
+    features = recognise.processor.features_of(sound)
+    whole = Variant(" ".join(words), ["yes"], features)
+    ask = LogProbabilities(recognise.model, recognise.processor, whole)
+    label = LABELS.index(found["label"])
+
+    def outcome(players, kept):
+        text = " ".join(word for place, word in enumerate(words) if place in kept)
+        return ask([whole.only(players).with_changed({"text": text or None})])[0, label]
+
+    gains = np.zeros(3)
+    orders = [
+        *itertools.product(itertools.permutations(["text", "history", "speech"]), itertools.permutations(range(3)))
+    ]
+    for modalities, places in orders:
+        before = modalities[: modalities.index("text")]
+        for count, place in enumerate(places):
+            gains[place] += outcome(before, places[: count + 1]) - outcome(before, places[:count])
+    values = [word["value"] for word in found["words"] if word["current"]]
+    assert values == pytest.approx(gains / len(orders), abs=1e-5)
 
 
 class Words:
