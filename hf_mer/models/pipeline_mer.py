@@ -134,9 +134,11 @@ class MultimodalEmotionRecognitionPipeline(Pipeline):
             - `frames`: `seconds`, the frames' centres, and per label the cosines;
             - `stretches` and `salient_words`: where the predicted label's cosines stand out, see `salient_stretches`;
             - `keywords`: the predicted label's first keywords in the label store, `word` and `score`;
-            - `explanation` (`explain`): `label`, `score` and `prior` of the class that is explained, what every one of
-              `modalities` adds, and with a standard error every one of `words`, `segments` and `video_spans`, in
-              natural logarithms of the class's probability; `explain_utterance` says it in full.
+            - `explanation` (`explain`): `label`, `score` and `prior` of the class that is explained; `modalities` with
+              what each adds, in all `log(score / prior)`; `words` (`word`, `current`, `start` and `end` where they
+              are known), `segments` of the sound (`start`, `end`; by word or by window, see `segments_by`) and
+              `video_spans` (`start`, `end`), each with a signed `value`, in natural logarithms of the probability, and
+              its standard `error`, which sum to their modality; `forward_passes`. See `explain_utterance`.
 
             Per long recording `scores`, the mean of the windows weighted by their lengths, and `timeline`, one
             dictionary per window with `start`, `end` and the above (times are those of the recording). Windows about
