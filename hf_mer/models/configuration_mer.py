@@ -30,6 +30,7 @@ FREEZABLE_PARTS = ("text_encoder", "text_embeddings", "speech_encoder", "speech_
 PROBLEM_TYPE = "single_label_classification"
 FREEZABLE_LAYERS = ("text_layers", "speech_layers")
 MOST_CLASSES = 100_000
+_OF_CLASSES = ("class_weights", "class_prior")  # fields with a number for every class
 
 
 def _classes(name: str, value: Any) -> dict[int, str]:
@@ -187,7 +188,15 @@ class MerConfig(PreTrainedConfig):
 
     @classmethod
     def from_dict(cls, config_dict: dict[str, Any], **kwargs: Any) -> Any:
-        """Makes a configuration of a dictionary, which Auto classes have read from the file that they name."""
+        """Makes a configuration of a dictionary, which Auto classes have read from the file that they name.
+
+        Where other classes are asked for (`num_labels=`, `id2label=`), what the dictionary says of its own goes.
+        """
+        asked = len(kwargs["id2label"]) if kwargs.get("id2label") else kwargs.get("num_labels")
+        if asked is not None:
+            given = {name: config_dict.get(name) for name in _OF_CLASSES}
+            others = {name for name, value in given.items() if isinstance(value, list) and len(value) != asked}
+            config_dict = {name: value for name, value in config_dict.items() if name not in others}
         with in_file(kwargs.get("name_or_path"), "config.json", kwargs):
             return super().from_dict(config_dict, **kwargs)
 
@@ -195,7 +204,7 @@ class MerConfig(PreTrainedConfig):
         """Checks fields whenever they are set, as `from_pretrained(..., num_labels=)` does afterwards."""
         if name in self.rules:
             value = self.rules[name](name, value)
-        if name in ("class_weights", "class_prior") and value is not None and len(value) != self.num_labels:
+        if name in _OF_CLASSES and value is not None and len(value) != self.num_labels:
             raise FieldError(
                 f"{name}={shown(value)} must be {self.num_labels} numbers, one for each of "
                 f"{', '.join(self.id2label.values())}"
@@ -203,7 +212,7 @@ class MerConfig(PreTrainedConfig):
         if name == "class_prior" and value is not None and abs(sum(value) - 1) > 1e-3:
             raise FieldError(f"class_prior={shown(value)} must sum to 1, and sums to {sum(value):.4g}")
         if name == "id2label" and value is not None:
-            for field in ("class_weights", "class_prior"):
+            for field in _OF_CLASSES:
                 if len(value) != len(self.__dict__.get(field) or value):
                     setattr(self, field, None)  # those of other classes
         if name == "temperatures":  # fitted anew, for the weights as they are now
