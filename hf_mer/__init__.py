@@ -35,6 +35,7 @@ if TYPE_CHECKING:
         MultimodalEmotionRecognitionPipeline,
         WavFusionConfig,
         WavFusionForEmotionClassification,
+        explain,
     )
     from hf_mer.training import MerTrainer, MerTrainingArguments
 
@@ -51,6 +52,7 @@ __getattr__, __dir__, _ = lazy_names(
             "MultimodalEmotionRecognitionPipeline",
             "WavFusionConfig",
             "WavFusionForEmotionClassification",
+            "explain",
         ),
         "hf_mer.data.generated.generate": (
             "GeneratedCorpusConfig",
@@ -87,6 +89,7 @@ __all__ = [
     "WavFusionConfig",
     "WavFusionForEmotionClassification",
     "__version__",
+    "explain",
     "generate_corpus",
     "generate_meld_corpus",
     "load_corpus",

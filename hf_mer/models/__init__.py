@@ -8,6 +8,7 @@ from transformers import AutoConfig, AutoModel, AutoModelForAudioClassification,
 from hf_mer.models.configuration_le_mer import LeMerConfig
 from hf_mer.models.configuration_mgcma import MgcmaConfig
 from hf_mer.models.configuration_wavfusion import WavFusionConfig
+from hf_mer.models.explain_mer import explain
 from hf_mer.models.label_store import LabelEmbeddingStore
 from hf_mer.models.mer_outputs import MerOutput
 from hf_mer.models.modeling_le_mer import LeMerForEmotionClassification
@@ -28,6 +29,7 @@ __all__ = [
     "MultimodalEmotionRecognitionPipeline",
     "WavFusionConfig",
     "WavFusionForEmotionClassification",
+    "explain",
 ]
 
 for _config, _model in (

@@ -49,7 +49,7 @@ def in_batches(
             if progress is not None:
                 progress.update(len(batch))
         for utterance in waiting:
-            utterance.features = utterance.pixels = utterance.samples = None
+            utterance.features = utterance.pixels = utterance.samples = utterance.sound = None
         yield from zip(waiting, results, strict=True)
 
 

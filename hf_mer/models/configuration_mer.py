@@ -30,6 +30,7 @@ FREEZABLE_PARTS = ("text_encoder", "text_embeddings", "speech_encoder", "speech_
 PROBLEM_TYPE = "single_label_classification"
 FREEZABLE_LAYERS = ("text_layers", "speech_layers")
 MOST_CLASSES = 100_000
+_OF_CLASSES = ("class_weights", "class_prior")  # fields with a number for every class
 
 
 def _classes(name: str, value: Any) -> dict[int, str]:
@@ -85,12 +86,14 @@ class MerConfig(PreTrainedConfig):
             classification, and those of label attention. In training and in evaluation.
         class_weights: Weights of the classes in the same losses, one for each in the order of `id2label`, in training
             and in evaluation; all equal if not given.
+        class_prior: Share of every class among the training rows, in the order of `id2label`: what a model knows of an
+            utterance of which nothing is left, see `explain`; None where it is not known.
         language: ISO 639 code of the words that the model was trained on; None where its corpus does not state it.
 
     Raises:
         ValueError: If a field has no valid value; also if there are fewer than two classes, of which a softmax says 1
-            whatever it is given, not as many weights as classes, or `problem_type` asks for another loss than that of
-            one class per utterance.
+            whatever it is given, not as many weights or shares as classes, or `problem_type` asks for another loss
+            than that of one class per utterance.
     """
 
     sub_configs = {  # noqa: RUF012 - as transformers reads it
@@ -117,6 +120,7 @@ class MerConfig(PreTrainedConfig):
         "calibrated_weights": optional(table_of(word)),
         "label_smoothing": number(0, below=1),
         "class_weights": optional(list_of(number(above=0))),
+        "class_prior": optional(list_of(number(above=0, below=1))),
         "language": optional(word),
         "num_labels": whole(0, MOST_CLASSES),
         "id2label": optional(_classes),
@@ -143,6 +147,7 @@ class MerConfig(PreTrainedConfig):
         calibrated_weights: dict[str, str] | None = None,
         label_smoothing: float = 0.0,
         class_weights: list[float] | None = None,
+        class_prior: list[float] | None = None,
         language: str | None = None,
         **kwargs: Any,
     ):
@@ -160,6 +165,7 @@ class MerConfig(PreTrainedConfig):
         self._check_temperatures()
         self.label_smoothing = label_smoothing
         self.class_weights: list[float] | None = None  # the classes are not there yet
+        self.class_prior: list[float] | None = None
         self.language = language
         for name in self.loss_weights:
             choice(*self.known_losses)("loss_weights", name)
@@ -172,6 +178,7 @@ class MerConfig(PreTrainedConfig):
                 f"label2id={shown(self.label2id)} is not id2label={shown(self.id2label)} the other way round"
             )
         self.class_weights = class_weights
+        self.class_prior = class_prior
 
     @classmethod
     def from_pretrained(cls, pretrained_model_name_or_path: Any, *args: Any, **kwargs: Any) -> Any:
@@ -181,7 +188,15 @@ class MerConfig(PreTrainedConfig):
 
     @classmethod
     def from_dict(cls, config_dict: dict[str, Any], **kwargs: Any) -> Any:
-        """Makes a configuration of a dictionary, which Auto classes have read from the file that they name."""
+        """Makes a configuration of a dictionary, which Auto classes have read from the file that they name.
+
+        Where other classes are asked for (`num_labels=`, `id2label=`), what the dictionary says of its own goes.
+        """
+        asked = len(kwargs["id2label"]) if kwargs.get("id2label") else kwargs.get("num_labels")
+        if asked is not None:
+            given = {name: config_dict.get(name) for name in _OF_CLASSES}
+            others = {name for name, value in given.items() if isinstance(value, list) and len(value) != asked}
+            config_dict = {name: value for name, value in config_dict.items() if name not in others}
         with in_file(kwargs.get("name_or_path"), "config.json", kwargs):
             return super().from_dict(config_dict, **kwargs)
 
@@ -189,13 +204,17 @@ class MerConfig(PreTrainedConfig):
         """Checks fields whenever they are set, as `from_pretrained(..., num_labels=)` does afterwards."""
         if name in self.rules:
             value = self.rules[name](name, value)
-        if name == "class_weights" and value is not None and len(value) != self.num_labels:
+        if name in _OF_CLASSES and value is not None and len(value) != self.num_labels:
             raise FieldError(
-                f"class_weights={shown(value)} must be {self.num_labels} numbers, one for each of "
+                f"{name}={shown(value)} must be {self.num_labels} numbers, one for each of "
                 f"{', '.join(self.id2label.values())}"
             )
-        if name == "id2label" and value is not None and len(value) != len(self.__dict__.get("class_weights") or value):
-            self.class_weights = None  # those of other classes
+        if name == "class_prior" and value is not None and abs(sum(value) - 1) > 1e-3:
+            raise FieldError(f"class_prior={shown(value)} must sum to 1, and sums to {sum(value):.4g}")
+        if name == "id2label" and value is not None:
+            for field in _OF_CLASSES:
+                if len(value) != len(self.__dict__.get(field) or value):
+                    setattr(self, field, None)  # those of other classes
         if name == "temperatures":  # fitted anew, for the weights as they are now
             self.calibrated_weights = None
         try:

@@ -116,12 +116,15 @@ def window_utterances(
         if samples is not None:
             utterance.features = loader.features_of(samples, name_of(audio))
             utterance.samples = samples if listens else None
+            utterance.sound = samples if loader.explains and utterance.features is not None else None
             if is_silent(samples):
                 utterance.is_silent, silent = True, silent + 1
                 utterance.notes.append(f"the sound from {utterance.start:.2f} to {utterance.end:.2f} s is silent")
         if video is not None:
             (utterance.pixels,) = noting(_pictures(video, utterance, loader.processor, quiet=lacking), notes)
             lacking = lacking or utterance.pixels is None
+            if loader.explains and utterance.pixels is not None:
+                utterance.picture_seconds = end - start
         if is_last:
             if silent:
                 notes.append(f"{name_of(audio)}: the sound of {silent} of {number} windows is silent")

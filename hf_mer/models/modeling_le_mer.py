@@ -363,8 +363,9 @@ class LeMerForEmotionClassification(MerPreTrainedModel):
 
 
 def _score_fusion_config(text: LeMerConfig, speech: LeMerConfig) -> LeMerConfig:
-    """The configuration of two unimodal models as one; how labels are taken is theirs where both have the same."""
-    same = [name for name in ("label_smoothing", "class_weights") if getattr(text, name) == getattr(speech, name)]
+    """The configuration of two unimodal models as one; what is said of labels is theirs where both agree."""
+    shared = ("label_smoothing", "class_weights", "class_prior")
+    same = [name for name in shared if getattr(text, name) == getattr(speech, name)]
     return LeMerConfig(
         text_config=text.text_config,
         speech_config=speech.speech_config,

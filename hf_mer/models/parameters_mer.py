@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from .explain_settings_mer import check_explain
 from .resampling_mer import HIGHEST_RATE, LOWEST_RATE
 
 _WHOLE = {"top_k": 1, "batch_size": 1, "num_workers": 0}
@@ -34,6 +35,8 @@ def check_parameters(given: Mapping[str, Any]) -> None:
             raise TypeError(f"{name}={value!r} must be True or False")
         if name == "progress" and not (is_switch or all(hasattr(value, wanted) for wanted in ("update", "close"))):
             raise TypeError(f"{name}={value!r} must be True or False, or a bar with update(count) and close()")
+        if name == "explain":
+            check_explain(value)
         if name in _WHOLE:
             if is_switch or not isinstance(value, Integral):
                 raise TypeError(f"{name}={value!r} must be a whole number of at least {_WHOLE[name]}")
@@ -46,3 +49,5 @@ def check_parameters(given: Mapping[str, Any]) -> None:
                 raise TypeError(f"{name}={value!r} must be a number, {limits}")
             if not (least <= float(value) <= most and math.isfinite(value)):
                 raise ValueError(f"{name}={value} must be {limits}")
+    if given.get("explain") not in (None, False) and given.get("merge_overlaps"):
+        raise ValueError("merge_overlaps joins windows that have an explanation each: leave it or explain out")

@@ -14,6 +14,8 @@ from transformers.pipelines.pt_utils import PipelineDataset, PipelineIterator
 from .batching_mer import LOOK_AHEAD, Results, in_batches, progress_bar
 from .columns_mer import Rows, as_inputs, as_list, is_iterable, naming, place_of
 from .dialogue_mer import DialogueHistory, as_dialogues, is_dialogue, turns_of
+from .explain_mer import explain_utterance
+from .explain_settings_mer import Explaining
 from .finite_mer import check_logits, check_weights
 from .fitting_mer import check_fit
 from .language_mer import Reading, check_languages
@@ -39,6 +41,7 @@ class MultimodalEmotionRecognitionPipeline(Pipeline):
     recognise({"text": "I am so glad you came"}, threshold=0.5)  # abstains: {"label": None, "scores": [...]}
     recognise("hello.mp4")  # its sound, and its picture where the model uses video
     recognise({"video": {"path": "scene.mp4", "start": 3.2, "end": 5.0, "side": "left"}, "text": "I am so glad"})
+    recognise("hello.wav", text="I am so glad you came", explain=True)["explanation"]["words"]  # each with its value
     recognise(dataset, batch_size=8, progress=True)  # rows with audio, video and/or text, and history
     recognise([{"text": "Who is it?"}, {"audio": "b.wav", "text": "It is me."}], dialogue=True)  # a result per turn
     recognise("call.wav", window_seconds=8.0, hop_seconds=4.0)  # a time line
@@ -104,7 +107,10 @@ class MultimodalEmotionRecognitionPipeline(Pipeline):
             **kwargs: Of results:
                 `top_k`: labels to return, all by default;
                 `threshold`: calibrated score from 0 to 1 below which the label is None;
-                `return_attention`: also what the label attention finds.
+                `return_attention`: also what the label attention finds;
+                `explain`: also what the decision went by, True, or a dictionary with any of `label` (the class that
+                is explained, the best one by default), `budget` (forward passes for an utterance, 1000 by default)
+                and `modalities` (whose words, segments or frames are valued, all by default).
                 Of long recordings: `window_seconds` and `hop_seconds` (half a window by default) cut every input into
                 windows, `merge_overlaps` makes a time line in which nothing overlaps; `text` is then a list of
                 `{"text", "timestamp": (start, end)}`, seconds of the file.
@@ -115,7 +121,7 @@ class MultimodalEmotionRecognitionPipeline(Pipeline):
 
         Returns:
             Per utterance, a list of `{"label", "score"}`, best first; per dialogue, a list with one result per turn.
-            With `threshold` or `return_attention` a dictionary with that list under `scores`, and with
+            With `threshold`, `return_attention` or `explain` a dictionary with that list under `scores`, and with
 
             - `label` (`threshold`): the best label, or None, also where there is nothing but silence to decide by;
             - `warnings`, if there are any: what the answer rests on that was not asked for, such as that only the
@@ -127,7 +133,12 @@ class MultimodalEmotionRecognitionPipeline(Pipeline):
               the mean cosine of its tokens;
             - `frames`: `seconds`, the frames' centres, and per label the cosines;
             - `stretches` and `salient_words`: where the predicted label's cosines stand out, see `salient_stretches`;
-            - `keywords`: the predicted label's first keywords in the label store, `word` and `score`.
+            - `keywords`: the predicted label's first keywords in the label store, `word` and `score`;
+            - `explanation` (`explain`): `label`, `score` and `prior` of the class that is explained; `modalities` with
+              what each adds, in all `log(score / prior)`; `words` (`word`, `current`, `start` and `end` where they
+              are known), `segments` of the sound (`start`, `end`; by word or by window, see `segments_by`) and
+              `video_spans` (`start`, `end`), each with a signed `value`, in natural logarithms of the probability, and
+              its standard `error`, which sum to their modality; `forward_passes`. See `explain_utterance`.
 
             Per long recording `scores`, the mean of the windows weighted by their lengths, and `timeline`, one
             dictionary per window with `start`, `end` and the above (times are those of the recording). Windows about
@@ -157,7 +168,7 @@ class MultimodalEmotionRecognitionPipeline(Pipeline):
         self.processor.save_pretrained(save_directory, **kwargs)
 
     def _sanitize_parameters(self, **kwargs: Any) -> tuple[dict, dict, dict]:
-        preprocess = ("sampling_rate", "window_seconds", "hop_seconds", "progress")
+        preprocess = ("sampling_rate", "window_seconds", "hop_seconds", "progress", "explain")
         postprocess = ("top_k", "threshold", "return_attention", "merge_overlaps")
         if unknown := sorted(set(kwargs) - {*preprocess, *postprocess}):
             known = ", ".join((*postprocess, *preprocess))
@@ -165,9 +176,12 @@ class MultimodalEmotionRecognitionPipeline(Pipeline):
                 f"unknown argument {unknown}; known are {known}, batch_size, num_workers, text, history, dialogue"
             )
         given = {name: value for name, value in kwargs.items() if value is not None}
+        if "explain" in given:
+            given["explain"] = Explaining.of(given["explain"], self.model.config)
         before = {name: given[name] for name in preprocess if name in given}
         after = {name: given[name] for name in postprocess if name in given}
-        return before, {name: after[name] for name in ("return_attention",) if name in after}, after
+        forward = {name: given[name] for name in ("return_attention", "explain") if name in given}
+        return before, forward, after
 
     def get_iterator(
         self,
@@ -232,7 +246,8 @@ class MultimodalEmotionRecognitionPipeline(Pipeline):
     def _load(self, inputs: Any, settings: dict) -> Iterator[Utterance]:
         """Utterances of all inputs, loaded by workers where there are any."""
         sized, workers = hasattr(inputs, "__len__"), settings["num_workers"]
-        params = {"inputs": inputs, "sampling_rate": settings.get("sampling_rate")}
+        explains = settings.get("explain") is not None
+        params = {"inputs": inputs, "sampling_rate": settings.get("sampling_rate"), "explains": explains}
         dataset = (
             PipelineDataset(range(len(inputs)), self._load_row, params)
             if sized
@@ -244,22 +259,24 @@ class MultimodalEmotionRecognitionPipeline(Pipeline):
         for utterances in DataLoader(dataset, batch_size=None, collate_fn=_same, **ahead):
             yield from utterances
 
-    def _load_row(self, index: int, inputs: Any, sampling_rate: int | None) -> list[Utterance]:
+    def _load_row(self, index: int, inputs: Any, sampling_rate: int | None, explains: bool) -> list[Utterance]:
         with naming(inputs, index):
             given = inputs[index]
-        return self._load_item((index, given), inputs, sampling_rate)
+        return self._load_item((index, given), inputs, sampling_rate, explains)
 
-    def _load_item(self, numbered: tuple[int, Any], inputs: Any, sampling_rate: int | None) -> list[Utterance]:
+    def _load_item(
+        self, numbered: tuple[int, Any], inputs: Any, sampling_rate: int | None, explains: bool
+    ) -> list[Utterance]:
         index, given = numbered
         with naming(inputs, index, given):
-            utterances = self.preprocess(given, sampling_rate)
+            utterances = self.preprocess(given, sampling_rate, explains)
         for utterance in utterances:
             utterance.place = place_of(inputs, index, given)
         return utterances
 
     def _cut(self, inputs: Any, windows: Windows, settings: dict) -> Iterator[Utterance]:
         """Windows of all inputs, one recording after the other, none loaded before it is needed."""
-        loader = self._loader()
+        loader = self._loader(settings.get("explain") is not None)
         sized = isinstance(inputs, Dataset) and hasattr(inputs, "__len__")  # which need not know where they end
         items = (inputs[index] for index in range(len(inputs))) if sized else inputs
         for index, given in enumerate(items):
@@ -269,12 +286,12 @@ class MultimodalEmotionRecognitionPipeline(Pipeline):
                     raise ValueError("the turns of a dialogue are not cut into windows: leave window_seconds out")
                 yield from window_utterances(item, loader, windows, settings.get("sampling_rate"))
 
-    def _loader(self) -> UtteranceLoader:
-        return UtteranceLoader(self.processor, self.model.config.modalities, self.asr is not None)
+    def _loader(self, explains: bool) -> UtteranceLoader:
+        return UtteranceLoader(self.processor, self.model.config.modalities, self.asr is not None, explains)
 
-    def preprocess(self, inputs: Any, sampling_rate: int | None = None) -> list[Utterance]:
+    def preprocess(self, inputs: Any, sampling_rate: int | None = None, explains: bool = False) -> list[Utterance]:
         """Loads one input, an utterance or a dialogue, and computes features; padding waits for the batch."""
-        loader, item = self._loader(), as_item(inputs)
+        loader, item = self._loader(explains), as_item(inputs)
         if not is_dialogue(item):
             return [loader(item, sampling_rate)]
         turns, rate = turns_of(item), item.get("sampling_rate")
@@ -316,8 +333,10 @@ class MultimodalEmotionRecognitionPipeline(Pipeline):
                 why = "".join(f" ({told})" for told in utterance.notes if told.startswith(NO_WORDS))
                 raise ValueError(f"{where}no words were recognised in an utterance, and this model wants text{why}")
 
-    def _forward(self, model_inputs: list[Utterance], return_attention: bool = False) -> list[dict[str, Any]]:
-        """Calibrated scores `(C,)` of every utterance of a batch, and its label attention if asked for."""
+    def _forward(
+        self, model_inputs: list[Utterance], return_attention: bool = False, explain: Explaining | None = None
+    ) -> list[dict[str, Any]]:
+        """Calibrated scores `(C,)` of every utterance of a batch, its label attention and explanation if asked for."""
         batch = self.processor.collate(
             [utterance.features for utterance in model_inputs],
             [utterance.text for utterance in model_inputs],
@@ -340,6 +359,9 @@ class MultimodalEmotionRecognitionPipeline(Pipeline):
             frames = _rows(output.speech_label_attention, output.speech_mask, len(results), trim=True)
             for result, *found in zip(results, words or [], tokens, frames, strict=True):
                 result.update(zip(("words", "tokens", "frames"), found, strict=True))
+        if explain is not None:
+            for result, utterance in zip(results, model_inputs, strict=True):
+                result["explanation"] = explain_utterance(self.model, self.processor, utterance, explain)
         return results
 
     def _temperatures(self, batch: Mapping[str, torch.Tensor], size: int) -> torch.Tensor:

@@ -36,7 +36,7 @@ class ResultForm:
 
     def of_utterance(self, output: dict[str, Any], utterance: Utterance) -> Any:
         """The result of one utterance, for which the pipeline's `_forward` gave `output`."""
-        if not self.return_attention and self.threshold is None:
+        if not self.return_attention and self.threshold is None and "explanation" not in output:
             return self._ranked(output["scores"])
         return _warned(self._dictionary(output, utterance), utterance.notes)
 
@@ -103,6 +103,8 @@ class ResultForm:
             result.update(words=words, frames=frames, stretches=salient_stretches(frames, predicted))
             result.update(salient_words=salient_words(words, predicted))
             result.update(keywords=keywords_of(self.label_store, predicted))
+        if "explanation" in output:
+            result["explanation"] = output["explanation"]
         return result
 
 

@@ -1,5 +1,6 @@
 """What a pipeline is given, and what it makes of it: utterances that are loaded and wait for their batch."""
 
+import os
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -14,7 +15,7 @@ from .notes_mer import collected_notes, note, say
 from .segments_mer import audio_of
 from .sources_mer import as_source, is_samples, shown_name
 from .timed_words_mer import TimedWord, joined, shifted, timed_words
-from .video_mer import media_kinds
+from .video_mer import media_kinds, probe_video
 from .words_mer import has_words, is_nan, turns_with_words
 
 _ADDRESS = re.compile(r"[a-z][a-z0-9+.-]+://", re.IGNORECASE)
@@ -30,6 +31,8 @@ class Utterance:
         history: Earlier utterances, oldest first.
         pixels: What `processor.extract_video` gave; None without picture.
         samples: Sound whose words are still to be recognised. Shape `(N,)`.
+        sound: Its sound, of which an explanation makes other features; None where none is asked for. Shape `(N,)`.
+        picture_seconds: Length of its clip, for an explanation; None where it is not known.
         heard: Words that were recognised.
         timed_words: Words with their times, seconds of the recording; None where they are not known.
         dialogue: The dialogue of a turn whose history is still to be filled in.
@@ -50,6 +53,8 @@ class Utterance:
     history: list[str] | None = None
     pixels: np.ndarray | None = None
     samples: np.ndarray | None = None
+    sound: np.ndarray | None = None
+    picture_seconds: float | None = None
     heard: str | None = None
     timed_words: list[TimedWord] | None = None
     dialogue: DialogueHistory | None = None
@@ -105,7 +110,8 @@ class Utterance:
     @property
     def num_bytes(self) -> int:
         """Memory of the arrays."""
-        return sum(array.nbytes for array in (self.features, self.pixels, self.samples) if array is not None)
+        arrays = (self.features, self.pixels, self.samples, self.sound)
+        return sum(array.nbytes for array in arrays if array is not None)
 
 
 def as_item(inputs: Any) -> Mapping[str, Any]:
@@ -149,12 +155,14 @@ class UtteranceLoader:
         processor: The model's processor.
         modalities: What the model uses.
         recognises: Whether a speech recogniser waits for the sound of utterances without words.
+        explains: Whether utterances keep what an explanation needs, their sound and the length of their picture.
     """
 
-    def __init__(self, processor: Any, modalities: list[str], recognises: bool = False):
+    def __init__(self, processor: Any, modalities: list[str], recognises: bool = False, explains: bool = False):
         self.processor = processor
         self.modalities = modalities
         self.recognises = recognises and "text" in modalities
+        self.explains = explains
 
     def __call__(self, item: Mapping[str, Any], sampling_rate: int | None = None) -> Utterance:
         """Loads one utterance and computes its features.
@@ -193,11 +201,15 @@ class UtteranceLoader:
             def others() -> bool:
                 return spoken or (video is not None and _may_have(video, "video"))
 
-            sound = _read(audio, "speech", lambda: self._hear(audio, rate, listens), others)
-            utterance.features, utterance.samples, utterance.is_silent = sound or (None, None, False)
+            sound = _read(audio, "speech", lambda: self._hear(audio, rate), others)
+            utterance.features, samples, utterance.is_silent = sound or (None, None, False)
+            utterance.samples = samples if listens else None
+            utterance.sound = samples if self.explains and utterance.features is not None else None
         if video is not None:
             heard = spoken or utterance.features is not None or utterance.samples is not None
             utterance.pixels = _read(video, "video", lambda: self.processor.extract_video(video), lambda: heard)
+            if self.explains and utterance.pixels is not None:
+                utterance.picture_seconds = self._picture_seconds(video)
         if utterance.is_silent:
             rest = spoken or utterance.pixels is not None
             told = "silence says nothing; the rest decides" if rest else "there is nothing but silence to decide by"
@@ -229,11 +241,21 @@ class UtteranceLoader:
             return None
         return self.processor.features_of(samples, name)
 
-    def _hear(self, audio: Any, rate: int | None, listens: bool) -> tuple[np.ndarray | None, np.ndarray | None, bool]:
-        """Features, the samples themselves where words are to be recognised in them, and whether they are silent."""
+    def _picture_seconds(self, video: Any) -> float | None:
+        """Length of what is seen of a clip; None for an array of frames, which have no times."""
+        if not isinstance(video, (str, bytes, os.PathLike, Mapping)) or (
+            isinstance(video, Mapping) and video.get("array") is not None
+        ):
+            return None
+        longest = self.processor.max_video_seconds
+        seconds = probe_video(video).seconds
+        return seconds if longest is None else min(seconds, longest)
+
+    def _hear(self, audio: Any, rate: int | None) -> tuple[np.ndarray | None, np.ndarray, bool]:
+        """Features, the samples themselves, and whether they are silent."""
         wanted, longest = self.processor.sampling_rate, self.processor.max_audio_seconds
         samples = load_audio(audio, wanted, source_rate=rate, max_seconds=longest)
-        return self.features_of(samples, name_of(audio)), samples if listens else None, is_silent(samples)
+        return self.features_of(samples, name_of(audio)), samples, is_silent(samples)
 
 
 def name_of(source: Any) -> str:

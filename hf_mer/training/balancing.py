@@ -53,6 +53,21 @@ def balanced_class_weights(labels: Sequence[int | None], names: Sequence[str]) -
     return (counts.sum() / (len(counts) * counts)).tolist()
 
 
+def class_shares(labels: Sequence[int | None], num_classes: int) -> list[float]:
+    """Share of every class among training rows; a class without any counts as half a row, for its logarithm is taken.
+
+    Args:
+        labels: Class ids of the training rows; None or -100 is no label.
+        num_classes: `C`.
+
+    Returns:
+        One share per class; they sum to 1.
+    """
+    known = [label for label in labels if label is not None and label != NO_LABEL]
+    counts = np.bincount(np.asarray(known, dtype=np.int64), minlength=num_classes).clip(min=0.5)
+    return (counts / counts.sum()).tolist()
+
+
 class EpochLengthSampler(LengthGroupedSampler):
     """Batches of like length in an order that depends on a seed alone.
 

@@ -25,6 +25,7 @@ from hf_mer.models import LabelEmbeddingStore, MerProcessor
 from hf_mer.models.layer_mixture_mer import layer_weights
 from hf_mer.stopping import lacks_space
 from hf_mer.training import building
+from hf_mer.training.balancing import class_shares
 from hf_mer.training.baselines.linear_reference import linear_reference
 from hf_mer.training.calibrating import calibrate, row_temperatures, test_calibration
 from hf_mer.training.corpus import corpus_language, has_modality, rows_without
@@ -134,6 +135,8 @@ class FoldTraining(CrossValidation):
         projections = attention_projections(model, self.lora_rank)
         with stages.measure("features") as stage:
             parts = self._parts(rows, fold, processor, model, stage)
+        if self.args.do_train:
+            model.config.class_prior = class_shares(column(parts["train"], "label"), len(self.labels))
         states = self._states_to_compare(parts, model)
         if self.model_arguments.has_label_store:
             with stages.measure("label_store") as stage, self.args.main_process_first(desc="label store"):

@@ -67,6 +67,20 @@ def test_words_and_frames_that_the_label_attention_finds(le_mer, items):
             assert mine["frames"][label] == pytest.approx(theirs["frames"][label], abs=1e-4)
 
 
+@pytest.mark.parametrize("name", ["le_mer", "mgcma"])
+def test_what_explains_a_prediction(name, request, items):
+    """The same values from forward passes of the graph, which takes no states of encoders."""
+    export = request.getfixturevalue(name)
+    plain, exported = load_recognizer(export.checkpoint, device="cpu"), load_recognizer(export.folder)
+    mine, theirs = (one(items[0], explain={"budget": 100})["explanation"] for one in (exported, plain))
+    assert mine["forward_passes"] == theirs["forward_passes"]
+    assert mine["modalities"] == pytest.approx(theirs["modalities"], abs=1e-3)
+    for kind in ("words", "segments"):
+        values = [entry["value"] for entry in theirs[kind]]
+        assert values
+        assert [entry["value"] for entry in mine[kind]] == pytest.approx(values, abs=1e-3)
+
+
 def test_the_eight_bit_graph_by_its_file(le_mer, items):
     exported = load_recognizer(le_mer.folder / "model_int8.onnx")
     assert len(exported.model.session.get_inputs()) == 5

@@ -6,7 +6,7 @@ import pytest
 import torch
 from model_tester import gradients, make_batch, rows_of
 from safetensors.torch import load_file, save_file
-from transformers import PreTrainedModel
+from transformers import AutoModel, PreTrainedModel
 from variant_checks import MerEncoderTests
 
 from hf_mer.models.mer_embeddings import BARE_NAMES
@@ -96,6 +96,33 @@ class MerModelTests(MerEncoderTests):
     def test_weights_that_are_none_are_refused(self, weights, message):
         with pytest.raises(ValueError, match=message):
             self.make_config(class_weights=weights)
+
+    @pytest.mark.parametrize(
+        ("prior", "message"),
+        [
+            ([0.5, 0.5], r"class_prior=\[0.5, 0.5\] must be 4 numbers, one for each of"),
+            ([0.0, 0.5, 0.25, 0.25], r"class_prior=0.0 must be positive"),
+            ([0.1, 0.2, 0.3, 0.3], r"class_prior=.* must sum to 1, and sums to 0.9$"),
+        ],
+    )
+    def test_a_prior_that_is_none_is_refused(self, prior, message):
+        with pytest.raises(ValueError, match=message):
+            self.make_config(class_prior=prior)
+
+    def test_the_prior_goes_with_its_classes(self):
+        config = self.make_config(class_prior=[0.1, 0.2, 0.3, 0.4])
+        assert type(config).from_dict(config.to_dict()).class_prior == [0.1, 0.2, 0.3, 0.4]
+        for others in ({"num_labels": 3}, {"id2label": {0: "calm", 1: "loud"}}):
+            assert type(config).from_dict(config.to_dict(), **others).class_prior is None
+        config.num_labels = 3
+        assert config.class_prior is None
+
+    def test_a_checkpoint_with_a_prior_is_loaded_for_other_classes(self, tmp_path):
+        model = self.make_model(class_prior=[0.1, 0.2, 0.3, 0.4])
+        model.save_pretrained(tmp_path)
+        again = AutoModel.from_pretrained(tmp_path, num_labels=3, ignore_mismatched_sizes=True)
+        assert again.config.class_prior is None
+        assert again.config.num_labels == 3
 
     @pytest.mark.parametrize(
         ("labels", "message"),

@@ -75,6 +75,8 @@ for auto in (AutoModel, AutoModelForAudioClassification):
 PIPELINE = """
 recognise = pipeline("multimodal-emotion-recognition", model=folder, **trust)
 result["pipeline"] = recognise(recording, text="so glad", history=["who is it ?"])
+explained = recognise(recording, text="so glad", explain={"budget": 100})["explanation"]
+result["explained"] = [*explained["modalities"].values(), *(word["value"] for word in explained["words"])]
 result["pipeline_class"] = type(recognise).__name__, type(recognise).__module__.split(".")[0]
 """
 RESAVE = """
@@ -248,7 +250,8 @@ def test_code_travels_with_the_folder(saved):
         "mer_outputs.py", "label_store.py", "processing_mer.py", "pipeline_mer.py", "audio_mer.py",
         "video_mer.py", "image_mer.py", "audio_blocks_mer.py", "batching_mer.py", "dialogue_mer.py",
         "explanations_mer.py", "long_recordings_mer.py", "results_mer.py", "speech_recognition_mer.py",
-        "utterances_mer.py", "resampling_mer.py",
+        "utterances_mer.py", "resampling_mer.py", "explain_mer.py", "coalitions_mer.py", "places_mer.py",
+        "shapley_mer.py", "explain_settings_mer.py",
     }  # fmt: skip
     assert code <= names
     assert {"model.safetensors", "label_store.json", "label_store.safetensors", "tokenizer.json"} <= names
@@ -269,6 +272,8 @@ def test_without_the_package(saved, without_package):
     assert sum(item["score"] for item in first["pipeline"]) == pytest.approx(1, abs=1e-4)
     close(second, logits)
     assert second["pipeline"] == first["pipeline"]
+    assert len(first["explained"]) == 4
+    assert second["explained"] == first["explained"]
     assert set(first["files"]) == {path.name for path in saved["le_mer"].folder.iterdir()}
 
 

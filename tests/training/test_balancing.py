@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from sklearn.utils.class_weight import compute_class_weight
 
-from hf_mer.training.balancing import BalancedSampler, balanced_class_weights
+from hf_mer.training.balancing import BalancedSampler, balanced_class_weights, class_shares
 
 NAMES = ["angry", "happy", "sad"]
 LABELS = [0] * 20 + [1] * 3 + [2] * 8
@@ -21,6 +21,11 @@ def test_weights_are_scikit_learns():
     expected = compute_class_weight("balanced", classes=np.arange(3), y=np.array(LABELS))
     assert balanced_class_weights(LABELS, NAMES) == pytest.approx(expected.tolist())
     assert balanced_class_weights([*LABELS, -100, None], NAMES) == pytest.approx(expected.tolist())
+
+
+def test_shares():
+    assert class_shares([*LABELS, -100, None], 3) == pytest.approx([20 / 31, 3 / 31, 8 / 31])
+    assert class_shares([0, 0, 2], 3) == pytest.approx([2 / 3.5, 0.5 / 3.5, 1 / 3.5])
 
 
 @pytest.mark.parametrize("labels", [[0, 0, 2], []])

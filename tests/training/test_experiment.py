@@ -86,6 +86,9 @@ def test_figures_and_model_of_a_run(finished):
     assert len([name for name in figures if name.startswith("label_attention_")]) == 4
     assert not (folder / "checkpoints").exists()  # optimizer states are of no use any more
     assert not list(folder.glob(".*"))
+    prior = read(folder / "model" / "config.json")["class_prior"]
+    assert len(prior) == 4
+    assert sum(prior) == pytest.approx(1)
     processor = MerProcessor.from_pretrained(folder / "model")
     assert processor.label_store.keywords.keys() == {"angry", "happy", "neutral", "sad"}
 
