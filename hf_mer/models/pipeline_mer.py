@@ -22,7 +22,7 @@ from .language_mer import Reading, check_languages
 from .long_recordings_mer import Windows, window_utterances
 from .notes_mer import say
 from .parameters_mer import check_parameters
-from .results_mer import ResultForm
+from .results_mer import ResultForm, attention_rows
 from .sources_mer import is_file, is_samples
 from .speech_recognition_mer import NO_WORDS, load_recogniser, recognise_words
 from .utterances_mer import Utterance, UtteranceLoader, as_item, merge_columns
@@ -256,7 +256,7 @@ class MultimodalEmotionRecognitionPipeline(Pipeline):
         ahead = (
             {"num_workers": workers, "prefetch_factor": max(2, settings["batch_size"])} if workers and sized else {}
         )
-        for utterances in DataLoader(dataset, batch_size=None, collate_fn=_same, **ahead):
+        for utterances in DataLoader(dataset, batch_size=None, collate_fn=list, **ahead):
             yield from utterances
 
     def _load_row(self, index: int, inputs: Any, sampling_rate: int | None, explains: bool) -> list[Utterance]:
@@ -355,8 +355,8 @@ class MultimodalEmotionRecognitionPipeline(Pipeline):
         scores = (output.logits.float().cpu() / temperatures[:, None]).softmax(-1).numpy()
         results: list[dict[str, Any]] = [{"scores": row} for row in scores]
         if return_attention:
-            tokens = _rows(output.text_label_attention, output.text_mask, len(results), trim=False)
-            frames = _rows(output.speech_label_attention, output.speech_mask, len(results), trim=True)
+            tokens = attention_rows(output.text_label_attention, output.text_mask, len(results), trim=False)
+            frames = attention_rows(output.speech_label_attention, output.speech_mask, len(results), trim=True)
             for result, *found in zip(results, words or [], tokens, frames, strict=True):
                 result.update(zip(("words", "tokens", "frames"), found, strict=True))
         if explain is not None:
@@ -397,18 +397,3 @@ def register_pipeline() -> None:
             pt_model=AutoModelForAudioClassification,
             type="multimodal",
         )
-
-
-def _same(utterances: list[Utterance]) -> list[Utterance]:
-    return utterances
-
-
-def _rows(attention: torch.Tensor | None, mask: torch.Tensor | None, size: int, trim: bool) -> list[np.ndarray | None]:
-    """One array per utterance, padding removed if it is to be trimmed; None where there is nothing."""
-    if attention is None or mask is None:
-        return [None] * size
-    arrays = attention.float().cpu().numpy()
-    return [
-        None if not row_mask.any() else (array[row_mask] if trim else array)
-        for array, row_mask in zip(arrays, mask.cpu().numpy(), strict=True)
-    ]

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+import torch
 
 from .explanations_mer import frame_attention, keywords_of, salient_stretches, salient_words, word_attention
 from .long_recordings_mer import overall, without_overlap
@@ -111,3 +112,16 @@ class ResultForm:
 def _warned(result: dict[str, Any], notes: Sequence[str]) -> dict[str, Any]:
     """A result with what is to be said of it, if anything is."""
     return {**result, "warnings": list(notes)} if notes else result
+
+
+def attention_rows(
+    attention: torch.Tensor | None, mask: torch.Tensor | None, size: int, trim: bool
+) -> list[np.ndarray | None]:
+    """One array per utterance, padding removed if it is to be trimmed; None where there is nothing."""
+    if attention is None or mask is None:
+        return [None] * size
+    arrays = attention.float().cpu().numpy()
+    return [
+        None if not row_mask.any() else (array[row_mask] if trim else array)
+        for array, row_mask in zip(arrays, mask.cpu().numpy(), strict=True)
+    ]
