@@ -6,6 +6,7 @@ Save one with `figure.savefig("name.png")`, or `.pdf` or `.svg` for print.
 from hf_mer.plots.attention import label_attention, mean_attention
 from hf_mer.plots.conditions import condition_bars, condition_curves
 from hf_mer.plots.confusion import confusion_matrix, confusion_panels, row_shares
+from hf_mer.plots.explanation import explanation_figure
 from hf_mer.plots.gates import gate_distributions
 from hf_mer.plots.labels import label_keywords_and_key_frames
 from hf_mer.plots.layers import layer_weights
@@ -24,6 +25,7 @@ __all__ = [
     "condition_curves",
     "confusion_matrix",
     "confusion_panels",
+    "explanation_figure",
     "gate_distributions",
     "history_series",
     "label_attention",

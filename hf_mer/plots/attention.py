@@ -227,7 +227,13 @@ def draw_scores(
     if scores is None:
         panel.legend(handles=[Patch(color=colors[label], label=label) for label in labels], loc="center")
         return
-    axes = panel.add_subplot()
+    draw_score_bars(panel.add_subplot(), labels, scores, true_label, colors)
+
+
+def draw_score_bars(
+    axes: Axes, labels: Sequence[str], scores: Sequence[float], true_label: str | None, colors: dict[str, str]
+) -> None:
+    """Bars of the predicted probabilities, which name the classes' colours too."""
     predicted = int(np.argmax(scores))
     bars = axes.barh(range(len(labels)), scores, height=0.66, color=[colors[label] for label in labels])
     axes.bar_label(bars, [f"{score:.2f}" for score in scores], padding=3, fontsize=SMALL_FONT_SIZE)

@@ -10,7 +10,7 @@ from matplotlib.axes import Axes
 from matplotlib.colors import Colormap, Normalize
 from matplotlib.figure import Figure
 
-from hf_mer.plots.style import FONT_SIZE, INK
+from hf_mer.plots.style import FONT_SIZE, ink_on
 
 ROW_HEIGHT = 0.34  # inches, gap below included
 _BOX_HEIGHT = 0.24
@@ -116,7 +116,7 @@ def draw_words(
     width: float,
     cmap: Colormap,
     norm: Normalize,
-    strips: Sequence[str],
+    strips: Sequence[str] | None = None,
     spans: np.ndarray | None = None,
 ) -> float:
     """Draw the words into axes that are `width` inches wide.
@@ -127,9 +127,9 @@ def draw_words(
         widths: In inches. Shape `(words,)`.
         values: What colours the boxes. Shape `(words,)`.
         width: Of a row, in inches.
-        cmap: Colours, light enough for dark text.
+        cmap: Colours of the boxes.
         norm: From values to the colour map.
-        strips: Colour of the thin strip below each word.
+        strips: Colour of the thin strip below each word, `none` for no strip; None for none at all.
         spans: Start and end of each word along the axes, in inches: the words stand below a bar of their spans.
             Without them, they stand one after the other. Shape `(words, 2)`.
 
@@ -143,9 +143,11 @@ def draw_words(
     if spans is not None:
         axes.barh(np.zeros(len(words)), spans[:, 1] - spans[:, 0], _BOX_HEIGHT / 2, spans[:, 0], **bars)
     axes.barh(tops, boxes, _BOX_HEIGHT, lefts, linewidth=0.5, **bars)
-    axes.barh(tops + _BOX_HEIGHT, boxes, _STRIP, lefts, align="edge", color=strips, linewidth=0)
-    for word, left, top in zip(words, lefts, tops, strict=True):
-        axes.text(left + _PADDING, top + _BOX_HEIGHT * 0.72, word, fontsize=FONT_SIZE, color=INK, va="baseline")
+    if strips is not None:
+        axes.barh(tops + _BOX_HEIGHT, boxes, _STRIP, lefts, align="edge", color=strips, linewidth=0)
+    for word, left, top, face in zip(words, lefts, tops, faces, strict=True):
+        baseline = top + _BOX_HEIGHT * 0.72
+        axes.text(left + _PADDING, baseline, word, fontsize=FONT_SIZE, color=ink_on(tuple(face)), va="baseline")
     axes.set_xlim(0, width)
     height = above + count * ROW_HEIGHT
     axes.set_ylim(height, 0)
