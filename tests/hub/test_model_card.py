@@ -452,7 +452,7 @@ def test_results_are_taken_up_by_command(script, runs, tmp_path, monkeypatch, ca
 
 def test_every_released_configuration_has_a_card():
     assert {path.stem for path in CARDS} == {
-        "le_mer_iemocap", "le_mer_meld_text", "le_mer_ravdess", "le_mer_ravdess_whisper", "le_mer_generated", "mgcma_iemocap",
+        "le_mer_iemocap", "le_mer_meld_text", "le_mer_ravdess", "le_mer_ravdess_whisper", "le_mer_paired", "le_mer_generated", "mgcma_iemocap",
         "mgcma_generated", "wavfusion_iemocap", "wavfusion_meld", "wavfusion_generated",
     }  # fmt: skip
     assert {path.stem for path in CARDS} == {path.stem for path in (ROOT / "model_cards").glob("*.md")} - {"README"}
