@@ -16,6 +16,9 @@ def fold(tmp_path):
         (tmp_path / "model").mkdir(exist_ok=True)
         (tmp_path / "model" / "config.json").write_text('{"model_type": "le_mer"}')
         results = {
+            "fold": "Ses05",
+            "rows": {},
+            "test": {},
             "settings": {"data": {"corpus": corpus}, "model": {"type": "le_mer"}},
             "generated_corpus": generated,
         }
