@@ -1,5 +1,6 @@
 """What speaks for and against a class in an utterance, as exactly as a visitor's patience allows."""
 
+from collections.abc import Mapping
 from time import monotonic
 from typing import Any
 
@@ -12,7 +13,7 @@ SECONDS = 3.0
 """After which a visitor should see an explanation, on a machine that is fast enough for the smallest one."""
 
 
-def explain(model: PageModel, prediction: Prediction, label: str, seconds: float = SECONDS) -> dict[str, Any]:
+def explain(model: PageModel, prediction: Prediction, label: str) -> dict[str, Any]:
     """Explains a prediction; what is unsure or grouped is computed again if there is time to do it better.
 
     The first, smallest explanation shows what a forward pass costs on this machine, for this model and utterance.
@@ -21,7 +22,6 @@ def explain(model: PageModel, prediction: Prediction, label: str, seconds: float
         model: The model.
         prediction: Of `predict`; its recording is read again.
         label: Class that is explained.
-        seconds: For all of it, as far as that is possible.
 
     Returns:
         As `explain_utterance`.
@@ -35,13 +35,13 @@ def explain(model: PageModel, prediction: Prediction, label: str, seconds: float
     began = monotonic()
     found = _explained(model, row, label, LEAST_BUDGET)
     spent = monotonic() - began
-    affordable = min(BUDGET, int((seconds - spent) / spent * found["forward_passes"]))
+    affordable = min(BUDGET, int((SECONDS - spent) / spent * found["forward_passes"]))
     if affordable < 2 * LEAST_BUDGET or _is_exact(found):
         return found
     return _explained(model, row, label, affordable)
 
 
-def notices_of(explanation: dict[str, Any]) -> tuple[str, ...]:
+def notices_of(explanation: Mapping[str, Any]) -> tuple[str, ...]:
     """Its warnings as sentences for the page."""
     return as_notices(told.removeprefix("explain: ") for told in explanation.get("warnings", ()))
 

@@ -34,7 +34,7 @@ def explanation_html(prediction: Prediction, explanation: Mapping[str, Any]) -> 
         prediction: Whose waveform is drawn.
         explanation: As the pipeline gives it.
     """
-    label, norm = str(explanation["label"]), value_norm(explanation)
+    label, norm, notices = str(explanation["label"]), value_norm(explanation), notices_of(explanation)
     parts = [
         f"<h3>What speaks for and against {escape(label)}</h3>",
         f'<p class="hm-small">{_told(explanation)}</p>',
@@ -43,8 +43,7 @@ def explanation_html(prediction: Prediction, explanation: Mapping[str, Any]) -> 
         _words_part(explanation["words"], label, norm),
         _sound_part(prediction, explanation, norm),
         _video_part(explanation["video_spans"], label, norm),
-        notices_html(notices_of(dict(explanation))),
-        f'<p class="hm-small">{EXPLANATION_TIME}</p>' if "warnings" in explanation else "",
+        notices_html([" ".join([*notices, EXPLANATION_TIME])] if notices else []),
         values_html(explanation),
         f'<p class="hm-small">{EXPLANATION_LIMITS}</p>',
     ]

@@ -12,6 +12,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from hf_mer.app import explaining
 from hf_mer.app.model import load_page_model
 from hf_mer.app.server import running_page
 
@@ -33,6 +34,7 @@ def main() -> int:
         return 1
     from playwright.sync_api import sync_playwright
 
+    explaining.SECONDS = 60.0  # where the machine is busy the picture must be no rougher than elsewhere
     arguments.out.mkdir(parents=True, exist_ok=True)
     with running_page(load_page_model(arguments.checkpoint)) as served, sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=chromium, args=["--no-sandbox"])

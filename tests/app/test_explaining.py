@@ -78,11 +78,12 @@ def test_warnings_are_sentences(html):
     assert notices_of({}) == ()
 
 
-def test_an_explanation_is_the_pipeline_s(model, write_wav):
+def test_an_explanation_is_the_pipeline_s(model, write_wav, monkeypatch):
+    monkeypatch.setattr(explaining, "SECONDS", 600.0)
     path = write_wav("a.wav", seconds=0.6)
     prediction = predict(model, Utterance(path, words="so  glad", history=("who is it",)))
     label = prediction.scores[-1]["label"]
-    found = explain(model, prediction, label, seconds=60)
+    found = explain(model, prediction, label)
     expected = model.recognise(path, text="so glad", history=["who is it"], explain={"label": label})["explanation"]
     assert found["modalities"] == pytest.approx(expected["modalities"], abs=1e-5)
     assert [word["value"] for word in found["words"]] == pytest.approx(
@@ -104,7 +105,7 @@ def test_what_takes_long_is_explained_once_and_roughly(model, write_wav, monkeyp
     monkeypatch.setattr(type(model), "__call__", lambda self, row, **settings: answer(row, **settings))
     prediction = Prediction([], Utterance(words="so glad"))
     for _ in range(3):
-        explain(model, prediction, "sad", seconds=3.0)
+        explain(model, prediction, "sad")
     # 2 s: nothing is left for more than as much again; 0.75 s: 2.25 s are left, for three times as much; 0.1 s: as many as ever
     assert budgets == [100, 100, 270, 100, 1000]
 
