@@ -5,13 +5,14 @@ import json
 import os
 import sys
 
-_PLAIN = {"█": "#", "±": "+/-"}
+_PLAIN = {"█": "#", "±": "+/-", "×": "x", "÷": "/", "·": ".", **dict(zip("▁▂▃▄▅▆▇", "...:==#", strict=True))}
 
 
 def accept_every_character() -> None:
     r"""What an encoding lacks is written in plain letters, where it would end the program after its work.
 
-    Bars become `#`, `±` becomes `+/-`; all else is written as JSON escapes it (`\u0142`), so that JSON stays JSON.
+    Bars become `#`, `±` becomes `+/-`, `×` and `÷` become `x` and `/`; all else is written as JSON escapes it
+    (`\u0142`), so that JSON stays JSON.
     """
     codecs.register_error("hf_mer.plain", _plainly)
     for stream in (sys.stdout, sys.stderr):

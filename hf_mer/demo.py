@@ -8,7 +8,7 @@ import sys
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import yaml
 from tqdm import tqdm
@@ -19,6 +19,8 @@ from hf_mer.training.own_corpus import configuration
 RECIPE = Path("recipes/train_le_mer.py")
 CONFIG = "le_mer_generated"
 FOLD = "Ses05"
+EXPLANATION = "explanation.png"
+_BUDGET = 4000  # forward passes for the explanation: four times the default halves its standard errors
 _EPOCH = re.compile(r"\{'loss': '?([0-9.e+-]+)'?,.*'epoch': '?([0-9.]+)")  # a line of the trainer's log
 SYSTEMS = {
     "text only": ("text", ["--modalities", "text"]),
@@ -58,7 +60,7 @@ def run_demo(out: Path, command: Callable[[Sequence[str]], int]) -> None:
     print("\n4. A recording of the held-out session\n")
     _predict(corpus, out, command)
     figures = sorted((out / "le_mer" / FOLD / "figures").glob("*.png"))
-    print("\nfigures:", *(str(path) for path in [out / "scores.png", out / "prediction.png", *figures]), sep="\n  ")
+    print("\nfigures:", *(str(path) for path in [out / "scores.png", *figures, out / EXPLANATION]), sep="\n  ")
     print(f"checkpoint: {out / 'le_mer' / FOLD / 'model'}")
     print(f"{(time.perf_counter() - started) / 60:.1f} minutes")
     if scores["LE-MER"] <= max(scores["text only"], scores["speech only"]):
@@ -147,20 +149,47 @@ def _predict(corpus: Path, out: Path, command: Callable[[Sequence[str]], int]) -
     from hf_mer.data import load_iemocap
 
     disable_progress_bars()
-    clear = {row["id"] for row in read_truth(corpus) if row["label"] == "ang" and not int(row["history_only"])}
+    clear = {row["id"]: row for row in read_truth(corpus) if row["label"] == "ang" and not row["history_only"]}
     rows = load_iemocap(corpus)
     chosen = next(row for row in rows if row["session"] == FOLD and row["id"] in clear and row["history"])
     recording = os.path.relpath(chosen["audio"]["path"])
     history = chosen["history"][-3:]
     checkpoint = out / "le_mer" / FOLD / "model"
     shown = " ".join(f'"{turn}"' for turn in history)
-    plot = out / "prediction.png"
-    print(f'$ hf-mer predict {checkpoint} {recording} --text "{chosen["text"]}" --history {shown} --plot {plot}')
-    command(
-        ["predict", str(checkpoint), recording, "--text", chosen["text"], "--plot", str(plot), "--history", *history]
-    )
-    print(f"(labelled {rows.features['label'].int2str(chosen['label'])})\n\n$ hf-mer labels {checkpoint}")
+    budget = ["--explain-budget", str(_BUDGET)]
+    print(f'$ hf-mer predict {checkpoint} {recording} --text "{chosen["text"]}" --history {shown}', *budget)
+    command(["predict", str(checkpoint), recording, "--text", chosen["text"], "--history", *history, *budget])
+    label = rows.features["label"].int2str(chosen["label"])
+    print(f"\n(labelled {label})\n\n$ hf-mer labels {checkpoint}")
     command(["labels", str(checkpoint)])
+    item = {"audio": recording, "text": chosen["text"], "history": history}
+    _draw_explanation(checkpoint, item, label, clear[chosen["id"]], out / EXPLANATION)
+
+
+def _draw_explanation(checkpoint: Path, item: dict[str, Any], label: str, truth: dict[str, Any], path: Path) -> None:
+    """Draws what the prediction went by, beside where the generated corpus put its cues."""
+    from hf_mer.files import save_figure
+    from hf_mer.hub.loading import load_checkpoint
+    from hf_mer.models import MultimodalEmotionRecognitionPipeline
+    from hf_mer.models.audio_mer import load_audio
+    from hf_mer.plots import explanation_figure
+
+    model, processor = load_checkpoint(checkpoint)
+    recognise: Any = MultimodalEmotionRecognitionPipeline(model=model, processor=processor)
+    found = recognise(item, explain={"budget": _BUDGET})
+    scores = {one["label"]: one["score"] for one in found["scores"]}
+    figure = explanation_figure(
+        found["explanation"],
+        recognise.labels,
+        [scores[name] for name in recognise.labels],
+        waveform=load_audio(item["audio"], recognise.processor.sampling_rate),
+        sampling_rate=recognise.processor.sampling_rate,
+        true_label=label,
+        true_words=truth["salient_words"],
+        true_spans=truth["salient_spans"],
+        title=Path(item["audio"]).name,
+    )
+    save_figure(figure, path)
 
 
 def _tail(log: Path, lines: int = 15) -> str:

@@ -37,8 +37,8 @@ def test_json_stays_json(tiny_checkpoint, output, encoding):
     checkpoint = tiny_checkpoint()[0]
     written = output(encoding)
     said = "zażółć 😀 你好"
-    assert main(["predict", checkpoint, "--text", said, "--json"]) == 0
-    assert [word["word"] for word in json.loads(written())["words"]] == said.split()
+    assert main(["predict", checkpoint, "--text", said, "--json", "--explain-budget", "100"]) == 0
+    assert [word["word"] for word in json.loads(written())["explanation"]["words"]] == said.split()
 
 
 def test_the_process_of_a_shell_with_another_encoding(monkeypatch):

@@ -1,6 +1,7 @@
 """What the demo tells, from results that a training left; `make demo` itself is the whole of it."""
 
 import json
+from pathlib import Path
 
 import pytest
 
@@ -28,6 +29,15 @@ def test_every_system_stands_beside_its_ceiling(finished, capsys):
     assert lines["speech only"].endswith("0.460")
     assert lines["LE-MER"].endswith("0.810")
     assert (finished / "scores.png").exists()
+
+
+def test_the_explanation_stands_beside_the_truth(tiny_checkpoint, write_wav, tmp_path, monkeypatch):
+    monkeypatch.setattr(demo, "_BUDGET", 100)
+    item = {"audio": str(write_wav("a.wav", seconds=0.6)), "text": "so glad", "history": ["who is it"]}
+    truth, path = {"salient_words": [1], "salient_spans": [(0.1, 0.4)]}, tmp_path / "explanation.svg"
+    demo._draw_explanation(Path(tiny_checkpoint()[0]), item, "sad", truth, path)
+    drawn = path.read_text(encoding="utf-8")
+    assert all(text in drawn for text in ("a.wav: for and against", "where the cue truly is", "Earlier words", "glad"))
 
 
 @pytest.mark.slow

@@ -9,7 +9,7 @@ import pytest
 import hf_mer
 
 PACKAGE = Path(hf_mer.__file__).parent
-GROUND = {"console", "files", "lazy", "locks", "stopping", "version"}
+GROUND = {"console", "factors", "files", "lazy", "locks", "stopping", "version"}
 DATA = GROUND | {"data", "metrics", "models"}
 HUB = DATA | {"hub"}
 TRAINING = HUB | {"plots", "training"}

@@ -16,7 +16,7 @@ EXAMPLES = """examples (more with hf-mer COMMAND --help):
   hf-mer demo --out demo
   hf-mer prepare manifest calls.csv prepared
   hf-mer train le_mer calls.csv --out runs/calls
-  hf-mer predict runs/le_mer/Ses05 hello.wav --text "I am so glad you came" --plot attention.png
+  hf-mer predict runs/le_mer/Ses05 hello.wav --text "I am so glad you came" --explain
   hf-mer predict runs/le_mer/Ses05 recordings/ --out predictions.csv
   hf-mer labels runs/le_mer/Ses05
   hf-mer evaluate runs/le_mer/Ses05 --corpus iemocap --data-dir /data/IEMOCAP_full_release --out conditions

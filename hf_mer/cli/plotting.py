@@ -15,7 +15,7 @@ _EXAMPLES = """examples:
 
 confusion: confusion matrix of the test split; curves: losses and scores over training; keywords: of every class;
 layers: the weight of every layer in a learned mixture (speech_layers=mix, text_layers=mix).
-A CSV file with its numbers is written beside each figure. The label attention of a recording is drawn by
+A CSV file with its numbers is written beside each figure. What a prediction is based on is drawn by
 hf-mer predict --plot.
 """
 

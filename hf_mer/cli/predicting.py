@@ -2,6 +2,7 @@
 
 import argparse
 import contextlib
+import shutil
 import sys
 from pathlib import Path
 from typing import Any
@@ -11,7 +12,8 @@ from hf_mer.console import readable
 from hf_mer.files import json_text
 
 EXAMPLES = """examples:
-  hf-mer predict runs/le_mer/Ses05 hello.wav --text "I am so glad you came" --plot attention.png
+  hf-mer predict runs/le_mer/Ses05 hello.wav --text "I am so glad you came" --explain
+  hf-mer predict runs/le_mer/Ses05 hello.wav --text "I am so glad you came" --plot why.png
   hf-mer predict runs/le_mer/Ses05 --text "Leave me alone" --history "What happened?"
   hf-mer predict my-name/le-mer-own hello.wav --revision v1.0          # from the Hub
   hf-mer predict runs/wavfusion/official scene.mp4 --start 3.2 --end 5.0
@@ -24,6 +26,10 @@ Tables (CSV, TSV, JSON lines) have a column audio or video with files relative t
 dialogue and turn; --columns gives other names. Predictions are saved every few batches, for CSV in OUT.rows.jsonl: the
 same command continues after a kill if checkpoint, settings, inputs and recordings are the same. In CSV, cells that a
 spreadsheet would run as formulas begin with '.
+
+--explain says how much each modality, word, segment of sound and span of video changes the probability of a class: x2
+doubles it, /2 halves it. It takes a second or more for an utterance. JSON and JSON lines hold all values, natural
+logarithms of these factors, with their standard errors; CSV holds those of the modalities (value_text, ...).
 """
 _ONE = ("text", "history", "start", "end", "side", "plot")
 
@@ -51,7 +57,7 @@ def add_commands(commands: Any) -> None:
     one.add_argument("--start", type=float, help="start of the utterance in the file, in seconds")
     one.add_argument("--end", type=float, help="end of the utterance, in seconds")
     one.add_argument("--side", choices=("left", "right"), help="half of a split screen that shows the speaker")
-    one.add_argument("--plot", type=Path, help="plot scores and label attention, or with --window the "
+    one.add_argument("--plot", type=Path, help="plot scores and the explanation, or with --window the "
                      "timeline, to this PNG, PDF or SVG file")  # fmt: skip
     many = predict.add_argument_group("many inputs")
     many.add_argument("--out", type=Path, help="CSV or JSON-lines file (default: standard output)")
@@ -71,7 +77,14 @@ def add_commands(commands: Any) -> None:
     scores.add_argument(
         "--asr", metavar="NAME", help="speech recognition checkpoint (folder or repository) for missing words"
     )
-    scores.add_argument("--json", action="store_true", help="print JSON; for one utterance with its label attention")
+    scores.add_argument("--json", action="store_true", help="print JSON")
+    why = predict.add_argument_group("explanation")
+    why.add_argument("--explain", action="store_true", help="say what the prediction is based on")
+    why.add_argument("--explain-class", metavar="CLASS", help="class to explain (default: the predicted one)")
+    why.add_argument(
+        "--explain-budget", type=int, metavar="N", help="forward passes per utterance; more give smaller errors "
+        "(default: 1000)"
+    )  # fmt: skip
     machine = predict.add_argument_group("model")
     machine.add_argument("--revision", help="branch, tag or commit of the repository")
     machine.add_argument("--device", help="device, such as cpu, cuda or cuda:1")
@@ -119,6 +132,11 @@ def _settings(arguments: argparse.Namespace) -> dict[str, Any]:
     """Of the pipeline's call; what is not given is left to it."""
     names = {"top_k": "top_k", "threshold": "threshold", "window": "window_seconds", "hop": "hop_seconds"}
     given = {own: getattr(arguments, name) for name, own in names.items()}
+    asked = {"label": arguments.explain_class, "budget": arguments.explain_budget}
+    asked = {name: value for name, value in asked.items() if value is not None}
+    drawn = arguments.plot is not None and arguments.window is None  # what `--plot` draws is an explanation
+    if asked or arguments.explain or drawn:
+        given["explain"] = asked or True
     return {name: value for name, value in given.items() if value is not None}
 
 
@@ -129,17 +147,21 @@ def _predict_one(arguments: argparse.Namespace) -> None:
     source = {"path": file, **part} if any(value is not None for value in part.values()) else file
     row = {name: value for name, value in (("audio", source), ("text", arguments.text), ("history", arguments.history))
            if value is not None}  # fmt: skip
-    explained = {"return_attention": True} if (arguments.json or arguments.plot) and not arguments.window else {}
-    prediction = recognise(row, **{"threshold": 0.0, **_settings(arguments), **explained})
+    settings = {"threshold": 0.0, **_settings(arguments)}
+    if "explain" in settings and arguments.window is not None:
+        settings["progress"] = sys.stderr.isatty()
+    prediction = recognise(row, **settings)
     if arguments.json:
         print(json_text(prediction, indent=2))
     else:
         _print_prediction(prediction, arguments.threshold)
+        if "explanation" in prediction and (arguments.explain or isinstance(settings["explain"], dict)):
+            _print_explanation(prediction["explanation"], _waveform(recognise, row))
     if arguments.plot:
         if arguments.window:
             _plot_timeline(recognise, prediction, arguments)
         else:
-            plot_prediction(recognise, row, prediction, arguments.plot)
+            _plot_explanation(recognise, row, prediction, arguments.plot)
         print(f"figure: {arguments.plot}", file=sys.stderr if arguments.json else sys.stdout)
 
 
@@ -154,7 +176,12 @@ def _predict_many(arguments: argparse.Namespace) -> None:
     recognise = _load(arguments)
     options = _settings(arguments)
     columns = output_columns(
-        units, recognise.labels, arguments.window is not None, arguments.asr is not None, arguments.on_bad == "skip"
+        units,
+        recognise.labels,
+        windows=arguments.window is not None,
+        words=arguments.asr is not None,
+        errors=arguments.on_bad == "skip",
+        explained=recognise.model.config.modalities if "explain" in options else (),
     )
     depends = {"checkpoint": checkpoint_content(arguments.checkpoint, arguments.revision), "columns": columns}
     depends |= {"asr": arguments.asr and checkpoint_content(arguments.asr), "dtype": arguments.dtype, **options}
@@ -181,6 +208,15 @@ def _print_prediction(prediction: dict[str, Any], threshold: float | None) -> No
         words = f"  {window['text']}" if window.get("text") else ""
         told = f"{window['start']:8.1f} - {window['end']:6.1f} s  {label:<{width}}  {best['score']:.3f}"
         print(f"{told}  {'█' * round(30 * best['score']):<30}{words}".rstrip())
+        if "explanation" in window:
+            _print_explanation(window["explanation"])
+
+
+def _print_explanation(explanation: dict[str, Any], waveform: Any = None) -> None:
+    from hf_mer.cli.explaining import explanation_lines, has_colours
+
+    width = shutil.get_terminal_size().columns
+    print("", *explanation_lines(explanation, waveform, has_colours(), width), sep="\n")
 
 
 def _plot_timeline(recognise: Any, prediction: dict[str, Any], arguments: argparse.Namespace) -> None:
@@ -193,33 +229,33 @@ def _plot_timeline(recognise: Any, prediction: dict[str, Any], arguments: argpar
         save_figure(figure, arguments.plot)
 
 
-def plot_prediction(recognise: Any, row: dict[str, Any], prediction: dict[str, Any], path: Path) -> None:
-    """Draws one prediction, with the label attention if there is any.
-
-    Args:
-        recognise: The pipeline.
-        row: What it was given.
-        prediction: What it gave with `return_attention=True`.
-        path: PNG, PDF or SVG.
-    """
-    from hf_mer.data.corpora.iemocap_words import word_times
-    from hf_mer.files import save_figure
-    from hf_mer.locks import exclusive
+def _waveform(recognise: Any, row: dict[str, Any]) -> Any:
+    """Samples of an utterance as its model hears them; None where there are none, or the model takes no speech."""
     from hf_mer.models.audio_mer import AudioError, load_audio
     from hf_mer.models.notes_mer import collected_notes
-    from hf_mer.plots.prediction import prediction_figure, shown_words
 
-    processor, config = recognise.processor, recognise.model.config
-    audio, waveform = row.get("audio"), None
-    if audio is not None and "speech" in config.modalities:
+    processor, audio = recognise.processor, row.get("audio")
+    if audio is not None and "speech" in recognise.model.config.modalities:
         with contextlib.suppress(AudioError), collected_notes():  # a film without sound; the answer has said the rest
-            waveform = load_audio(audio, processor.sampling_rate, max_seconds=processor.max_audio_seconds)
+            return load_audio(audio, processor.sampling_rate, max_seconds=processor.max_audio_seconds)
+    return None
+
+
+def _plot_explanation(recognise: Any, row: dict[str, Any], prediction: dict[str, Any], path: Path) -> None:
+    from hf_mer.files import save_figure
+    from hf_mer.locks import exclusive
+    from hf_mer.plots.explanation import explanation_figure
+
+    audio = row.get("audio")
     path_of = audio["path"] if isinstance(audio, dict) else audio
-    title = readable(Path(path_of).name) if path_of else None
-    rate = processor.sampling_rate
-    times = word_times(audio, [word["word"] for word in shown_words(prediction)])
-    figure = prediction_figure(
-        prediction, recognise.labels, waveform=waveform, sampling_rate=rate, word_times=times, title=title
+    scores = {item["label"]: item["score"] for item in prediction["scores"]}
+    figure = explanation_figure(
+        prediction["explanation"],
+        recognise.labels,
+        [scores.get(label, 0.0) for label in recognise.labels],
+        waveform=_waveform(recognise, row),
+        sampling_rate=recognise.processor.sampling_rate,
+        title=readable(Path(path_of).name) if path_of else None,
     )
     with exclusive(path):
         save_figure(figure, path)

@@ -215,6 +215,8 @@ class MerConfig(PreTrainedConfig):
             for field in _OF_CLASSES:
                 if len(value) != len(self.__dict__.get(field) or value):
                     setattr(self, field, None)  # those of other classes
+            if value != self.__dict__.get("id2label", value):
+                self.class_prior = None  # nothing says which of the old classes a new name means
         if name == "temperatures":  # fitted anew, for the weights as they are now
             self.calibrated_weights = None
         try:

@@ -27,7 +27,8 @@ class LeMerForEmotionClassification(MerPreTrainedModel):
 
     Both branches compare their states with one trainable embedding per class (label-token and label-frame attention);
     the product of the two comparisons guides the cross-attention that brings speech to every token. See `LeMerConfig`
-    for the paper's systems.
+    for the paper's systems. These comparisons show similarity to the labels' embeddings and do not explain the
+    decision, which `explain` does.
 
     Where an utterance lacks a modality, its logits are those of the remaining branch: the label attention's mean
     (equations 2 and 5), or without label embeddings the classifier on that branch's half. One batch may mix complete

@@ -107,7 +107,8 @@ class MultimodalEmotionRecognitionPipeline(Pipeline):
             **kwargs: Of results:
                 `top_k`: labels to return, all by default;
                 `threshold`: calibrated score from 0 to 1 below which the label is None;
-                `return_attention`: also what the label attention finds;
+                `return_attention`: also the label attention, which shows similarity to the label's embedding and does
+                not explain the decision;
                 `explain`: also what the decision went by, True, or a dictionary with any of `label` (the class that
                 is explained, the best one by default), `budget` (forward passes for an utterance, 1000 by default)
                 and `modalities` (whose words, segments or frames are valued, all by default).
@@ -132,7 +133,6 @@ class MultimodalEmotionRecognitionPipeline(Pipeline):
             - `words` (`return_attention`): `word`, `current`, `start` and `end` where they are known, and per label
               the mean cosine of its tokens;
             - `frames`: `seconds`, the frames' centres, and per label the cosines;
-            - `stretches` and `salient_words`: where the predicted label's cosines stand out, see `salient_stretches`;
             - `keywords`: the predicted label's first keywords in the label store, `word` and `score`;
             - `explanation` (`explain`): `label`, `score` and `prior` of the class that is explained; `modalities` with
               what each adds, in all `log(score / prior)`; `words` (`word`, `current`, `start` and `end` where they

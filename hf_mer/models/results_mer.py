@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from .explanations_mer import frame_attention, keywords_of, salient_stretches, salient_words, word_attention
+from .label_attention_mer import frame_attention, keywords_of, word_attention
 from .long_recordings_mer import overall, without_overlap
 from .timed_words_mer import as_entries, with_times
 from .utterances_mer import Utterance
@@ -23,7 +23,7 @@ class ResultForm:
         label_store: For keywords; None without.
         top_k: Labels that are given; all if None.
         threshold: Score below which there is no label; None where no label is wanted.
-        return_attention: Whether to explain.
+        return_attention: Whether label attention is given too.
         merge_overlaps: Whether windows make a time line without overlap.
     """
 
@@ -101,9 +101,7 @@ class ResultForm:
             if output["frames"] is not None:
                 seconds = utterance.start + self.frame_times(len(output["frames"]))
                 frames = frame_attention(output["frames"], seconds, self.labels)
-            result.update(words=words, frames=frames, stretches=salient_stretches(frames, predicted))
-            result.update(salient_words=salient_words(words, predicted))
-            result.update(keywords=keywords_of(self.label_store, predicted))
+            result.update(words=words, frames=frames, keywords=keywords_of(self.label_store, predicted))
         if "explanation" in output:
             result["explanation"] = output["explanation"]
         return result

@@ -42,7 +42,8 @@ def label_attention(
     The waveform lies on a band whose colour is `G_s` averaged over the classes, as in the paper; below it stand the
     average and each class as a curve. Where it is known when words are said, they stand below their stretch of the
     waveform, and thin lines mark where they begin and end. Words are coloured by the average of `G_t`; the strip below
-    a word has the colour of the class that the word resembles most. The arguments are the numbers behind the figure,
+    a word has the colour of the class that the word resembles most. All of this is similarity to the labels'
+    embeddings; it does not explain the decision. The arguments are the numbers behind the figure,
     and [`mean_attention`] the averages.
 
     Source: LE-MER, figure 4.

@@ -12,14 +12,13 @@ from matplotlib.cm import ScalarMappable
 from matplotlib.colors import Normalize
 from matplotlib.figure import Figure
 
+from hf_mer.factors import factor_text, prior_text, shown_value
 from hf_mer.plots.attention import draw_score_bars
 from hf_mer.plots.for_against import (
     FOR_AGAINST,
     draw_factor_axis,
     draw_value_bars,
-    factor_text,
     place_color,
-    shown_value,
     value_norm,
 )
 from hf_mer.plots.style import FAINT_INK, INK, SMALL_FONT_SIZE, class_colors, figure, styled
@@ -239,14 +238,10 @@ def _scale_panel(norm: Normalize, known: bool) -> _Panel:
 def _caption(explanation: Mapping[str, Any]) -> str:
     """How to read the figure, in lines that fit it."""
     label = explanation["label"]
-    prior = (
-        " (all classes alike: the checkpoint does not say more)" if explanation["prior_source"] == "uniform" else ""
-    )
     parts = [
         f"×2: a part doubles the probability of {label}, ÷2: it halves it, on average over what else is there. "
-        f"Together they lead from {explanation['prior']:.2f}, before anything is seen{prior}, to "
-        f"{explanation['score']:.2f}. Parts are left out as a model meets it: words and frames are missing, a segment "
-        "of sound is faint noise."
+        f"Together they lead {prior_text(explanation)}. Parts are left out as a model meets it: words and frames are "
+        "missing, a segment of sound is faint noise."
     ]
     spans = [*explanation["segments"], *explanation["video_spans"]]
     places = [*explanation["words"], *spans]
@@ -270,7 +265,8 @@ def _lay_out(
     fig.set_size_inches(_WIDTH, height)
     fig.suptitle(title, x=_MARGIN / _WIDTH, y=1 - 0.1 / height, ha="left", va="top")
     end = _WIDTH - 2 * _MARGIN  # half of a tick stands beyond its axes
-    beside = _MARGIN + _TICKS + _LEFT + _BETWEEN + 0.1 + float(fit_words(fig, names, 1.3)[1].max())
+    before = _MARGIN + (_TICKS + _LEFT + _BETWEEN if left else 0.0)
+    beside = before + 0.1 + float(fit_words(fig, names, 1.3)[1].max())
     for side, start, width in ((left, _MARGIN + _TICKS, _LEFT), (right, beside, end - beside)):
         top = height - head
         for panel in side:

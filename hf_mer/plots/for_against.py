@@ -1,8 +1,4 @@
-"""What speaks for a class and what against it: one scale of colours, its ticks and its words.
-
-Values are differences of natural logarithms of a class's probability, as `hf_mer.models.explain_mer` gives them. A
-reader is shown factors: `×2` is twice as likely, `÷2` half as likely.
-"""
+"""What speaks for a class and what against it: one scale of colours, its ticks, and bars; see `hf_mer.factors`."""
 
 from __future__ import annotations
 
@@ -15,6 +11,8 @@ from matplotlib.axes import Axes
 from matplotlib.axis import Axis
 from matplotlib.colors import LinearSegmentedColormap, Normalize, to_hex
 
+from hf_mer.factors import factor_text as factor_text
+from hf_mer.factors import shown_value, value_limit
 from hf_mer.plots.style import FAINT_INK, INK
 
 FOR, AGAINST = "#6A2C91", "#857A1E"
@@ -22,44 +20,18 @@ FOR, AGAINST = "#6A2C91", "#857A1E"
 FOR_AGAINST = LinearSegmentedColormap.from_list(
     "hf_mer_for_against", [AGAINST, "#CFC88A", "#FFFFFF", "#C4A6D8", FOR], N=257
 )
-LEAST_LIMIT = math.log(1.25)
-"""Parts that change little stay pale: full colour is at least a quarter more likely."""
 _FACTORS = (1.0, 1.05, 1.1, 1.25, 1.5, 2.0, 3.0, 5.0, 10.0, 30.0, 100.0, 1e3, 1e4, 1e6, 1e9)  # of ticks
 
 
 def value_norm(explanation: Mapping[str, Any]) -> Normalize:
-    """The scale of colours that all parts of one utterance share: from -limit to limit.
-
-    The limit is the largest value of a word, a segment of sound or a span of video; of a modality where there are none
-    of them; at least `LEAST_LIMIT`.
-
-    Args:
-        explanation: As the pipeline gives it.
-    """
-    places = [*explanation["words"], *explanation["segments"], *explanation["video_spans"]]
-    values = [place["value"] for place in places] or list(explanation["modalities"].values())
-    limit = max(LEAST_LIMIT, *(abs(value) for value in values), 0.0)
+    """The scale of colours that all parts of one utterance share, symmetric about 0, see `value_limit`."""
+    limit = value_limit(explanation)
     return Normalize(-limit, limit, clip=True)
-
-
-def shown_value(place: Mapping[str, Any]) -> float:
-    """What a word, segment or span is coloured by: its value, or 0 where that is within its standard error."""
-    return place["value"] if abs(place["value"]) > place["error"] else 0.0
 
 
 def place_color(place: Mapping[str, Any], norm: Normalize) -> str:
     """Hexadecimal colour of a word, segment or span; white where its value is within its standard error."""
     return to_hex(FOR_AGAINST(norm(shown_value(place))))
-
-
-def factor_text(value: float) -> str:
-    """A value as a reader meets it: `×2.0`, `÷1.25`, `×1` where nothing changes."""
-    factor = math.exp(min(abs(value), 50.0))
-    digits = 2 if factor < 1.995 else 1 if factor < 9.95 else 0
-    shown = f"{factor:.{digits}f}"
-    if float(shown) == 1:
-        return "×1"
-    return f"{'×' if value > 0 else '÷'}{shown}"
 
 
 def factor_ticks(limit: float) -> list[tuple[float, str]]:

@@ -1,4 +1,4 @@
-"""The figure of one prediction of the pipeline."""
+"""The label attention of one prediction of the pipeline."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -6,9 +6,7 @@ from typing import Any
 import numpy as np
 from matplotlib.figure import Figure
 
-from hf_mer.plots.attention import draw_scores, label_attention
-from hf_mer.plots.style import class_colors, figure, styled
-from hf_mer.plots.waveform import amplitude_limit, draw_waveform
+from hf_mer.plots.attention import label_attention
 from hf_mer.plots.word_boxes import estimated_word_times
 
 
@@ -22,9 +20,9 @@ def prediction_figure(
     true_label: str | None = None,
     title: str | None = None,
 ) -> Figure:
-    """What a model found in an utterance: scores, and the label attention over waveform and words (LE-MER, figure 4).
+    """Scores of an utterance, and the label attention over its waveform and words (LE-MER, figure 4).
 
-    A model without label embeddings has no such attention; then the scores stand beside the waveform.
+    It shows similarity to the labels' embeddings and does not explain the decision, see [`explanation_figure`].
 
     Args:
         prediction: What the pipeline gives with `return_attention=True`.
@@ -36,13 +34,14 @@ def prediction_figure(
             `(words, 2)`.
         true_label: The right class, if it is known.
         title: Title of the figure.
+
+    Raises:
+        ValueError: If there is no label attention to draw: the model has no label embeddings.
     """
     scores = {item["label"]: item["score"] for item in prediction["scores"]}
     words = shown_words(prediction)
     word_times = known_times(words) if word_times is None else word_times
     frames = prediction["frames"] if waveform is not None else {}
-    if not words and not frames:
-        return _plain(list(labels), scores, waveform, sampling_rate, true_label, title)
     speech: dict[str, Any] = {}
     if frames:
         speech = {
@@ -81,26 +80,3 @@ def known_times(words: Sequence[Mapping[str, Any]]) -> np.ndarray | None:
     if not words or not all("start" in word for word in words):
         return None
     return np.array([[word["start"], word["end"]] for word in words])
-
-
-@styled
-def _plain(
-    labels: list[str],
-    scores: Mapping[str, float],
-    waveform: np.ndarray | None,
-    sampling_rate: int,
-    true_label: str | None,
-    title: str | None,
-) -> Figure:
-    """Scores, beside the waveform if there is one."""
-    heard = waveform is not None and len(waveform) > 0
-    fig = figure(8.4 if heard else 4.2, 0.9 + 0.25 * len(labels) + 0.35 * bool(title), title)
-    right: Any = fig
-    if heard:
-        left, right = fig.subfigures(1, 2, width_ratios=(4.4, 2.4), squeeze=False)[0]
-        axes = left.add_subplot()
-        draw_waveform(axes, np.asarray(waveform), sampling_rate, "#4D4D4D", amplitude_limit(np.asarray(waveform)))
-        axes.set_title("Speech")
-        axes.set_xlabel("time (s)")
-    draw_scores(right, labels, [scores.get(label, 0.0) for label in labels], true_label, class_colors(labels))
-    return fig

@@ -21,8 +21,10 @@ class PredictionFile:
 
     CSV has the columns `number` (of the input, from 1), `input`, of a table's row also `line`, `id` and `file`, of
     windows and segments `start` and `end` (seconds; empty in the row of a whole recording, which comes first),
-    `label`, `score`, `score_<class>` for every class, of recognised words `text`, `warnings` (what was cut, silent or
-    guessed; several are divided by ` | `), and of inputs that could not be used `error`.
+    `label`, `score`, `score_<class>` for every class, of explanations `explained` (the class) and `value_<modality>`
+    (natural logarithm of the factor by which it changes the probability of that class), of recognised words `text`,
+    `warnings` (what was cut, silent or guessed; several are divided by ` | `), and of inputs that could not be used
+    `error`.
     Cells that a spreadsheet would run (`=...`, in file names, words and labels) have an apostrophe before them.
     JSON lines have one object per input with the same names, `scores` and `timeline` as the pipeline gives them.
 
@@ -160,7 +162,8 @@ class PredictionFile:
 
 def csv_rows(content: Mapping[str, Any]) -> list[dict[str, Any]]:
     """One object of JSON lines as rows of CSV: the whole, then its windows."""
-    told = {name: value for name, value in content.items() if name not in ("scores", "timeline", "warnings")}
+    nested = ("scores", "timeline", "warnings", "explanation")
+    told = {name: value for name, value in content.items() if name not in nested}
     rows = [{**told, **_cells(content)}]
     for window in content.get("timeline") or []:
         own = {name: told.get(name) for name in ("number", "input", "line", "id", "file")}
@@ -174,6 +177,9 @@ def _cells(content: Mapping[str, Any]) -> dict[str, Any]:
     cells = {f"score_{item['label']}": _digits(item["score"]) for item in scores}
     if content.get("warnings"):
         cells["warnings"] = " | ".join(content["warnings"])
+    if content.get("explanation"):
+        cells["explained"] = content["explanation"]["label"]
+        cells |= {f"value_{name}": _digits(value) for name, value in content["explanation"]["modalities"].items()}
     return {**cells, **({"score": _digits(scores[0]["score"])} if scores else {})}
 
 

@@ -18,9 +18,16 @@ _BAD = (
 
 
 def output_columns(
-    units: Sequence[Unit], labels: Sequence[str], windows: bool, words: bool, errors: bool
+    units: Sequence[Unit],
+    labels: Sequence[str],
+    *,
+    windows: bool = False,
+    words: bool = False,
+    errors: bool = False,
+    explained: Sequence[str] = (),
 ) -> list[str]:
-    """Columns of a CSV file for these inputs."""
+    """Columns of a CSV file for these inputs, with those of an explanation for the modalities that are explained."""
+    parts = [part for name in explained for part in (("text", "history") if name == "text" else (name,))]
     shown = {name for unit in units for item in unit.items for name in item.shown}
     return [
         *("number", "input"),
@@ -28,6 +35,7 @@ def output_columns(
         *(("start", "end") if windows or shown & {"start", "end"} else ()),
         *("label", "score"),
         *(f"score_{label}" for label in labels),
+        *(("explained", *(f"value_{part}" for part in parts)) if parts else ()),
         *(("text",) if words else ()),
         "warnings",
         *(("error",) if errors else ()),
@@ -55,7 +63,7 @@ def predict_all(
         on_bad: `raise`, or `skip`: the row then says in `error` what is wrong.
         overwrite: Start the output anew.
         progress: Whether to draw a bar.
-        **settings: Of the pipeline's call: `top_k`, `threshold`, `window_seconds`, `hop_seconds`.
+        **settings: Of the pipeline's call: `top_k`, `threshold`, `window_seconds`, `hop_seconds`, `explain`.
 
     Returns:
         The numbers of items that are in the output after this run, and of those that could not be used in it.
@@ -73,7 +81,8 @@ def predict_all(
     done = output.begin(units, overwrite)
     number = sum(len(unit.items) for unit in units[:done])
     failed = 0
-    size = 1 if settings.get("window_seconds") else batch_size * _BATCHES
+    slow = settings.get("window_seconds") or settings.get("explain")  # every one of them is kept and shown
+    size = 1 if slow else batch_size * _BATCHES
     try:
         with tqdm(total=len(units), initial=done, unit="input", disable=not progress) as bar:
             for first in range(done, len(units), size):

@@ -63,6 +63,8 @@ def attention_examples(
 ) -> Iterator[Drawn]:
     """Figure 4 with its numbers, `label_attention_<class>`, for one test utterance of every class.
 
+    It shows similarity to the labels' embeddings and does not explain the decision.
+
     Args:
         model: With label embeddings.
         processor: Of the model.

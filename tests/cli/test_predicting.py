@@ -37,8 +37,8 @@ def test_predict_draws_and_gives_json(checkpoint, write_wav, capsys, tmp_path):
         == 0
     )
     prediction = json.loads(capsys.readouterr().out)
-    assert [word["word"] for word in prediction["words"]] == ["hello", "there"]
-    assert len(prediction["frames"]["seconds"]) > 0
+    assert [word["word"] for word in prediction["explanation"]["words"]] == ["hello", "there"]
+    assert len(prediction["explanation"]["segments"]) > 0
     assert figure.read_bytes().startswith(b"\x89PNG")
     assert not list(tmp_path.glob(".*"))
 

@@ -103,6 +103,7 @@ class MerModelTests(MerEncoderTests):
             ([0.5, 0.5], r"class_prior=\[0.5, 0.5\] must be 4 numbers, one for each of"),
             ([0.0, 0.5, 0.25, 0.25], r"class_prior=0.0 must be positive"),
             ([0.1, 0.2, 0.3, 0.3], r"class_prior=.* must sum to 1, and sums to 0.9$"),
+            ([float("nan"), 0.5, 0.25, 0.25], r"class_prior=nan must be a finite number"),
         ],
     )
     def test_a_prior_that_is_none_is_refused(self, prior, message):
@@ -112,8 +113,11 @@ class MerModelTests(MerEncoderTests):
     def test_the_prior_goes_with_its_classes(self):
         config = self.make_config(class_prior=[0.1, 0.2, 0.3, 0.4])
         assert type(config).from_dict(config.to_dict()).class_prior == [0.1, 0.2, 0.3, 0.4]
-        for others in ({"num_labels": 3}, {"id2label": {0: "calm", 1: "loud"}}):
+        renamed = dict(enumerate("abcd"))
+        for others in ({"num_labels": 3}, {"id2label": {0: "calm", 1: "loud"}}, {"id2label": renamed}):
             assert type(config).from_dict(config.to_dict(), **others).class_prior is None
+        config.id2label = dict(config.id2label)
+        assert config.class_prior == [0.1, 0.2, 0.3, 0.4]
         config.num_labels = 3
         assert config.class_prior is None
 

@@ -171,11 +171,10 @@ class TestTimeLine:
             assert mine["frames"]["sad"] == pytest.approx(theirs["frames"]["sad"], abs=1e-5)
             assert mine["frames"]["seconds"] == theirs["frames"]["seconds"]
 
-    def test_times_of_frames_and_stretches_are_those_of_the_recording(self, recognise, call):
+    def test_times_of_frames_are_those_of_the_recording(self, recognise, call):
         for entry in recognise(call, window_seconds=0.8, hop_seconds=0.3, return_attention=True)["timeline"]:
             assert entry["start"] < entry["frames"]["seconds"][0] < entry["start"] + 0.01
             assert entry["end"] - 0.01 < entry["frames"]["seconds"][-1] < entry["end"]
-            assert all(entry["start"] <= s["start"] < s["end"] <= entry["end"] + 1e-6 for s in entry["stretches"])
 
     def test_many_recordings(self, recognise, call, write_wav):
         sources = [call, write_wav(seconds=0.3), {"audio": call, "history": ["who is it"]}]

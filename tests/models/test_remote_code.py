@@ -249,7 +249,7 @@ def test_code_travels_with_the_folder(saved):
         "configuration_le_mer.py", "modeling_le_mer.py", "modeling_mer.py", "mer_layers.py", "mer_losses.py",
         "mer_outputs.py", "label_store.py", "processing_mer.py", "pipeline_mer.py", "audio_mer.py",
         "video_mer.py", "image_mer.py", "audio_blocks_mer.py", "batching_mer.py", "dialogue_mer.py",
-        "explanations_mer.py", "long_recordings_mer.py", "results_mer.py", "speech_recognition_mer.py",
+        "label_attention_mer.py", "long_recordings_mer.py", "results_mer.py", "speech_recognition_mer.py",
         "utterances_mer.py", "resampling_mer.py", "explain_mer.py", "coalitions_mer.py", "places_mer.py",
         "shapley_mer.py", "explain_settings_mer.py",
     }  # fmt: skip

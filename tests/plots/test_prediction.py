@@ -11,15 +11,6 @@ PREDICTION = {
 }
 
 
-@pytest.mark.parametrize("waveform", [None, np.sin(np.arange(8000) / 20)])
-def test_scores_without_label_attention(waveform):
-    figure = prediction_figure(PREDICTION, ["happy", "sad"], waveform=waveform, true_label="sad", title="a.mp4")
-    axes = [panel for part in (figure.subfigs or [figure]) for panel in part.axes]
-    assert len(axes) == (1 if waveform is None else 2)
-    assert [bar.get_width() for bar in axes[-1].patches] == [0.3, 0.7]
-    assert [label.get_text() for label in axes[-1].get_yticklabels()] == ["happy", "sad\n(true)"]
-
-
 def explained(**times):
     words = [{"word": "glad", "current": True, "happy": 0.2, "sad": 0.1, **times}]
     frames = {"seconds": [0.1, 0.3], "happy": [0.0, 0.1], "sad": [0.2, 0.1]}
