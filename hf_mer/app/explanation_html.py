@@ -47,7 +47,7 @@ def explanation_html(prediction: Prediction, explanation: Mapping[str, Any]) -> 
         values_html(explanation),
         f'<p class="hm-small">{EXPLANATION_LIMITS}</p>',
     ]
-    return f'<div class="hm">{"".join(parts)}</div>'
+    return f'<div class="hm hm-explanation">{"".join(parts)}</div>'
 
 
 def modalities_html(explanation: Mapping[str, Any]) -> str:
@@ -59,7 +59,7 @@ def modalities_html(explanation: Mapping[str, Any]) -> str:
         width = 50 * abs(value) / limit
         left = 50 if value > 0 else 50 - width
         style = f"--c:{FOR if value > 0 else AGAINST};left:{left:.1f}%;width:{width:.1f}%"
-        kind = "hm-signed hm-total" if name == "together" else "hm-signed"
+        kind = "hm-signed hm-valued hm-total" if name == "together" else "hm-signed hm-valued"
         rows.append(
             f'<tr><th scope="row">{name}</th><td class="hm-cell hm-centred"><div class="{kind}" style="{style}"></div>'
             f'</td><td class="hm-number">{factor_text(value)}</td></tr>'

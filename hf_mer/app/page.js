@@ -11,7 +11,7 @@ window.hfMer = {
       if (!found) return;
       const { top } = found.getBoundingClientRect();
       const still = matchMedia("(prefers-reduced-motion: reduce)").matches;
-      if (top < 0 || top > innerHeight - 160)
+      if (top < 0 || top > innerHeight / 2)
         found.scrollIntoView({ behavior: still ? "auto" : "smooth", block: "start" });
     }, 100),
 };

@@ -63,23 +63,24 @@ def explain_an_example(page: Any) -> None:
 
 
 def beside(page: Any, path: Path) -> None:
-    """Three screens of the phone side by side: a result, its explanation, a long recording."""
+    """Screens of a phone side by side: the beginning, a result, its explanation, a long recording."""
     import numpy as np
     from matplotlib import image
 
     screens = []
-    for selector in ("#utterance-result", "#utterance-explanation"):
+    for selector in ("#heading", "#utterance-result", "#utterance-explanation h3:has-text('Words')"):
         page.locator(selector).evaluate("element => element.scrollIntoView()")
         page.wait_for_timeout(500)
         screens.append(page.screenshot())
     page.get_by_role("tab", name="Long recording").click()
     page.click("#long-example")
     page.wait_for_selector("#long-figure .hm-timeline")
+    page.locator("#long-figure").evaluate("element => element.scrollIntoView()")
     page.wait_for_timeout(1500)
     screens.append(page.screenshot())
     arrays = [image.imread(io.BytesIO(screen), format="png")[..., :3] for screen in screens]
     gap = np.full((arrays[0].shape[0], 24, 3), 0.75)
-    image.imsave(path, np.concatenate([arrays[0], gap, arrays[1], gap, arrays[2]], axis=1))
+    image.imsave(path, np.concatenate([part for array in arrays for part in (gap, array)][1:], axis=1))
 
 
 if __name__ == "__main__":
