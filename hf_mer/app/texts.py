@@ -28,8 +28,9 @@ _LIMITS = """
 
 EXPLANATION_LIMITS = (
     "How true this is: on synthetic speech, where the answer is known, the word with the highest value truly carries "
-    "the emotion in 91 % of the utterances that the model labels correctly (17 % by chance), the segment of sound in "
-    "68 % (36 %). Rely on words more than on segments; on real speech nobody knows the answer."
+    "the emotion in 91&nbsp;% of the utterances that the model labels correctly (17&nbsp;% by chance), the "
+    "segment of sound in 68&nbsp;% (36&nbsp;%). Rely on words more than on segments; "
+    "on real speech nobody knows the answer."
 )
 EXPLANATION_TIME = "So that you do not wait long, this page spends about three seconds on an explanation."
 

@@ -68,7 +68,7 @@ def beside(page: Any, path: Path) -> None:
     from matplotlib import image
 
     screens = []
-    for selector in ("#heading", "#utterance-result", "#utterance-explanation h3:has-text('Words')"):
+    for selector in ("body", "#utterance-result", "#utterance-explanation h3:has-text('Words')"):
         page.locator(selector).evaluate("element => element.scrollIntoView()")
         page.wait_for_timeout(500)
         screens.append(page.screenshot())
