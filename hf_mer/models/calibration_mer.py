@@ -1,6 +1,6 @@
-"""Which weights a model's temperatures were fitted for: other weights have none, and theirs are dropped.
+"""Which weights a model's temperatures and prior belong to: other weights have none, and theirs are dropped.
 
-Temperatures stand in the configuration, which outlives a change of weights: training with other labels, by any trainer
+Both stand in the configuration, which outlives a change of weights: training with other labels, by any trainer
 or loop, merged adapters, another state dict. So a fingerprint of the weights stands beside them. It is compared when a
 model is loaded, saved, or put into a pipeline.
 """
@@ -50,9 +50,9 @@ def belongs(stored: Mapping[str, str], state: Mapping[str, Any]) -> bool | None:
 
 
 def settle_temperatures(model: Any, state: Mapping[str, Any] | None = None, new_weights: bool = False) -> None:
-    """Drops temperatures that do not belong to a model's weights, with a line in the log; marks those that do.
+    """Drops temperatures and prior that do not belong to a model's weights, and says so; marks those that do.
 
-    Temperatures without a fingerprint, of an older checkpoint or fitted a moment ago, belong to the weights as they
+    Those without a fingerprint, of an older checkpoint or fitted a moment ago, belong to the weights as they
     are now.
 
     Args:
@@ -61,18 +61,19 @@ def settle_temperatures(model: Any, state: Mapping[str, Any] | None = None, new_
         new_weights: Some were not in the checkpoint that it was loaded from.
     """
     config = model.config
-    if not config.temperatures:
+    if not config.temperatures and config.class_prior is None:
         config.calibrated_weights = None
         return
     state = model.state_dict() if state is None else state
     stored = config.calibrated_weights
     if new_weights or (stored is not None and belongs(stored, state) is False):
-        logger.warning(
-            "temperatures %s were fitted for other weights than the model has, and are dropped: scores are not "
-            "calibrated",
-            config.temperatures,
-        )
-        config.temperatures = {}
+        if config.temperatures:
+            logger.warning(
+                "temperatures %s were fitted for other weights than the model has, and are dropped: scores are not "
+                "calibrated",
+                config.temperatures,
+            )
+        config.temperatures, config.class_prior = {}, None
         return
     config.calibrated_weights = fingerprints(state) or stored
 

@@ -87,7 +87,8 @@ class MerConfig(PreTrainedConfig):
         class_weights: Weights of the classes in the same losses, one for each in the order of `id2label`, in training
             and in evaluation; all equal if not given.
         class_prior: Share of every class among the training rows, in the order of `id2label`: what a model knows of an
-            utterance of which nothing is left, see `explain`; None where it is not known.
+            utterance of which nothing is left, see `explain`; None where it is not known. Goes with the temperatures
+            when the weights change, and when classes are renamed.
         language: ISO 639 code of the words that the model was trained on; None where its corpus does not state it.
 
     Raises:

@@ -135,8 +135,6 @@ class FoldTraining(CrossValidation):
         projections = attention_projections(model, self.lora_rank)
         with stages.measure("features") as stage:
             parts = self._parts(rows, fold, processor, model, stage)
-        if self.args.do_train:
-            model.config.class_prior = class_shares(column(parts["train"], "label"), len(self.labels))
         states = self._states_to_compare(parts, model)
         if self.model_arguments.has_label_store:
             with stages.measure("label_store") as stage, self.args.main_process_first(desc="label store"):
@@ -151,6 +149,8 @@ class FoldTraining(CrossValidation):
         parameters = prepare_training(trainer, projections, self.lora_rank)
         with stages.measure("training") as stage:
             history = self._train(trainer, folder, stage) if self.args.do_train else []
+            if self.args.do_train:
+                model.config.class_prior = class_shares(column(parts["train"], "label"), len(self.labels))
             calibration = self._calibrate(trainer, parts.get("validation"), model)
         with stages.measure("test"):
             test, measured = self._test(trainer, rows, fold, parts["test"], folder, model)

@@ -71,6 +71,18 @@ def test_evaluating_and_moving_keeps_them(folder, tmp_path, caplog):
     assert not [one for one in caplog.records if one.levelno >= logging.WARNING and "temperatures" in one.getMessage()]
 
 
+@pytest.mark.parametrize("temperatures", [{}, TEMPERATURES])
+def test_the_prior_of_the_training_rows_goes_with_the_weights(temperatures, tmp_path):
+    prior = [0.1, 0.2, 0.3, 0.4]
+    assert saved(made(temperatures=temperatures, class_prior=prior), tmp_path / "one")["class_prior"] == prior
+    model = load(tmp_path / "one")
+    assert model.config.class_prior == prior
+    assert saved(step(model), tmp_path / "two").get("class_prior") is None
+    model.config.class_prior = prior  # of the rows that it was trained on now
+    assert saved(model, tmp_path / "three")["class_prior"] == prior
+    assert load(tmp_path / "three").config.class_prior == prior
+
+
 def test_a_checkpoint_without_fingerprint_keeps_its_own_until_it_is_trained(folder, tmp_path):
     state = load(folder).state_dict()
     old = made(temperatures=TEMPERATURES)
