@@ -1,5 +1,6 @@
 """What the tabs share: inputs for what the model uses, and how their functions are called."""
 
+import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,9 +21,14 @@ STATE_SECONDS = 600
 _PROGRESS_HEIGHT = 60  # pixels, for the sign that something is being computed
 
 
-def place_for_results(name: str) -> gr.HTML:
-    """A place on the page where something is shown later."""
-    return gr.HTML(elem_id=name, min_height=_PROGRESS_HEIGHT)
+def place_for_results(name: str, before: str = "") -> gr.HTML:
+    """A place on the page where something is shown later.
+
+    Args:
+        name: Of the element.
+        before: What stands there until then.
+    """
+    return gr.HTML(before, elem_id=name, min_height=_PROGRESS_HEIGHT)
 
 
 def by_model(progress_on: Any) -> dict[str, Any]:
@@ -44,16 +50,16 @@ class Site:
 
 @dataclass(frozen=True)
 class Inputs:
-    """Recording, film and words; a `gr.State` that stays empty where the model has no use for one."""
+    """Recording, video and words; a `gr.State` that stays empty where the model has no use for one."""
 
     sound: Any
-    film: Any
+    video: Any
     words: Any
 
     @property
     def all(self) -> list[Any]:
         """In the order of the functions' arguments."""
-        return [self.sound, self.film, self.words]
+        return [self.sound, self.video, self.words]
 
 
 def make_inputs(model: PageModel, part: str) -> Inputs:
@@ -64,7 +70,7 @@ def make_inputs(model: PageModel, part: str) -> Inputs:
         part: Of the tab; begins the elements' names on the page.
     """
     sound: Any = gr.State(None)
-    film: Any = gr.State(None)
+    video: Any = gr.State(None)
     words: Any = gr.State("")
     if model.uses("speech"):
         sound = gr.Audio(
@@ -76,13 +82,13 @@ def make_inputs(model: PageModel, part: str) -> Inputs:
         )
     if model.uses("speech") or model.uses("video"):
         pictures = model.uses("video")
-        with gr.Accordion("Video" if pictures else "Video instead (only its sound is used)", open=pictures):
-            film = gr.Video(
+        with gr.Accordion("Video" if pictures else "Use a video instead (audio only)", open=pictures):
+            video = gr.Video(
                 sources=["upload", "webcam"] if pictures else ["upload"],
                 label="Video (file or camera)" if pictures else "Video (file)",
                 webcam_options=gr.WebcamOptions(mirror=False),
                 buttons=[],
-                elem_id=f"{part}-film",
+                elem_id=f"{part}-video",
             )
     if model.uses("text"):
         words = gr.Textbox(
@@ -93,7 +99,33 @@ def make_inputs(model: PageModel, part: str) -> Inputs:
             max_lines=4,
             elem_id=f"{part}-words",
         )
-    return Inputs(sound, film, words)
+    return Inputs(sound, video, words)
+
+
+def mark_when_edited(inputs: Sequence[Any], *places: str) -> None:
+    """Results in these places are marked as old as soon as a visitor, and not the page, changes an input."""
+    triggers = [
+        getattr(one, event)
+        for one in inputs
+        for event in ("input", "upload", "clear", "stop_recording")
+        if not isinstance(one, gr.State) and hasattr(one, event)
+    ]
+    gr.on(triggers, fn=None, js=_call("stale", places), **LIGHT)
+
+
+def on_start(triggers: Sequence[Any], *places: str) -> None:
+    """What will be in these places belongs to the inputs as they are now."""
+    gr.on(list(triggers), fn=None, js=_call("fresh", places), **LIGHT)
+
+
+def show_results(event: Any, *selectors: str) -> None:
+    """After an event, brings the first of these into view that is there."""
+    event.then(fn=None, js=_call("show", selectors), **LIGHT)
+
+
+def _call(function: str, arguments: Sequence[str]) -> str:
+    """JavaScript that calls a function of `page.js`."""
+    return f"() => {{ hfMer.{function}({', '.join(map(json.dumps, arguments))}) }}"
 
 
 def attempt(function: Callable[..., Any], *arguments: Any, files: Sequence[str | None] = ()) -> tuple[Any, str]:

@@ -5,9 +5,10 @@ from typing import Any
 
 import gradio as gr
 
-from hf_mer.app.controls import LIGHT, STATE_SECONDS, Site, attempt, by_model, make_inputs
+from hf_mer.app.controls import LIGHT, STATE_SECONDS, Site, attempt, by_model, make_inputs, show_results
 from hf_mer.app.dialogue import Turn, add_turn, dialogue_html
 from hf_mer.app.examples import example_dialogue
+from hf_mer.app.texts import advice
 from hf_mer.app.utterance import Utterance
 
 
@@ -16,7 +17,7 @@ def build_dialogue_tab(site: Site) -> None:
     model = site.model
     if not model.uses("text"):
         gr.Markdown(
-            "This model does not use words, so earlier turns have no effect: each turn is recognised by itself."
+            "This model does not use text, so earlier turns have no effect: each turn is recognised by itself."
         )
     with gr.Row():
         with gr.Column(min_width=280):
@@ -33,18 +34,19 @@ def build_dialogue_tab(site: Site) -> None:
 
     outputs = [alert, shown, turns, *inputs.all]
     given = [turns, *inputs.all, site.threshold]
-    add.click(partial(_add, site), given, outputs, **by_model(shown))
-    if model.uses("text"):
-        inputs.words.submit(partial(_add, site), given, outputs, **by_model(shown))
+    starts = [add.click, *([inputs.words.submit] if model.uses("text") else [])]
+    added = [start(partial(_add, site), given, outputs, **by_model(shown)) for start in starts]
+    added.append(example.click(partial(_example, site), site.threshold, outputs, **by_model(shown)))
+    for event in added:
+        show_results(event, "#dialogue-alert .hm-alert", ".hm-turns > li")
     clear.click(partial(_clear, site), None, outputs, **LIGHT)
-    example.click(partial(_example, site), site.threshold, outputs, **by_model(shown))
     site.threshold.change(partial(_show, site), [turns, site.threshold], shown, **LIGHT)
 
 
 def _add(
-    site: Site, turns: list[Turn], sound: str | None, film: str | None, words: str, threshold: float
+    site: Site, turns: list[Turn], sound: str | None, video: str | None, words: str, threshold: float
 ) -> tuple[Any, ...]:
-    utterance = Utterance(sound, film, words or "")
+    utterance = Utterance(sound, video, words or "")
     longer, alert = attempt(add_turn, site.model, turns, utterance, files=utterance.files)
     if longer is None:
         return alert, gr.skip(), turns, gr.skip(), gr.skip(), gr.skip()
@@ -67,4 +69,4 @@ def _example(site: Site, threshold: float) -> tuple[Any, ...]:
 
 
 def _show(site: Site, turns: list[Turn], threshold: float) -> str:
-    return dialogue_html(turns, site.model.labels, threshold)
+    return dialogue_html(turns, site.model.labels, threshold, partial(advice, site.model))

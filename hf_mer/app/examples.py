@@ -1,13 +1,14 @@
-"""Examples by the generated corpus: babble with drawn faces, made when they are asked for."""
+"""Examples by the generated corpus: synthetic speech with drawn faces, made when they are asked for."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from hf_mer.app.utterance import Utterance
+from hf_mer.app.model import PageModel
+from hf_mer.app.utterance import Utterance, predict
 
 _SAME = {
     "anger": ("angry", "anger", "ang"),
@@ -22,6 +23,7 @@ _NAMES = {name: emotion for emotion, names in _SAME.items() for name in names}
 _CORE = ("anger", "joy", "neutral", "sadness")
 _PAUSE = 0.4  # seconds between the utterances of a long recording
 _NUM_WORDS, _NUM_SALIENT = 8, 2
+_TRIES = 5
 
 
 @dataclass(frozen=True)
@@ -57,33 +59,50 @@ def examples_for(labels: Sequence[str], video: bool) -> list[Example]:
 
 
 def make_example(
-    example: Example, folder: Path, *, film: bool = False, own_words: bool = True, seed: int = 0
+    example: Example, folder: Path, *, video: bool = False, own_words: bool = True, seed: int = 0
 ) -> Utterance:
     """Writes an example's recording, unless it is there, and gives the utterance.
 
     Args:
         example: Its emotion and cues.
         folder: For the file.
-        film: Whether it has a picture: an mp4 file instead of wav.
+        video: Whether it has a picture: an mp4 file instead of wav.
         own_words: Whether the words tell the valence; if not, they are neutral.
         seed: Of the words, the speaker and the voice.
     """
     text, speech = _speak(example, own_words, seed)
     folder.mkdir(parents=True, exist_ok=True)
-    path = folder / f"{example.label}_{seed}.{'mp4' if film else 'wav'}"
+    path = folder / f"{example.label}_{seed}.{'mp4' if video else 'wav'}"
     if not path.exists():
         part = path.with_name(f"part_{path.name}")
-        (_write_film if film else _write_sound)(part, speech, example, seed)
+        (_write_video if video else _write_sound)(part, speech, example, seed)
         part.replace(path)  # two visitors may ask at once
-    return Utterance(film=str(path), words=text) if film else Utterance(sound=str(path), words=text)
+    return Utterance(video=str(path), words=text) if video else Utterance(sound=str(path), words=text)
 
 
-def example_dialogue(examples: Sequence[Example], folder: Path, film: bool = False) -> list[Utterance]:
+def right_example(example: Example, folder: Path, model: PageModel) -> Utterance:
+    """The first of a few like it that the model labels correctly; the very first if there is none.
+
+    Args:
+        example: Its emotion and cues.
+        folder: For the files.
+        model: That is asked.
+    """
+    candidates = []
+    for seed in range(_TRIES):
+        made = make_example(example, folder, video=model.uses("video"), seed=seed)
+        candidates.append(made if model.uses("text") else replace(made, words=""))
+        if predict(model, candidates[-1]).scores[0]["label"] == example.label:
+            return candidates[-1]
+    return candidates[0]
+
+
+def example_dialogue(examples: Sequence[Example], folder: Path, video: bool = False) -> list[Utterance]:
     """Three turns; the words of the second tell nothing, so that only the first one's tell its valence."""
     by_cues = {(example.valence, example.arousal): example for example in examples}
     plan = [((-1, -1), True), ((-1, 1), False), ((1, 1), True)]
     return [
-        make_example(by_cues[cues], folder, film=film, own_words=own, seed=30 + turn)
+        make_example(by_cues[cues], folder, video=video, own_words=own, seed=30 + turn)
         for turn, (cues, own) in enumerate(plan)
     ]
 
@@ -133,7 +152,7 @@ def _write_sound(path: Path, speech: Any, example: Example, seed: int) -> None:
     soundfile.write(path, speech.waveform, SAMPLING_RATE, subtype="PCM_16", format="WAV")
 
 
-def _write_film(path: Path, speech: Any, example: Example, seed: int) -> None:
+def _write_video(path: Path, speech: Any, example: Example, seed: int) -> None:
     from hf_mer.data.generated.clip import write_clip
     from hf_mer.data.generated.face import draw_face, film
     from hf_mer.data.generated.voice import SAMPLING_RATE

@@ -48,7 +48,7 @@ class Recording:
 
 
 def read_recording(path: str, sampling_rate: int, max_seconds: float | None = None) -> Recording:
-    """Reads the sound of a recording or a film.
+    """Reads the sound of a recording or a video.
 
     Args:
         path: Of the file.

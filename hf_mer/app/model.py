@@ -7,13 +7,14 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from hf_mer.app.corpus import Corpus, corpus_of
+
 MAX_SECONDS = 60.0
-MODALITY_NAMES = {"speech": "speech", "text": "words", "video": "picture"}
 
 
 def modality_names(modalities: Sequence[str]) -> str:
-    """`speech, words and picture`, in the order given."""
-    *names, last = [MODALITY_NAMES[modality] for modality in modalities]
+    """`text, speech and video`, in the order given."""
+    *names, last = modalities
     return f"{', '.join(names)} and {last}" if names else last
 
 
@@ -26,7 +27,7 @@ class PageModel:
         name: To show: the repository, or the last parts of the folder.
         labels: Classes, in the order of the logits.
         modalities: What the model uses, of `text`, `speech`, `video`.
-        keywords: Per class its words, best first; empty without a label store.
+        corpus: What it was trained on.
         listens: Whether words that are not given are recognised.
         lock: One prediction at a time: the model uses all cores for one.
         turnstile: Held by whoever is next, so that long work that goes on does not overtake who waits.
@@ -36,7 +37,7 @@ class PageModel:
     name: str
     labels: list[str]
     modalities: tuple[str, ...]
-    keywords: dict[str, list[str]]
+    corpus: Corpus = field(default_factory=Corpus)
     listens: bool = False
     lock: threading.Lock = field(default_factory=threading.Lock)
     turnstile: threading.Lock = field(default_factory=threading.Lock)
@@ -96,15 +97,12 @@ def load_page_model(checkpoint: str | os.PathLike, *, revision: str | None = Non
 
     recognise = load_recognizer(checkpoint, revision=revision, asr=asr)
     config = recognise.model.config
-    store = getattr(recognise.processor, "label_store", None)
     return PageModel(
         recognise=recognise,
         name=_shown_name(checkpoint),
         labels=[config.id2label[index] for index in range(config.num_labels)],
         modalities=tuple(config.modalities),
-        keywords={}
-        if store is None
-        else {name: [word for word, _ in pairs] for name, pairs in store.keywords.items()},
+        corpus=corpus_of(checkpoint, revision),
         listens=asr is not None,
     )
 

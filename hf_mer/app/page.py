@@ -11,12 +11,12 @@ from hf_mer.app.examples import examples_for
 from hf_mer.app.lane import Lane, Limits
 from hf_mer.app.model import PageModel
 from hf_mer.app.recording_tab import build_recording_tab
-from hf_mer.app.texts import LIMITS, NOT_FOR, PRIVACY, heading, limits_of
+from hf_mer.app.texts import PRIVACY, heading, limitations, limits_of, not_for
 from hf_mer.app.utterance_tab import build_utterance_tab
 
 THRESHOLD = 0.5
 KEPT_SECONDS = 600  # uploads and what is made of them
-STYLE = Path(__file__).with_name("style.css")
+STYLE, SCRIPT = (Path(__file__).with_name(name) for name in ("style.css", "page.js"))
 
 
 def build_page(model: PageModel, folder: Path, limits: Limits | None = None) -> gr.Blocks:
@@ -32,13 +32,13 @@ def build_page(model: PageModel, folder: Path, limits: Limits | None = None) -> 
         title=f"Emotion recognition: {model.name}", analytics_enabled=False, delete_cache=(60, KEPT_SECONDS)
     ) as page:
         gr.Markdown(heading(model), elem_id="heading")
-        gr.Markdown(NOT_FOR, elem_id="not-for")
+        gr.Markdown(not_for(model.corpus), elem_id="not-for")
         threshold = gr.Slider(
             0,
             1,
             THRESHOLD,
             step=0.01,
-            label="Threshold: no decision if the best score is below it",
+            label="Threshold: no label below this score",
             elem_id="threshold",
             render=False,
         )
@@ -54,12 +54,12 @@ def build_page(model: PageModel, folder: Path, limits: Limits | None = None) -> 
                     build_recording_tab(site)
         threshold.render()
         with gr.Accordion("Limitations and privacy", open=False):
-            gr.Markdown(f"{LIMITS}{limits_of(limits)}\n{PRIVACY}")
+            gr.Markdown(f"{limitations(model.corpus)}{limits_of(limits)}\n{PRIVACY}")
     return page.queue(max_size=limits.waiting)
 
 
 def look() -> dict[str, Any]:
-    """Theme and style for `launch`: fonts of the visitor's own system, nothing from elsewhere."""
+    """Theme, style and script for `launch`: fonts of the visitor's own system, nothing from elsewhere."""
     fonts = ("system-ui", "-apple-system", "Segoe UI", "Roboto", "sans-serif")
     theme = gr.themes.Default(
         primary_hue="blue", font=fonts, font_mono=("ui-monospace", "Consolas", "monospace"), text_size="md"
@@ -74,4 +74,5 @@ def look() -> dict[str, Any]:
         button_primary_background_fill_hover="*primary_800",
         button_primary_background_fill_hover_dark="*primary_600",
     )
-    return {"theme": theme, "css_paths": STYLE}
+    head = f"<script>{SCRIPT.read_text(encoding='utf-8')}</script>"
+    return {"theme": theme, "css_paths": STYLE, "head": head}

@@ -13,7 +13,7 @@ from hf_mer.app.utterance import Scores, check_length, decide
 from hf_mer.files import csv_text
 
 _TIMED_LINE = re.compile(r"\s*([\d.:]+)(?:\s*(?:-|to)\s*|\s+)([\d.:]+)\s+(\S.*)")
-MAX_TIMED_WORDS, MAX_LINE = 500_000, 2_000  # characters: two hours with the times of every word, one stretch
+MAX_TIMED_WORDS, MAX_LINE = 500_000, 2_000  # characters: two hours with the times of every word, one segment
 
 
 @dataclass(frozen=True)
@@ -36,6 +36,11 @@ class Timeline:
         return max(window["end"] for window in self.windows)
 
     @property
+    def modalities(self) -> tuple[str, ...]:
+        """What the windows had."""
+        return ("text", "speech") if self.has_words else ("speech",)
+
+    @property
     def has_words(self) -> bool:
         """Whether any window has words."""
         return any(window.get("text") for window in self.windows)
@@ -53,7 +58,7 @@ def recognise_recording(
 
     Args:
         model: The model.
-        path: Of a recording or a film.
+        path: Of a recording or a video.
         window_seconds: Length of a window.
         hop_seconds: From the beginning of a window to that of the next one.
         timed_words: Lines such as `12.5 15 what was said`; empty without words.
@@ -101,7 +106,7 @@ def read_timed_words(text: str) -> list[dict[str, Any]]:
     """Lines of start, end and words, as speech recognition gives them.
 
     Args:
-        text: One line for each stretch, such as `0.0 2.4 I am so glad` or `1:05 - 1:07 you came`.
+        text: One line for each segment, such as `0.0 2.4 I am so glad` or `1:05 - 1:07 you came`.
 
     Returns:
         `{"text", "timestamp": (start, end)}` for each line, seconds.
@@ -128,7 +133,7 @@ def read_timed_words(text: str) -> list[dict[str, Any]]:
 
 
 def timeline_rows(timeline: Timeline, labels: Sequence[str], threshold: float) -> list[dict[str, Any]]:
-    """One row per window: start, end, emotion (empty without a decision), the score of every class, words."""
+    """One row per window: start, end, emotion (empty without a label), the score of every class, words."""
     rows = []
     for window in timeline.windows:
         scores = {item["label"]: item["score"] for item in window["scores"]}

@@ -8,23 +8,34 @@ from typing import Any
 import gradio as gr
 from anyio import to_thread
 
-from hf_mer.app.controls import LIGHT, STATE_SECONDS, Site, attempt, place_for_results
+from hf_mer.app.controls import (
+    LIGHT,
+    STATE_SECONDS,
+    Site,
+    attempt,
+    mark_when_edited,
+    on_start,
+    place_for_results,
+    show_results,
+)
 from hf_mer.app.examples import example_recording
-from hf_mer.app.html import alert_html, notices_html
+from hf_mer.app.html import STALE, alert_html, notices_html
 from hf_mer.app.lane import Watch
 from hf_mer.app.media import PageError, keep
 from hf_mer.app.recording import Timeline, clock, recognise_recording
+from hf_mer.app.texts import advice
 from hf_mer.app.timeline import table_html, timeline_html
+from hf_mer.app.utterance import decide
 
 # All of them begin at once and stand in a line of our own: in Gradio's, those that nobody waits for would fill it.
 _IN_LINE: dict[str, Any] = {"concurrency_limit": None, "concurrency_id": "long", "api_visibility": "private"}
 _POLL = 0.5  # seconds
+_RESULTS = "long-results"
 
 
 def build_recording_tab(site: Site) -> None:
     """Lays out the tab and connects its parts."""
-    alone = " Without words, only the voice is used." if site.model.uses("text") and not site.model.listens else ""
-    gr.Markdown(f"Recordings of up to {site.limits.minutes:g} minutes are recognised in overlapping windows.{alone}")
+    gr.Markdown(f"Recordings of up to {site.limits.minutes:g} minutes are recognised in overlapping windows.")
     with gr.Row():
         with gr.Column(min_width=280):
             file = gr.File(
@@ -51,15 +62,19 @@ def build_recording_tab(site: Site) -> None:
             example = gr.Button("Example: two speakers", size="sm", elem_id="long-example")
             example.visible = bool(site.examples)
     alert = gr.HTML(elem_id="long-alert")
-    figure = place_for_results("long-figure")
-    table = gr.HTML(elem_id="long-table")
+    with gr.Column(elem_id=_RESULTS):
+        figure = place_for_results("long-figure")
+        table = gr.HTML(elem_id="long-table")
     kept = gr.State(None, time_to_live=STATE_SECONDS)
 
     given = [file, words, window, hop, site.threshold]
     shown = [alert, figure, table, kept]
-    go.click(partial(_recognise, site), given, shown, **_IN_LINE, show_progress_on=figure)
     filled = example.click(partial(_example, site), None, [file, words, window, hop], api_visibility="private")
-    filled.then(partial(_recognise, site), given, shown, **_IN_LINE, show_progress_on=figure)
+    for start in (go.click, filled.then):
+        drawn = start(partial(_recognise, site), given, shown, **_IN_LINE, show_progress_on=figure)
+        show_results(drawn, "#long-alert .hm-alert", "#long-figure .hm")
+    on_start([go.click, example.click], _RESULTS)
+    mark_when_edited([file, words, window, hop], _RESULTS)
     site.threshold.change(partial(_show, site), [kept, site.threshold], [figure, table], **LIGHT)
 
 
@@ -108,5 +123,10 @@ def _show(site: Site, timeline: Timeline | None, threshold: float) -> tuple[Any,
     if timeline is None:
         return gr.skip(), gr.skip()
     labels = site.model.labels
-    notices = notices_html(timeline.notices)
-    return notices + timeline_html(timeline, labels, threshold), table_html(timeline, labels, threshold)
+    blank = sum(decide(window["scores"], threshold) is None for window in timeline.windows)
+    told = advice(site.model, timeline.modalities)
+    notices = list(timeline.notices)
+    if blank and told:
+        notices.append(f"{blank} of {len(timeline.windows)} windows have no label. {told}")
+    drawn = timeline_html(timeline, labels, threshold)
+    return f'<div class="hm">{STALE}{notices_html(notices)}</div>{drawn}', table_html(timeline, labels, threshold)

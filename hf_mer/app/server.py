@@ -1,8 +1,10 @@
 """Serving the page: to this machine by default, with nothing kept and nothing fetched from elsewhere."""
 
 import contextlib
+import errno
 import os
 import signal
+import socket
 import tempfile
 import threading
 from collections.abc import Iterator
@@ -33,7 +35,7 @@ def running_page(
 
     Args:
         model: The checkpoint.
-        host: Address to listen at; None for Gradio's own variable `GRADIO_SERVER_NAME`.
+        host: Address to listen on; None for Gradio's own variable `GRADIO_SERVER_NAME`.
         port: The first free one from 7860 if not given.
         share: Whether Gradio makes a public address for three days, through a server of its makers.
         limits: Of what a visitor may ask; the defaults if not given.
@@ -45,6 +47,7 @@ def running_page(
         ImportError: If Gradio is not installed.
         OSError: If the port is taken.
     """
+    check_port(host, port)
     with tempfile.TemporaryDirectory(prefix="hf_mer_page_") as folder, _own_folder(folder):
         _import_gradio()
         from hf_mer.app.page import build_page, look
@@ -74,6 +77,32 @@ def running_page(
             page.close(verbose=False)
 
 
+def check_port(host: str | None, port: int | None) -> None:
+    """Finds out whether a port can be had, before anything is loaded.
+
+    Args:
+        host: Address to listen on; None for this machine.
+        port: None if any will do.
+
+    Raises:
+        ValueError: If it is no port.
+        OSError: If it is taken, or cannot be had otherwise.
+    """
+    if port is None:
+        return
+    if not 1 <= port <= 65535:
+        raise ValueError(f"port {port} must be from 1 to 65535")
+    try:
+        family, kind, protocol, _, address = socket.getaddrinfo(host or "127.0.0.1", port, type=socket.SOCK_STREAM)[0]
+        with socket.socket(family, kind, protocol) as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            probe.bind(address)
+    except OSError as error:
+        why = "is taken" if error.errno == errno.EADDRINUSE else f"cannot be used ({error.strerror})"
+        advice = "choose another with --port, or leave --port out for the first free one from 7860"
+        raise OSError(f"port {port} of {host or '127.0.0.1'} {why}: {advice}") from error
+
+
 def serve(model: PageModel, **settings: Any) -> None:
     """Serves the page until it is interrupted or told to stop (Ctrl-C, SIGTERM); arguments as `running_page`."""
 
@@ -83,6 +112,8 @@ def serve(model: PageModel, **settings: Any) -> None:
     signal.signal(signal.SIGTERM, stop)
     with contextlib.suppress(KeyboardInterrupt), running_page(model, **settings) as page:
         print(f"{model.name}: {page.local_url}  (Ctrl-C stops)", flush=True)
+        if model.corpus.generated:
+            print("a demonstration: trained on synthetic speech, it knows nothing about real voices", flush=True)
         if page.share_url:
             print(f"public for three days: {page.share_url}", flush=True)
         threading.Event().wait()

@@ -1,24 +1,38 @@
 """What the page says."""
 
+from hf_mer.app.corpus import Corpus
 from hf_mer.app.lane import Limits
 from hf_mer.app.model import PageModel, modality_names
 
-NOT_FOR = (
-    "**What this is not for.** The model predicts the label that the annotators of its training corpus would give an "
-    "utterance, not what a person feels. It is not a lie detector, makes no diagnosis, and is no basis for decisions "
-    "about people."
+_NOT_FOR = "It is not a lie detector, makes no diagnosis, and is no basis for decisions about people."
+
+EXAMPLES = "Examples: synthetic speech with made-up sentences, chosen so that the model is right if it can be."
+
+NO_RESULT = (
+    "No result yet. Record or upload an utterance, type its words and press <b>Recognise</b>, or choose an example. "
+    "Here you will see how probable each emotion is, and which words and segments of sound speak for and against it."
 )
 
-LIMITS = """
-- Accuracy drops with microphones, languages, ages and cultures that the training corpus does not cover; most corpora
-  are acted speech of a few speakers of one language. Evaluate on your own recordings before use.
+EXPIRED = "Results are discarded after ten minutes: press Recognise again."
+
+_LIMITS = """
+- Accuracy drops on other microphones, and with languages, ages and cultures that the training corpus does not cover.
+  {corpus} Evaluate the model on your own recordings before use.
 - Emotion recognition of people at work or in education is prohibited in the European Union, except for medical and
   safety reasons (AI Act, Regulation (EU) 2024/1689, article 5(1)(f)). Where it is allowed, the people concerned must
   be told. Ask the people you record.
 - Without one of its modalities the model relies on the others and is less accurate.
 - A prediction above the threshold can still be wrong. Below the threshold the page gives no label.
-- Label attention shows which words and segments the model relied on, not why a person spoke as they did.
+- An explanation shows what the model relied on, not why a person spoke as they did.
 """
+
+EXPLANATION_LIMITS = (
+    "How true this is: on synthetic speech, where the answer is known, the word with the highest value truly carries "
+    "the emotion in 91&nbsp;% of the utterances that the model labels correctly (17&nbsp;% by chance), the "
+    "segment of sound in 68&nbsp;% (36&nbsp;%). Rely on words more than on segments; "
+    "on real speech nobody knows the answer."
+)
+EXPLANATION_TIME = "So that you do not wait long, this page spends about three seconds on an explanation."
 
 PRIVACY = (
     "Nothing you give is kept: recordings and videos are stored in a temporary folder on the server and deleted after "
@@ -28,7 +42,7 @@ PRIVACY = (
 
 
 def limits_of(limits: Limits) -> str:
-    """What the page takes at most, as one more point of `LIMITS`."""
+    """What the page takes at most, as one more of the limitations."""
     return (
         f"- Long recordings of up to {limits.minutes:g} minutes are processed one at a time. Up to {limits.waiting} "
         f"of them, and {limits.waiting} predictions, wait in a queue; further requests are rejected. Leaving the page "
@@ -40,8 +54,44 @@ def heading(model: PageModel) -> str:
     """Title and what the model is, in a line."""
     uses = modality_names([name for name in ("text", "speech", "video") if model.uses(name)])
     return (
-        f"# Emotion of an utterance\n`{model.name}` recognises {len(model.labels)} classes from {uses}: "
+        f"# Emotion of an utterance\n`{model.name}` uses {uses} to predict one of {len(model.labels)} emotions: "
         f"{', '.join(model.labels)}."
+    )
+
+
+def not_for(corpus: Corpus) -> str:
+    """What the model predicts, and what it must not be used for."""
+    if corpus.generated:
+        return (
+            "**A demonstration.** This model was trained on synthetic speech with made-up sentences, whose labels a "
+            f"program chose. It knows nothing about real voices. {_NOT_FOR}"
+        )
+    named = f" ({corpus.title})" if corpus.title else ""
+    return (
+        "**What this is not for.** The model predicts the label that the annotators of its training corpus"
+        f"{named} would give an utterance, not what a person feels. {_NOT_FOR}"
+    )
+
+
+def limitations(corpus: Corpus) -> str:
+    """What is to be known of the model before it is used, as points."""
+    if corpus.generated:
+        told = "This model's training corpus has no real speech at all."
+    elif corpus.title:
+        told = f"{corpus.limits} The speech is {corpus.language}." if corpus.language else corpus.limits
+    else:
+        told = "What that is, this checkpoint does not say."
+    return _LIMITS.format(corpus=told)
+
+
+def advice(model: PageModel, modalities: tuple[str, ...]) -> str:
+    """What to do where no label passed the threshold; empty where there is nothing particular to do."""
+    if not model.uses("text") or "text" in modalities:
+        return ""
+    served = "" if model.listens else " (or serve the page with --asr, which recognises them)"
+    return (
+        f"Without words this model goes by {modality_names(modalities)} alone, and its scores are lower. Type the "
+        f"words{served}, or lower the threshold."
     )
 
 

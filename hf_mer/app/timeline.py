@@ -18,7 +18,7 @@ def timeline_html(timeline: Timeline, labels: Sequence[str], threshold: float) -
     Args:
         timeline: Of a recording.
         labels: Classes in the order of the logits, which gives them their colours and dashes.
-        threshold: A window whose best score is below it has no decision: a gap in the ribbon.
+        threshold: A window whose best score is below it has no label: a gap in the ribbon.
     """
     from hf_mer.models.timed_words_mer import timeline_words
     from hf_mer.plots.timeline import emotion_timeline
@@ -32,7 +32,7 @@ def timeline_html(timeline: Timeline, labels: Sequence[str], threshold: float) -
     picture = figure_html(lambda: emotion_timeline(spans, scores, labels, decisions, threshold, words), described)
     return (
         f'<div class="hm"><div class="hm-timeline" tabindex="0" role="region" aria-label="Timeline">{picture}</div>'
-        '<p class="hm-small">The ribbon shows the emotion of every window; it is blank where there is no decision.'
+        '<p class="hm-small">Top bar: the emotion of every window, blank where no label passed the threshold.'
         "</p></div>"
     )
 
@@ -61,7 +61,7 @@ def table_html(timeline: Timeline, labels: Sequence[str], threshold: float) -> s
 
 def _shown(name: str, value: object, labels: Sequence[str]) -> str:
     if name == "emotion" and not value:
-        return "no decision"
+        return "no label"
     if isinstance(value, float):
         return f"{value:.2f}" if name in labels else f"{value:.1f}"
     return str(value)

@@ -1,13 +1,13 @@
 """One utterance: what the model makes of it, and of each of its modalities alone."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
 from hf_mer.app.media import PageError, Recording, as_notices, read_recording
-from hf_mer.app.model import MODALITY_NAMES, PageModel, modality_names
+from hf_mer.app.model import PageModel, modality_names
 
 _BINS = 400  # of the waveform that is drawn
 MAX_WORDS, MAX_HISTORY = 5_000, 20_000  # characters, many times what a model reads
@@ -22,20 +22,20 @@ class Utterance:
 
     Attributes:
         sound: Path of a recording.
-        film: Path of a film; its sound is used where there is no recording.
+        video: Path of a video; its sound is used where there is no recording.
         words: What was said.
         history: Earlier utterances, oldest first.
     """
 
     sound: str | None = None
-    film: str | None = None
+    video: str | None = None
     words: str = ""
     history: tuple[str, ...] = ()
 
     @property
     def files(self) -> tuple[str | None, ...]:
         """Paths of what was uploaded."""
-        return self.sound, self.film
+        return self.sound, self.video
 
 
 @dataclass(frozen=True)
@@ -44,10 +44,10 @@ class Prediction:
 
     Attributes:
         scores: Of all classes, best first.
-        words: As the pipeline gives them: `word`, `current`, and the label attention of every class.
-        frames: `seconds` and the label attention of every class; empty without speech or label attention.
+        utterance: What was given.
         text: The words that were used, typed or recognised.
-        recognised: Whether speech recognition gave them.
+        said: The same with their times, as the pipeline takes them, where speech recognition gave them.
+        recognised: Whether speech recognition gave the words.
         modalities: What the utterance had of what the model uses.
         envelope: Of the waveform, as `hf_mer.plots.waveform.waveform_envelope` gives it; None without sound.
         seconds: Length of the recording.
@@ -55,19 +55,14 @@ class Prediction:
     """
 
     scores: Scores
-    words: list[dict[str, Any]] = field(default_factory=list)
-    frames: dict[str, list[float]] = field(default_factory=dict)
+    utterance: Utterance = Utterance()
     text: str = ""
+    said: str | list[dict[str, Any]] = ""
     recognised: bool = False
     modalities: tuple[str, ...] = ()
     envelope: np.ndarray | None = None
     seconds: float = 0.0
     notices: tuple[str, ...] = ()
-
-    @property
-    def explained(self) -> bool:
-        """Whether there is label attention."""
-        return bool(self.words or self.frames)
 
 
 def decide(scores: Scores, threshold: float) -> str | None:
@@ -81,25 +76,24 @@ def predict(model: PageModel, utterance: Utterance) -> Prediction:
     Raises:
         PageError: If there is nothing that this model can use.
         AudioError: If the recording is unusable.
-        VideoError: If the film is unusable.
+        VideoError: If the video is unusable.
     """
-    row, recording, notices = _row(model, utterance)
-    return _predict(model, row, recording, notices)
+    return _predict(model, utterance, *load_row(model, utterance))
 
 
 def compare(model: PageModel, utterance: Utterance) -> dict[str, Scores]:
     """Scores by what is used: each modality alone, and all together.
 
     Returns:
-        Scores by name, such as `speech alone` and `speech and words`.
+        Scores by name, such as `speech alone` and `speech and text`.
 
     Raises:
         PageError: If there are not two modalities to compare.
         AudioError: If the recording is unusable.
-        VideoError: If the film is unusable.
+        VideoError: If the video is unusable.
     """
-    row, recording, notices = _row(model, utterance)
-    together = _predict(model, row, recording, notices)
+    row, recording, notices = load_row(model, utterance)
+    together = _predict(model, utterance, row, recording, notices)
     given = [name for name in ("speech", "text", "video") if name in together.modalities]
     if len(given) < 2:
         names = modality_names(model.modalities)
@@ -114,7 +108,7 @@ def compare(model: PageModel, utterance: Utterance) -> dict[str, Scores]:
     }
     alone = model([parts[name] for name in given])
     return {
-        **{f"{MODALITY_NAMES[name]} alone": scores for name, scores in zip(given, alone, strict=True)},
+        **{f"{name} alone": scores for name, scores in zip(given, alone, strict=True)},
         modality_names(given): together.scores,
     }
 
@@ -136,49 +130,63 @@ def warm_up(model: PageModel) -> None:
     heard = recording if model.uses("speech") else None
     if heard is not None or model.uses("text"):
         text = "words" if model.uses("text") else ""
-        _predict(model, {"audio": _audio(heard), "video": None, "text": text, "history": None}, heard, [])
+        row = {"audio": _audio(heard), "video": None, "text": text, "history": None}
+        _predict(model, Utterance(), row, heard, [])
 
 
-def _row(model: PageModel, utterance: Utterance) -> tuple[dict[str, Any], Recording | None, list[str]]:
-    """The pipeline's input with every key set, the sound if there is any, and notices."""
+def load_row(model: PageModel, utterance: Utterance) -> tuple[dict[str, Any], Recording | None, list[str]]:
+    """The pipeline's input with every key set, the sound if there is any, and notices.
+
+    Raises:
+        PageError: If there is nothing that this model can use.
+        AudioError: If the recording is unusable.
+    """
     from hf_mer.models.audio_mer import AudioError
 
     words = " ".join(utterance.words.split()) if model.uses("text") else ""
     history = list(utterance.history) if model.uses("text") else []
     check_length("words", utterance.words, MAX_WORDS)
     check_length("earlier utterances", "".join(history), MAX_HISTORY)
-    film = utterance.film if model.uses("video") else None
-    heard = utterance.sound or utterance.film
+    video = utterance.video if model.uses("video") else None
+    heard = utterance.sound or utterance.video
     recording, notices = None, []
     if model.uses("speech") and heard:
         try:
             recording = read_recording(heard, model.sampling_rate, model.max_seconds)
         except AudioError:
-            if utterance.sound or not film:
+            if utterance.sound or not video:
                 raise
             notices.append("The video has no readable sound; only its picture is used.")
     if recording is not None and recording.silent:
-        if not (words or film):
+        if not (words or video):
             raise PageError(f"{recording.name} is silent: nothing can be heard. Is the microphone on?")
         notices.append("The recording is silent and was ignored.")
         recording = None
     if recording is not None:
         notices += recording.notices
+    if utterance.sound and utterance.video:
+        notices.append(_both_given(model))
     if recording is not None and recording.cut:
         notices.append(
             f"Only the first {recording.seconds:g} seconds are used; for all of it, use the tab Long recording."
         )
-    if recording is None and film is None and not words and not history:
+    if recording is None and video is None and not words and not history:
         raise PageError(f"There is nothing to recognise: {_wanted(model)}.")
-    row = {"audio": _audio(recording), "video": film, "text": words, "history": history or None}
+    row = {"audio": _audio(recording), "video": video, "text": words, "history": history or None}
     return row, recording, notices
 
 
-def _predict(model: PageModel, row: dict[str, Any], recording: Recording | None, notices: Sequence[str]) -> Prediction:
+def _predict(
+    model: PageModel,
+    utterance: Utterance,
+    row: dict[str, Any],
+    recording: Recording | None,
+    notices: Sequence[str],
+) -> Prediction:
     from hf_mer.plots.waveform import waveform_envelope
 
     recognises = model.listens and recording is not None and model.uses("text") and not row["text"]
-    answer = model({**row, "text": None} if recognises else row, return_attention=True)
+    answer = model({**row, "text": None} if recognises else row, threshold=0.0)
     text = str(answer.get("text") or "") if recognises else row["text"]
     if recognises and not text:
         notices = [*notices, "No words were recognised; only the voice is used."]
@@ -191,9 +199,9 @@ def _predict(model: PageModel, row: dict[str, Any], recording: Recording | None,
     }
     return Prediction(
         scores=answer["scores"],
-        words=answer.get("words") or [],
-        frames=answer.get("frames") or {},
+        utterance=utterance,
         text=text,
+        said=_with_times(text, answer.get("timed_words") or ()),
         recognised=recognises and bool(text),
         modalities=tuple(name for name in ("text", "speech", "video") if model.uses(name) and has[name]),
         envelope=None if recording is None else waveform_envelope(recording.samples, recording.sampling_rate, _BINS),
@@ -202,10 +210,26 @@ def _predict(model: PageModel, row: dict[str, Any], recording: Recording | None,
     )
 
 
+def _with_times(text: str, timed: Sequence[dict[str, Any]]) -> str | list[dict[str, Any]]:
+    """Words that were recognised with their times, where they are the same text; else the text alone."""
+    if not timed or " ".join(word["word"] for word in timed) != text:
+        return text
+    return [{"text": word["word"], "timestamp": (word["start"], word["end"])} for word in timed]
+
+
 def _audio(recording: Recording | None) -> dict[str, Any] | None:
     if recording is None:
         return None
     return {"array": recording.samples, "sampling_rate": recording.sampling_rate, "path": recording.name}
+
+
+def _both_given(model: PageModel) -> str:
+    """What becomes of a recording and a video, where both were given."""
+    if not model.uses("video"):
+        return "A recording and a video were given: the recording is used, the video is not."
+    if not model.uses("speech"):
+        return "A recording and a video were given: this model has no use for the recording."
+    return "A recording and a video were given: the sound is the recording's, the picture the video's."
 
 
 def _wanted(model: PageModel) -> str:

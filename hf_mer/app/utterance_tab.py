@@ -1,20 +1,37 @@
-"""The tab of one utterance: scores, what they rest on, and each modality alone."""
+"""The tab of one utterance: scores, what speaks for and against a class, and each modality alone."""
 
 from functools import partial
 from typing import Any
 
 import gradio as gr
 
-from hf_mer.app.controls import LIGHT, STATE_SECONDS, Inputs, Site, attempt, by_model, make_inputs, place_for_results
-from hf_mer.app.examples import Example, make_example
-from hf_mer.app.html import attention_html, comparison_html, result_html
-from hf_mer.app.texts import calibration
+from hf_mer.app.controls import (
+    LIGHT,
+    STATE_SECONDS,
+    Inputs,
+    Site,
+    attempt,
+    by_model,
+    make_inputs,
+    mark_when_edited,
+    on_start,
+    place_for_results,
+    show_results,
+)
+from hf_mer.app.examples import Example, right_example
+from hf_mer.app.explaining import explain
+from hf_mer.app.explanation_html import explanation_html
+from hf_mer.app.html import alert_html, comparison_html, empty_html, result_html
+from hf_mer.app.texts import EXAMPLES, EXPIRED, NO_RESULT, advice, calibration
 from hf_mer.app.utterance import Prediction, Utterance, compare, predict
+
+_RESULTS, _COMPARISON = "utterance-results", "utterance-comparison"
 
 
 def build_utterance_tab(site: Site) -> None:
     """Lays out the tab and connects its parts."""
     model = site.model
+    buttons = _example_buttons(site)
     with gr.Row():
         with gr.Column(min_width=280):
             inputs = make_inputs(model, "utterance")
@@ -26,36 +43,50 @@ def build_utterance_tab(site: Site) -> None:
                 go = gr.Button("Recognise", variant="primary", elem_id="utterance-go", min_width=120)
                 if len(model.modalities) > 1:
                     side_by_side = gr.Button("Compare modalities", elem_id="utterance-compare", min_width=120)
-            buttons = _example_buttons(site)
-        with gr.Column(min_width=280):
+        with gr.Column(min_width=280, elem_id=_RESULTS):
             alert = gr.HTML(elem_id="utterance-alert")
-            result = place_for_results("utterance-result")
-            label = gr.Radio(model.labels, label="Label attention of class", visible=False, elem_id="utterance-label")
-            attention = gr.HTML(elem_id="utterance-attention")
-    comparison = place_for_results("utterance-comparison")
+            result = place_for_results("utterance-result", empty_html(NO_RESULT))
+            label = gr.Radio(model.labels, label="Explain", visible=False, elem_id="utterance-label")
+            explanation = place_for_results("utterance-explanation")
+    comparison = place_for_results(_COMPARISON)
     kept, kept_comparison = (gr.State(None, time_to_live=STATE_SECONDS) for _ in range(2))
 
     given = [*inputs.all, history, site.threshold]
-    shown = [alert, result, label, attention, comparison, kept]
-    recognise = partial(_recognise, site)
-    go.click(recognise, given, shown, **by_model(result))
-    if model.uses("text"):
-        inputs.words.submit(recognise, given, shown, **by_model(result))
+    shown = [alert, result, label, explanation, comparison, kept]
+    starts = [go.click, *([inputs.words.submit] if model.uses("text") else [])]
+    begun = [start(partial(_recognise, site), given, shown, **by_model(result)) for start in starts]
+    begun += [
+        _connect_example(site, button, example, inputs, history).then(
+            partial(_recognise, site), given, shown, **by_model(result)
+        )
+        for button, example in buttons
+    ]
+    for recognised in begun:
+        show_results(recognised, "#utterance-alert .hm-alert", "#utterance-result .hm")
+        recognised.then(partial(_explain, site, ""), [kept, label], explanation, **by_model(explanation))
+    label.input(
+        partial(_explain, site, alert_html(EXPIRED)),
+        [kept, label],
+        explanation,
+        trigger_mode="always_last",
+        **by_model(explanation),
+    )
+    on_start([*starts, *(button.click for button, _ in buttons)], _RESULTS, _COMPARISON)
+    mark_when_edited([*inputs.all, history], _RESULTS, _COMPARISON)
     if len(model.modalities) > 1:
-        side_by_side.click(
+        compared = side_by_side.click(
             partial(_compare, site), given, [alert, comparison, kept_comparison], **by_model(comparison)
         )
-    label.input(partial(_show_attention, site), [kept, label], attention, **LIGHT)
+        show_results(compared, "#utterance-alert .hm-alert", f"#{_COMPARISON} .hm")
+        on_start([side_by_side.click], _COMPARISON)
     site.threshold.change(partial(_show_result, site), [kept, site.threshold], result, **LIGHT)
     site.threshold.change(partial(_show_comparison, site), [kept_comparison, site.threshold], comparison, **LIGHT)
-    for button, example in buttons:
-        _connect_example(site, button, example, inputs, history).then(recognise, given, shown, **by_model(result))
 
 
 def _example_buttons(site: Site) -> list[tuple[gr.Button, Example]]:
     if not site.examples:
         return []
-    gr.Markdown("Generated examples: synthetic babble whose words and voice carry the emotion.")
+    gr.Markdown(EXAMPLES)
     with gr.Row(elem_classes="hm-example-row"):
         return [
             (gr.Button(example.label, size="sm", min_width=60, elem_id=f"example-{example.label}"), example)
@@ -65,36 +96,43 @@ def _example_buttons(site: Site) -> list[tuple[gr.Button, Example]]:
 
 def _connect_example(site: Site, button: gr.Button, example: Example, inputs: Inputs, history: Any) -> Any:
     def fill() -> tuple[str | None, str | None, str, str]:
-        utterance = make_example(example, site.folder, film=site.model.uses("video"))
-        return utterance.sound, utterance.film, utterance.words if site.model.uses("text") else "", ""
+        utterance = right_example(example, site.folder, site.model)
+        return utterance.sound, utterance.video, utterance.words, ""
 
     return button.click(fill, None, [*inputs.all, history], api_visibility="private")
 
 
-def _utterance(sound: str | None, film: str | None, words: str | None, history: str | None) -> Utterance:
+def _utterance(sound: str | None, video: str | None, words: str | None, history: str | None) -> Utterance:
     earlier = tuple(line.strip() for line in (history or "").splitlines() if line.strip())
-    return Utterance(sound, film, words or "", earlier)
+    return Utterance(sound, video, words or "", earlier)
 
 
-def _recognise(site: Site, sound: str | None, film: str | None, words: str, history: str, threshold: float) -> tuple:
-    model, utterance = site.model, _utterance(sound, film, words, history)
-    prediction, alert = attempt(predict, model, utterance, files=utterance.files)
+def _recognise(site: Site, sound: str | None, video: str | None, words: str, history: str, threshold: float) -> tuple:
+    utterance = _utterance(sound, video, words, history)
+    prediction, alert = attempt(predict, site.model, utterance, files=utterance.files)
     if prediction is None:
         return alert, "", gr.Radio(visible=False), "", "", None
     best = prediction.scores[0]["label"]
-    result = _show_result(site, prediction, threshold)
-    return (
-        "",
-        result,
-        gr.Radio(value=best, visible=prediction.explained),
-        attention_html(prediction, best, model.keywords.get(best, [])),
-        "",
-        prediction,
-    )
+    return "", _show_result(site, prediction, threshold), gr.Radio(value=best, visible=True), "", "", prediction
 
 
-def _compare(site: Site, sound: str | None, film: str | None, words: str, history: str, threshold: float) -> tuple:
-    utterance = _utterance(sound, film, words, history)
+def _explain(site: Site, without: str, prediction: Prediction | None, label: str) -> str:
+    """After the scores are shown: an explanation takes longer than they do.
+
+    Args:
+        site: The page's.
+        without: What is shown where there is no prediction.
+        prediction: Of `_recognise`.
+        label: Class that is explained.
+    """
+    if prediction is None:
+        return without
+    found, alert = attempt(explain, site.model, prediction, label, files=prediction.utterance.files)
+    return explanation_html(prediction, found) if found else alert
+
+
+def _compare(site: Site, sound: str | None, video: str | None, words: str, history: str, threshold: float) -> tuple:
+    utterance = _utterance(sound, video, words, history)
     columns, alert = attempt(compare, site.model, utterance, files=utterance.files)
     return alert, _show_comparison(site, columns, threshold) if columns else "", columns
 
@@ -102,13 +140,8 @@ def _compare(site: Site, sound: str | None, film: str | None, words: str, histor
 def _show_result(site: Site, prediction: Prediction | None, threshold: float) -> Any:
     if prediction is None:
         return gr.skip()
-    return result_html(prediction, site.model.labels, threshold, calibration(site.model, prediction.modalities))
-
-
-def _show_attention(site: Site, prediction: Prediction | None, label: str) -> Any:
-    if prediction is None:
-        return gr.skip()
-    return attention_html(prediction, label, site.model.keywords.get(label, []))
+    told = advice(site.model, prediction.modalities)
+    return result_html(prediction, site.model.labels, threshold, calibration(site.model, prediction.modalities), told)
 
 
 def _show_comparison(site: Site, columns: dict | None, threshold: float) -> Any:

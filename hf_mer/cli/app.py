@@ -35,8 +35,9 @@ def add_commands(commands: Any) -> None:
 def _app(arguments: argparse.Namespace) -> None:
     from hf_mer.app.lane import Limits
     from hf_mer.app.model import load_page_model
-    from hf_mer.app.server import serve
+    from hf_mer.app.server import check_port, serve
 
     limits = Limits(arguments.max_minutes, arguments.max_waiting)
+    check_port(arguments.host, arguments.port)
     model = load_page_model(arguments.checkpoint, revision=arguments.revision, asr=arguments.asr)
     serve(model, host=arguments.host, port=arguments.port, share=arguments.share, limits=limits)

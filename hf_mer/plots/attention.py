@@ -13,11 +13,10 @@ from matplotlib.patches import Patch
 from matplotlib.ticker import MaxNLocator
 
 from hf_mer.plots.style import FAINT_INK, HEAT, INK, SMALL_FONT_SIZE, class_colors, figure, styled
-from hf_mer.plots.waveform import amplitude_limit, draw_envelope, draw_waveform
+from hf_mer.plots.waveform import amplitude_limit, draw_waveform
 from hf_mer.plots.word_boxes import ROW_HEIGHT, draw_words, fit_words
 
 _WAVEFORM_HEIGHT, _CURVE_HEIGHT = 1.35, 1.35  # inches, titles and ticks included
-_MOST_STRETCHES = 240  # of a small drawing; more frames are averaged
 _DECORATIONS = 0.55  # inches above and below the words
 
 
@@ -100,49 +99,6 @@ def label_attention(
         # one unit of the panel is one inch: rows keep their height where the panel is taller than they are
         fig.draw_without_rendering()
         panels[-1].set_ylim(max(float(panels[-1].get_window_extent().height) / fig.dpi, words_height), 0)
-    return fig
-
-
-@styled
-def speech_attention(
-    envelope: np.ndarray,
-    seconds: float,
-    frame_times: np.ndarray | None = None,
-    frame_attention: np.ndarray | None = None,
-) -> Figure:
-    """The waveform of an utterance on a band of one class's label attention, and that as a curve, for a small page.
-
-    The greatest and the least twentieth of the attention have the colours of the ends: a short dip must not make all
-    the rest alike.
-
-    Args:
-        envelope: Of [`hf_mer.plots.waveform.waveform_envelope`]. Shape `(bins, 3)`.
-        seconds: Length of the recording.
-        frame_times: Centres of the frames in seconds, increasing. Shape `(S,)`. None for the waveform alone.
-        frame_attention: Of one class. Shape `(S,)`.
-    """
-    if frame_times is None or frame_attention is None:
-        fig = figure(4.4, 1.3)
-        wave_axes = last = fig.add_subplot()
-    else:
-        fig = figure(4.4, 1.9)
-        wave_axes, last = fig.subplots(2, 1, sharex=True, height_ratios=[2, 1])
-        groups = min(len(frame_times), _MOST_STRETCHES)
-        frame_times, frame_attention = (
-            np.array([part.mean() for part in np.array_split(np.asarray(values), groups)])
-            for values in (frame_times, frame_attention)
-        )
-        low, high = np.percentile(frame_attention, [5, 95])
-        norm = _norm(np.array([low, high]))
-        edges, limits = _edges(frame_times), [-1.08, 1.08]
-        wave_axes.pcolormesh(edges, limits, np.atleast_2d(frame_attention), cmap=HEAT, norm=norm, rasterized=True)
-        wave_axes.tick_params(bottom=False)
-        last.plot(frame_times, frame_attention, color=HEAT(1.0), linewidth=1.2)
-        last.set_ylim(norm.vmin, norm.vmax)
-        last.set_yticks([])
-    loudest = float(np.abs(envelope[:, 1:]).max(initial=0)) or 1.0
-    draw_envelope(wave_axes, envelope / [1, loudest, loudest], seconds, "#4D4D4D", 1.08)
-    last.set_xlabel("time (s)")
     return fig
 
 

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import FuncFormatter, MultipleLocator
+from matplotlib.ticker import FuncFormatter, MaxNLocator, MultipleLocator
 
 from hf_mer.models.timed_words_mer import timeline_words
 from hf_mer.plots.style import FAINT_INK, FONT_SIZE, INK, class_colors, figure, styled
@@ -69,6 +69,7 @@ def emotion_timeline(
             # a thin edge hides the seam between neighbours
             ribbon.axvspan(max(left, start), min(right, stop), color=colors[label], linewidth=0.5)
     ribbon.set_yticks([])
+    ribbon.set_ylabel("label", rotation=0, ha="right", va="center")
     ribbon.tick_params(bottom=False, labelbottom=False)
     ribbon.spines[:].set_visible(True)
     for index, label in enumerate(labels):
@@ -76,12 +77,14 @@ def emotion_timeline(
         points = [0.0, *middles, end], [curve[0], *curve, curve[-1]]
         curves.plot(*points, color=colors[label], linestyle=_DASHES[index % len(_DASHES)], label=label)
     if threshold is not None:
-        curves.axhline(threshold, color=FAINT_INK, linewidth=0.9, linestyle=(0, (1, 3)), label="threshold")
+        # thin and whole: the curves of classes are thick, and most of them broken
+        curves.axhline(threshold, color=FAINT_INK, linewidth=0.7, label="threshold")
     curves.set_xlim(0, end)
     curves.set_ylim(-0.02, 1.02)
     curves.set_yticks([0, 0.5, 1])
     curves.set_ylabel("score")
     curves.set_xlabel("time (s)")
+    curves.xaxis.set_major_locator(MaxNLocator(10, steps=[1, 2, 5, 10]))
     if end >= 120:
         curves.xaxis.set_major_locator(MultipleLocator(next(step for step in _STEPS if end <= 9 * step)))
         curves.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{int(value // 60)}:{int(value % 60):02d}"))

@@ -47,6 +47,13 @@ def luminance(color):
     return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
 
 
+SEEN = "element => element.getBoundingClientRect().top >= 0 && element.getBoundingClientRect().bottom <= innerHeight"
+
+
+def opacity(page, selector):
+    return float(page.eval_on_selector(selector, "element => getComputedStyle(element).opacity"))
+
+
 def fits(page):
     return page.evaluate("document.documentElement.scrollWidth <= window.innerWidth")
 
@@ -64,33 +71,37 @@ def test_upload_predict_explain_compare(visit, model, write_wav):
     assert [row.split()[0] for row in rows] == [item["label"] for item in expected]
     assert [number(row) for row in rows] == pytest.approx([item["score"] for item in expected], abs=0.0051)
 
-    words = page.locator("#utterance-attention .hm-word")
-    assert words.all_inner_texts() == WORDS.split()
-    strengths = words.evaluate_all("words => words.map(word => Number(word.style.getPropertyValue('--a')))")
-    assert (min(strengths), max(strengths)) == (0, 1)
-    colors = words.evaluate_all("words => words.map(word => getComputedStyle(word).backgroundColor)")
-    assert len(set(colors)) >= 3
-    sound = page.locator("#utterance-attention img.hm-figure")
-    assert sound.get_attribute("alt").startswith("Waveform of 1.0 seconds; most attention for ")
+    found = expected[0]["label"]
+    page.wait_for_selector(f"#utterance-explanation h3:has-text('for and against {found}')")
+    words = page.locator("#utterance-explanation .hm-word")
+    assert " ".join(words.all_inner_texts()) == WORDS
+    assert all(f"for {found} (" in title for title in words.evaluate_all("words => words.map(word => word.title)"))
+    rows = page.locator("#utterance-explanation .hm-modalities tbody tr").all_inner_texts()
+    assert [row.split()[0] for row in rows] == ["text", "speech", "together"]
+    sound = page.locator("#utterance-explanation img.hm-figure")
+    assert sound.get_attribute("alt").startswith(f"Waveform of 1.0 seconds; the largest value for {found} is ")
     assert sound.evaluate("image => image.complete && image.naturalWidth > 0")
-    assert page.locator("#utterance-attention .hm-keywords li").all_inner_texts() == [expected[0]["label"] + "!", "so"]
+    page.get_by_text("All values as a table").click()
+    assert page.locator("#utterance-explanation .hm-table tbody tr").count() >= 2 + words.count()
 
     other = expected[-1]["label"]
-    before = page.inner_html("#utterance-attention")
     page.get_by_role("radio", name=other).check()
-    page.wait_for_selector(f"#utterance-attention h3:has-text('Keywords of {other}')")
-    assert page.inner_html("#utterance-attention") != before
+    page.wait_for_selector(f"#utterance-explanation h3:has-text('for and against {other}')")
 
     page.click("#utterance-compare")
     page.wait_for_selector("#utterance-comparison table")
     captions = page.locator("#utterance-comparison caption").all_text_contents()
-    assert captions == ["speech alone", "words alone", "speech and words"]
+    assert [caption.split(" dotted")[0].strip() for caption in captions] == [
+        "speech alone",
+        "text alone",
+        "speech and text",
+    ]
     assert number(page.locator("#utterance-comparison section:first-child tbody tr").first.inner_text()) == (
         pytest.approx(model.recognise(path)[0]["score"], abs=0.0051)
     )
 
     page.locator("#threshold input[type=number]").fill("0.99")
-    page.wait_for_selector("#utterance-result :text('No decision')")
+    page.wait_for_selector("#utterance-result :text('No label')")
     page.locator("#threshold input[type=number]").fill("0")
     page.wait_for_selector("#utterance-result .hm-verdict strong")
     assert not seen.elsewhere
@@ -120,6 +131,39 @@ def test_what_is_wrong_is_said_and_the_server_goes_on(visit, tmp_path, write_wav
     page.click("#utterance-go")
     page.wait_for_selector("#utterance-result table")
     assert page.locator("[role=alert]").count() == 0
+
+
+@pytest.mark.slow
+def test_results_of_an_earlier_input_are_marked(visit, write_wav):
+    page = visit().page
+    page.fill("#utterance-words textarea", WORDS)
+    page.click("#utterance-go")
+    page.wait_for_selector("#utterance-explanation .hm-word")
+    old = page.locator("#utterance-result .hm-stale")
+    assert not old.is_visible()
+    assert opacity(page, "#utterance-result .hm-scores") == 1
+    page.locator("#utterance-words textarea").press_sequentially(" then")
+    old.wait_for(state="visible")
+    for place in ("#utterance-result .hm-scores", "#utterance-explanation .hm-modalities"):
+        assert opacity(page, place) < 1
+    page.click("#utterance-compare")  # of words alone there is nothing to compare
+    page.wait_for_selector("[role=alert]:has-text('at least two')")
+    assert old.is_visible()
+    page.locator("#threshold input[type=number]").fill("0.1")
+    page.wait_for_selector("#utterance-result .hm-verdict strong")
+    assert old.is_visible()
+    page.click("#utterance-go")
+    old.wait_for(state="hidden")
+    page.wait_for_selector("#utterance-explanation .hm-word:has-text('then')")
+    upload(page, write_wav("said.wav", seconds=0.6))
+    old.wait_for(state="visible")
+    page.fill("#utterance-words textarea", "")
+    page.locator("#threshold input[type=number]").fill("0.99")
+    page.click("#utterance-go")
+    page.wait_for_selector("#utterance-result .hm-note:has-text('Without words this model goes by speech alone')")
+    page.click("#example-sad")
+    page.wait_for_selector("#utterance-explanation .hm-word")
+    assert not old.is_visible()
 
 
 @pytest.mark.slow
@@ -185,7 +229,8 @@ def test_on_a_dark_phone_nothing_is_wider_than_the_page(visit):
     assert luminance(background(page, "body")) < 0.05
     page.click("#example-happy")
     page.wait_for_selector("#utterance-result table")
-    page.wait_for_selector("#utterance-attention .hm-word")
+    page.wait_for_selector("#utterance-explanation .hm-word")
+    assert page.locator("#utterance-result .hm-verdict").evaluate(SEEN)
     page.click("#utterance-compare")
     page.wait_for_selector("#utterance-comparison table")
     assert fits(page)
@@ -193,9 +238,8 @@ def test_on_a_dark_phone_nothing_is_wider_than_the_page(visit):
     page.eval_on_selector("#utterance-result .hm-bar", "bar => bar.style.setProperty('--c', '#000000')")
     grounds = bars.evaluate_all("bars => bars.map(bar => getComputedStyle(bar).backgroundColor)")
     assert min(map(luminance, grounds)) + 0.05 >= 3 * (luminance(background(page, "body")) + 0.05)
-    strongest = page.locator("#utterance-attention .hm-word[style*='--a:1.00']").first
-    ground, ink = strongest.evaluate("word => [getComputedStyle(word).backgroundColor, getComputedStyle(word).color]")
-    assert (luminance(ink) + 0.05) / (luminance(ground) + 0.05) >= 4.5
+    tops = page.get_by_role("tab").evaluate_all("tabs => tabs.map(tab => tab.getBoundingClientRect().top)")
+    assert len(set(tops)) == 1
     for name in ("Dialogue", "Long recording"):
         open_tab(page, name)
         page.wait_for_timeout(200)
@@ -232,8 +276,13 @@ def test_the_keyboard_alone_is_enough(visit, model, write_wav):
     other = next(label for label in reversed(model.labels) if label != chosen)
     tab_to(f"#utterance-label [value={other}]")
     page.keyboard.press("Space")
-    page.wait_for_selector(f"#utterance-attention h3:has-text('Keywords of {other}')")
+    page.wait_for_selector(f"#utterance-explanation h3:has-text('for and against {other}')")
     tab_to("#threshold")
+    page.get_by_role("tab", name="Utterance").focus()
+    for key, name in (("ArrowRight", "Dialogue"), ("End", "Long recording"), ("ArrowRight", "Utterance")):
+        page.keyboard.press(key)
+        page.wait_for_selector(f"[role=tab][aria-selected=true]:has-text('{name}')")
+        assert page.evaluate("document.activeElement.innerText") == name
 
 
 def test_everything_to_use_has_a_name(visit):

@@ -4,8 +4,10 @@ from itertools import pairwise
 
 import soundfile
 
-from hf_mer.app.examples import example_dialogue, example_recording, examples_for, make_example
+from hf_mer.app import examples
+from hf_mer.app.examples import example_dialogue, example_recording, examples_for, make_example, right_example
 from hf_mer.app.recording import read_timed_words
+from hf_mer.app.utterance import Prediction
 from hf_mer.models.video_mer import media_kinds
 
 FOUR = ["angry", "happy", "neutral", "sad"]
@@ -31,9 +33,24 @@ def test_an_example_is_made_once(tmp_path):
     assert [path.name for path in tmp_path.iterdir()] == ["angry_0.wav"]
 
 
+def test_an_example_is_one_that_the_model_gets_right(model, tmp_path, monkeypatch):
+    example = examples_for(FOUR, video=False)[3]
+    asked = []
+
+    def predict(_, utterance):
+        asked.append(utterance)
+        return Prediction([{"label": "sad" if len(asked) == rights else "angry", "score": 0.6}])
+
+    monkeypatch.setattr(examples, "predict", predict)
+    rights = 3
+    assert right_example(example, tmp_path, model) == make_example(example, tmp_path, seed=2)
+    rights, asked = 0, []
+    assert right_example(example, tmp_path, model) == make_example(example, tmp_path, seed=0)
+
+
 def test_a_film_has_sound_and_picture(tmp_path):
-    film = make_example(examples_for(SEVEN, video=True)[0], tmp_path, film=True).film
-    assert media_kinds(film) == {"speech", "video"}
+    video = make_example(examples_for(SEVEN, video=True)[0], tmp_path, video=True).video
+    assert media_kinds(video) == {"speech", "video"}
 
 
 def test_the_words_of_the_second_turn_tell_nothing(tmp_path):

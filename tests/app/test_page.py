@@ -29,12 +29,12 @@ def one_modality(tmp_path):
 
 def test_every_input_that_the_model_uses_is_there(model, film_model, one_modality, tmp_path):
     both = names(model, tmp_path)
-    assert {"utterance-sound", "utterance-film", "utterance-words", "utterance-compare", "long-go"} <= both
+    assert {"utterance-sound", "utterance-video", "utterance-words", "utterance-compare", "long-go"} <= both
     assert {"example-angry", "dialogue-add", "threshold", "not-for"} <= both
-    assert "utterance-film" in names(film_model, tmp_path)
+    assert "utterance-video" in names(film_model, tmp_path)
     words = names(one_modality("text"), tmp_path)
     assert "utterance-words" in words
-    assert not words & {"utterance-sound", "utterance-film", "utterance-compare", "long-go"}
+    assert not words & {"utterance-sound", "utterance-video", "utterance-compare", "long-go"}
     voice = names(one_modality("speech"), tmp_path)
     assert {"utterance-sound", "long-go"} <= voice
     assert not voice & {"utterance-words", "utterance-history", "utterance-compare", "long-words"}

@@ -92,4 +92,4 @@ def test_the_table_escapes_what_was_said(timeline):
     html = table_html(timeline, LABELS, 0.5)
     assert "so &lt;sad&gt;" in html
     assert html.count("<tr>") == 4
-    assert "no decision" in html
+    assert "no label" in html

@@ -3,6 +3,7 @@
 import os
 import re
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -13,6 +14,7 @@ import pytest
 import yaml
 
 from hf_mer.app.lane import Limits
+from hf_mer.app.server import check_port
 from hf_mer.cli import main
 
 ROOT = Path(__file__).parents[2]
@@ -45,7 +47,7 @@ def test_the_command_serves_and_leaves_nothing_behind(checkpoint, tmp_path):
             policy = answer.headers["content-security-policy"]
             text = answer.read().decode()
         assert "connect-src 'self'" in policy
-        assert "checkpoint recognises 4 classes from words and speech" in text.replace("`", "")
+        assert "checkpoint uses text and speech to predict one of 4 emotions" in text.replace("`", "")
         assert not re.search(r'<(?:script|link)[^>]+(?:src|href)="https?://', text)
         assert list(tmp_path.glob("hf_mer_page_*"))
     finally:
@@ -93,6 +95,21 @@ def test_without_gradio_the_command_says_what_to_install(checkpoint, monkeypatch
 def test_limits_that_make_no_sense_are_refused(option, value, told, checkpoint, capsys):
     assert main(["app", checkpoint, f"--max-{option}", value]) == 1
     assert told in capsys.readouterr().err
+
+
+def test_a_port_that_is_taken_is_found_out_before_anything_is_loaded(capsys, monkeypatch):
+    def load(*_, **__):
+        raise AssertionError("the checkpoint is loaded")
+
+    monkeypatch.setattr("hf_mer.app.model.load_page_model", load)
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        assert main(["app", "anything", "--port", str(port)]) == 1
+    told = capsys.readouterr().err
+    assert f"port {port} of 127.0.0.1 is taken: choose another with --port" in told
+    assert main(["app", "anything", "--port", "70000"]) == 1
+    assert "port 70000 must be from 1 to 65535" in capsys.readouterr().err
+    check_port("127.0.0.1", port)  # is free again
 
 
 def test_a_checkpoint_that_is_not_there_is_one_line(tmp_path, capsys):

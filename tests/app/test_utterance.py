@@ -25,13 +25,12 @@ def same(scores, expected):
 def test_a_prediction_is_the_pipeline_s(model, write_wav):
     path = write_wav("a.wav", seconds=0.5, rate=22050, channels=2)
     prediction = predict(model, Utterance(path, words=" i am  so glad ", history=("who is it",)))
-    expected = model.recognise(path, text="i am so glad", history=["who is it"], return_attention=True)
-    same(prediction.scores, expected["scores"])
+    expected = model.recognise(path, text="i am so glad", history=["who is it"])
+    same(prediction.scores, expected)
     assert prediction.modalities == ("text", "speech")
-    assert [word["word"] for word in prediction.words if word["current"]] == ["i", "am", "so", "glad"]
-    assert len(prediction.frames["seconds"]) == len(prediction.frames["angry"])
+    assert prediction.utterance.history == ("who is it",)
+    assert prediction.text == "i am so glad"
     assert prediction.seconds == pytest.approx(0.5, abs=0.01)
-    assert prediction.explained
     assert not prediction.notices
 
 
@@ -43,28 +42,37 @@ def test_one_modality_is_enough(model, write_wav):
 
 
 def test_a_film_is_heard_and_where_the_model_can_seen(model, film_model, write_video):
-    film = write_video("scene.mp4", seconds=0.8)
-    same(predict(model, Utterance(film=film)).scores, model.recognise(film))
-    seen = predict(film_model, Utterance(film=film, words="yes"))
-    same(seen.scores, film_model.recognise({"video": film, "text": "yes"}))
+    video = write_video("scene.mp4", seconds=0.8)
+    same(predict(model, Utterance(video=video)).scores, model.recognise(video))
+    seen = predict(film_model, Utterance(video=video, words="yes"))
+    same(seen.scores, film_model.recognise({"video": video, "text": "yes"}))
     assert seen.modalities == ("text", "speech", "video")
-    assert not seen.explained
     mute = write_video("mute.mp4", seconds=0.8, sound=False)
-    assert predict(film_model, Utterance(film=mute)).modalities == ("video",)
+    assert predict(film_model, Utterance(video=mute)).modalities == ("video",)
+
+
+def test_of_a_recording_and_a_video_it_is_said_which_is_used(model, film_model, write_wav, write_video):
+    path, video = write_wav("a.wav"), write_video("scene.mp4", seconds=0.8)
+    heard = predict(model, Utterance(path, video))
+    same(heard.scores, model.recognise(path))
+    assert heard.notices == ("A recording and a video were given: the recording is used, the video is not.",)
+    seen = predict(film_model, Utterance(path, video))
+    same(seen.scores, film_model.recognise({"audio": path, "video": video}))
+    assert "the sound is the recording's, the picture the video's" in seen.notices[0]
 
 
 def test_modalities_side_by_side(model, film_model, write_wav, write_video):
     path = write_wav("a.wav")
     columns = compare(model, Utterance(path, words="yes"))
-    assert list(columns) == ["speech alone", "words alone", "speech and words"]
+    assert list(columns) == ["speech alone", "text alone", "speech and text"]
     same(columns["speech alone"], model.recognise(path))
-    same(columns["words alone"], model.recognise(text="yes"))
-    same(columns["speech and words"], model.recognise(path, text="yes"))
-    film = write_video("scene.mp4", seconds=0.8)
-    columns = compare(film_model, Utterance(film=film, words="yes"))
-    assert list(columns) == ["speech alone", "words alone", "picture alone", "speech, words and picture"]
-    same(columns["picture alone"], film_model.recognise({"audio": None, "video": film}))
-    with pytest.raises(PageError, match="at least two of those that this model uses: words and speech"):
+    same(columns["text alone"], model.recognise(text="yes"))
+    same(columns["speech and text"], model.recognise(path, text="yes"))
+    video = write_video("scene.mp4", seconds=0.8)
+    columns = compare(film_model, Utterance(video=video, words="yes"))
+    assert list(columns) == ["speech alone", "text alone", "video alone", "speech, text and video"]
+    same(columns["video alone"], film_model.recognise({"audio": None, "video": video}))
+    with pytest.raises(PageError, match="at least two of those that this model uses: text and speech"):
         compare(model, Utterance(path))
 
 
@@ -96,7 +104,7 @@ def test_words_are_recognised_where_there_are_none(checkpoint, write_wav):
     columns = compare(listening, Utterance(path))
     plain = load_page_model(checkpoint)
     same(columns["speech alone"], plain.recognise(path))
-    same(columns["words alone"], plain.recognise(text="so glad"))
+    same(columns["text alone"], plain.recognise(text="so glad"))
     deaf = load_page_model(checkpoint, asr=lambda samples, rate: "")
     assert "No words were recognised" in predict(deaf, Utterance(path)).notices[0]
 
@@ -132,7 +140,7 @@ def test_a_model_of_words_wants_words(tmp_path, write_wav):
     reader = load_page_model(save_tiny_checkpoint(tmp_path / "text", modalities=["text"], tonal_label_init="none")[0])
     with pytest.raises(PageError, match="nothing to recognise: type the words"):
         predict(reader, Utterance(write_wav("a.wav")))
-    with pytest.raises(PageError, match="this model uses only words"):
+    with pytest.raises(PageError, match="this model uses only text"):
         compare(reader, Utterance(words="yes"))
     warm_up(reader)
 
@@ -155,4 +163,4 @@ def test_messages_tell_nothing_of_the_server(caplog):
 
 def test_names_in_a_row():
     assert modality_names(["speech"]) == "speech"
-    assert modality_names(["text", "speech", "video"]) == "words, speech and picture"
+    assert modality_names(["text", "speech", "video"]) == "text, speech and video"

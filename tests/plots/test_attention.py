@@ -4,8 +4,6 @@ from matplotlib.axes import Axes
 from matplotlib.patches import Rectangle
 
 from hf_mer.plots import label_attention, mean_attention
-from hf_mer.plots.attention import speech_attention
-from hf_mer.plots.waveform import waveform_envelope
 from hf_mer.plots.word_boxes import estimated_word_times, place_boxes, wrap_boxes
 
 FOUR = ["angry", "happy", "neutral", "sad"]
@@ -227,18 +225,3 @@ def test_mean_is_over_classes():
 def test_what_does_not_fit_together_is_refused(arguments, message):
     with pytest.raises(ValueError, match=message):
         label_attention(FOUR, **arguments)
-
-
-def test_sound_for_a_small_page(drawn_texts):
-    envelope = waveform_envelope(np.sin(np.arange(32000)), 16000, 400)
-    times = np.arange(0.01, 2, 0.002)
-    attention = np.where((times > 1.0) & (times < 1.2), 1.0, 0.0)
-    fig = speech_attention(envelope, 2.0, times, attention)
-    assert "time (s)" in drawn_texts(fig)
-    (curve,) = fig.axes[1].lines
-    assert len(curve.get_xdata()) == 240  # more frames are averaged
-    strong = curve.get_xdata()[curve.get_ydata() > 0.5]
-    assert (strong.min(), strong.max()) == pytest.approx((1.0, 1.2), abs=0.02)
-    assert len(speech_attention(envelope, 2.0, np.array([1.0]), np.array([0.3])).axes) == 2
-    assert len(speech_attention(envelope, 2.0).axes) == 1
-    drawn_texts(speech_attention(np.zeros((5, 3)), 0.1))

@@ -18,7 +18,8 @@ def test_a_curve_for_each_class_and_a_gap_without_a_decision(drawn_texts):
     assert set(lines) == {*LABELS, "threshold"}
     assert lines["sad"].get_xdata().tolist() == [0, 2, 4, 5.5, 7]
     assert lines["sad"].get_ydata().tolist() == [0.7, 0.7, 0.2, 0, 0]
-    assert len({line.get_linestyle() for line in lines.values()}) >= 4
+    assert len({lines[label].get_linestyle() for label in LABELS}) == 4
+    assert (lines["threshold"].get_linestyle(), lines["threshold"].get_linewidth()) == ("-", 0.7)
     assert {*LABELS, "threshold", "time (s)"} <= set(drawn_texts(fig))
 
 
