@@ -19,12 +19,16 @@ EXAMPLES = """examples:
   hf-mer predict runs/le_mer/Ses05 call.wav --window 8 --hop 4         # a timeline of a long recording
   hf-mer predict runs/le_mer/Ses05 recordings/ --out predictions.csv --batch-size 16
   hf-mer predict runs/le_mer/Ses05 calls.csv --out predictions.jsonl --on-bad skip
+  accelerate launch --multi_gpu --num_processes 4 -m hf_mer.cli predict runs/le_mer/Ses05 recordings/ --out predictions.csv
 
 Tables (CSV, TSV, JSON lines) have a column audio or video with files relative to the table, text, and history or
 dialogue and turn; --columns gives other names. Predictions are saved every few batches, for CSV in OUT.rows.jsonl: the
 same command continues after a kill if checkpoint, settings, inputs and recordings are the same. In CSV, cells that a
 spreadsheet would run as formulas begin with '.
-"""
+
+Processes of accelerate launch (--multi_gpu also for CPUs, then with --device cpu) share the inputs. Each writes a part in
+OUT.parts; the main one joins them. The same command continues after a kill, with any number of processes.
+"""  # noqa: E501
 _ONE = ("text", "history", "start", "end", "side", "plot")
 
 
@@ -157,15 +161,16 @@ def _predict_many(arguments: argparse.Namespace, team: Any) -> None:
 
     if foreign := [f"--{name}" for name in _ONE if getattr(arguments, name) is not None]:
         raise ValueError(f"{', '.join(foreign)}: for one recording only; for many, use columns of a table")
-    units = collect_units(arguments.inputs, arguments.columns, arguments.asr is not None, arguments.encoding)
     arguments.device = team.join(arguments.device)
+    units = collect_units(arguments.inputs, arguments.columns, arguments.asr is not None, arguments.encoding)
     with team.main_first():
         recognise = _load(arguments)
     options = _settings(arguments)
     columns = output_columns(
         units, recognise.labels, arguments.window is not None, arguments.asr is not None, arguments.on_bad == "skip"
     )
-    depends = {"checkpoint": checkpoint_content(arguments.checkpoint, arguments.revision), "columns": columns}
+    depends: dict[str, Any] = {"checkpoint": checkpoint_content(arguments.checkpoint, arguments.revision)}
+    depends["columns"] = [name for name in columns if name != "error"]  # what was skipped or not is in the rows
     depends |= {"asr": arguments.asr and checkpoint_content(arguments.asr), "dtype": arguments.dtype, **options}
     table = PredictionFile(arguments.out, columns, depends, "jsonl" if arguments.json else None)
     block = block_size(arguments.batch_size, arguments.window is not None)

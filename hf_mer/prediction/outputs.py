@@ -141,7 +141,7 @@ class PredictionFile:
         self.stream.close()
         write_in_order(self._rows_path, places)
         self._is_in_order = True
-        shutil.rmtree(self.parts)
+        shutil.rmtree(self.parts, ignore_errors=True)  # what stays says nothing new to the next run
 
     def release(self) -> None:
         """Lets others have the file, which is left as it is."""
@@ -149,8 +149,9 @@ class PredictionFile:
 
     def _write_csv(self, path: Path) -> None:
         with whole(path) as temporary, temporary.open("wb") as file:
-            for text in (csv_text([self.columns]), *map(self._csv, ([row] for row in read_rows(self._rows_path)))):
-                file.write(text.encode("utf-8", "backslashreplace"))
+            file.write(csv_text([self.columns]).encode("utf-8", "backslashreplace"))
+            for row in read_rows(self._rows_path):
+                file.write(self._csv([row]).encode("utf-8", "backslashreplace"))
 
     def _idle_parts(self) -> list[Path]:
         """Files of rows that several processes left; if one of them is still at work, it is left alone."""
@@ -202,6 +203,8 @@ class PredictionFile:
             raise ValueError(f"{path} has predictions of other inputs: {error}; {_ADVICE}") from error
         except ValueError as error:
             raise ValueError(f"{error}; {_ADVICE}") from error
+        if "error" not in self.columns:  # they are no longer to be skipped
+            places = {number: place for number, place in places.items() if not place.is_bad}
         numbers = item_numbers(units)
         return {number: places[number] for position in _done(units, places) for number in numbers[position]}
 
