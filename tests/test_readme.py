@@ -23,6 +23,8 @@ ELSEWHERE = {
     "--kills",
     "--cpu",
     "--config_file",
+    "--multi_gpu",
+    "--num_cpu_threads_per_process",
     "--num_processes",
     "--no-deps",
 }  # of other programs, such as accelerate
@@ -184,7 +186,11 @@ def check_command(words: list[str]) -> None:
         launch = launch_command_parser().parse_args(words[2:])
         if launch.config_file is not None:
             assert (ROOT / launch.config_file).is_file(), f"there is no {launch.config_file}"
-        check_script([launch.training_script, *launch.training_script_args])
+        if launch.module:
+            assert launch.training_script == "hf_mer.cli", f"there is no module {launch.training_script} to launch"
+            check_hf_mer(launch.training_script_args)
+        else:
+            check_script([launch.training_script, *launch.training_script_args])
 
 
 def check_script(words: list[str]) -> None:
@@ -235,6 +241,8 @@ def test_the_commands_are_found():
         "hf-mer train le_mer calls.csv --loud 3",
         "accelerate launch recipes/train_le_mer.py --loud 3",
         "accelerate launch recipes/train_nothing.py",
+        "accelerate launch -m hf_mer.cli predict demo calls.csv --loud",
+        "accelerate launch -m hf_mer.nothing predict demo calls.csv",
         "python recipes/train_le_mer.py --config recipes/configs/nothing.yaml",
     ],
 )

@@ -21,6 +21,7 @@ EXAMPLES = """examples:
   hf-mer predict runs/le_mer/Ses05 call.wav --window 8 --hop 4         # a timeline of a long recording
   hf-mer predict runs/le_mer/Ses05 recordings/ --out predictions.csv --batch-size 16
   hf-mer predict runs/le_mer/Ses05 calls.csv --out predictions.jsonl --on-bad skip
+  accelerate launch --multi_gpu --num_processes 4 -m hf_mer.cli predict runs/le_mer/Ses05 recordings/ --out predictions.csv
 
 Tables (CSV, TSV, JSON lines) have a column audio or video with files relative to the table, text, and history or
 dialogue and turn; --columns gives other names. Predictions are saved every few batches, for CSV in OUT.rows.jsonl: the
@@ -30,7 +31,10 @@ spreadsheet would run as formulas begin with '.
 --explain says how much each modality, word, segment of sound and span of video changes the probability of a class: x2
 doubles it, /2 halves it. It takes a second or more for an utterance. JSON and JSON lines hold all values, natural
 logarithms of these factors, with their standard errors; CSV holds those of the modalities (value_text, ...).
-"""
+
+Processes of accelerate launch (--multi_gpu also for CPUs, then with --device cpu) share the inputs. Each writes a part in
+OUT.parts; the main one joins them. The same command continues after a kill, with any number of processes.
+"""  # noqa: E501
 _ONE = ("text", "history", "start", "end", "side", "plot")
 
 
@@ -92,13 +96,19 @@ def add_commands(commands: Any) -> None:
 
 
 def _predict(arguments: argparse.Namespace) -> None:
-    _check(arguments)
+    from hf_mer.prediction.processes import Team
     from hf_mer.prediction.sources import is_single
 
-    if arguments.out is None and len(arguments.inputs) < 2 and (not arguments.inputs or is_single(arguments.inputs)):
-        _predict_one(arguments)
-    else:
-        _predict_many(arguments)
+    team = Team()
+    with team.one_voice():
+        _check(arguments)
+        if team.number > 1 and (arguments.out is None or not arguments.inputs):
+            raise ValueError(f"{team.number} processes share many inputs and write one file: give inputs and --out")
+        one = len(arguments.inputs) < 2 and (not arguments.inputs or is_single(arguments.inputs))
+        if one and arguments.out is None:
+            _predict_one(arguments)
+        else:
+            _predict_many(arguments, team)
 
 
 def _check(arguments: argparse.Namespace) -> None:
@@ -165,15 +175,18 @@ def _predict_one(arguments: argparse.Namespace) -> None:
         print(f"figure: {arguments.plot}", file=sys.stderr if arguments.json else sys.stdout)
 
 
-def _predict_many(arguments: argparse.Namespace) -> None:
+def _predict_many(arguments: argparse.Namespace, team: Any) -> None:
     from hf_mer.prediction import PredictionFile, collect_units, predict_all
     from hf_mer.prediction.content import checkpoint_content
-    from hf_mer.prediction.runner import output_columns
+    from hf_mer.prediction.parts import SharedPredictions
+    from hf_mer.prediction.runner import block_size, output_columns
 
     if foreign := [f"--{name}" for name in _ONE if getattr(arguments, name) is not None]:
         raise ValueError(f"{', '.join(foreign)}: for one recording only; for many, use columns of a table")
+    arguments.device = team.join(arguments.device)
     units = collect_units(arguments.inputs, arguments.columns, arguments.asr is not None, arguments.encoding)
-    recognise = _load(arguments)
+    with team.main_first():
+        recognise = _load(arguments)
     options = _settings(arguments)
     columns = output_columns(
         units,
@@ -183,14 +196,21 @@ def _predict_many(arguments: argparse.Namespace) -> None:
         errors=arguments.on_bad == "skip",
         explained=recognise.model.config.modalities if "explain" in options else (),
     )
-    depends = {"checkpoint": checkpoint_content(arguments.checkpoint, arguments.revision), "columns": columns}
+    depends: dict[str, Any] = {"checkpoint": checkpoint_content(arguments.checkpoint, arguments.revision)}
+    depends["columns"] = [name for name in columns if name != "error"]  # what was skipped or not is in the rows
     depends |= {"asr": arguments.asr and checkpoint_content(arguments.asr), "dtype": arguments.dtype, **options}
-    output = PredictionFile(arguments.out, columns, depends, "jsonl" if arguments.json else None)
+    table = PredictionFile(arguments.out, columns, depends, "jsonl" if arguments.json else None)
+    slow = arguments.window is not None or "explain" in options  # each of them is kept and shown
+    block = block_size(arguments.batch_size, slow)
+    heard = recognise.processor.max_audio_seconds if arguments.window is None else None
+    output = SharedPredictions(table, team, block, arguments.batch_size, heard) if team.number > 1 else table
     settings = {"batch_size": arguments.batch_size, "on_bad": arguments.on_bad, "overwrite": arguments.overwrite}
-    progress = sys.stderr.isatty()
+    progress = sys.stderr.isatty() and team.is_main
     number, failed = predict_all(recognise, units, output, progress=progress, **settings, **options)
     bad = f", {failed} of them unusable (see the column error)" if failed else ""
-    print(f"{number} predictions in {arguments.out or 'standard output'}{bad}", file=sys.stderr)
+    if team.is_main:
+        by = f", by {team.number} processes" if team.number > 1 else ""
+        print(f"{number} predictions in {arguments.out or 'standard output'}{by}{bad}", file=sys.stderr)
 
 
 def _print_prediction(prediction: dict[str, Any], threshold: float | None) -> None:

@@ -48,10 +48,18 @@ def checkpoint_content(checkpoint: str | os.PathLike, revision: str | None = Non
 
 def inputs_content(units: Sequence[Unit]) -> str:
     """Every unit by what the pipeline is given, and its files by size and time of change; a hash each, spaced."""
-    return " ".join(_unit_content(unit) for unit in units)
+    return " ".join(_unit_content(unit, _file_states(unit)) for unit in units)
 
 
-def _unit_content(unit: Unit) -> str:
+def inputs_names(units: Sequence[Unit]) -> str:
+    """A hash of what the pipeline is given, files by their names alone: the same on every machine that has them."""
+    digest = hashlib.sha256()
+    for unit in units:
+        digest.update(_unit_content(unit, []).encode())
+    return digest.hexdigest()[:16]
+
+
+def _file_states(unit: Unit) -> list[tuple[int, int]]:
     rows = [item.row for item in unit.items]
     named = {path for row in rows for name in ("audio", "video") if (path := _path_of(row.get(name))) is not None}
     states = []
@@ -61,6 +69,11 @@ def _unit_content(unit: Unit) -> str:
             states.append((state.st_size, state.st_mtime_ns))
         except (OSError, ValueError):  # the row says that it is not there
             states.append((-1, -1))
+    return states
+
+
+def _unit_content(unit: Unit, states: Sequence[tuple[int, int]]) -> str:
+    rows = [item.row for item in unit.items]
     shown = [item.shown for item in unit.items]
     text = json.dumps([rows, shown, states, unit.problem], sort_keys=True, default=str)
     return hashlib.sha256(text.encode()).hexdigest()[:12]

@@ -1,16 +1,18 @@
 """Predictions as CSV or JSON lines, kept as they come; a second run goes on where the first was killed."""
 
 import json
+import shutil
 import sys
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 from typing import IO, Any
 
-from hf_mer.files import csv_text, json_text, write_json, write_text
+from hf_mer.files import csv_text, json_text, whole, write_json
 from hf_mer.locks import exclusive
 from hf_mer.prediction.content import inputs_content
-from hf_mer.prediction.sources import Unit
+from hf_mer.prediction.lines import OtherInputError, Place, find_rows, read_rows, write_in_order
+from hf_mer.prediction.sources import Unit, item_numbers
 
 _ADVICE = "name another file, or --overwrite"
 FORMATS = {".csv": "csv", ".jsonl": "jsonl", ".ndjson": "jsonl"}
@@ -31,13 +33,18 @@ class PredictionFile:
     While a run lasts, JSON lines are appended to `<name>.rows.jsonl` beside a CSV file, which is written from them
     when the run ends, fails or is interrupted; a run that was killed goes on from them. A file of JSON lines is
     appended to itself. By `<name>.settings.json` a second run knows that it would give the same predictions: settings,
-    and the inputs by their content. From `begin` to `close` the file is one run's alone.
+    and the inputs by their content. What several processes left in `<name>.parts`, see `SharedPredictions`, is taken
+    over by the next run, of however many. From `begin` to `close` the file is one run's alone.
 
     Args:
         path: `.csv` or `.jsonl`; None for standard output, which cannot be gone on with.
         kind: `csv` or `jsonl`; that of the path if not given.
         columns: Of CSV.
         settings: What the predictions depend on, ready for JSON, the checkpoint by its content.
+
+    Attributes:
+        parts: Folder in which several processes write.
+        failed: How many of the inputs that were written could not be used.
     """
 
     def __init__(
@@ -50,10 +57,13 @@ class PredictionFile:
         self.columns, self.settings = list(columns), json.loads(json.dumps(settings))
         self._settings_path = Path(f"{path}.settings.json")
         self._rows_path = Path(f"{path}.rows.jsonl" if self.kind == "csv" else f"{path}")  # what a run goes on from
+        self.parts = Path(f"{path}.parts")
         self.stream: IO[str] = sys.stdout
+        self.failed = 0
+        self._is_in_order = True
         self._held = ExitStack()
 
-    def begin(self, units: Sequence[Unit], overwrite: bool = False) -> int:
+    def begin(self, units: Sequence[Unit], overwrite: bool = False) -> list[int]:
         """Opens the file.
 
         Args:
@@ -61,7 +71,7 @@ class PredictionFile:
             overwrite: Start anew, whatever is there.
 
         Returns:
-            The number of units whose predictions are there.
+            Positions of the units whose predictions are not there yet.
 
         Raises:
             BusyError: If another run is writing the file.
@@ -70,38 +80,88 @@ class PredictionFile:
         if self.path is None:
             if self.kind == "csv":
                 self.stream.write(csv_text([self.columns]))
-            return 0
+            return list(range(len(units)))
         with ExitStack() as held:
             held.enter_context(exclusive(self.path))
-            done = self._open(self.path, units, overwrite, held)
+            waiting = self._open(self.path, units, overwrite, held)
             self._held = held.pop_all()
-        return done
+        return waiting
 
-    def _open(self, path: Path, units: Sequence[Unit], overwrite: bool, held: ExitStack) -> int:
-        done, kept, content = 0, "", inputs_content(units)
-        if not overwrite and any(one.exists() and one.stat().st_size for one in (path, self._rows_path)):
+    def _open(self, path: Path, units: Sequence[Unit], overwrite: bool, held: ExitStack) -> list[int]:
+        content, places = inputs_content(units), dict[int, Place]()
+        parts = self._idle_parts()
+        if not overwrite and any(one.exists() and one.stat().st_size for one in (path, self._rows_path, *parts)):
             before = self._check_settings(path)
-            done, kept = self._what_is_there(path, units)
-            self._check_inputs(before, content, units[:done])
-        elif self.kind == "csv":
-            path.unlink(missing_ok=True)
-        write_text(self._rows_path, kept)
+            places = self._what_is_there(path, parts, units)
+            done = _done(units, places)
+            self._check_inputs(before, content.split(), units, done)
+        else:
+            done = []
+            shutil.rmtree(self.parts, ignore_errors=True)
+            if self.kind == "csv":
+                path.unlink(missing_ok=True)
+        write_in_order(self._rows_path, places)
         # only now: what other settings made must not stand beside these
         write_json(self._settings_path, {**self.settings, "inputs": content})
+        shutil.rmtree(self.parts, ignore_errors=True)
+        self._is_in_order = done == list(range(len(done)))
         self.stream = held.enter_context(self._rows_path.open("a", encoding="utf-8", errors="backslashreplace"))
-        return done
+        return sorted(set(range(len(units))).difference(done))
 
     def write(self, rows: Sequence[Mapping[str, Any]]) -> None:
         """Appends what belongs to one unit or several, and lets it reach the disk."""
+        self.failed += sum("error" in row for row in rows)
         as_csv = self.path is None and self.kind == "csv"
         self.stream.write(self._csv(rows) if as_csv else "".join(f"{json_text(row)}\n" for row in rows))
         self.stream.flush()
 
     def close(self) -> None:
-        """Writes the CSV file from the JSON lines, and lets others have it."""
+        """Puts the rows in the order of the inputs, writes the CSV file from them, and lets others have it."""
         with self._held:
-            if self.path is not None and self.kind == "csv":
-                write_text(self.path, csv_text([self.columns]) + self._csv(map(json.loads, self._whole_lines())))
+            if self.path is None:
+                return
+            if not self._is_in_order:  # what several processes had left was not the beginning
+                self.stream.close()
+                write_in_order(self._rows_path, find_rows([self._rows_path]))
+            if self.kind == "csv":
+                self._write_csv(self.path)
+
+    def join(self, units: Sequence[Unit]) -> None:
+        """Takes over the parts, whose processes have ended, if with them all is there.
+
+        Raises:
+            ValueError: If a unit's predictions are nowhere; what there is stays where it is.
+        """
+        parts = self._idle_parts()
+        places = find_rows([self._rows_path, *parts])
+        if lacking := len(units) - len(_done(units, places)):
+            raise ValueError(
+                f"{self.path}: {lacking} of {len(units)} inputs have no predictions, since a process ended early; "
+                "the same command again goes on from what is finished"
+            )
+        self.failed = sum(place.is_bad for place in places.values() if place.file in parts)
+        self.stream.close()
+        write_in_order(self._rows_path, places)
+        self._is_in_order = True
+        shutil.rmtree(self.parts, ignore_errors=True)  # what stays says nothing new to the next run
+
+    def release(self) -> None:
+        """Lets others have the file, which is left as it is."""
+        self._held.close()
+
+    def _write_csv(self, path: Path) -> None:
+        with whole(path) as temporary, temporary.open("wb") as file:
+            file.write(csv_text([self.columns]).encode("utf-8", "backslashreplace"))
+            for row in read_rows(self._rows_path):
+                file.write(self._csv([row]).encode("utf-8", "backslashreplace"))
+
+    def _idle_parts(self) -> list[Path]:
+        """Files of rows that several processes left; if one of them is still at work, it is left alone."""
+        parts = sorted(self.parts.glob("*.jsonl"))
+        for part in parts:
+            with exclusive(part):
+                pass
+        return parts
 
     def _csv(self, rows: Iterable[Mapping[str, Any]]) -> str:
         return csv_text([row.get(name) for name in self.columns] for content in rows for row in csv_rows(content))
@@ -121,43 +181,40 @@ class PredictionFile:
             raise ValueError(f"{path} was made with {told}; {_ADVICE}")
         return inputs
 
-    def _check_inputs(self, before: Sequence[str], now: str, units: Sequence[Unit]) -> None:
-        for unit, old, new in zip(units, before, now.split(), strict=False):
-            if old != new:
+    def _check_inputs(
+        self, before: Sequence[str], now: Sequence[str], units: Sequence[Unit], done: Sequence[int]
+    ) -> None:
+        for position in done:
+            if before[position : position + 1] != now[position : position + 1]:
                 raise ValueError(
-                    f"{unit.items[0].where}: the input or its recording is not what it was when {self.path} was "
-                    f"written; {_ADVICE}"
+                    f"{units[position].items[0].where}: the input or its recording is not what it was when "
+                    f"{self.path} was written; {_ADVICE}"
                 )
 
-    def _what_is_there(self, path: Path, units: Sequence[Unit]) -> tuple[int, str]:
-        """Number of whole units, and the lines that hold them; what is half-written is done again."""
+    def _what_is_there(self, path: Path, parts: Sequence[Path], units: Sequence[Unit]) -> dict[int, Place]:
+        """Where the rows of whole units lie; what is half-written is done again."""
         if not self._rows_path.exists():
             raise ValueError(
                 f"{path} has no {self._rows_path.name} beside it to go on from (older versions wrote none); {_ADVICE}"
             )
-        lines = self._whole_lines()
         try:
-            inputs = {int(row["number"]): str(row["input"]) for row in map(json.loads, lines)}
-        except (ValueError, KeyError, TypeError) as error:
-            raise ValueError(f"{self._rows_path} is damaged, or no predictions ({error}); {_ADVICE}") from error
-        done, number = 0, 0
-        for unit in units:
-            if number + len(unit.items) > len(lines):
-                break
-            for item in unit.items:
-                number += 1
-                if inputs.get(number) != str(item.shown["input"]):
-                    raise ValueError(
-                        f"{path} has predictions of other inputs: number {number} is {inputs.get(number)}, and now "
-                        f"{item.shown['input']}; {_ADVICE}"
-                    )
-            done += 1
-        return done, "".join(f"{line}\n" for line in lines[:number])
+            places = find_rows(
+                [self._rows_path, *parts], [str(item.shown["input"]) for unit in units for item in unit.items]
+            )
+        except OtherInputError as error:
+            raise ValueError(f"{path} has predictions of other inputs: {error}; {_ADVICE}") from error
+        except ValueError as error:
+            raise ValueError(f"{error}; {_ADVICE}") from error
+        if "error" not in self.columns:  # they are no longer to be skipped
+            places = {number: place for number, place in places.items() if not place.is_bad}
+        numbers = item_numbers(units)
+        return {number: places[number] for position in _done(units, places) for number in numbers[position]}
 
-    def _whole_lines(self) -> list[str]:
-        """The JSON lines, without one that is cut off."""
-        # not splitlines(), which also breaks at characters that JSON allows within a string
-        return self._rows_path.read_text(encoding="utf-8", errors="replace").split("\n")[:-1]
+
+def _done(units: Sequence[Unit], places: Mapping[int, Place]) -> list[int]:
+    """Positions of the units all of whose rows are there."""
+    numbered = enumerate(item_numbers(units))
+    return [position for position, numbers in numbered if all(number in places for number in numbers)]
 
 
 def csv_rows(content: Mapping[str, Any]) -> list[dict[str, Any]]:

@@ -5,7 +5,8 @@ from typing import Any
 
 from hf_mer.data.errors import CorpusError
 from hf_mer.prediction.outputs import PredictionFile
-from hf_mer.prediction.sources import Unit
+from hf_mer.prediction.parts import SharedPredictions
+from hf_mer.prediction.sources import Unit, item_numbers
 
 _BATCHES = 8  # that are run, and then written, together
 _BAD = (
@@ -42,10 +43,15 @@ def output_columns(
     ]
 
 
+def block_size(batch_size: int, slow: bool) -> int:
+    """Units that are run together, and then written; those that are cut into windows or explained one by one."""
+    return 1 if slow else batch_size * _BATCHES
+
+
 def predict_all(
     recognise: Any,
     units: Sequence[Unit],
-    output: PredictionFile,
+    output: PredictionFile | SharedPredictions,
     *,
     batch_size: int = 8,
     on_bad: str = "raise",
@@ -58,11 +64,12 @@ def predict_all(
     Args:
         recognise: The pipeline.
         units: What is to be recognised.
-        output: Where the predictions go; what is there already is not recognised again.
+        output: Where the predictions go; what is there already is not recognised again. Of several processes each
+            calls this with its own, and recognises its share.
         batch_size: Utterances at once.
         on_bad: `raise`, or `skip`: the row then says in `error` what is wrong.
         overwrite: Start the output anew.
-        progress: Whether to draw a bar.
+        progress: Whether to draw a bar of what is left to this process.
         **settings: Of the pipeline's call: `top_k`, `threshold`, `window_seconds`, `hop_seconds`, `explain`.
 
     Returns:
@@ -78,28 +85,24 @@ def predict_all(
         raise CorpusError.from_problems("inputs", problems, hint="--on-bad skip goes on without them")
     # with a threshold the pipeline's result is a dictionary, with recognised words if there are any
     settings["threshold"] = settings.get("threshold") or 0.0
-    done = output.begin(units, overwrite)
-    number = sum(len(unit.items) for unit in units[:done])
-    failed = 0
-    slow = settings.get("window_seconds") or settings.get("explain")  # every one of them is kept and shown
-    size = 1 if slow else batch_size * _BATCHES
+    waiting, numbers = output.begin(units, overwrite), item_numbers(units)
+    size = block_size(batch_size, bool(settings.get("window_seconds") or settings.get("explain")))
     try:
-        with tqdm(total=len(units), initial=done, unit="input", disable=not progress) as bar:
-            for first in range(done, len(units), size):
-                waiting = units[first : first + size]
+        with tqdm(total=len(waiting), unit="input", disable=not progress) as bar:
+            for first in range(0, len(waiting), size):
+                block = waiting[first : first + size]
                 rows: list[dict[str, Any]] = []
                 try:
-                    for unit, results in _run(recognise, waiting, batch_size, on_bad, settings):
-                        for item, result in zip(unit.items, results, strict=True):
-                            number += 1
-                            failed += "error" in result
+                    found = _run(recognise, [units[position] for position in block], batch_size, on_bad, settings)
+                    for position, (unit, results) in zip(block, found, strict=True):
+                        for number, item, result in zip(numbers[position], unit.items, results, strict=True):
                             rows.append({"number": number, **item.shown, **result})
                 finally:
                     output.write(rows)
-                bar.update(len(waiting))
+                bar.update(len(block))
     finally:
         output.close()
-    return number, failed
+    return sum(map(len, numbers)), output.failed
 
 
 def _run(

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import accumulate, pairwise
 from pathlib import Path
 from typing import Any
 
@@ -77,6 +78,12 @@ def collect_units(
         else:
             units.append(Unit([_of_file(path)]))
     return units
+
+
+def item_numbers(units: Sequence[Unit]) -> list[range]:
+    """The numbers of every unit's items in the output, which begin at 1."""
+    last = list(accumulate((len(unit.items) for unit in units), initial=0))
+    return [range(first + 1, end + 1) for first, end in pairwise(last)]
 
 
 def is_single(sources: Sequence[str]) -> bool:

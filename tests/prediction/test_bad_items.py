@@ -14,10 +14,14 @@ class _Output:
         self.rows = []
 
     def begin(self, inputs, overwrite):
-        return 0
+        return list(range(len(inputs)))
 
     def write(self, rows):
         self.rows += rows
+
+    @property
+    def failed(self):
+        return sum("error" in row for row in self.rows)
 
     def close(self):
         pass

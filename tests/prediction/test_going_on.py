@@ -134,6 +134,29 @@ def test_what_was_not_recognised_yet_may_change(predict, out, table):
     assert predict() == 0
 
 
+def test_what_could_not_be_used_is_skipped_or_tried_again(predict, out, recordings, capsys):
+    """As the error advises; what came before it is not recognised again, and skipped rows are if they must be right."""
+    whole = (recordings / "c.wav").read_bytes()
+    (recordings / "c.wav").write_bytes(b"no sound at all")
+    assert predict() == 1
+    assert "--on-bad skip goes on without such inputs" in capsys.readouterr().err
+    first = out.with_name("p.csv.rows.jsonl").read_text()
+    assert first.count("\n") == 1
+    assert predict("--on-bad", "skip") == 0
+    with out.open(newline="") as file:
+        assert [bool(row["error"]) for row in csv.DictReader(file)] == [False, True, False, True]
+    assert out.with_name("p.csv.rows.jsonl").read_text().startswith(first)
+    assert predict() == 1
+    assert "cannot be read as audio" in capsys.readouterr().err
+    (recordings / "c.wav").write_bytes(whole)
+    assert predict() == 0
+    with out.open(newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert [row["number"] for row in rows] == list("1234")
+    assert all(row["label"] for row in rows)
+    assert "error" not in rows[0]
+
+
 def test_a_kill_between_two_writes_mixes_nothing(predict, out, checkpoint, tiny_checkpoint):
     """What other settings made is gone before the new ones are told; an empty file says nothing."""
     assert predict() == 0
