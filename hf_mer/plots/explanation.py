@@ -80,7 +80,7 @@ def explanation_figure(
         envelope, seconds = waveform_envelope(waveform, sampling_rate), len(waveform) / sampling_rate
     left = [
         *_word_panels(fig, explanation["words"], norm, true_words),
-        *_sound_panels(envelope, seconds, explanation["segments"], norm, true_spans),
+        *_sound_panels(envelope, seconds, explanation["segments"], norm, true_spans, _LEFT),
         *_video_panels(explanation["video_spans"], norm),
     ]
     known = bool(len(true_words) or len(true_spans))
@@ -109,7 +109,7 @@ def sound_explanation(
         width: Of the figure, in inches.
     """
     fig = figure(width, 1.1 + 0.9 * bool(segments))
-    panels = _sound_panels(envelope, seconds, segments, norm, ())
+    panels = _sound_panels(envelope, seconds, segments, norm, (), width - 2 * _TICKS)
     for panel, axes in zip(panels, fig.subplots(len(panels), 1, squeeze=False)[:, 0], strict=True):
         panel.draw(axes)
     return fig
@@ -143,8 +143,9 @@ def _sound_panels(
     segments: Sequence[Mapping[str, Any]],
     norm: Normalize,
     true_spans: Sequence[tuple[float, float]],
+    width: float,
 ) -> list[_Panel]:
-    """The waveform and bars of its segments on the same axis of seconds, as far as they are there."""
+    """The waveform and bars of its segments, as far as they are there, on the same axis, so many inches wide."""
     start = segments[0]["start"] if segments else 0.0  # of a window, seconds of its recording
     end = max(start + seconds, segments[-1]["end"] if segments else 0.0)
 
@@ -153,6 +154,8 @@ def _sound_panels(
         draw_envelope(axes, envelope / [1, loudest, loudest] + [start, 0, 0], seconds, WAVE_COLOR, 1.12)
         for segment in segments:
             axes.axvspan(segment["start"], segment["end"], color=place_color(segment, norm), alpha=0.5, lw=0, zorder=0)
+        if any(segment.get("word") for segment in segments):
+            _name_segments(axes, segments, width / (end - start))
         for span in true_spans:
             axes.plot(span, [-1.06, -1.06], color=INK, linewidth=2.5, solid_capstyle="butt")
         axes.set_xlim(start, end)
@@ -166,6 +169,16 @@ def _sound_panels(
     wave = [_Panel("Sound", _WAVEFORM, _GAP if segments else _LABELS, draw_wave)] if len(envelope) else []
     bars = [_Panel("" if wave else "Sound", _BARS, _LABELS, draw_bars)] if segments else []
     return [*wave, *bars]
+
+
+def _name_segments(axes: Axes, segments: Sequence[Mapping[str, Any]], inches: float) -> None:
+    """Writes words above their segments where these are long enough; a second is so many inches."""
+    axes.set_ylim(top=1.75)
+    for segment in segments:
+        middle, room = (segment["start"] + segment["end"]) / 2, (segment["end"] - segment["start"]) * inches
+        text = axes.text(middle, 1.7, segment["word"] or "", fontsize=7, ha="center", va="top")
+        if text.get_window_extent().width / axes.figure.dpi > room:
+            text.remove()
 
 
 def _video_panels(spans: Sequence[Mapping[str, Any]], norm: Normalize) -> list[_Panel]:

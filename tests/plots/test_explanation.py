@@ -123,6 +123,17 @@ def test_segments_of_a_window_stand_at_the_seconds_of_the_recording(drawn_texts)
     assert panels(figure)["time (s)"].get_xlim() == pytest.approx((8.0, 10.0))
 
 
+def test_segments_of_words_are_named_where_they_are_long_enough(drawn_texts):
+    found = segments(3)
+    for segment, word in zip(found, ("gone", None, "W" * 50), strict=True):
+        segment["word"] = word
+    waveform = {"waveform": np.ones(3 * RATE), "sampling_rate": RATE}
+    figure = explanation_figure(explanation(segments=found, segments_by="words"), FOUR, SCORES, **waveform)
+    texts = drawn_texts(figure)
+    assert "gone" in texts
+    assert not any("WWW" in text for text in texts)
+
+
 def test_frames_without_times_are_counted(drawn_texts):
     spans = [{"start": None, "end": None, "value": 0.3, "error": 0.0} for _ in range(4)]
     figure = explanation_figure(explanation(video_spans=spans, modalities={"video": 1.2}), FOUR, SCORES)
