@@ -62,7 +62,7 @@ def begin(url, path):
 def test_a_short_prediction_does_not_wait_for_a_long_recording(url, recording):
     _, messages, told = begin(url, recording(15))
     assert "of the recording" in told
-    assert "so" in str(Visitor(url).ask("utterance-go", SHORT))
+    assert "hm-verdict" in str(Visitor(url).ask("utterance-go", SHORT))
     assert next(messages)["msg"] != "process_completed"
     messages.close()
 
