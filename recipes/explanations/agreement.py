@@ -1,0 +1,132 @@
+"""How far explanations of a checkpoint of a generated corpus agree with its truth, utterance by utterance."""
+
+import logging
+import time
+from collections.abc import Callable, Iterable, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from rivals import METHODS, OF_MODALITIES
+from subject import Subject, drawn, tested_rows
+from tqdm import tqdm
+from truth import KINDS, agreements, auc, class_cues, has_own_cue, hit, salient_places
+
+from hf_mer.data.generated.folder import read_truth
+from hf_mer.prediction.load import load_recognizer
+
+
+def measure_checkpoint(
+    checkpoint: str | Path,
+    corpus: str | Path,
+    *,
+    methods: Iterable[str] = tuple(METHODS),
+    with_modalities: bool = True,
+    utterances: int | None = None,
+    prepare: Callable[[Any], None] | None = None,
+) -> dict[str, Any]:
+    """Explains test utterances of a checkpoint by several methods, and compares with the truth.
+
+    Args:
+        checkpoint: Of a finished training, with the files beside it.
+        corpus: Root of the generated corpus.
+        methods: Of `METHODS`.
+        with_modalities: Whether modalities are valued as well.
+        utterances: So many of the test part at random; None for all.
+        prepare: Changes the loaded model, such as its weights.
+
+    Returns:
+        `ua`, mean recall over the classes of these utterances, and `utterances`, see `measure_utterance`.
+
+    Raises:
+        ValueError: If the checkpoint's test part is not known, or the corpus has no truth about it.
+    """
+    recognizer = load_recognizer(checkpoint, device="cpu")
+    if prepare is not None:
+        prepare(recognizer.model)
+    labels = [recognizer.model.config.id2label[index] for index in range(recognizer.model.config.num_labels)]
+    truths, cues = {row["id"]: row for row in read_truth(corpus)}, class_cues(labels)
+    rows = list(drawn(tested_rows(checkpoint, corpus, labels), utterances))
+    found = []
+    with quiet():
+        for row in tqdm(rows, desc=str(checkpoint), unit="utt"):
+            subject = Subject(recognizer, row)
+            found.append(measure_utterance(subject, truths[row["id"]], cues, methods, with_modalities))
+    return {"checkpoint": str(checkpoint), "ua": mean_recall(found), "utterances": found}
+
+
+def measure_utterance(
+    subject: Subject,
+    truth: Mapping[str, Any],
+    cues: Mapping[str, Mapping[str, int]],
+    methods: Iterable[str],
+    with_modalities: bool,
+) -> dict[str, Any]:
+    """What every method says of one utterance, for the predicted class, against the truth.
+
+    Returns:
+        `id`, `label`, `predicted`, `right`, `own_cue` (of its words); `seconds` of each method; `places`, by kind
+        (`words` where they carry the cue, `segments`, `face spans`): `chance`, the share of salient places, and by
+        method `hit` and `auc`; `modalities`, by method: `predicted` and `others`, lists of (the modality that speaks
+        for the class, the one that does not, whether the first has the larger value), of the predicted class and of
+        all others.
+    """
+    name = subject.labels[subject.predicted]
+    record: dict[str, Any] = {
+        "id": subject.id,
+        "label": subject.labels[subject.label],
+        "predicted": name,
+        "right": subject.predicted == subject.label,
+        "own_cue": has_own_cue(truth),
+        "seconds": {},
+        "places": {},
+        "modalities": {},
+    }
+    salient = salient_of(subject, truth)
+    for player, expected in salient.items():
+        record["places"][KINDS[player]] = {"chance": float(expected.mean())}
+    for method in methods:
+        started = time.process_time()
+        values = METHODS[method](subject, subject.predicted)
+        record["seconds"][method] = time.process_time() - started
+        for player, expected in salient.items():
+            if player in values:
+                agreed = {"hit": hit(values[player], expected), "auc": auc(values[player], expected)}
+                record["places"][KINDS[player]][method] = agreed
+    for method in OF_MODALITIES if with_modalities else ():
+        found: dict[str, list] = {"predicted": [], "others": []}
+        for index, label in enumerate(subject.labels):
+            agreed = agreements(truth, cues[label], OF_MODALITIES[method](subject, index))
+            found["predicted" if label == name else "others"] += [(*pair, value) for pair, value in agreed.items()]
+        record["modalities"][method] = found
+    return record
+
+
+def salient_of(subject: Subject, truth: Mapping[str, Any]) -> dict[str, np.ndarray]:
+    """Which places are salient, by player; only where some are and some are not, and for words with an own cue."""
+    found = {
+        player: salient_places(truth, player, places.entries)
+        for player, places in subject.places.items()
+        if player in KINDS and (player != "text" or has_own_cue(truth))
+    }
+    return {player: salient for player, salient in found.items() if salient.any() and not salient.all()}
+
+
+def mean_recall(utterances: Iterable[Mapping[str, Any]]) -> float:
+    """UA over the classes that occur."""
+    right: dict[str, list[bool]] = {}
+    for record in utterances:
+        right.setdefault(record["label"], []).append(record["right"])
+    return float(np.mean([np.mean(found) for found in right.values()]))
+
+
+@contextmanager
+def quiet():
+    """Without a line of the log for every utterance."""
+    before = logging.root.manager.disable
+    logging.disable(logging.WARNING)
+    try:
+        yield
+    finally:
+        logging.disable(before)

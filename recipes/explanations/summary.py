@@ -1,0 +1,85 @@
+"""From values of utterances to means, deviations over seeds, and bootstrap intervals over utterances."""
+
+from collections.abc import Hashable, Iterable, Mapping, Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+
+RESAMPLES = 2000
+
+
+class Mean(NamedTuple):
+    """A mean over utterances of several runs.
+
+    Attributes:
+        mean: Of the runs' means.
+        deviation: Of the runs' means, `n - 1`; None for one run.
+        low: Lower end of the 95 % interval over utterances.
+        high: Upper end.
+        n: Values in all.
+    """
+
+    mean: float
+    deviation: float | None
+    low: float
+    high: float
+    n: int
+
+    def __str__(self) -> str:
+        spread = "" if self.deviation is None else f" ± {self.deviation:.2f}"
+        return f"{self.mean:.2f}{spread} [{self.low:.2f}, {self.high:.2f}]"
+
+
+def mean_of_runs(runs: Sequence[Sequence[tuple[Hashable, float]]], seed: int = 0) -> Mean | None:
+    """Mean, deviation over runs, and interval of the mean over utterances; None without values.
+
+    Utterances are drawn with replacement, each with its values of all runs, as values of one utterance by several
+    seeds resemble each other; the mean is the one over all values drawn.
+
+    Source: Efron and Tibshirani, *An Introduction to the Bootstrap*, 1993, chapter 13 (percentiles).
+
+    Args:
+        runs: Per run pairs of an utterance's id and its value.
+        seed: Of the draws.
+    """
+    runs = [run for run in runs if run]
+    if not runs:
+        return None
+    means = [float(np.mean([value for _, value in run])) for run in runs]
+    sums: dict[Hashable, list[float]] = {}
+    for name, value in (pair for run in runs for pair in run):
+        sums.setdefault(name, []).append(value)
+    totals = np.array([(sum(values), len(values)) for values in sums.values()])  # (U, 2)
+    draws = np.random.default_rng(seed).integers(len(totals), size=(RESAMPLES, len(totals)))
+    drawn = totals[draws].sum(axis=1)  # (R, 2)
+    low, high = np.quantile(drawn[:, 0] / drawn[:, 1], [0.025, 0.975])
+    deviation = float(np.std(means, ddof=1)) if len(means) > 1 else None
+    return Mean(float(np.mean(means)), deviation, float(low), float(high), sum(map(len, runs)))
+
+
+def chosen(utterances: Iterable[Mapping[str, Any]], which: str) -> list[Mapping[str, Any]]:
+    """The utterances that count: `right`, of which the words carry the cue and the model is right, or `all`."""
+    return [one for one in utterances if which == "all" or (one["right"] and one["own_cue"])]
+
+
+def places_summary(runs: Sequence[Mapping[str, Any]], kind: str, which: str) -> dict[str, dict[str, Mean]]:
+    """Of one kind of places, `hit` and `auc` by method, and of `chance` the share of salient places as both.
+
+    Args:
+        runs: Of `measure_checkpoint`.
+        kind: Of `KINDS`.
+        which: See `chosen`.
+    """
+    found = [
+        [(one["id"], one["places"][kind]) for one in chosen(run["utterances"], which) if kind in one["places"]]
+        for run in runs
+    ]
+    methods = sorted({name for run in found for _, places in run for name in places if name != "chance"})
+    summary: dict[str, dict[str, Mean]] = {}
+    for method in methods:
+        for score in ("hit", "auc"):
+            mean = mean_of_runs([[(name, one[method][score]) for name, one in run if method in one] for run in found])
+            if mean is not None:
+                summary.setdefault(method, {})[score] = mean
+    chance = mean_of_runs([[(name, one["chance"]) for name, one in run] for run in found])
+    return {**summary, "chance": {"hit": chance}} if chance is not None else {}

@@ -1,0 +1,149 @@
+"""What explanations are measured by, on values made by hand, and the commands on tiny models of tiny corpora."""
+
+import importlib
+import json
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+FOLDER = Path(__file__).parents[2] / "recipes" / "explanations"
+
+
+@pytest.fixture(scope="module")
+def part():
+    """`part("truth")`: a module of the folder."""
+    sys.path.insert(0, str(FOLDER))
+    yield importlib.import_module
+    sys.path.remove(str(FOLDER))
+    for path in FOLDER.glob("*.py"):
+        sys.modules.pop(path.stem, None)
+
+
+def test_hit(part):
+    hit = part("truth").hit
+    salient = np.array([False, True, False, True])
+    assert hit(np.array([0.1, 0.9, 0.2, -1.0]), salient) == 1
+    assert hit(np.array([0.1, -0.9, 0.2, -1.0]), salient) == 0
+    assert hit(np.array([0.5, 0.5, 0.1, 0.2]), salient) == 0.5  # two highest, one of them salient
+    assert hit(np.zeros(4), salient) == 0.5  # says nothing: chance
+
+
+def test_auc(part):
+    from sklearn.metrics import roc_auc_score
+
+    auc = part("truth").auc
+    salient = np.array([False, True, False, True])
+    assert auc(np.array([0.1, 0.9, 0.2, 0.15]), salient) == 0.75  # 3 of 4 pairs
+    assert auc(np.zeros(4), salient) == 0.5
+    assert auc(np.arange(4), np.ones(4, bool)) is None
+    assert auc(np.arange(4), np.zeros(4, bool)) is None
+    rng = np.random.default_rng(0)
+    for _ in range(20):
+        values, salient = rng.integers(0, 4, 9), np.arange(9) < rng.integers(1, 9)
+        assert auc(values, salient) == pytest.approx(roc_auc_score(salient, values))
+
+
+def test_salient_places(part):
+    truth = part("truth")
+    row = {"id": "a", "salient_words": [1, 3], "salient_spans": [(0.2, 0.55)], "face_spans": [(0.0, 0.3)]}
+    entries = [{"start": start / 10, "end": (start + 3) / 10} for start in (0, 3, 6)]
+    assert truth.salient_places(row, "text", [{}] * 4).tolist() == [False, True, False, True]
+    assert truth.salient_places(row, "speech", entries).tolist() == [False, True, False]  # a third, five sixths, none
+    assert truth.salient_places(row, "video", entries).tolist() == [True, False, False]
+    with pytest.raises(ValueError, match=r"a: salient words \[1, 3\], but there are 3 words"):
+        truth.salient_places(row, "text", [{}] * 3)
+
+
+def test_cues_of_classes(part):
+    class_cues = part("truth").class_cues
+    assert class_cues(["sad", "angry", "happy", "neutral"])["angry"] == {"text": -1, "speech": 1}
+    seven = class_cues(["joy", "surprise", "neutral", "anger", "fear", "disgust", "sadness"])
+    assert seven["surprise"] == {"text": 1, "speech": 1, "video": -1}
+    assert seven["neutral"] == {"text": 1, "speech": -1}  # with either face
+    with pytest.raises(ValueError, match="classes sad, joy are not those of a generated corpus"):
+        class_cues(["sad", "joy"])
+
+
+def test_agreement_of_modalities(part):
+    agreements = part("truth").agreements
+    truth = {"valence_cue": -1, "arousal_cue": 1, "face_cue": 1}
+    sad, angry = {"text": -1, "speech": -1}, {"text": -1, "speech": 1}
+    assert agreements(truth, sad, {"text": 0.4, "speech": 0.1}) == {("text", "speech"): 1}
+    assert agreements(truth, sad, {"text": -0.4, "speech": 0.1}) == {("text", "speech"): 0}
+    assert agreements(truth, sad, {"text": 0.1, "speech": 0.1}) == {("text", "speech"): 0.5}
+    assert agreements(truth, angry, {"text": 0.4, "speech": 0.1}) == {}  # both speak for it
+    sadness = {"text": -1, "speech": -1, "video": -1}
+    values = {"text": 0.3, "speech": 0.1, "video": 0.4}
+    assert agreements(truth, sadness, values) == {("text", "speech"): 1, ("text", "video"): 0}
+
+
+def test_means_of_runs(part):
+    mean_of_runs = part("summary").mean_of_runs
+    found = mean_of_runs([[("a", 1.0), ("b", 0.0)], [("a", 1.0), ("b", 1.0)]])
+    assert found.mean == 0.75
+    assert found.deviation == pytest.approx(np.std([0.5, 1.0], ddof=1))
+    assert (found.low, found.high, found.n) == (0.5, 1.0, 4)  # only a, or only b
+    assert str(mean_of_runs([[("a", 0.5)]])) == "0.50 [0.50, 0.50]"
+    assert mean_of_runs([[], []]) is None
+    wide = mean_of_runs([[(str(index), index % 2) for index in range(100)]])
+    assert wide.low == pytest.approx(0.4, abs=0.03)  # 0.5 - 1.96 * 0.5 / sqrt(100)
+
+
+def test_places_of_runs(part):
+    summary = part("summary")
+
+    def record(name, right, own_cue, value):
+        places = {"words": {"chance": 0.2, "explain": {"hit": value, "auc": value}}} if own_cue else {}
+        return {"id": name, "right": right, "own_cue": own_cue, "places": places}
+
+    utterances = [record("a", True, True, 1.0), record("b", False, True, 0.0), record("c", True, False, 0.5)]
+    right = summary.places_summary([{"utterances": utterances}], "words", "right")
+    assert (right["explain"]["hit"].mean, right["explain"]["hit"].n) == (1.0, 1)
+    everything = summary.places_summary([{"utterances": utterances}], "words", "all")
+    assert (everything["explain"]["auc"].mean, everything["chance"]["hit"].mean) == (0.5, pytest.approx(0.2))
+    assert summary.places_summary([{"utterances": utterances}], "face spans", "all") == {}
+
+
+def finished(folder: Path, save, rows, labels: list[str], corpus: str) -> Path:
+    """A training's folder around an untrained checkpoint; the rows are its test part."""
+    save(folder / "model")
+    lines = [f"{row['id']},{labels[row['label']]},{labels[0]}" for row in rows]
+    (folder / "predictions.csv").write_text("\n".join(["id,label,prediction", *lines]) + "\n")
+    content = {"fold": "test", "settings": {"data": {"corpus": corpus}}}
+    (folder / "results.json").write_text(json.dumps(content))
+    return folder
+
+
+@pytest.fixture(scope="module")
+def trained(corpus, tmp_path_factory):
+    """A tiny LE-MER with six test utterances of the corpus in IEMOCAP's layout."""
+    from model_tester import LABELS, save_tiny_checkpoint
+
+    from hf_mer.data import load_iemocap
+
+    rows = load_iemocap(corpus).select(range(6))
+    return finished(tmp_path_factory.mktemp("le_mer"), save_tiny_checkpoint, rows, LABELS, "iemocap")
+
+
+def test_label_attention_alone(part, trained, corpus, tmp_path, capsys):
+    out = tmp_path / "attention.json"
+    part("measure").main(["--label-attention", str(trained), str(trained), "--corpus", str(corpus), "--out", str(out)])
+    runs = json.loads(out.read_text())["runs"]
+    assert len(runs) == 2
+    assert runs[0]["utterances"][0]["places"] == runs[1]["utterances"][0]["places"]
+    assert len(runs[0]["utterances"]) == 6
+    assert 0 <= runs[0]["ua"] <= 1
+    segments = runs[0]["summary"]["segments"]["all"]
+    values = [one["places"]["segments"] for one in runs[0]["utterances"] if "segments" in one["places"]]
+    assert segments["label attention"]["auc"]["mean"] == np.mean([one["label attention"]["auc"] for one in values])
+    assert set(segments) == {"label attention", "random", "chance"}
+    assert "| checkpoint | UA | words, hit |" in capsys.readouterr().out
+
+
+def test_without_the_files_of_a_training(part, trained, corpus, tmp_path):
+    with pytest.raises(ValueError, match="its test part is not known"):
+        part("subject").tested_rows(tmp_path, corpus, [])
+    with pytest.raises(SystemExit):
+        part("measure").main(["--label-attention", str(trained), "--out", str(tmp_path / "attention.json")])
