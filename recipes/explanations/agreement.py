@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from rivals import METHODS, OF_MODALITIES
+from rivals import METHODS, OF_MODALITIES, by_modality
 from subject import Subject, drawn, tested_rows
 from tqdm import tqdm
 from truth import KINDS, agreements, auc, class_cues, has_own_cue, hit, salient_places
@@ -66,11 +66,11 @@ def measure_utterance(
     """What every method says of one utterance, for the predicted class, against the truth.
 
     Returns:
-        `id`, `label`, `predicted`, `right`, `own_cue` (of its words); `seconds` of each method; `places`, by kind
-        (`words` where they carry the cue, `segments`, `face spans`): `chance`, the share of salient places, and by
-        method `hit` and `auc`; `modalities`, by method: `predicted` and `others`, lists of (the modality that speaks
-        for the class, the one that does not, whether the first has the larger value), of the predicted class and of
-        all others.
+        `id`, `label`, `predicted`, `right`, `own_cue` (of its words); `seconds` of processor time of each method and
+        of a plain `prediction`; `places`, by kind (`words` where they carry the cue, `segments`, `face spans`):
+        `chance`, the share of salient places, and by method `hit` and `auc`; `modalities`, by method: `predicted` and
+        `others`, lists of (the modality that speaks for the class, the one that does not, whether the first has the
+        larger value), of the predicted class and of all others.
     """
     name = subject.labels[subject.predicted]
     record: dict[str, Any] = {
@@ -84,6 +84,9 @@ def measure_utterance(
         "modalities": {},
     }
     salient = salient_of(subject, truth)
+    started = time.process_time()
+    subject.recognizer(subject.item)
+    record["seconds"]["prediction"] = time.process_time() - started
     for player, expected in salient.items():
         record["places"][KINDS[player]] = {"chance": float(expected.mean())}
     for method in methods:
@@ -94,13 +97,21 @@ def measure_utterance(
             if player in values:
                 agreed = {"hit": hit(values[player], expected), "auc": auc(values[player], expected)}
                 record["places"][KINDS[player]][method] = agreed
+        if with_modalities and method == "integrated gradients":
+            sums = {player: float(each.sum()) for player, each in values.items()}
+            agreed = agreements(truth, cues[name], by_modality(sums))
+            record["modalities"][method] = {"predicted": _listed(agreed), "others": []}
     for method in OF_MODALITIES if with_modalities else ():
         found: dict[str, list] = {"predicted": [], "others": []}
         for index, label in enumerate(subject.labels):
             agreed = agreements(truth, cues[label], OF_MODALITIES[method](subject, index))
-            found["predicted" if label == name else "others"] += [(*pair, value) for pair, value in agreed.items()]
+            found["predicted" if label == name else "others"] += _listed(agreed)
         record["modalities"][method] = found
     return record
+
+
+def _listed(agreed: Mapping[tuple[str, str], float]) -> list[tuple[str, str, float]]:
+    return [(*pair, value) for pair, value in agreed.items()]
 
 
 def salient_of(subject: Subject, truth: Mapping[str, Any]) -> dict[str, np.ndarray]:

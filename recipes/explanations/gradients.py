@@ -8,6 +8,8 @@ from captum.attr import IntegratedGradients, LayerIntegratedGradients
 from subject import Subject
 from torch import Tensor
 
+from hf_mer.models.places_mer import faint_noise
+
 _SOUND = ("input_values", "input_features")
 
 
@@ -50,7 +52,8 @@ def path_integrals(subject: Subject, label: int, steps: int) -> dict[str, Any]:
             if name in inputs:
                 method = IntegratedGradients(log_probability)
                 given = {"additional_forward_args": (name,), "n_steps": steps, "internal_batch_size": steps}
-                values = method.attribute(inputs[name], **given)[0]
+                start = _noise(subject, name) if player == "speech" else torch.zeros_like(inputs[name])
+                values = method.attribute(inputs[name], start, **given)[0]
                 values = values.T if name == "input_features" and subject.processor.is_channel_first else values
                 length = len(whole.features if player == "speech" else whole.pixels)
                 found[player] = _array(values.reshape(len(values), -1).sum(-1)[:length])
@@ -63,6 +66,16 @@ def _padding(tokens: Tensor, words: list, pad: int) -> Tensor:
     places = torch.tensor([position for _, positions, _ in words for position in positions], dtype=torch.long)
     empty[0, places] = pad
     return empty
+
+
+def _noise(subject: Subject, name: str) -> Tensor:
+    """The input of an utterance whose sound is all removed as `explain` removes segments. Shape `(1, N, ...)`.
+
+    Zeros would not do: most encoders of waveforms normalise, so that nothing changes along the way from silence.
+    """
+    noise = faint_noise(subject.utterance.sound, subject.processor.sampling_rate)
+    batch = subject.processor.collate([subject.processor.features_of(noise)], [None], [None])
+    return batch.to(subject.model.device).to(subject.model.dtype)[name]
 
 
 def _array(values: Tensor) -> np.ndarray:

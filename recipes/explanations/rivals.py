@@ -19,8 +19,9 @@ STEPS = 32
 
 
 def shapley(subject: Subject, label: int) -> Values:
-    """What `explain` gives with its defaults."""
-    found = explain(subject.model, subject.processor, **subject.item, label=subject.labels[label])
+    """What `explain` gives, with its defaults but for the budget, where the subject has another."""
+    name = subject.labels[label]
+    found = explain(subject.model, subject.processor, **subject.item, label=name, budget=subject.budget)
     entries = {
         "text": [word for word in found["words"] if word["current"]],
         "history": [word for word in found["words"] if not word["current"]],
@@ -77,9 +78,9 @@ def label_attention(subject: Subject, label: int) -> Values:
 def integrated_gradients(subject: Subject, label: int) -> Values:
     """Integrated gradients of log p of the class, of the embeddings of tokens and of features of sound and picture.
 
-    Along the straight line from the embeddings of padding to those of the tokens, and from zeros, the mean of
-    normalised features, to the features, one modality after the other while the others stay. Values of tokens, frames
-    and samples are summed over their place.
+    Along the straight line from the embeddings of padding to those of the tokens, from the faint noise by which
+    `explain` removes segments to the sound, and from grey pictures, one modality after the other while the others
+    stay. Values of tokens, frames and samples are summed over their place.
 
     Source: M. Sundararajan, A. Taly and Q. Yan, Axiomatic Attribution for Deep Networks, ICML 2017; by captum.
     """
@@ -111,7 +112,7 @@ def shapley_of_modalities(subject: Subject, label: int) -> dict[str, float]:
     """What `explain` gives."""
     name = subject.labels[label]
     found = explain(subject.model, subject.processor, **subject.item, label=name, modalities=[])["modalities"]
-    return _with_history_as_text(found)
+    return by_modality(found)
 
 
 def modalities_left_out(subject: Subject, label: int) -> dict[str, float]:
@@ -131,7 +132,8 @@ OF_MODALITIES: dict[str, Callable[[Subject, int], dict[str, float]]] = {
 }
 
 
-def _with_history_as_text(values: dict[str, float]) -> dict[str, float]:
+def by_modality(values: dict[str, float]) -> dict[str, float]:
+    """Values of players as those of modalities: history is text."""
     found = dict(values)
     if "history" in found:
         found["text"] = found.get("text", 0.0) + found.pop("history")

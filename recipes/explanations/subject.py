@@ -10,7 +10,7 @@ from datasets import Dataset
 from hf_mer.evaluation.evaluating import data_settings
 from hf_mer.evaluation.rows import RowSettings, choose_rows, training_results
 from hf_mer.models.coalitions_mer import LogProbabilities, Variant
-from hf_mer.models.explain_settings_mer import PLAYERS
+from hf_mer.models.explain_settings_mer import BUDGET, PLAYERS
 from hf_mer.models.places_mer import Places, places_of
 from hf_mer.models.segments_mer import audio_of
 from hf_mer.models.utterances_mer import UtteranceLoader
@@ -48,6 +48,7 @@ class Subject:
     Args:
         recognizer: Of `load_recognizer`.
         row: Of a corpus.
+        budget: Of `explain`.
 
     Attributes:
         item: As the pipeline takes it.
@@ -59,9 +60,9 @@ class Subject:
         predicted: Index of the predicted class.
     """
 
-    def __init__(self, recognizer: Any, row: Mapping[str, Any]):
+    def __init__(self, recognizer: Any, row: Mapping[str, Any], budget: int = BUDGET):
         self.recognizer, self.model, self.processor = recognizer, recognizer.model, recognizer.processor
-        self.id, self.label = row["id"], row["label"]
+        self.id, self.label, self.budget = row["id"], row["label"], budget
         given = {"audio": audio_of(row), **{name: row.get(name) for name in ("video", "text", "history")}}
         self.item = {name: value for name, value in given.items() if value is not None}
         loader = UtteranceLoader(self.processor, self.model.config.modalities, explains=True)

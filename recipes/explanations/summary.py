@@ -83,3 +83,51 @@ def places_summary(runs: Sequence[Mapping[str, Any]], kind: str, which: str) -> 
                 summary.setdefault(method, {})[score] = mean
     chance = mean_of_runs([[(name, one["chance"]) for name, one in run] for run in found])
     return {**summary, "chance": {"hit": chance}} if chance is not None else {}
+
+
+def modalities_summary(
+    runs: Sequence[Mapping[str, Any]], method: str, which: str, pair: frozenset[str] | None = None
+) -> Mean | None:
+    """How often the modality that speaks for a class has the larger value than one that does not.
+
+    Args:
+        runs: Of `measure_checkpoint`.
+        method: Of `OF_MODALITIES`, or integrated gradients.
+        which: `predicted`, of the class that the model predicts, or `others`.
+        pair: Of which two modalities; of any two if not given.
+    """
+    return mean_of_runs([
+        [
+            (one["id"], value)
+            for one in run["utterances"]
+            for first, second, value in one["modalities"].get(method, {}).get(which, [])
+            if pair is None or {first, second} == pair
+        ]
+        for run in runs
+    ])  # fmt: skip
+
+
+def seconds_summary(runs: Sequence[Mapping[str, Any]]) -> dict[str, float]:
+    """Mean processor time of every method, seconds an utterance."""
+    spent: dict[str, list[float]] = {}
+    for one in (one for run in runs for one in run["utterances"]):
+        for method, seconds in one["seconds"].items():
+            spent.setdefault(method, []).append(seconds)
+    return {method: float(np.mean(seconds)) for method, seconds in spent.items()}
+
+
+def removal_summary(run: Mapping[str, Any], kind: str) -> dict[str, dict[str, Mean]]:
+    """Of one kind of places, `comprehensiveness` and `sufficiency` by method.
+
+    Args:
+        run: Of `measure_removal`.
+        kind: Of `KINDS`.
+    """
+    found = [(one["id"], one["places"][kind]) for one in run["utterances"] if kind in one["places"]]
+    summary: dict[str, dict[str, Mean]] = {}
+    for method in {name for _, places in found for name in places}:
+        for score in ("comprehensiveness", "sufficiency"):
+            mean = mean_of_runs([[(name, places[method][score]) for name, places in found if method in places]])
+            if mean is not None:
+                summary.setdefault(method, {})[score] = mean
+    return summary

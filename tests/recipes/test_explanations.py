@@ -3,6 +3,7 @@
 import importlib
 import json
 import sys
+from importlib.util import find_spec
 from pathlib import Path
 
 import numpy as np
@@ -147,3 +148,104 @@ def test_without_the_files_of_a_training(part, trained, corpus, tmp_path):
         part("subject").tested_rows(tmp_path, corpus, [])
     with pytest.raises(SystemExit):
         part("measure").main(["--label-attention", str(trained), "--out", str(tmp_path / "attention.json")])
+
+
+def test_values_by_removal(part):
+    """Two of four places decide: with the right order a tenth to a half removed takes p from 0.9 to 0.3 or 0.1."""
+    from types import SimpleNamespace
+
+    def probability(chosen):
+        return {0: 0.1, 1: 0.3, 2: 0.9}[int(chosen[1]) + int(chosen[3])]
+
+    subject = SimpleNamespace(
+        predicted=0,
+        outcomes=np.log([0.9, 0.1]),
+        with_left=lambda player, chosen: chosen,
+        ask=lambda variants: np.log([[probability(chosen), 1 - probability(chosen)] for chosen in variants]),
+    )
+    scores = part("removal").removal_scores
+    right = scores(subject, "text", np.array([0.0, 2.0, 0.1, 1.0]))  # one place is removed three times, then two
+    assert right["comprehensiveness"] == pytest.approx((3 * (0.9 - 0.3) + (0.9 - 0.1)) / 4)
+    assert right["sufficiency"] == pytest.approx((3 * (0.9 - 0.3) + 0) / 4)
+    wrong = scores(subject, "text", np.array([2.0, 0.0, 1.0, 0.1]))
+    assert wrong["comprehensiveness"] == pytest.approx(0)
+    assert wrong["sufficiency"] == pytest.approx(0.9 - 0.1)
+
+
+def test_shuffled_weights(part):
+    import torch
+
+    model = torch.nn.Linear(20, 3)
+    before = model.weight.detach().clone()
+    part("parts").shuffle_weights(model)
+    assert not torch.equal(model.weight, before)
+    assert torch.equal(model.weight.flatten().sort().values, before.flatten().sort().values)
+
+
+def test_a_finished_part_is_not_measured_again(part, tmp_path, capsys):
+    finished_or, calls = part("parts").finished_or, []
+
+    def measure():
+        calls.append(1)
+        return {"ua": 0.5}
+
+    path = tmp_path / "measured" / "part.json"
+    first = finished_or(path, {"utterances": 3}, measure)
+    assert finished_or(path, {"utterances": 3}, measure) == first
+    assert len(calls) == 1
+    finished_or(path, {"utterances": 4}, measure)
+    assert len(calls) == 2
+    assert "was measured with {'utterances': 3}, now {'utterances': 4}: again" in capsys.readouterr().out
+
+
+@pytest.mark.skipif(find_spec("captum") is None, reason="needs captum")
+def test_integrated_gradients_are_complete(part, trained, corpus):
+    """Attributions of an input add up to what log p gains between the ends of the path."""
+    import torch
+
+    from hf_mer.models.places_mer import faint_noise
+    from hf_mer.prediction.load import load_recognizer
+
+    recognizer = load_recognizer(trained, device="cpu")
+    rows = part("subject").tested_rows(trained, corpus, ["angry", "happy", "neutral", "sad"])
+    subject = part("subject").Subject(recognizer, rows[0])
+    found = part("gradients").path_integrals(subject, subject.predicted, 64)
+    noise = subject.processor.features_of(faint_noise(subject.utterance.sound, 16000))
+    nothing = subject.processor.collate([noise], [subject.whole.text], [subject.whole.history])
+    temperature = recognizer.model.config.temperature_of(["text", "speech"])
+    with torch.no_grad():
+        start = (recognizer.model(**nothing).logits / temperature).log_softmax(-1)[0, subject.predicted]
+    gained = subject.outcomes[subject.predicted] - float(start)
+    assert found["speech"].sum() == pytest.approx(gained, abs=0.02 + 0.05 * abs(gained))
+    values = part("rivals").integrated_gradients(subject, subject.predicted)
+    assert values["speech"].sum() == pytest.approx(found["speech"].sum(), rel=0.2, abs=0.02)
+    assert len(values["text"]) == len(subject.whole.text.split())
+    assert len(values["speech"]) == len(subject.places["speech"])
+
+
+@pytest.mark.skipif(find_spec("captum") is None, reason="needs captum")
+def test_everything_once(part, trained, corpus, tmp_path, capsys):
+    (tmp_path / "corpora").mkdir()
+    (tmp_path / "corpora" / "iemocap").symlink_to(corpus)
+    (tmp_path / "runs" / "le_mer_seed1").mkdir(parents=True)
+    (tmp_path / "runs" / "le_mer_seed1" / "Ses01").symlink_to(trained)
+    made = {"num_utterances": 48, "sessions": 3, "words_per_utterance": [4, 5], "salient_words": [1, 1]}
+    settings = tmp_path / "settings.json"
+    settings.write_text(json.dumps({"le_mer": {**made, "utterances_per_dialogue": 6, "seed": 0}}))
+    command = ["--out", str(tmp_path), "--systems", "le_mer", "--seeds", "1", "--utterances", "3"]
+    command += ["--shuffled-utterances", "2", "--corpus-settings", str(settings), "--real-utterances", "2"]
+    command += ["--real", "tones", str(trained), str(corpus), "--real-budget", "100"]
+    numbers = part("measure").main(command)
+    assert set(numbers) == {"le_mer", "tones"}
+    assert set(numbers["le_mer"]["places"]["all"]["segments"]) >= {"explain", "integrated gradients", "chance"}
+    assert numbers["le_mer"]["seconds"]["explain"] > numbers["le_mer"]["seconds"]["prediction"] > 0
+    assert set(numbers["tones"]["words"]) == {"explain", "leave one out", "label attention", "random"}
+    text = (tmp_path / "report.md").read_text()
+    assert "| values | words, hit | words, AUC | segments, hit | segments, AUC | seconds |" in text
+    assert "### Shuffled weights" in text
+    assert "| text and speech | explain |" in text
+    capsys.readouterr()
+    before = {path: path.stat().st_mtime_ns for path in (tmp_path / "measured").glob("*.json")}
+    assert len(before) == 3
+    assert part("measure").main(command) == numbers
+    assert {path: path.stat().st_mtime_ns for path in before} == before
