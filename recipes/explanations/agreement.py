@@ -8,9 +8,9 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from kept import Kept
 from rivals import METHODS, OF_MODALITIES, by_modality
 from subject import Subject, drawn, tested_rows
-from tqdm import tqdm
 from truth import KINDS, agreements, auc, class_cues, has_own_cue, hit, salient_places
 
 from hf_mer.data.generated.folder import read_truth
@@ -25,6 +25,7 @@ def measure_checkpoint(
     with_modalities: bool = True,
     utterances: int | None = None,
     prepare: Callable[[Any], None] | None = None,
+    kept: Kept | None = None,
 ) -> dict[str, Any]:
     """Explains test utterances of a checkpoint by several methods, and compares with the truth.
 
@@ -35,6 +36,7 @@ def measure_checkpoint(
         with_modalities: Whether modalities are valued as well.
         utterances: So many of the test part at random; None for all.
         prepare: Changes the loaded model, such as its weights.
+        kept: Where records are kept on the way.
 
     Returns:
         `ua`, mean recall over the classes of these utterances, and `utterances`, see `measure_utterance`.
@@ -48,11 +50,12 @@ def measure_checkpoint(
     labels = [recognizer.model.config.id2label[index] for index in range(recognizer.model.config.num_labels)]
     truths, cues = {row["id"]: row for row in read_truth(corpus)}, class_cues(labels)
     rows = list(drawn(tested_rows(checkpoint, corpus, labels), utterances))
-    found = []
+
+    def measure(row: Mapping[str, Any]) -> dict[str, Any]:
+        return measure_utterance(Subject(recognizer, row), truths[row["id"]], cues, methods, with_modalities)
+
     with quiet():
-        for row in tqdm(rows, desc=str(checkpoint), unit="utt"):
-            subject = Subject(recognizer, row)
-            found.append(measure_utterance(subject, truths[row["id"]], cues, methods, with_modalities))
+        found = (kept or Kept()).records(rows, measure)
     return {"checkpoint": str(checkpoint), "ua": mean_recall(found), "utterances": found}
 
 

@@ -2,18 +2,18 @@
 
 import argparse
 import json
-from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import torch
 from agreement import measure_checkpoint
+from kept import finished_or
 from removal import measure_removal
 
 from hf_mer.data.generated.corpus_settings import GeneratedCorpusConfig, GeneratedMeldConfig
 from hf_mer.data.generated.generate import generate_corpus, generate_meld_corpus
-from hf_mer.files import file_name, write_json
+from hf_mer.files import file_name
 from hf_mer.training.run import run_system
 
 SYSTEMS = ("le_mer", "wavfusion")
@@ -32,7 +32,7 @@ def measured_generated(settings: argparse.Namespace, system: str, seed: int) -> 
     def measure(part: str, utterances: int | None, **more: Any) -> dict[str, Any]:
         path = settings.out / "measured" / f"{system}_seed{seed}_{part}.json"
         asked = {"utterances": utterances}
-        return finished_or(path, asked, lambda: measure_checkpoint(fold, corpus, **asked, **more))
+        return finished_or(path, asked, lambda kept: measure_checkpoint(fold, corpus, kept=kept, **asked, **more))
 
     shuffled = {"methods": _SHUFFLED, "with_modalities": False, "prepare": shuffle_weights}
     return {
@@ -70,20 +70,7 @@ def measured_real(settings: argparse.Namespace, name: str, checkpoint: str, data
     """What is measured of a checkpoint of real data."""
     asked = {"utterances": settings.real_utterances, "budget": settings.real_budget}
     path = settings.out / "measured" / f"real_{file_name(name)}.json"
-    return finished_or(path, asked, lambda: measure_removal(checkpoint, data_dir, _REMOVED, **asked))
-
-
-def finished_or(path: Path, asked: dict[str, Any], measure: Callable[[], dict[str, Any]]) -> dict[str, Any]:
-    """A part out of its file; measured and written, if there is none or it was measured with other settings."""
-    if path.is_file():
-        found = json.loads(path.read_text(encoding="utf-8"))
-        if found["asked"] == asked:
-            return found
-        print(f"{path} was measured with {found['asked']}, now {asked}: again")
-    path.parent.mkdir(parents=True, exist_ok=True)
-    found = {"asked": asked, **measure()}
-    write_json(path, found)
-    return found
+    return finished_or(path, asked, lambda kept: measure_removal(checkpoint, data_dir, _REMOVED, kept=kept, **asked))
 
 
 def shuffle_weights(model: torch.nn.Module) -> None:

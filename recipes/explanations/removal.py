@@ -11,9 +11,9 @@ from typing import Any
 
 import numpy as np
 from agreement import mean_recall, quiet
+from kept import Kept
 from rivals import METHODS
 from subject import Subject, drawn, tested_rows
-from tqdm import tqdm
 from truth import KINDS
 
 from hf_mer.prediction.load import load_recognizer
@@ -23,7 +23,13 @@ SHARES = (0.1, 0.2, 0.3, 0.5)
 
 
 def measure_removal(
-    checkpoint: str | Path, data_dir: str | Path, methods: Iterable[str], utterances: int | None, budget: int
+    checkpoint: str | Path,
+    data_dir: str | Path,
+    methods: Iterable[str],
+    *,
+    utterances: int | None,
+    budget: int,
+    kept: Kept,
 ) -> dict[str, Any]:
     """Comprehensiveness and sufficiency of several methods on test utterances of a checkpoint.
 
@@ -33,6 +39,7 @@ def measure_removal(
         methods: Of `METHODS`.
         utterances: So many of the test part at random; None for all.
         budget: Of `explain`.
+        kept: Where records are kept on the way.
 
     Returns:
         `ua` and `utterances`: `id`, `label`, `predicted`, `right`, and `places`, by kind and method
@@ -40,11 +47,9 @@ def measure_removal(
     """
     recognizer = load_recognizer(checkpoint, device="cpu")
     labels = [recognizer.model.config.id2label[index] for index in range(recognizer.model.config.num_labels)]
-    found = []
     with quiet():
         rows = list(drawn(tested_rows(checkpoint, data_dir, labels), utterances))
-        for row in tqdm(rows, desc=str(checkpoint), unit="utt"):
-            found.append(measure_utterance(Subject(recognizer, row, budget), methods))
+        found = kept.records(rows, lambda row: measure_utterance(Subject(recognizer, row, budget), methods))
     return {"checkpoint": str(checkpoint), "ua": mean_recall(found), "budget": budget, "utterances": found}
 
 

@@ -183,9 +183,9 @@ def test_shuffled_weights(part):
 
 
 def test_a_finished_part_is_not_measured_again(part, tmp_path, capsys):
-    finished_or, calls = part("parts").finished_or, []
+    finished_or, calls = part("kept").finished_or, []
 
-    def measure():
+    def measure(kept):
         calls.append(1)
         return {"ua": 0.5}
 
@@ -196,6 +196,27 @@ def test_a_finished_part_is_not_measured_again(part, tmp_path, capsys):
     finished_or(path, {"utterances": 4}, measure)
     assert len(calls) == 2
     assert "was measured with {'utterances': 3}, now {'utterances': 4}: again" in capsys.readouterr().out
+
+
+def test_a_stopped_part_goes_on(part, tmp_path):
+    kept, measured = part("kept").Kept(tmp_path / "part.jsonl", {"utterances": 3}), []
+    rows = [{"id": name} for name in "abc"]
+
+    def measure(row):
+        if row["id"] == "b" and not measured[1:]:
+            measured.append("stopped")
+            raise KeyboardInterrupt
+        measured.append(row["id"])
+        return {"id": row["id"], "value": len(measured)}
+
+    with pytest.raises(KeyboardInterrupt):
+        kept.records(rows, measure)
+    with (tmp_path / "part.jsonl").open("a") as stream:
+        stream.write('{"id": "b", "va')  # as a kill leaves it
+    assert [record["id"] for record in kept.records(rows, measure)] == ["a", "b", "c"]
+    assert measured == ["a", "stopped", "b", "c"]
+    part("kept").Kept(tmp_path / "part.jsonl", {"utterances": 2}).records(rows[:1], measure)  # with other settings
+    assert measured == ["a", "stopped", "b", "c", "a"]
 
 
 @pytest.mark.skipif(find_spec("captum") is None, reason="needs captum")
