@@ -71,9 +71,9 @@ def measure_utterance(
     Returns:
         `id`, `label`, `predicted`, `right`, `own_cue` (of its words); `seconds` of processor time of each method and
         of a plain `prediction`; `places`, by kind (`words` where they carry the cue, `segments`, `face spans`):
-        `chance`, the share of salient places, and by method `hit` and `auc`; `modalities`, by method: `predicted` and
-        `others`, lists of (the modality that speaks for the class, the one that does not, whether the first has the
-        larger value), of the predicted class and of all others.
+        `salient`, 1 or 0 for each place, `chance`, their share, and by method `values`, `hit` and `auc`;
+        `modalities`, by method: `predicted` and `others`, lists of (the modality that speaks for the class, the one
+        that does not, whether the first has the larger value), of the predicted class and of all others.
     """
     name = subject.labels[subject.predicted]
     record: dict[str, Any] = {
@@ -91,15 +91,18 @@ def measure_utterance(
     subject.recognizer(subject.item)
     record["seconds"]["prediction"] = time.process_time() - started
     for player, expected in salient.items():
-        record["places"][KINDS[player]] = {"chance": float(expected.mean())}
+        record["places"][KINDS[player]] = {"chance": float(expected.mean()), "salient": expected.astype(int).tolist()}
     for method in methods:
         started = time.process_time()
         values = METHODS[method](subject, subject.predicted)
         record["seconds"][method] = time.process_time() - started
         for player, expected in salient.items():
             if player in values:
-                agreed = {"hit": hit(values[player], expected), "auc": auc(values[player], expected)}
-                record["places"][KINDS[player]][method] = agreed
+                record["places"][KINDS[player]][method] = {
+                    "hit": hit(values[player], expected),
+                    "auc": auc(values[player], expected),
+                    "values": values[player].round(5).tolist(),
+                }
         if with_modalities and method == "integrated gradients":
             sums = {player: float(each.sum()) for player, each in values.items()}
             agreed = agreements(truth, cues[name], by_modality(sums))

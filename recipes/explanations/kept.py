@@ -11,7 +11,7 @@ from hf_mer.files import json_text, write_json, write_text
 
 
 class Kept:
-    """Records of utterances, in a file of JSON lines while they are measured.
+    """Records of utterances, in a file of JSON lines.
 
     Args:
         path: Of the file; None keeps nothing.
@@ -56,17 +56,17 @@ def finished_or(path: Path, asked: dict[str, Any], measure: Callable[[Kept], dic
 
     Args:
         path: Of the part, JSON.
-        asked: What it depends on, ready for JSON.
-        measure: Measures it, and is given where to keep what is measured on the way.
+        asked: What it depends on, ready for JSON; `utterances`, their number, does not change their records, so that
+            more or fewer of them begin with those that are there.
+        measure: Measures it, and is given where records are kept.
     """
     if path.is_file():
         found = json.loads(path.read_text(encoding="utf-8"))
         if found["asked"] == asked:
             return found
-        print(f"{path} was measured with {found['asked']}, now {asked}: again")
+        print(f"{path} was measured with {found['asked']}, and is now with {asked}")
     path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_suffix(".jsonl")
-    found = {"asked": asked, **measure(Kept(partial, asked))}
+    depends = {name: value for name, value in asked.items() if name != "utterances"}
+    found = {"asked": asked, **measure(Kept(path.with_suffix(".jsonl"), depends))}
     write_json(path, found)
-    partial.unlink(missing_ok=True)
     return found

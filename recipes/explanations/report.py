@@ -6,8 +6,8 @@ from typing import Any
 
 import numpy as np
 from rivals import METHODS, OF_MODALITIES
-from summary import Mean, modalities_summary, places_summary, removal_summary, seconds_summary
-from truth import CUES, KINDS
+from summary import Mean, modalities_summary, places_summary, removal_summary, seconds_summary, stretches
+from truth import CUES, KINDS, class_cues
 
 from hf_mer.files import markdown_table
 
@@ -33,6 +33,8 @@ def report(generated: Mapping[str, Sequence[Mapping[str, Any]]], real: Mapping[s
         for which, title in _SUBSETS.items():
             found["places"][which] = {kind: places_summary(trained, kind, which) for kind in KINDS.values()}
             texts.append(f"### {title}\n\n{_places_table(found['places'][which], seconds_summary(trained))}")
+        found["segments"] = _by_kind_of_sound(trained)
+        texts.append(f"### Segments, by what is heard\n\n{_sounds_table(found['segments'])}")
         found["modalities"] = _modalities(trained)
         texts.append(f"### Modalities\n\n{_modalities_table(found['modalities'])}")
         found["shuffled"] = {kind: places_summary(shuffled, kind, "all") for kind in KINDS.values()}
@@ -66,6 +68,28 @@ def _places_table(found: Mapping[str, Mapping[str, Mapping[str, Mean]]], seconds
     if seconds:
         note += f" A plain prediction takes {seconds['prediction']:.2f} s."
     return f"{markdown_table([*header, 'seconds'] if seconds else header, rows)}\n\n{note}"
+
+
+def _by_kind_of_sound(runs: Sequence[Mapping[str, Any]]) -> dict[str, dict[str, dict[str, Mean]]]:
+    """Segments of the first subset, by number of salient stretches and by what the voice of the predicted class is."""
+    labels = sorted({one["label"] for run in runs for one in run["utterances"]})
+    cues = {label: cue["speech"] for label, cue in class_cues(labels).items()}
+    kinds = {
+        "one salient stretch": lambda one: stretches(one["places"]["segments"]["salient"]) == 1,
+        "two or more": lambda one: stretches(one["places"]["segments"]["salient"]) > 1,
+        "class of an aroused voice": lambda one: cues[one["predicted"]] == 1,
+        "class of a calm voice": lambda one: cues[one["predicted"]] == -1,
+    }
+    return {name: places_summary(runs, "segments", "right", keeps) for name, keeps in kinds.items()}
+
+
+def _sounds_table(found: Mapping[str, Mapping[str, Mapping[str, Mean]]]) -> str:
+    rows = []
+    for kind, methods in found.items():
+        if methods:
+            cells = [str(methods[name]["auc"]) if name in methods else "-" for name in METHODS]
+            rows.append([kind, methods["chance"]["hit"].n, *cells])
+    return markdown_table(["utterances", "n", *(f"AUC, {name}" for name in METHODS)], rows)
 
 
 def _modalities(runs: Sequence[Mapping[str, Any]]) -> dict[str, Any]:

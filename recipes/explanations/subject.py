@@ -18,7 +18,7 @@ from hf_mer.training.corpus import read_mapped
 
 
 def tested_rows(checkpoint: str | Path, data_dir: str | Path, labels: list[str]) -> Dataset:
-    """The test part of a checkpoint's fold, by the `predictions.csv` beside it.
+    """The test part of a checkpoint's fold, by the `predictions.csv` beside it; without history as in its training.
 
     Args:
         checkpoint: Folder of a fold, or of the model in it.
@@ -33,7 +33,8 @@ def tested_rows(checkpoint: str | Path, data_dir: str | Path, labels: list[str])
         raise ValueError(f"{checkpoint} has no results.json and predictions.csv beside it: its test part is not known")
     data = data_settings(trained, data_dir, trained["settings"]["data"]["corpus"])
     rows, _ = read_mapped(data, labels, "the checkpoint")
-    return choose_rows(rows, RowSettings(), trained, data)[0]
+    chosen = choose_rows(rows, RowSettings(), trained, data)[0]
+    return chosen if data.use_history else chosen.remove_columns("history")
 
 
 def drawn(rows: Dataset, count: int | None, seed: int = 0) -> Iterator[dict[str, Any]]:

@@ -1,6 +1,7 @@
 """From values of utterances to means, deviations over seeds, and bootstrap intervals over utterances."""
 
-from collections.abc import Hashable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
+from itertools import pairwise
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -62,19 +63,29 @@ def chosen(utterances: Iterable[Mapping[str, Any]], which: str) -> list[Mapping[
     return [one for one in utterances if which == "all" or (one["right"] and one["own_cue"])]
 
 
-def places_summary(runs: Sequence[Mapping[str, Any]], kind: str, which: str) -> dict[str, dict[str, Mean]]:
+def places_summary(
+    runs: Sequence[Mapping[str, Any]],
+    kind: str,
+    which: str,
+    keeps: Callable[[Mapping[str, Any]], bool] = lambda one: True,
+) -> dict[str, dict[str, Mean]]:
     """Of one kind of places, `hit` and `auc` by method, and of `chance` the share of salient places as both.
 
     Args:
         runs: Of `measure_checkpoint`.
         kind: Of `KINDS`.
         which: See `chosen`.
+        keeps: Which of these utterances count.
     """
     found = [
-        [(one["id"], one["places"][kind]) for one in chosen(run["utterances"], which) if kind in one["places"]]
+        [
+            (one["id"], one["places"][kind])
+            for one in chosen(run["utterances"], which)
+            if kind in one["places"] and keeps(one)
+        ]
         for run in runs
     ]
-    methods = sorted({name for run in found for _, places in run for name in places if name != "chance"})
+    methods = sorted({name for run in found for _, places in run for name in places} - {"chance", "salient"})
     summary: dict[str, dict[str, Mean]] = {}
     for method in methods:
         for score in ("hit", "auc"):
@@ -83,6 +94,11 @@ def places_summary(runs: Sequence[Mapping[str, Any]], kind: str, which: str) -> 
                 summary.setdefault(method, {})[score] = mean
     chance = mean_of_runs([[(name, one["chance"]) for name, one in run] for run in found])
     return {**summary, "chance": {"hit": chance}} if chance is not None else {}
+
+
+def stretches(salient: Sequence[int]) -> int:
+    """How many runs of neighbours are salient."""
+    return sum(after > before for before, after in pairwise([0, *salient]))
 
 
 def modalities_summary(

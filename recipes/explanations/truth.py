@@ -1,7 +1,7 @@
 """What is known of an utterance of a generated corpus, and how well the values of its places agree with it."""
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -73,25 +73,25 @@ def has_own_cue(truth: Mapping[str, Any]) -> bool:
     return bool(truth["salient_words"]) and truth["source"] == truth["id"]
 
 
-def class_cues(labels: Sequence[str]) -> dict[str, dict[str, int]]:
+def class_cues(labels: Iterable[str]) -> dict[str, dict[str, int]]:
     """What cues speak for every class: 1 or -1 by modality; without those that a class leaves open.
 
     Args:
-        labels: Of a model of a generated corpus, in IEMOCAP's layout with four classes or in MELD's with seven.
+        labels: Of IEMOCAP's layout with four classes, or of MELD's with seven.
 
     Raises:
-        ValueError: If they are others.
+        ValueError: If one is none of them.
     """
-    four = {TASKS["4class"][label]: cell for cell, label in plan_iemocap.LABELS.items()}
-    if sorted(labels) == sorted(four):
-        return {label: dict(zip(CUES, four[label], strict=False)) for label in labels}
-    if set(labels) != set(plan_meld.LABELS.values()):
-        raise ValueError(f"classes {', '.join(labels)} are not those of a generated corpus")
-    found = {}
+    cells = [(TASKS["4class"][label], cell) for cell, label in plan_iemocap.LABELS.items()]
+    cells += [(label, cell) for cell, label in plan_meld.LABELS.items()]
+    found: dict[str, dict[str, int]] = {}
     for label in labels:
-        cells = np.array([cell for cell, name in plan_meld.LABELS.items() if name == label])  # (cells, 3)
-        told = {name: set(column) for name, column in zip(CUES, cells.T.tolist(), strict=True)}
-        found[label] = {name: values.pop() for name, values in told.items() if len(values) == 1}
+        told = [dict(zip(CUES, cell, strict=False)) for name, cell in cells if name == label]
+        if not told:
+            raise ValueError(f"class '{label}' is none of a generated corpus")
+        found[label] = {
+            name: values.pop() for name in CUES if len(values := {one[name] for one in told if name in one}) == 1
+        }
     return found
 
 

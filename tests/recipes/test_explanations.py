@@ -63,8 +63,8 @@ def test_cues_of_classes(part):
     seven = class_cues(["joy", "surprise", "neutral", "anger", "fear", "disgust", "sadness"])
     assert seven["surprise"] == {"text": 1, "speech": 1, "video": -1}
     assert seven["neutral"] == {"text": 1, "speech": -1}  # with either face
-    with pytest.raises(ValueError, match="classes sad, joy are not those of a generated corpus"):
-        class_cues(["sad", "joy"])
+    with pytest.raises(ValueError, match="class 'calm' is none of a generated corpus"):
+        class_cues(["sad", "calm"])
 
 
 def test_agreement_of_modalities(part):
@@ -105,6 +105,11 @@ def test_places_of_runs(part):
     everything = summary.places_summary([{"utterances": utterances}], "words", "all")
     assert (everything["explain"]["auc"].mean, everything["chance"]["hit"].mean) == (0.5, pytest.approx(0.2))
     assert summary.places_summary([{"utterances": utterances}], "face spans", "all") == {}
+
+
+def test_stretches(part):
+    stretches = part("summary").stretches
+    assert [stretches(salient) for salient in ([0, 1, 1, 0], [1, 0, 0, 1], [1, 1], [0, 0])] == [1, 2, 1, 0]
 
 
 def finished(folder: Path, save, rows, labels: list[str], corpus: str) -> Path:
@@ -195,7 +200,7 @@ def test_a_finished_part_is_not_measured_again(part, tmp_path, capsys):
     assert len(calls) == 1
     finished_or(path, {"utterances": 4}, measure)
     assert len(calls) == 2
-    assert "was measured with {'utterances': 3}, now {'utterances': 4}: again" in capsys.readouterr().out
+    assert "was measured with {'utterances': 3}, and is now with {'utterances': 4}" in capsys.readouterr().out
 
 
 def test_a_stopped_part_goes_on(part, tmp_path):
