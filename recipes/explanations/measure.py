@@ -32,7 +32,6 @@ def parse(argv: list[str] | None) -> argparse.Namespace:
     parser.add_argument("--utterances", type=int, help="of each test part, at random; all if not given")
     parser.add_argument("--shuffled-utterances", type=int, default=100, help="as many of models of shuffled weights")
     parser.add_argument("--corpus-settings", type=Path, help="JSON with settings of the generated corpora, by system")
-    parser.add_argument("--train-flags", nargs=argparse.REMAINDER, default=[], help="the rest is given to the recipes")
     parser.add_argument(
         "--real", nargs=3, action="append", default=[], metavar=("NAME", "CHECKPOINT", "DATA_DIR"),
         help="a finished training on real data, measured by removal",

@@ -60,7 +60,7 @@ def trained_fold(settings: argparse.Namespace, system: str, seed: int, corpus: P
     run = settings.out / "runs" / f"{system}_seed{seed}"
     if not list(run.glob("*/predictions.csv")):
         config = _CONFIGS / f"{system}_generated.yaml"
-        flags = ["--config", config, "--data_dir", corpus, "--output_dir", run, "--seed", seed, *settings.train_flags]
+        flags = ["--config", config, "--data_dir", corpus, "--output_dir", run, "--seed", seed]
         run_system(system, [str(flag) for flag in flags])
     (predictions,) = run.glob("*/predictions.csv")
     return predictions.parent
