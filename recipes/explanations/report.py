@@ -28,7 +28,7 @@ def report(generated: Mapping[str, Sequence[Mapping[str, Any]]], real: Mapping[s
         trained, shuffled = ([part[name] for part in parts] for name in ("trained", "shuffled"))
         accuracy = " ".join(f"{run['ua']:.3f}" for run in trained)
         count = sum(len(run["utterances"]) for run in trained)
-        texts.append(f"## {_NAMES[system]}\n\nUA of the {len(trained)} trainings: {accuracy}; {count} explanations.")
+        texts.append(f"## {_NAMES[system]}\n\nUA of each training: {accuracy}. Utterances explained: {count}.")
         found: dict[str, Any] = {"ua": [run["ua"] for run in trained], "places": {}}
         for which, title in _SUBSETS.items():
             found["places"][which] = {kind: places_summary(trained, kind, which) for kind in KINDS.values()}
@@ -51,6 +51,8 @@ def report(generated: Mapping[str, Sequence[Mapping[str, Any]]], real: Mapping[s
 
 def _places_table(found: Mapping[str, Mapping[str, Mapping[str, Mean]]], seconds: Mapping[str, float]) -> str:
     kinds = [kind for kind, methods in found.items() if methods]
+    if not kinds:
+        return "Not measured."
     header = ["values", *(f"{kind}, {score}" for kind in kinds for score in ("hit", "AUC"))]
     rows = []
     for method in _ROWS:

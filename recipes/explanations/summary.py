@@ -13,7 +13,7 @@ class Mean(NamedTuple):
     """A mean over utterances of several runs.
 
     Attributes:
-        mean: Of the runs' means.
+        mean: Of all values.
         deviation: Of the runs' means, `n - 1`; None for one run.
         low: Lower end of the 95 % interval over utterances.
         high: Upper end.
@@ -32,10 +32,10 @@ class Mean(NamedTuple):
 
 
 def mean_of_runs(runs: Sequence[Sequence[tuple[Hashable, float]]], seed: int = 0) -> Mean | None:
-    """Mean, deviation over runs, and interval of the mean over utterances; None without values.
+    """Mean of all values, deviation over runs, and interval of the mean over utterances; None without values.
 
     Utterances are drawn with replacement, each with its values of all runs, as values of one utterance by several
-    seeds resemble each other; the mean is the one over all values drawn.
+    seeds resemble each other.
 
     Source: Efron and Tibshirani, *An Introduction to the Bootstrap*, 1993, chapter 13 (percentiles).
 
@@ -55,7 +55,8 @@ def mean_of_runs(runs: Sequence[Sequence[tuple[Hashable, float]]], seed: int = 0
     drawn = totals[draws].sum(axis=1)  # (R, 2)
     low, high = np.quantile(drawn[:, 0] / drawn[:, 1], [0.025, 0.975])
     deviation = float(np.std(means, ddof=1)) if len(means) > 1 else None
-    return Mean(float(np.mean(means)), deviation, float(low), float(high), sum(map(len, runs)))
+    mean = float(totals[:, 0].sum() / totals[:, 1].sum())
+    return Mean(mean, deviation, float(low), float(high), sum(map(len, runs)))
 
 
 def chosen(utterances: Iterable[Mapping[str, Any]], which: str) -> list[Mapping[str, Any]]:
