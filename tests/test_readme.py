@@ -259,9 +259,8 @@ def known_flags() -> set[str]:
     options = [
         option for parser in commands.values() for action in parser._actions for option in action.option_strings
     ]
-    scripts = [
-        path for folder in ("recipes", "recipes/benchmarks", "model_cards") for path in (ROOT / folder).glob("*.py")
-    ]
+    folders = ("recipes", "recipes/benchmarks", "recipes/explanations", "model_cards")
+    scripts = [path for folder in folders for path in (ROOT / folder).glob("*.py")]
     scripts = [path for path in scripts if "__main__" in path.read_text(encoding="utf-8")]  # others are their modules
     of_scripts = [flags_of_script(str(path.relative_to(ROOT))) for path in scripts]
     return set().union({spelled(option) for option in options if option.startswith("--")}, *of_scripts)
