@@ -13,15 +13,8 @@ from hf_mer.app.explaining import notices_of
 from hf_mer.app.html import figure_html, notices_html
 from hf_mer.app.texts import EXPLANATION_LIMITS, EXPLANATION_TIME
 from hf_mer.app.utterance import Prediction
-from hf_mer.plots.for_against import (
-    AGAINST,
-    FOR,
-    factor_text,
-    factor_ticks,
-    place_color,
-    shown_value,
-    value_norm,
-)
+from hf_mer.factors import factor_text, shown_value
+from hf_mer.plots.for_against import AGAINST, FOR, factor_ticks, place_color, value_norm
 from hf_mer.plots.style import ink_on
 
 _STEPS = 8  # of the legend's colours, from nothing to each end

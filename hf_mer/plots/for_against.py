@@ -11,7 +11,6 @@ from matplotlib.axes import Axes
 from matplotlib.axis import Axis
 from matplotlib.colors import LinearSegmentedColormap, Normalize, to_hex
 
-from hf_mer.factors import factor_text as factor_text
 from hf_mer.factors import shown_value, value_limit
 from hf_mer.plots.style import FAINT_INK, INK
 
