@@ -73,7 +73,7 @@ def predict_all(
         **settings: Of the pipeline's call: `top_k`, `threshold`, `window_seconds`, `hop_seconds`, `explain`.
 
     Returns:
-        The numbers of items that are in the output after this run, and of those that could not be used in it.
+        The numbers of items that are in the output after this run, and of those among them that could not be used.
 
     Raises:
         CorpusError: If inputs cannot be used and are to raise: all that is known beforehand, or the first found later.

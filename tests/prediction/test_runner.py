@@ -129,12 +129,13 @@ class TestBadInputs:
     def test_or_are_told_in_a_column(self, checkpoint, table, tmp_path, capsys, suffix):
         out = tmp_path / f"p.{suffix}"
         assert main(["predict", checkpoint, str(table), "--out", str(out), "--on-bad", "skip"]) == 0
-        assert "4 predictions" in (told := capsys.readouterr().err)
-        assert "2 of them unusable" in told
+        assert f"2 predictions in {out}, 2 of 4 inputs unusable (see the column error)" in capsys.readouterr().err
         rows = rows_of(out)
         assert [bool(row.get("error")) for row in rows] == [False, True, True, False]
         assert rows[1]["error"].startswith(f"{table}, line 3: ")
         assert not rows[1].get("label")
+        assert main(["predict", checkpoint, str(table), "--out", str(out), "--on-bad", "skip"]) == 0
+        assert f"nothing left to do: {out} has predictions of 2 of 4 inputs" in capsys.readouterr().err
 
 
 class TestGoingOn:
