@@ -28,6 +28,8 @@ EXAMPLES = """examples (more with hf-mer COMMAND --help):
   hf-mer prepare iemocap /data/IEMOCAP_full_release prepared --task 4class
   hf-mer generate corpus --num-utterances 1500
 
+A file that the command did not write is replaced only with --overwrite.
+
 exit status: 0 done, 1 error (one line; --debug shows the traceback), 2 wrong usage, 130 interrupted (Ctrl-C),
 143 stopped (SIGTERM)
 """

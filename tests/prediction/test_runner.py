@@ -12,8 +12,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 import soundfile
+import tqdm.auto
 
 from hf_mer.cli import main
+from hf_mer.prediction import PredictionFile, collect_units, predict_all
+from hf_mer.prediction.runner import output_columns
 
 ROOT = Path(__file__).parents[2]
 
@@ -103,6 +106,26 @@ def test_standard_output(checkpoint, recordings, capsys):
     assert [json.loads(line)["number"] for line in capsys.readouterr().out.splitlines()] == [1, 2, 3, 4]
     assert main(["predict", checkpoint, str(recordings), "--text", "hello"]) == 1
     assert "--text: for one recording only; for many, use columns of a table" in capsys.readouterr().err
+
+
+def test_the_bar_moves_with_every_batch(recognise, recordings, tmp_path, monkeypatch):
+    steps = []
+
+    class Bar(tqdm.auto.tqdm):
+        def update(self, n=1):
+            steps.append(n)
+            return super().update(n)
+
+    monkeypatch.setattr(tqdm.auto, "tqdm", Bar)
+    for broken in (False, True):  # then the block is repeated one by one
+        if broken:
+            (recordings / "broken.wav").write_bytes(b"no sound at all")
+        units = collect_units([str(recordings)])
+        output = PredictionFile(tmp_path / f"{broken}.csv", output_columns(units, recognise.labels, errors=True), {})
+        predict_all(recognise, units, output, batch_size=2, on_bad="skip", progress=True)
+        assert sum(steps) == len(units)
+        assert max(steps) < len(units)
+        steps.clear()
 
 
 class TestBadInputs:
