@@ -14,6 +14,8 @@ import yaml
 from tqdm import tqdm
 
 from hf_mer.data.generated.generate import GeneratedCorpusConfig, generate_corpus, read_truth
+from hf_mer.data.mark import is_generated
+from hf_mer.files import check_replaceable
 from hf_mer.training.own_corpus import configuration
 
 RECIPE = Path("recipes/train_le_mer.py")
@@ -38,19 +40,24 @@ class _Training(NamedTuple):
     later: list[str]
 
 
-def run_demo(out: Path, command: Callable[[Sequence[str]], int]) -> None:
+def run_demo(out: Path, command: Callable[[Sequence[str]], int], overwrite: bool = False) -> None:
     """Runs everything into a folder; parts that are finished are not done again.
 
     Args:
         out: Folder.
         command: Runs `hf-mer` with arguments.
+        overwrite: Whether files of the same names that no demo wrote may go.
 
     Raises:
+        FileExistsError: If there are such files.
         OSError: If a training fails; its log is named.
     """
     started = time.perf_counter()
     out.mkdir(parents=True, exist_ok=True)
     corpus = out / "corpus"
+    if not is_generated(corpus):  # else it is an earlier demo's folder
+        written = ["scores.png", EXPLANATION, *(f"{name}.log" for name, _ in SYSTEMS.values())]
+        check_replaceable((out / name for name in written), overwrite)
     print(f"1. Generating a corpus in IEMOCAP's layout: {corpus}", flush=True)
     ceilings = generate_corpus(corpus, GeneratedCorpusConfig(), num_proc=min(2, os.cpu_count() or 1))
     print("2. Training LE-MER and, for comparison, each of its branches alone", flush=True)
@@ -63,6 +70,10 @@ def run_demo(out: Path, command: Callable[[Sequence[str]], int]) -> None:
     print("\nfigures:", *(str(path) for path in [out / "scores.png", *figures, out / EXPLANATION]), sep="\n  ")
     print(f"checkpoint: {out / 'le_mer' / FOLD / 'model'}")
     print(f"{(time.perf_counter() - started) / 60:.1f} minutes")
+    print(
+        "a demonstration: these models know synthetic speech and made-up sentences, nothing about real voices; for a "
+        "real model, train on recordings of people: hf-mer train le_mer SOURCE"
+    )
     if scores["LE-MER"] <= max(scores["text only"], scores["speech only"]):
         raise OSError("LE-MER did not beat its branches: something is wrong with this build")
 

@@ -30,6 +30,13 @@ _FIRST = "=+\\-@\t\r\n\uff1d\uff0b\uff0d\uff20"  # the last four in full width
 _FORMULA = re.compile(rf"(?![-+]?[0-9]+(\.[0-9]*)?([eE][-+]?[0-9]+)?\Z)'*[{_FIRST}]")
 _ESCAPED = re.compile(rf"'+[{_FIRST}]")
 
+OUR_MARKS = (b"hf_mer figure", b"<!-- Written from ")  # in what people may have files of their own of the same name
+_METADATA: dict[str, dict[str, Any]] = {
+    ".png": {"Software": "hf_mer figure"},
+    ".pdf": {"Creator": "hf_mer figure", "CreationDate": None},
+    ".svg": {"Creator": "hf_mer figure"},
+}
+
 
 @contextmanager
 def whole(path: str | os.PathLike) -> Iterator[Path]:
@@ -141,10 +148,41 @@ def read_csv(path: Path) -> list[list[str]]:
 def save_figure(figure: Any, path: str | os.PathLike, dpi: int = 150) -> Path:
     """Saves a figure of matplotlib, whole or not at all; the format is the suffix'.
 
-    The same figure gives the same file: a PDF does not say when it was made.
+    The same figure gives the same file: a PDF does not say when it was made. PNG, PDF and SVG carry a mark by which
+    `check_replaceable` knows them again.
     """
-    metadata = {"CreationDate": None} if Path(path).suffix == ".pdf" else None
+    metadata = _METADATA.get(Path(path).suffix.lower())
     return write_atomically(path, lambda temporary: figure.savefig(temporary, dpi=dpi, metadata=metadata))
+
+
+def check_replaceable(paths: Iterable[str | os.PathLike], overwrite: bool = False) -> None:
+    """Refuses to replace files that this package did not write; to be called before any work.
+
+    Figures and cards carry a mark, and numbers (CSV) lie beside a figure of the same name. Empty files hold nothing
+    that could be lost.
+
+    Args:
+        paths: Files that are going to be written.
+        overwrite: Whether the user asked for it: nothing is refused.
+
+    Raises:
+        FileExistsError: If there are such files; the message names them.
+    """
+    foreign = [os.fspath(path) for path in map(Path, paths) if not overwrite and path.is_file() and not _is_ours(path)]
+    if foreign:
+        more = f" and {len(foreign) - 3} more" if len(foreign) > 3 else ""
+        raise FileExistsError(
+            f"{', '.join(foreign[:3])}{more}: not written by this command, and not overwritten; choose another name, "
+            "or give --overwrite"
+        )
+
+
+def _is_ours(path: Path) -> bool:
+    if path.suffix == ".csv":
+        beside = [path.with_suffix(suffix) for suffix in _METADATA]
+        return path.stat().st_size == 0 or any(one.is_file() and _is_ours(one) for one in beside)
+    content = path.read_bytes()
+    return not content or any(mark in content for mark in OUR_MARKS)
 
 
 @dataclass

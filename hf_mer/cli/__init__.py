@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from hf_mer.cli import app, completion, corpora, evaluating, exporting, labels, plotting, predicting, sharing, training
-from hf_mer.cli.help import add_command
+from hf_mer.cli.help import add_command, add_overwrite
 from hf_mer.console import accept_every_character, told
 from hf_mer.stopping import ERROR, last_words, terminable
 from hf_mer.version import __version__
@@ -27,6 +27,8 @@ EXAMPLES = """examples (more with hf-mer COMMAND --help):
   hf-mer push runs/le_mer/Ses05 my-name/le-mer-own --private
   hf-mer prepare iemocap /data/IEMOCAP_full_release prepared --task 4class
   hf-mer generate corpus --num-utterances 1500
+
+A file that the command did not write is replaced only with --overwrite.
 
 exit status: 0 done, 1 error (one line; --debug shows the traceback), 2 wrong usage, 130 interrupted (Ctrl-C),
 143 stopped (SIGTERM)
@@ -81,9 +83,10 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--debug", action="store_true", help="show the traceback of an error")
     commands = parser.add_subparsers(title="commands", required=True, metavar="COMMAND", dest="command")
 
-    help_of_demo = "generate a corpus, train, evaluate, predict and plot in a few minutes"
+    help_of_demo = "generate a corpus, train, evaluate, predict and plot in a few minutes (a demonstration)"
     demo = add_command(commands, "demo", _demo, help_of_demo, DEMO_EXAMPLES)
     demo.add_argument("--out", type=Path, default=Path("demo"), help="output folder (default: demo)")
+    add_overwrite(demo)
 
     for module in (corpora, training, predicting, labels, evaluating, plotting, app, exporting, sharing, completion):
         module.add_commands(commands)
@@ -96,4 +99,4 @@ def _parser() -> argparse.ArgumentParser:
 def _demo(arguments: argparse.Namespace) -> None:
     from hf_mer.demo import run_demo
 
-    run_demo(arguments.out, main)
+    run_demo(arguments.out, main, arguments.overwrite)

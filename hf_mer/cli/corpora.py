@@ -81,7 +81,7 @@ def add_commands(commands: Any) -> None:
         help="share of utterances whose label only the history reveals (default: 0.2)",
     )
     generate.add_argument("--seed", type=int, default=0, help="random seed (default: 0)")
-    generate.add_argument("--num-proc", type=int, default=1, help="processes (default: 1)")
+    generate.add_argument("--num-proc", type=int, default=1, help="number of processes (default: 1)")
 
 
 def _prepare(arguments: argparse.Namespace) -> None:

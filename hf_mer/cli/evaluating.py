@@ -5,7 +5,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-from hf_mer.cli.help import add_command, add_encoding, column_names, corpus_names
+from hf_mer.cli.help import add_command, add_encoding, add_overwrite, column_names, corpus_names
 
 EXAMPLES = """examples:
   hf-mer evaluate runs/le_mer/Ses05 --corpus iemocap --data-dir /data/IEMOCAP_full_release --out conditions
@@ -30,6 +30,7 @@ def add_commands(commands: Any) -> None:
     evaluate.add_argument("--revision", help="branch, tag or commit of the repository")
     evaluate.add_argument("--device", help="device, such as cuda or cpu (default: a GPU if there is one)")
     evaluate.add_argument("--out", type=Path, default=Path("conditions"), help="output folder (default: conditions)")
+    add_overwrite(evaluate)
     _add_corpus(evaluate.add_argument_group("corpus"))
     _add_conditions(evaluate.add_argument_group("conditions"))
     figures = evaluate.add_argument_group("figures")
@@ -50,7 +51,7 @@ def _add_corpus(group: Any) -> None:
         required=True,
         type=corpus_names,
         help="iemocap, meld, manifest, a public corpus (crema_d, emodb, nemo, ravdess), or a YAML file about one; "
-        "that of the training or another one",
+        "the training corpus or another one",
     )
     group.add_argument(
         "--data-dir",
@@ -66,7 +67,7 @@ def _add_corpus(group: Any) -> None:
         "--label-map",
         "--label_map",
         metavar="CORPUS_LABEL=CLASS,...",
-        help="what the corpus' labels are among the checkpoint's classes, such as happy=joy,calm= (calm rows ignored)",
+        help="the checkpoint's class for each label of the corpus, such as happy=joy,calm= (calm rows ignored)",
     )
     group.add_argument("--no-history", "--no_history", action="store_true", help="ignore earlier utterances")
     group.add_argument(
@@ -81,11 +82,11 @@ def _add_corpus(group: Any) -> None:
         "predictions.csv is there, else all rows)",
     )
     group.add_argument(
-        "--protocol", help="protocol of make_folds, such as leave_one_session_out: the test split of --fold is used"
+        "--protocol", help="evaluation protocol, such as leave_one_session_out; evaluates on the test split of --fold"
     )
     group.add_argument("--fold", help="name or position of a fold of the protocol")
-    group.add_argument("--test-session", "--test_session", help="test session of the protocol fixed_session")
-    group.add_argument("--group-column", "--group_column", help="column of the protocol groups")
+    group.add_argument("--test-session", "--test_session", help="test session, with --protocol fixed_session")
+    group.add_argument("--group-column", "--group_column", help="column that names the groups, with --protocol groups")
 
 
 def _add_conditions(group: Any) -> None:
@@ -95,7 +96,7 @@ def _add_conditions(group: Any) -> None:
         nargs="*",
         type=float,
         metavar="RATE",
-        help="default: 0.1 0.2 0.4 0.6",
+        help="word error rates to test (default: 0.1 0.2 0.4 0.6)",
     )
     group.add_argument(
         "--word-error-shares",
@@ -105,20 +106,27 @@ def _add_conditions(group: Any) -> None:
         metavar=("DEL", "SUB", "INS"),
         help="shares of deletions, substitutions and insertions among the errors (default: 0.2 0.6 0.2)",
     )
-    group.add_argument("--noises", nargs="*", metavar="NOISE", help="default: white babble; without a value, no noise")
     group.add_argument(
-        "--snrs", nargs="*", type=float, metavar="DB", help="signal-to-noise ratios (default: 20 10 5 0)"
+        "--noises", nargs="*", metavar="NOISE", help="noises to add (default: white babble; no value: none)"
     )
     group.add_argument(
-        "--seconds", nargs="*", type=float, metavar="S", help="kept from the start of a clip (default: 4 2 1 0.5)"
+        "--snrs", nargs="*", type=float, metavar="DB", help="signal-to-noise ratios in dB (default: 20 10 5 0)"
     )
-    group.add_argument("--seed", type=int, default=0, help="seed of errors, noise and bootstrap (default: 0)")
+    group.add_argument(
+        "--seconds",
+        nargs="*",
+        type=float,
+        metavar="S",
+        help="seconds to keep of a clip (default: 4 2 1 0.5)",
+    )
+    group.add_argument("--seed", type=int, default=0, help="seed of word errors, noise and bootstrap (default: 0)")
     group.add_argument("--batch-size", "--batch_size", type=int, default=16, help="utterances per batch (default: 16)")
-    group.add_argument("--resamples", type=int, default=1000, help="bootstrap resamples (default: 1000)")
+    group.add_argument("--resamples", type=int, default=1000, help="number of bootstrap resamples (default: 1000)")
 
 
 def _evaluate(arguments: argparse.Namespace) -> None:
     beside = dict(_beside(item) for item in arguments.beside)
+    _check_out(arguments.out, arguments.overwrite)
     from transformers.utils import logging
 
     from hf_mer.evaluation import evaluate_conditions
@@ -170,6 +178,16 @@ def _evaluate(arguments: argparse.Namespace) -> None:
     if beside:
         print("\n" + comparison_table(reports, arguments.score))
     print("\n" + "\n".join(str(path) for path in written if path.suffix in (".md", ".csv", ".json", ".png")))
+
+
+def _check_out(folder: Path, overwrite: bool) -> None:
+    """Refuses to write into a folder where files of these names are no evaluation's."""
+    from hf_mer.evaluation.condition_figures import FIGURES
+    from hf_mer.evaluation.report import FILES, is_report
+    from hf_mer.files import check_replaceable
+
+    figures = [folder / f"{name}{suffix}" for name in FIGURES for suffix in (".png", ".pdf", ".csv")]
+    check_replaceable([*([] if is_report(folder) else [folder / name for name in FILES]), *figures], overwrite)
 
 
 def _settings(arguments: argparse.Namespace) -> Any:

@@ -4,7 +4,7 @@ import argparse
 from pathlib import Path
 from typing import Any
 
-from hf_mer.cli.help import add_command, add_encoding
+from hf_mer.cli.help import add_command, add_encoding, add_overwrite
 
 EXAMPLES = """examples:
   hf-mer export runs/le_mer/Ses05 exported
@@ -16,11 +16,12 @@ EXAMPLES = """examples:
 
 def add_commands(commands: Any) -> None:
     """Adds the command to the parser's."""
-    help_of_export = "export a checkpoint to ONNX and check it against the model"
+    help_of_export = "export a checkpoint to ONNX and verify the outputs"
     export = add_command(commands, "export", _export, help_of_export, EXAMPLES)
     export.add_argument("checkpoint", help="folder of a fold or of its model, or repository on the Hub")
     export.add_argument("out", type=Path, help="folder to write; an earlier export there is replaced")
-    export.add_argument("--int8", action="store_true", help="also a graph with 8-bit matrix products")
+    add_overwrite(export)
+    export.add_argument("--int8", action="store_true", help="also write a graph with 8-bit matrix products")
     export.add_argument("--opset", type=int, help="ONNX opset, 18 to 23 (default: 20)")
     export.add_argument(
         "--utterances",
@@ -29,8 +30,8 @@ def add_commands(commands: Any) -> None:
         "with the model",
     )
     add_encoding(export)
-    export.add_argument("--limit", type=int, default=100, help="number of utterances, evenly spaced (default: 100)")
-    export.add_argument("--tolerance", type=float, help="largest allowed difference (default: 1e-4)")
+    export.add_argument("--limit", type=int, default=100, help="number of utterances to compare (default: 100)")
+    export.add_argument("--tolerance", type=float, help="largest accepted difference from the model (default: 1e-4)")
     export.add_argument("--revision", help="branch, tag or commit of the repository")
 
 
@@ -46,7 +47,12 @@ def _export(arguments: argparse.Namespace) -> None:
     settings: dict[str, Any] = {name: value for name, value in given.items() if value is not None}
     utterances = _utterances(arguments.utterances, arguments.limit, arguments.encoding)
     description = export_onnx(
-        arguments.checkpoint, arguments.out, int8=arguments.int8, utterances=utterances, **settings
+        arguments.checkpoint,
+        arguments.out,
+        int8=arguments.int8,
+        utterances=utterances,
+        overwrite=arguments.overwrite,
+        **settings,
     )
     _print_description(arguments.out, description)
 

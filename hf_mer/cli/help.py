@@ -47,6 +47,11 @@ def add_encoding(parser: Any) -> None:
     )
 
 
+def add_overwrite(parser: Any) -> None:
+    """The option of every command that writes where a user may have files: these are kept unless it is given."""
+    parser.add_argument("--overwrite", action="store_true", help="replace files that this command did not write")
+
+
 def add_command(
     commands: Any, name: str, run: Callable[[argparse.Namespace], Any], help: str, examples: str, **settings: Any
 ) -> argparse.ArgumentParser:

@@ -14,7 +14,11 @@ EXAMPLES = """examples:
 def add_commands(commands: Any) -> None:
     """Adds the command to the parser's."""
     labels = add_command(
-        commands, "labels", _labels, "show the keywords and tonal codes of each class of a checkpoint", EXAMPLES
+        commands,
+        "labels",
+        _labels,
+        "show the keywords and tonal codes (typical sounds) of each class",
+        EXAMPLES,
     )
     labels.add_argument("checkpoint", help="folder of a fold or of its model, or repository on the Hub")
     labels.add_argument("--revision", help="branch, tag or commit of the repository")

@@ -4,7 +4,7 @@ import argparse
 from pathlib import Path
 from typing import Any
 
-from hf_mer.cli.help import add_command
+from hf_mer.cli.help import add_command, add_overwrite
 
 KINDS = ("confusion", "curves", "keywords", "layers")
 FORMATS = ("png", "pdf", "svg")
@@ -23,10 +23,11 @@ hf-mer predict --plot.
 def add_commands(commands: Any) -> None:
     """Adds the command to the parser's."""
     plot = add_command(commands, "plot", _plot, "plot figures from results and checkpoints", _EXAMPLES)
-    plot.add_argument("path", help="a fold's folder, its results.json, a folder of folds, or a checkpoint")
+    plot.add_argument("path", help="folder of a fold, its results.json, folder of folds, or checkpoint")
     plot.add_argument("--out", type=Path, default=Path("figures"), help="folder for the figures (default: figures)")
     plot.add_argument("--what", nargs="+", choices=KINDS, default=list(KINDS), help="figures to plot (default: all)")
     plot.add_argument("--format", nargs="+", choices=FORMATS, default=["png"], help="file formats (default: png)")
+    add_overwrite(plot)
     plot.add_argument("--revision", help="branch, tag or commit of a repository on the Hub")
 
 
@@ -44,17 +45,19 @@ def _plot(arguments: argparse.Namespace) -> None:
             path = Path(
                 snapshot_download(name, revision=arguments.revision, allow_patterns=["*.json", "label_store.*"])
             )
-    from hf_mer.files import save_figure, write_csv
+    from hf_mer.files import check_replaceable
     from hf_mer.training.result_figures import draw_fold, find_folds
 
-    folds = find_folds(path)
-    drawn = 0
-    for folder in folds:
-        out = arguments.out if len(folds) == 1 else arguments.out / folder.relative_to(path)
-        for one in draw_fold(folder, arguments.what):
-            paths = [save_figure(one.figure, out / f"{one.name}.{suffix}") for suffix in arguments.format]
-            write_csv(out / f"{one.name}.csv", one.columns, one.rows)
-            print(*paths, sep="\n")
-            drawn += len(paths)
-    if not drawn:
+    folds, formats = find_folds(path), [f".{name}" for name in arguments.format]
+    figures = [
+        (one, arguments.out if len(folds) == 1 else arguments.out / folder.relative_to(path))
+        for folder in folds
+        for one in draw_fold(folder, arguments.what)
+    ]
+    if not figures:
         raise ValueError(f"{arguments.path}: nothing to draw of {', '.join(arguments.what)}")
+    check_replaceable(
+        (out / f"{one.name}{suffix}" for one, out in figures for suffix in (*formats, ".csv")), arguments.overwrite
+    )
+    for one, out in figures:
+        print(*one.save(out, arguments.format)[:-1], sep="\n")

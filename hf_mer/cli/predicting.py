@@ -9,7 +9,7 @@ from typing import Any
 
 from hf_mer.cli.help import add_command, add_encoding, column_names
 from hf_mer.console import readable
-from hf_mer.files import json_text
+from hf_mer.files import check_replaceable, json_text
 
 EXAMPLES = """examples:
   hf-mer predict runs/le_mer/Ses05 hello.wav --text "I am so glad you came" --explain
@@ -56,7 +56,7 @@ def add_commands(commands: Any) -> None:
         "the sound of a video)",
     )
     one = predict.add_argument_group("one utterance")
-    one.add_argument("--text", help="words of the utterance")
+    one.add_argument("--text", help="transcript of the utterance")
     one.add_argument("--history", nargs="+", default=None, help="earlier utterances of the dialogue, oldest first")
     one.add_argument("--start", type=float, help="start of the utterance in the file, in seconds")
     one.add_argument("--end", type=float, help="end of the utterance, in seconds")
@@ -65,14 +65,15 @@ def add_commands(commands: Any) -> None:
                      "timeline, to this PNG, PDF or SVG file")  # fmt: skip
     many = predict.add_argument_group("many inputs")
     many.add_argument("--out", type=Path, help="CSV or JSON-lines file (default: standard output)")
-    many.add_argument("--overwrite", action="store_true", help="start --out again instead of continuing it")
+    many.add_argument("--overwrite", action="store_true", help="overwrite --out instead of resuming, and a --plot "
+                      "file that this command did not write")  # fmt: skip
     many.add_argument("--on-bad", choices=("raise", "skip"), default="raise", help="unusable inputs: stop (default), "
                       "or continue and give the reason in the column error")  # fmt: skip
     many.add_argument("--columns", type=column_names, help='column names of a table: \'{"audio": "clip"}\'')
     add_encoding(many)
     many.add_argument("--batch-size", type=int, default=8, help="utterances per batch (default: 8)")
     scores = predict.add_argument_group("scores")
-    scores.add_argument("--top-k", type=int, help="number of classes to show, best first (default: all)")
+    scores.add_argument("--top-k", type=int, help="number of classes to print (default: all)")
     scores.add_argument("--threshold", type=float, help="no label below this score")
     scores.add_argument(
         "--window", type=float, metavar="SECONDS", help="split long recordings into windows of this length"
@@ -126,6 +127,8 @@ def _check(arguments: argparse.Namespace) -> None:
         raise ValueError("--hop needs --window: give both")
     if arguments.batch_size < 1:
         raise ValueError(f"--batch-size {arguments.batch_size} must be at least 1")
+    if arguments.plot is not None:
+        check_replaceable([arguments.plot], arguments.overwrite)
 
 
 def _load(arguments: argparse.Namespace) -> Any:
@@ -136,6 +139,17 @@ def _load(arguments: argparse.Namespace) -> Any:
     logging.disable_progress_bar()
     settings = {name: getattr(arguments, name) for name in ("revision", "device", "dtype", "asr")}
     return load_recognizer(arguments.checkpoint, **settings)
+
+
+def _say_if_demonstration(arguments: argparse.Namespace) -> None:
+    from hf_mer.app.corpus import corpus_of
+
+    if corpus_of(arguments.checkpoint, arguments.revision).generated:
+        print(
+            "note: a demonstration, trained on synthetic speech with made-up sentences: it knows nothing about real "
+            "voices",
+            file=sys.stderr,
+        )
 
 
 def _settings(arguments: argparse.Namespace) -> dict[str, Any]:
@@ -152,6 +166,7 @@ def _settings(arguments: argparse.Namespace) -> dict[str, Any]:
 
 def _predict_one(arguments: argparse.Namespace) -> None:
     recognise = _load(arguments)
+    _say_if_demonstration(arguments)
     file = arguments.inputs[0] if arguments.inputs else None
     part = {name: getattr(arguments, name) for name in ("start", "end", "side")}
     source = {"path": file, **part} if any(value is not None for value in part.values()) else file
@@ -187,6 +202,8 @@ def _predict_many(arguments: argparse.Namespace, team: Any) -> None:
     units = collect_units(arguments.inputs, arguments.columns, arguments.asr is not None, arguments.encoding)
     with team.main_first():
         recognise = _load(arguments)
+    if team.is_main:
+        _say_if_demonstration(arguments)
     options = _settings(arguments)
     columns = output_columns(
         units,
@@ -207,10 +224,20 @@ def _predict_many(arguments: argparse.Namespace, team: Any) -> None:
     settings = {"batch_size": arguments.batch_size, "on_bad": arguments.on_bad, "overwrite": arguments.overwrite}
     progress = sys.stderr.isatty() and team.is_main
     number, failed = predict_all(recognise, units, output, progress=progress, **settings, **options)
-    bad = f", {failed} of them unusable (see the column error)" if failed else ""
     if team.is_main:
-        by = f", by {team.number} processes" if team.number > 1 else ""
-        print(f"{number} predictions in {arguments.out or 'standard output'}{by}{bad}", file=sys.stderr)
+        print(_summary(arguments.out, number, failed, output.new, team.number), file=sys.stderr)
+
+
+def _summary(out: Path | None, number: int, failed: int, new: int, processes: int) -> str:
+    """What there is after a run: inputs, those of them that could not be used, and how many this run had to do."""
+    if not new:
+        return f"nothing left to do: {out} has predictions of {number - failed} of {number} inputs"
+    parts = [f"{number - failed} predictions in {out or 'standard output'}"]
+    if processes > 1:
+        parts.append(f"by {processes} processes")
+    if failed:
+        parts.append(f"{failed} of {number} inputs unusable (see the column error)")
+    return ", ".join(parts)
 
 
 def _print_prediction(prediction: dict[str, Any], threshold: float | None) -> None:
@@ -256,7 +283,7 @@ def _waveform(recognise: Any, row: dict[str, Any]) -> Any:
 
     processor, audio = recognise.processor, row.get("audio")
     if audio is not None and "speech" in recognise.model.config.modalities:
-        with contextlib.suppress(AudioError), collected_notes():  # a film without sound; the answer has said the rest
+        with contextlib.suppress(AudioError), collected_notes():  # a video without sound; the answer has said the rest
             return load_audio(audio, processor.sampling_rate, max_seconds=processor.max_audio_seconds)
     return None
 

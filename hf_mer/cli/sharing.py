@@ -1,12 +1,13 @@
 """`hf-mer card` and `hf-mer push`."""
 
 import argparse
+import os
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-from hf_mer.cli.help import add_command
+from hf_mer.cli.help import add_command, add_overwrite
 
 CARD_EXAMPLES = """examples:
   hf-mer card runs/le_mer/Ses05 --out README.md
@@ -27,11 +28,12 @@ an interrupted upload. A prepared IEMOCAP is refused.
 
 def add_commands(commands: Any) -> None:
     """Adds the commands to the parser's."""
-    what = "show the card of a checkpoint or prepared corpus, and name the files that push would upload"
+    what = "write a model card from a checkpoint's results, or a dataset card from a prepared corpus"
     card = add_command(commands, "card", _card, what, CARD_EXAMPLES)
     _add_checkpoint(card)
-    card.add_argument("--name", help="name of the repository (default: the folder's name)")
+    card.add_argument("--name", help="name of the repository (default: system and corpus)")
     card.add_argument("--out", type=Path, help="file to write (default: standard output)")
+    add_overwrite(card)
 
     what = "push a checkpoint or a prepared corpus with its card to the Hub, in one commit"
     push = add_command(commands, "push", _push, what, PUSH_EXAMPLES)
@@ -47,11 +49,15 @@ def _add_checkpoint(parser: argparse.ArgumentParser) -> None:
         "checkpoint", help="folder of a fold (runs/le_mer/Ses05), of its model, or of a prepared corpus"
     )
     parser.add_argument(
-        "--results", nargs="+", default=[], metavar="RUNS", help="runs that the card reports (default: this fold)"
+        "--results",
+        nargs="+",
+        default=[],
+        metavar="RUNS",
+        help="runs to report on the card (default: this fold)",
     )
     parser.add_argument(
         "--corpus",
-        help="what it is of: iemocap, meld, crema_d, emodb, nemo, ravdess, generated, generated_meld or own",
+        help="corpus of it: iemocap, meld, crema_d, emodb, nemo, ravdess, generated, generated_meld or own",
     )
     parser.add_argument("--without-audio", action="store_true", help="leave the recordings out (prepared corpus)")
     parser.add_argument("--without-video", action="store_true", help="leave the videos out (prepared corpus)")
@@ -62,21 +68,45 @@ def _add_checkpoint(parser: argparse.ArgumentParser) -> None:
 
 
 def _card(arguments: argparse.Namespace) -> None:
+    from hf_mer.files import check_replaceable, write_text
     from hf_mer.hub import PreparedCorpus, checkpoint_files, corpus_files
 
+    if arguments.out is not None:
+        check_replaceable([arguments.out], arguments.overwrite)
     source, texts, left_out = _source(arguments)
-    name = arguments.name or Path(arguments.checkpoint).resolve().name
     if isinstance(source, PreparedCorpus):
+        name = arguments.name or Path(arguments.checkpoint).resolve().name
         files = corpus_files(source, name, **left_out, **texts)
     else:
-        files = checkpoint_files(source, source.card(name, arguments.corpus, **texts))
+        corpus = arguments.corpus or source.corpus
+        name = arguments.name or f"{source.config['model_type']}_{corpus}"
+        folder = None if arguments.name else _folder_from_here(source.model)
+        files = checkpoint_files(source, source.card(name, arguments.corpus, folder=folder, **texts))
     text = bytes(files["README.md"]).decode("utf-8")
     if arguments.out is None:
         print(text)
     else:
-        arguments.out.write_text(text, encoding="utf-8", errors="backslashreplace")
-        print(arguments.out)
+        figures = {arguments.out.parent / place: path for place, path in files.items() if place.startswith("figures/")}
+        _copy_figures(figures, arguments.overwrite)
+        print(write_text(arguments.out, text))
     print(_uploads(source, files, left_out), file=sys.stderr)
+
+
+def _folder_from_here(model: Path) -> str | None:
+    """The path of a model for who works in this folder; None where it lies elsewhere, for a card names no machine."""
+    path = os.path.relpath(model)
+    return None if path.startswith("..") or os.path.isabs(path) else Path(path).as_posix()
+
+
+def _copy_figures(figures: Mapping[Path, Path | bytes], overwrite: bool) -> None:
+    """Puts figures beside a card that shows them, where they are not yet."""
+    from hf_mer.files import check_replaceable, write_atomically
+
+    contents = {target: path.read_bytes() for target, path in figures.items() if isinstance(path, Path)}
+    new = {target: one for target, one in contents.items() if not target.is_file() or target.read_bytes() != one}
+    check_replaceable(new, overwrite)
+    for target, content in new.items():
+        print(write_atomically(target, lambda path, content=content: path.write_bytes(content)))
 
 
 def _uploads(source: Any, files: Iterable[str], left_out: dict[str, bool]) -> str:

@@ -35,7 +35,7 @@ def add_commands(commands: Any) -> None:
         allow_abbrev=False,
     )  # fmt: skip
     train.add_argument("system", choices=SYSTEMS, help="model to train, or baseline")
-    train.add_argument("source", nargs="?", metavar="SOURCE", help="settings file, table, or corpus")
+    train.add_argument("source", nargs="?", metavar="SOURCE", help="settings file, table, or folder of recordings")
     train.add_argument("--out", type=Path, help="folder for checkpoints, results and figures (default: the settings')")
     kinds = train.add_mutually_exclusive_group()
     kinds.add_argument(

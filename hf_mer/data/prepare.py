@@ -36,7 +36,7 @@ def prepare(
     """Writes rows as Parquet with a dataset card, so that classes and column types survive.
 
     Audio and video stay where they are: rows keep absolute paths, and the folder is of use on this machine only.
-    Embed audio where the corpus's licence lets you copy it (IEMOCAP's does not let you hand it on); of a film that
+    Embed audio where the corpus's licence lets you copy it (IEMOCAP's does not let you hand it on); of a video that
     is the whole file, while `video` always keeps its path. Of a row that is a segment of a recording only the
     segment is embedded; a row that refers to its file keeps `audio_start` and `audio_end`. The folder appears whole
     or not at all.

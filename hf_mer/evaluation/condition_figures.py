@@ -13,6 +13,7 @@ SWEEPS = {
     "babble": ("babble", "babble of other speakers: signal-to-noise ratio (dB)"),
     "seconds": ("seconds", "seconds kept from the start of a clip"),
 }
+FIGURES = ("modalities", *(file for file, _ in SWEEPS.values()))
 
 
 def draw_conditions(folder: Path, reports: Mapping[str, Mapping[str, Any]], score: str = "ua") -> list[Path]:

@@ -1,5 +1,6 @@
 """What an evaluation under conditions leaves: a table for people, one for spreadsheets, and everything as JSON."""
 
+import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -9,16 +10,24 @@ from hf_mer.files import markdown_table, write_csv, write_json, write_text
 from hf_mer.metrics.scores import SCORE_NAMES
 from hf_mer.training.group_scores import groups_table
 
-RESULTS = "conditions.json"
+FILES = ("conditions.md", "conditions.csv", "conditions.json")
+
+
+def is_report(folder: Path) -> bool:
+    """Whether a folder holds an earlier report."""
+    try:
+        return "conditions" in json.loads((folder / FILES[2]).read_text(encoding="utf-8"))
+    except (OSError, ValueError, TypeError):
+        return False
 
 
 def write_report(folder: Path, report: Mapping[str, Any]) -> list[Path]:
     """Writes `conditions.md`, `.csv` and `.json`; gives their paths."""
     text = markdown(report)
     return [
-        write_text(folder / "conditions.md", text),
-        _write_csv(folder / "conditions.csv", report["conditions"]),
-        write_json(folder / RESULTS, report),
+        write_text(folder / FILES[0], text),
+        _write_csv(folder / FILES[1], report["conditions"]),
+        write_json(folder / FILES[2], report),
     ]
 
 

@@ -51,6 +51,33 @@ def read_export(folder: str | os.PathLike, file_name: str) -> tuple[Any, Any]:
         return AutoConfig.from_pretrained(folder), spec
 
 
+def check_out(out: str | os.PathLike, overwrite: bool = False) -> None:
+    """Refuses to replace a folder with files that no export wrote; to be called before any work.
+
+    Args:
+        out: The folder.
+        overwrite: Also replace an earlier export into which somebody has put files; a folder that is no export, never.
+
+    Raises:
+        FileExistsError: If there are such files.
+    """
+    out = Path(out)
+    if not out.exists() or (out.is_dir() and not any(out.iterdir())):
+        return
+    if not (out / DESCRIPTION).is_file():
+        raise FileExistsError(f"{out}: is there already and no export; name another folder")
+    try:
+        written = json.loads((out / DESCRIPTION).read_text(encoding="utf-8"))["files"]
+    except (ValueError, LookupError, TypeError):  # damaged, or of a version that did not name them
+        return
+    foreign = sorted(entry.name for entry in out.iterdir() if entry.name not in written)
+    if foreign and not overwrite:
+        raise FileExistsError(
+            f"{out}: {', '.join(foreign)} would go with the earlier export; move it, name another folder, or give "
+            "--overwrite"
+        )
+
+
 def write_export(
     out: str | os.PathLike, model: Any, processor: Any, write: Callable[[Path], dict[str, Any]]
 ) -> dict[str, Any]:
@@ -64,13 +91,8 @@ def write_export(
 
     Returns:
         What `export.json` holds.
-
-    Raises:
-        FileExistsError: If the folder holds something that is no export.
     """
     out = Path(out)
-    if out.exists() and not (out / DESCRIPTION).is_file() and (not out.is_dir() or any(out.iterdir())):
-        raise FileExistsError(f"{out}: is there already and no export; name another folder")
     description: dict[str, Any] = {}
 
     def write_folder(folder: Path) -> None:
@@ -79,6 +101,7 @@ def write_export(
         processor.save_pretrained(folder)
         description.update(write(folder))
         description["sizes"] = {path.name: path.stat().st_size for path in sorted(folder.glob("model*"))}
+        description["files"] = sorted([DESCRIPTION, *(path.name for path in folder.iterdir())])
         (folder / DESCRIPTION).write_text(f"{json_text(description, indent=2)}\n", encoding="utf-8")
 
     write_atomically(out, write_folder)

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from hf_mer.export.comparing import TOLERANCE, ExportError, compare, references
-from hf_mer.export.folder import write_export
+from hf_mer.export.folder import check_out, write_export
 from hf_mer.export.onnx_graph import write_graph
 from hf_mer.export.onnx_model import OnnxMerModel
 from hf_mer.export.quantization import differences, quantize, reference_logits
@@ -31,6 +31,7 @@ def export_onnx(
     tolerance: float = TOLERANCE,
     revision: str | None = None,
     seed: int = 0,
+    overwrite: bool = False,
 ) -> dict[str, Any]:
     """Writes `model.onnx`, with configuration and processor, and `export.json` about it.
 
@@ -48,6 +49,7 @@ def export_onnx(
         tolerance: Of the largest difference, as a share of the largest value where that is above 1.
         revision: Of the repository.
         seed: Of the random batches.
+        overwrite: Also replace an earlier export into which somebody has put files of their own.
 
     Returns:
         What `export.json` holds: inputs, outputs, differences, sizes in bytes, versions.
@@ -56,6 +58,7 @@ def export_onnx(
         ExportError: If the model has no graph, or the graph does not compute what the model does.
         FileExistsError: If `out` holds something else.
     """
+    check_out(out, overwrite)
     if opset not in OPSETS:
         raise ExportError(f"opset {opset} is not one of {OPSETS[0]} to {OPSETS[-1]}")
     missing = [name for name in _NEEDED if find_spec(name) is None]

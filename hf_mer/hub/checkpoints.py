@@ -64,6 +64,8 @@ class Checkpoint:
         """
         figures = [f"figures/{path.name}" for path in self.figures]
         told: dict[str, Any] = {} if corpus else self._of_several()
+        if self.results and "corpus_language" in self.results[0]:
+            told["language"] = self.results[0]["corpus_language"]
         given = {key: value for key, value in spec.items() if value or key not in told}
         made = CardSpec(
             name, self.config["model_type"], corpus or self.corpus, **{"figures": figures, **told, **given}

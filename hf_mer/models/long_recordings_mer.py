@@ -222,7 +222,7 @@ def _kind_of(video: Any) -> str:
     if isinstance(video, bytes):
         return "bytes"
     if hasattr(video, "shape"):
-        raise ValueError("an array of frames has no times, which windows need; give a film as a path or bytes")
+        raise ValueError("an array of frames has no times, which windows need; give a video as a path or bytes")
     return "path"
 
 

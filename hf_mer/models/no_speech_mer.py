@@ -20,7 +20,7 @@ _DRAFT_TOKENS = 64
 
 @dataclass(frozen=True)
 class Evidence:
-    """What a Whisper itself says about a stretch of sound.
+    """What a Whisper itself says about a segment of sound.
 
     Attributes:
         no_speech: Probability of its token for "no speech", in the place of the first token.

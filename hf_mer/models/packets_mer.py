@@ -1,4 +1,4 @@
-"""Decoding the packets of sound and film files, of which damaged ones are left out and named."""
+"""Decoding the packets of audio and video files, of which damaged ones are left out and named."""
 
 from collections.abc import Iterator
 from typing import Any

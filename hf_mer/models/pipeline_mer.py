@@ -1,4 +1,4 @@
-"""Pipeline-style inference: from a recording, a film, a sentence, or all of them, to emotions with scores."""
+"""Pipeline-style inference: from a recording, a video, a sentence, or all of them, to emotions with scores."""
 
 import os
 from collections.abc import Iterator, Mapping
@@ -51,9 +51,9 @@ class MultimodalEmotionRecognitionPipeline(Pipeline):
 
     An utterance is a path, bytes, an open binary file, an array of samples, or a dictionary with any of `audio`,
     `video`, `text`, `history` and `sampling_rate`; an audio dictionary of `datasets` (`array`, `path`, `bytes`) is
-    taken too, and for video what `load_video` takes. One film is enough for both: of `audio` and `video` the key that
+    taken too, and for video what `load_video` takes. One video is enough for both: of `audio` and `video` the key that
     is not there at all is filled from the other one's file (None means without). A modality that is missing leaves the
-    decision to the others, and so does, with a warning, a file that lacks its stream: a film without sound, a
+    decision to the others, and so does, with a warning, a file that lacks its stream: a video without sound, a
     recording without picture.
 
     Scores are `softmax(logits / temperature)` with the temperature that the configuration has for the modalities that

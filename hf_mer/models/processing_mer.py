@@ -337,7 +337,7 @@ class MerProcessor(ProcessorMixin):
         return pad_rows(self, features, kwargs)
 
     def frame_times(self, num_frames: int, speech_config: Any) -> np.ndarray:
-        """Centre of the stretch that every encoder frame stands for, in seconds. Shape `(num_frames,)`."""
+        """Centre of the segment that every encoder frame stands for, in seconds. Shape `(num_frames,)`."""
         hop = hop_of(self.feature_extractor)
         if is_whisper(speech_config):
             hop *= STRIDE

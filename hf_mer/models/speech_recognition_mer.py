@@ -150,7 +150,7 @@ def _stretches(asr: Any, samples: np.ndarray) -> list[_Stretch]:
 
 
 def _believed(recognised: Recognised, stretches: list[_Stretch]) -> Recognised:
-    """What was recognised, without words in stretches that have no speech, and without what is no word at all."""
+    """What was recognised, without words in segments that have no speech, and without what is no word at all."""
     if recognised.text and not has_letters(recognised.text):
         return Recognised("", [], f"{NO_WORDS} (it wrote {recognised.text[:20]!r})")
     quiet = [stretch for stretch in stretches if not stretch.is_speech]

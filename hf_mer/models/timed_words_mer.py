@@ -16,7 +16,7 @@ _SILENT_SHARE = 0.01  # of the loudest frame's amplitude: 40 dB below
 
 
 class TimedWord(NamedTuple):
-    """A word, or a stretch of several where nothing finer is known.
+    """A word, or a segment of several where nothing finer is known.
 
     Attributes:
         text: As it is written, punctuation and all.
@@ -171,7 +171,7 @@ def with_times(words: list[dict[str, Any]], timed: Iterable[TimedWord] | None) -
 def timeline_words(timeline: Sequence[Mapping[str, Any]]) -> list[TimedWord]:
     """The words of a whole time line, each once, though windows that overlap hear it more than once.
 
-    Of the stretch that two windows share the first half is the earlier one's and the second the later one's. A word
+    Of the segment that two windows share the first half is the earlier one's and the second the later one's. A word
     belongs to the window that has its middle; what a window repeats of the one before is left out.
 
     Args:

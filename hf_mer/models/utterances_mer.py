@@ -115,7 +115,7 @@ class Utterance:
 
 
 def as_item(inputs: Any) -> Mapping[str, Any]:
-    """An input as a dictionary of modalities; what is none already is the sound, or a film.
+    """An input as a dictionary of modalities; what is none already is the sound, or a video.
 
     NaN, which pandas has where a cell is empty, is what is not there.
     """

@@ -135,7 +135,7 @@ def probe_video(source: Any, *, start: float | None = None, end: float | None = 
     with _open(clip) as container:
         stream = _picture_stream(container, clip.name)
         begin, finish = promised = _header_extent(container, stream)
-        if clip.end is not None and clip.end <= finish:  # a part of a long film: the rest of it is not read
+        if clip.end is not None and clip.end <= finish:  # a part of a long video: the rest of it is not read
             times = _packet_times(container, stream, (max(begin, clip.start or 0.0), clip.end))
         else:
             times = _packet_times(container, stream)

@@ -12,12 +12,14 @@ from matplotlib.figure import Figure, SubFigure
 from matplotlib.patches import Patch
 from matplotlib.ticker import MaxNLocator
 
-from hf_mer.plots.style import FAINT_INK, HEAT, INK, SMALL_FONT_SIZE, class_colors, figure, styled
+from hf_mer.plots.style import FAINT_INK, HEAT, INK, SMALL_FONT_SIZE, class_colors, figure, ink_on, styled
 from hf_mer.plots.waveform import amplitude_limit, draw_waveform
 from hf_mer.plots.word_boxes import ROW_HEIGHT, draw_words, fit_words
 
 _WAVEFORM_HEIGHT, _CURVE_HEIGHT = 1.35, 1.35  # inches, titles and ticks included
 _DECORATIONS = 0.55  # inches above and below the words
+_FULL = 0.8  # probability from which a bar has its number inside
+_SMALLEST_RANGE = 0.02  # of cosines, that is drawn in all colours
 
 
 @styled
@@ -39,7 +41,7 @@ def label_attention(
     """Label attention of one utterance: `G_s` over its waveform, `G_t` over its words, and what was predicted.
 
     The waveform lies on a band whose colour is `G_s` averaged over the classes, as in the paper; below it stand the
-    average and each class as a curve. Where it is known when words are said, they stand below their stretch of the
+    average and each class as a curve. Where it is known when words are said, they stand below their segment of the
     waveform, and thin lines mark where they begin and end. Words are coloured by the average of `G_t`; the strip below
     a word has the colour of the class that the word resembles most. All of this is similarity to the labels'
     embeddings; it does not explain the decision. The arguments are the numbers behind the figure,
@@ -90,7 +92,7 @@ def label_attention(
         words_height = _draw_text(fig, left, panels[-1], tokens, token_attention, labels, colors, shares)
         if shares is not None:
             how = "times estimated" if times_estimated else "where they are said"
-            panels[-1].set_title(f"Text: mean label attention Gₜ (words: {how})")
+            panels[-1].set_title(f"Text: mean label attention Gₜ, similarity to the labels (words: {how})")
         heights[-1] = words_height + _DECORATIONS
     beside = 0.9 + 0.25 * len(labels)
     grid.set_height_ratios([*heights, max(beside - sum(heights), 1e-3)])
@@ -123,7 +125,7 @@ def _draw_speech(
     norm = _norm(mean)
     wave_axes.pcolormesh(_edges(frame_times), [-limit, limit], mean[None], cmap=HEAT, norm=norm, rasterized=True)
     draw_waveform(wave_axes, waveform, sampling_rate, "#4D4D4D", limit)
-    wave_axes.set_title("Speech: mean label attention Gₛ")
+    wave_axes.set_title("Speech: label attention Gₛ (similarity to the labels), mean")
     wave_axes.tick_params(labelbottom=False)
     _heat_bar(part, wave_axes, norm)
     for label, curve in zip(labels, np.asarray(frame_attention).T, strict=True):
@@ -158,7 +160,7 @@ def _draw_text(
     """Draw the words, at these shares of the width if given, and return the inches that they are high."""
     mean = mean_attention(token_attention)
     norm = _norm(mean)
-    axes.set_title("Text: mean label attention Gₜ")
+    axes.set_title("Text: label attention Gₜ (similarity to the labels), mean")
     axes.set_xticks([])
     axes.set_yticks([])
     _heat_bar(part, axes, norm)
@@ -193,14 +195,20 @@ def draw_score_bars(
     """Bars of the predicted probabilities, which name the classes' colours too."""
     predicted = int(np.argmax(scores))
     bars = axes.barh(range(len(labels)), scores, height=0.66, color=[colors[label] for label in labels])
-    axes.bar_label(bars, [f"{score:.2f}" for score in scores], padding=3, fontsize=SMALL_FONT_SIZE)
+    for bar, score, label in zip(bars, scores, labels, strict=True):
+        inside = score > _FULL  # there is no room behind it
+        axes.annotate(
+            f"{score:.2f}", (score, bar.get_y() + bar.get_height() / 2), (-3 if inside else 3, 0), va="center",
+            textcoords="offset points", ha="right" if inside else "left", fontsize=SMALL_FONT_SIZE,
+            color=ink_on(colors[label]) if inside else INK,
+        )  # fmt: skip
     names = [f"{label}\n(true)" if label == true_label else label for label in labels]
     axes.set_yticks(range(len(labels)), names)
     axes.get_yticklabels()[predicted].set_fontweight("bold")
     axes.tick_params(axis="y", length=0)
     axes.set_ylim(len(labels) - 0.4, -0.6)
-    axes.set_xlim(0, 1.3)
-    axes.set_xticks([0, 0.5, 1])
+    axes.set_xlim(0, 1)
+    axes.set_xticks([0, 0.5, 1], ["0", "0.5", "1"])
     axes.set_xlabel("probability")
     axes.set_title("Prediction")
     axes.axvline(0, color=FAINT_INK, linewidth=0.7)
@@ -213,9 +221,12 @@ def _heat_bar(part: SubFigure, axes: Axes, norm: Normalize) -> None:
 
 
 def _norm(values: np.ndarray) -> Normalize:
-    """The utterance's own range: the attention's pattern is what is to be seen; the bar gives the numbers."""
+    """The utterance's own range: the attention's pattern is what is to be seen; the bar gives the numbers.
+
+    Where all values are alike, there is no pattern, and none is made of their noise.
+    """
     low, high = float(np.min(values)), float(np.max(values))
-    return Normalize(low, high if high > low else low + 1e-3)
+    return Normalize(low, max(high, low + _SMALLEST_RANGE))
 
 
 def _edges(centres: np.ndarray) -> np.ndarray:

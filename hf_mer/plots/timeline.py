@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.patches import Patch
 from matplotlib.ticker import FuncFormatter, MaxNLocator, MultipleLocator
 
 from hf_mer.models.timed_words_mer import timeline_words
@@ -82,7 +83,7 @@ def emotion_timeline(
     curves.set_xlim(0, end)
     curves.set_ylim(-0.02, 1.02)
     curves.set_yticks([0, 0.5, 1])
-    curves.set_ylabel("score")
+    curves.set_ylabel("probability")
     curves.set_xlabel("time (s)")
     curves.xaxis.set_major_locator(MaxNLocator(10, steps=[1, 2, 5, 10]))
     if end >= 120:
@@ -90,7 +91,10 @@ def emotion_timeline(
         curves.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{int(value // 60)}:{int(value % 60):02d}"))
         curves.set_xlabel("time (min:s)")
     curves.grid(True, axis="y")
-    fig.legend(loc="outside upper left", ncols=min(len(labels) + 1, 6), handlelength=2.8)
+    handles = [*curves.get_legend_handles_labels()[0]]
+    if None in decisions:
+        handles.append(Patch(facecolor="white", edgecolor=FAINT_INK, linewidth=0.7, label="no label"))
+    fig.legend(handles=handles, loc="outside upper left", ncols=min(len(handles), 6), handlelength=2.8)
     if words:
         heights[1] = _draw_words(fig, fig.add_subplot(grid[1], sharex=ribbon), words, end)
         grid.set_height_ratios(heights)

@@ -7,15 +7,15 @@ from matplotlib.axes import Axes
 
 
 def waveform_envelope(waveform: np.ndarray, sampling_rate: int, bins: int = 1200) -> np.ndarray:
-    """Lowest and highest sample of each of many equal stretches.
+    """Lowest and highest sample of each of many equal segments.
 
     Args:
         waveform: Mono samples. Shape `(N,)`.
         sampling_rate: In Hz.
-        bins: Most stretches that are made.
+        bins: Most segments that are made.
 
     Returns:
-        One row per stretch, with its centre in seconds, its lowest and its highest sample. Shape `(min(N, bins), 3)`.
+        One row per segment, with its centre in seconds, its lowest and its highest sample. Shape `(min(N, bins), 3)`.
 
     Raises:
         ValueError: If the waveform is not one-dimensional, or the sampling rate is not positive.

@@ -44,7 +44,8 @@ class PredictionFile:
 
     Attributes:
         parts: Folder in which several processes write.
-        failed: How many of the inputs that were written could not be used.
+        failed: How many of the inputs that are in the file could not be used.
+        new: How many units this run has to recognise.
     """
 
     def __init__(
@@ -59,7 +60,7 @@ class PredictionFile:
         self._rows_path = Path(f"{path}.rows.jsonl" if self.kind == "csv" else f"{path}")  # what a run goes on from
         self.parts = Path(f"{path}.parts")
         self.stream: IO[str] = sys.stdout
-        self.failed = 0
+        self.failed = self.new = 0
         self._is_in_order = True
         self._held = ExitStack()
 
@@ -80,11 +81,13 @@ class PredictionFile:
         if self.path is None:
             if self.kind == "csv":
                 self.stream.write(csv_text([self.columns]))
+            self.new = len(units)
             return list(range(len(units)))
         with ExitStack() as held:
             held.enter_context(exclusive(self.path))
             waiting = self._open(self.path, units, overwrite, held)
             self._held = held.pop_all()
+        self.new = len(waiting)
         return waiting
 
     def _open(self, path: Path, units: Sequence[Unit], overwrite: bool, held: ExitStack) -> list[int]:
@@ -104,6 +107,7 @@ class PredictionFile:
         # only now: what other settings made must not stand beside these
         write_json(self._settings_path, {**self.settings, "inputs": content})
         shutil.rmtree(self.parts, ignore_errors=True)
+        self.failed = sum(place.is_bad for place in places.values())
         self._is_in_order = done == list(range(len(done)))
         self.stream = held.enter_context(self._rows_path.open("a", encoding="utf-8", errors="backslashreplace"))
         return sorted(set(range(len(units))).difference(done))
@@ -139,7 +143,7 @@ class PredictionFile:
                 f"{self.path}: {lacking} of {len(units)} inputs have no predictions, since a process ended early; "
                 "the same command again goes on from what is finished"
             )
-        self.failed = sum(place.is_bad for place in places.values() if place.file in parts)
+        self.failed = sum(place.is_bad for place in places.values())
         self.stream.close()
         write_in_order(self._rows_path, places)
         self._is_in_order = True

@@ -52,6 +52,11 @@ class SharedPredictions:
         self._left = 0  # items of the share that are not written
         self._held, self._own = ExitStack(), ExitStack()  # what all processes wait for, and this process' part
 
+    @property
+    def new(self) -> int:
+        """How many units all processes have to recognise; the main one knows."""
+        return self.table.new
+
     def begin(self, units: Sequence[Unit], overwrite: bool = False) -> list[int]:
         """Opens this process' part, once all processes have theirs.
 

@@ -73,7 +73,7 @@ def predict_all(
         **settings: Of the pipeline's call: `top_k`, `threshold`, `window_seconds`, `hop_seconds`, `explain`.
 
     Returns:
-        The numbers of items that are in the output after this run, and of those that could not be used in it.
+        The numbers of items that are in the output after this run, and of those among them that could not be used.
 
     Raises:
         CorpusError: If inputs cannot be used and are to raise: all that is known beforehand, or the first found later.
@@ -87,11 +87,16 @@ def predict_all(
     settings["threshold"] = settings.get("threshold") or 0.0
     waiting, numbers = output.begin(units, overwrite), item_numbers(units)
     size = block_size(batch_size, bool(settings.get("window_seconds") or settings.get("explain")))
+    total = sum(len(numbers[position]) for position in waiting)
     try:
-        with tqdm(total=len(waiting), unit="input", disable=not progress) as bar:
+        with tqdm(total=total, unit="input", disable=not progress) as bar:
+            moves = _Moves(bar)
+            if progress and not settings.get("window_seconds"):  # whose steps are windows, not inputs
+                settings["progress"] = moves
             for first in range(0, len(waiting), size):
                 block = waiting[first : first + size]
                 rows: list[dict[str, Any]] = []
+                moves.end += sum(len(numbers[position]) for position in block)
                 try:
                     found = _run(recognise, [units[position] for position in block], batch_size, on_bad, settings)
                     for position, (unit, results) in zip(block, found, strict=True):
@@ -99,10 +104,34 @@ def predict_all(
                             rows.append({"number": number, **item.shown, **result})
                 finally:
                     output.write(rows)
-                bar.update(len(block))
+                moves.update(total)
     finally:
         output.close()
     return sum(map(len, numbers)), output.failed
+
+
+class _Moves:
+    """Moves a bar on with every batch of the pipeline, but not beyond the block that is at work.
+
+    Args:
+        bar: Of tqdm.
+
+    Attributes:
+        end: Items up to the end of the block.
+    """
+
+    def __init__(self, bar: Any):
+        self._bar = bar
+        self._done = self.end = 0
+
+    def update(self, count: int) -> None:
+        """So many more items are done; those of a batch that failed are counted once."""
+        step = min(count, self.end - self._done)
+        self._done += step
+        self._bar.update(step)
+
+    def close(self) -> None:
+        """Nothing: the bar goes on with the next block."""
 
 
 def _run(

@@ -41,7 +41,7 @@ def share_out(sizes: Sequence[float], processes: int, block: int, batch_size: in
 
 
 def unit_size(unit: Unit, max_seconds: float | None = None) -> float:
-    """About how much there is to recognise: bytes of sound, film and words, as if all files were alike.
+    """About how much there is to recognise: bytes of sound, video and words, as if all files were alike.
 
     Args:
         unit: Of the inputs.

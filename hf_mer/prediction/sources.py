@@ -58,8 +58,9 @@ def collect_units(
     """Everything that files, folders and tables name, in order.
 
     Args:
-        sources: Sound or film files; folders, all of whose sound and film files count, at any depth; tables (CSV, TSV,
-            JSON lines) with the columns of a manifest, `audio` or `video`, `text`, `history` or `dialogue` and `turn`.
+        sources: Audio or video files; folders, all of whose such files count, at any depth; tables (CSV,
+            TSV, JSON lines) with the columns of a manifest, `audio` or `video`, `text`, `history` or `dialogue` and
+            `turn`.
         columns: Names of the schema to a table's column names, where they are not the usual ones.
         recognises_words: Whether a speech recogniser fills missing words in. Dialogues with missing words are then
             kept together, in the order of their turns, since what is heard is history of what follows.
@@ -102,7 +103,7 @@ def _of_file(path: Path) -> Item:
 def _recordings(folder: Path) -> list[Path]:
     found = recordings_in(folder, "**/*")
     if not found:
-        raise CorpusError(f"{folder}: no sound or film files ({', '.join(AUDIO_SUFFIXES + FILM_SUFFIXES)})")
+        raise CorpusError(f"{folder}: no audio or video files ({', '.join(AUDIO_SUFFIXES + FILM_SUFFIXES)})")
     return found
 
 
@@ -142,7 +143,7 @@ def _by_line(problems: Sequence[str]) -> dict[str, str]:
 
 
 def _of_entry(entry: Mapping[str, Any], names: Mapping[str, str], table: str, told: Mapping[str, str]) -> Item:
-    # a column that is not there at all is filled from the other one's film; an empty cell means without
+    # a column that is not there at all is filled from the other one's video; an empty cell means without
     row = {name: entry[name] for name in ("audio", "video") if name in names}
     segment = {name: entry[name] for name in ("audio_start", "audio_end") if entry[name] is not None}
     row.update(segment)

@@ -11,7 +11,7 @@ from datasets import Dataset
 
 from hf_mer.console import readable
 from hf_mer.data.checks import check_labels, check_test_labels
-from hf_mer.data.corpora.published import is_generated
+from hf_mer.data.mark import generated_language, is_generated
 from hf_mer.data.protocols.folds import Fold, check_folds, split_hash
 from hf_mer.data.word_errors import with_transcript_errors
 from hf_mer.files import write_json
@@ -227,6 +227,7 @@ class CrossValidation(ABC):
         stages: Stages,
     ) -> dict[str, Any]:
         """What is written of a fold; `started` is of `time.perf_counter`."""
+        language = generated_language(self.data_arguments.data_dirs)
         return {
             "fold": fold.name,
             "rows": {name: len(indices) for name, indices in fold.parts.items()},
@@ -239,6 +240,7 @@ class CrossValidation(ABC):
             "peak_memory_mib": peak_memory_mib(),
             "environment": environment(self.args.world_size),
             "generated_corpus": any(is_generated(Path(path)) for path in self.data_arguments.data_dirs),
+            **({} if language is None else {"corpus_language": language}),
         }
 
 

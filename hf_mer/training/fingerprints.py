@@ -21,7 +21,7 @@ def records(rows: Dataset, names: list[str]) -> Iterator[dict[str, Any]]:
 
 
 def recordings_hash(rows: Dataset, modalities: Sequence[str]) -> str | None:
-    """A fingerprint of the recordings and films that rows name, wherever they lie; None for texts alone.
+    """A fingerprint of the recordings and videos that rows name, wherever they lie; None for texts alone.
 
     Every file is read, once in a process. Hearing and seeing all of them, which comes first, takes far longer.
 

@@ -126,9 +126,9 @@ def _attention_rows(prediction: dict[str, Any], labels: list[str], times: np.nda
 def key_frame_waveforms(
     model: Any, processor: Any, store: LabelEmbeddingStore, train: Dataset, collator: Any, pretraining: Any = None
 ) -> dict[str, np.ndarray]:
-    """Per class, the stretches of training audio that bear its tonal codes, one after the other (figure 1).
+    """Per class, the segments of training audio that bear its tonal codes, one after the other (figure 1).
 
-    A stretch is two frames or more. Of a codebook with very many codes two that are wanted may never follow one
+    A segment is two frames or more. Of a codebook with very many codes two that are wanted may never follow one
     another: single frames are taken then.
 
     Returns:

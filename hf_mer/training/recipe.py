@@ -204,7 +204,7 @@ def _run(experiment: "CrossValidation") -> None:
 
 def _prediction(experiment: "CrossValidation", fold: str) -> str:
     """The command that tries a fold's checkpoint on something of one's own."""
-    given = {"text": '--text "ITS WORDS"', "speech": "RECORDING.wav", "video": "FILM.mp4"}
+    given = {"text": '--text "ITS WORDS"', "speech": "RECORDING.wav", "video": "VIDEO.mp4"}
     modalities = [name for name in ("video", "speech", "text") if name in experiment.modalities]
     inputs = [given[name] for name in modalities if not (name == "speech" and "video" in modalities)]
     return " ".join(["hf-mer predict", str(experiment.output_dir / fold), *inputs])

@@ -160,7 +160,7 @@ class _Making:
             _close(writer, temporary)
 
     def _amounts(self, indices: list[int]) -> list[float]:
-        """What the number of places grows with: seconds, tokens, or films."""
+        """What the number of places grows with: seconds, tokens, or videos."""
         if self.modality == "speech":
             longest = self.collator.processor.max_audio_seconds or float("inf")
             return [min(self.durations[index] or 0.0, longest) for index in indices]

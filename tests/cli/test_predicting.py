@@ -26,6 +26,23 @@ def test_predict_prints_every_class_best_first(checkpoint, write_wav, capsys):
     assert sum(scores) == pytest.approx(1, abs=0.01)
 
 
+@pytest.mark.parametrize("generated", [True, False])
+def test_a_model_of_a_generated_corpus_says_that_it_is_a_demonstration(checkpoint, tmp_path, capsys, generated):
+    results = {
+        "fold": "Ses05",
+        "rows": {},
+        "test": {},
+        "settings": {"data": {"corpus": "iemocap"}},
+        "generated_corpus": generated,
+    }
+    Path(checkpoint).rename(tmp_path / "model")
+    (tmp_path / "results.json").write_text(json.dumps(results))
+    assert main(["predict", str(tmp_path), "--text", "hello", "--json"]) == 0
+    out, told = capsys.readouterr()
+    assert json.loads(out)["scores"]
+    assert ("a demonstration, trained on synthetic speech" in told) == generated
+
+
 def test_predict_draws_and_gives_json(checkpoint, write_wav, capsys, tmp_path):
     figure = tmp_path / "figure.png"
     left = f".figure.{files._machine()}-99999999-01234567.unfinished.png"

@@ -1,6 +1,8 @@
 """Every model as an ONNX graph says what the model says, whatever the lengths and whatever is missing."""
 
 import json
+import shutil
+from pathlib import Path
 
 import onnx
 import pytest
@@ -8,6 +10,7 @@ import torch
 from model_tester import make_batch, save_tiny_checkpoint, tiny_text_config
 
 from hf_mer.export import ExportError, OnnxMerModel, export_onnx
+from hf_mer.export.folder import check_out
 from hf_mer.models.encoder_states_mer import RAW_INPUTS
 
 MODELS = ["le_mer", "mgcma", *(pytest.param(name, marks=pytest.mark.slow) for name in ("wavfusion", "whisper"))]
@@ -127,6 +130,15 @@ def test_a_folder_with_something_else_is_left_alone(tmp_path, le_mer):
     with pytest.raises(FileExistsError, match="is there already and no export"):
         export_onnx(le_mer.checkpoint, tmp_path)
     assert (tmp_path / "thesis.tex").exists()
+
+
+def test_files_of_ones_own_beside_an_export(tmp_path, le_mer):
+    folder = Path(shutil.copytree(le_mer.folder, tmp_path / "exported"))
+    check_out(folder)
+    (folder / "thesis.tex").write_text("years of work")
+    with pytest.raises(FileExistsError, match=r"thesis\.tex would go with the earlier export"):
+        export_onnx(le_mer.checkpoint, folder)
+    check_out(folder, overwrite=True)
 
 
 def test_what_is_no_checkpoint(tmp_path):

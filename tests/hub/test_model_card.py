@@ -1,5 +1,6 @@
 """Model cards: one whole card against one pattern, metadata, what must not be in a card, and the committed cards."""
 
+import ast
 import copy
 import importlib
 import json
@@ -13,6 +14,7 @@ import pytest
 import yaml
 from huggingface_hub import ModelCard, ModelCardData
 
+from hf_mer.cli import main
 from hf_mer.hub import CORPORA, SYSTEMS, CardSpec, card_results, machine_paths, model_card, read_results
 from hf_mer.hub.checkpoints import Checkpoint
 from hf_mer.metrics.scores import bootstrap_intervals, confusion, emotion_scores
@@ -253,6 +255,53 @@ def test_raters_and_skewed_labels_have_a_line_where_they_are_not_off(runs, spec)
     assert "±" in str(model_card(spec, card_results(runs))).partition("### Raters")[2].partition("###")[0]
 
 
+def test_a_card_of_a_generated_corpus_says_that_it_is_a_demonstration(runs):
+    text = str(model_card(CardSpec("x", "le_mer", "generated", language="pl"), card_results(runs)))
+    assert "**A demonstration.** This model was trained on made-up sentences and synthetic speech" in text
+    assert "raters of its corpus" not in text
+    assert "ages and cultures" not in text
+    assert "language: pl\n" in text
+    assert "`DATA_DIR` is a folder that `hf-mer generate DATA_DIR --language pl` writes." in text
+    assert "A demonstration" not in str(model_card(CardSpec("x", "le_mer", "ravdess"), card_results(runs)))
+
+
+@pytest.mark.parametrize(
+    ("path", "command", "row"),
+    [
+        ("/x/site-packages/hf_mer/configs/le_mer_iemocap.yaml", "recipes/configs/le_mer_iemocap.yaml", None),
+        ("/home/me/mine.yaml", "CONFIG", "| recipe | none of this package; all settings are below |"),
+    ],
+)
+def test_settings_files_keep_their_names_where_others_have_them(runs, path, command, row):
+    environment = runs[0]["environment"]
+    environment["command"] = environment["command"].replace("recipes/configs/le_mer_iemocap.yaml", path)
+    text = str(model_card(CardSpec("x", "le_mer", "iemocap"), card_results(runs[:1])))
+    assert f"recipes/train_le_mer.py --config {command} --data_dir" in text
+    assert (row or f"| recipe | `{command}` |") in text
+    assert ("`CONFIG` is a file with the settings below." in text) == (command == "CONFIG")
+
+
+def test_the_card_elsewhere_has_its_figures_beside_it(runs, tmp_path, monkeypatch, capsys):
+    fold = tmp_path / "runs" / "Ses01"
+    (fold / "model").mkdir(parents=True)
+    config = {"model_type": "le_mer", "id2label": dict(enumerate(LABELS)), "temperatures": {"text": 2.0}}
+    (fold / "model" / "config.json").write_text(json.dumps(config))
+    (fold / "results.json").write_text(json.dumps({**runs[0], "generated_corpus": True}))
+    (fold / "figures").mkdir()
+    (fold / "figures" / "curves.png").write_bytes(b"a figure")
+    monkeypatch.chdir(tmp_path)
+    for _ in range(2):
+        assert main(["card", "runs/Ses01", "--out", "cards/README.md"]) == 0
+    text = Path("cards/README.md").read_text()
+    assert "![Curves](figures/curves.png)" in text
+    assert Path("cards/figures/curves.png").read_bytes() == b"a figure"
+    assert 'model="runs/Ses01/model"' in text
+    assert "- name: le_mer_generated\n" in text
+    Path("cards/figures/curves.png").write_bytes(b"a photograph")
+    assert main(["card", "runs/Ses01", "--out", "cards/README.md"]) == 1
+    assert "cards/figures/curves.png: not written by this command" in capsys.readouterr().err
+
+
 def test_an_experiment_is_its_folds(runs, spec):
     experiment = {"folds": runs[:3], "summary": {}, "split_hash": "0"}
     assert card_results(experiment) == card_results(runs[:3])
@@ -378,8 +427,8 @@ def test_programs_of_the_cards_run(tiny_checkpoint, write_wav, write_video, tmp_
     """As somebody without this package runs them: in an empty cache, from folders of the cards' names."""
     from media_files import save_film_checkpoint
 
-    tiny_checkpoint("le_mer_iemocap")
-    tiny_checkpoint("le_mer_meld_text", modalities=["text"])
+    tiny_checkpoint("le_mer_iemocap", temperatures={"text+speech": 0.01})
+    tiny_checkpoint("le_mer_meld_text", modalities=["text"], temperatures={"text": 0.02})
     save_film_checkpoint(tmp_path / "wavfusion_meld")
     write_wav("hello.wav")
     write_video("clip.mp4")
@@ -397,7 +446,11 @@ def test_programs_of_the_cards_run(tiny_checkpoint, write_wav, write_video, tmp_
         [sys.executable, "-c", code], cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=600
     )
     assert done.returncode == 0, done.stderr[-3000:]
-    assert len(done.stdout.strip().splitlines()) == 9  # the pipeline also explains
+    lines = [ast.literal_eval(line) for line in done.stdout.strip().splitlines()]
+    assert len(lines) == 9  # the pipeline also explains
+    for from_pipeline, from_model in ((lines[0], lines[2]), (lines[3], lines[5]), (lines[6], lines[8])):
+        expected = {item["label"]: item["score"] for item in from_pipeline}
+        assert from_model == pytest.approx(expected, abs=2e-3)  # with the same temperatures
 
 
 def test_the_command_needs_json_alone(runs, tmp_path):
@@ -467,4 +520,4 @@ def test_committed_card_is_up_to_date(path, script):
     assert not results.exists() or not machine_paths(results.read_text(encoding="utf-8"))
     card = ModelCard(text)
     assert (card.data.eval_results is None) == ("not measured | not measured | not measured" in text)
-    assert CardSpec.from_yaml(path).recipe == path.stem
+    assert (ROOT / "recipes" / "configs" / f"{CardSpec.from_yaml(path).recipe}.yaml").is_file()

@@ -225,3 +225,25 @@ def test_mean_is_over_classes():
 def test_what_does_not_fit_together_is_refused(arguments, message):
     with pytest.raises(ValueError, match=message):
         label_attention(FOUR, **arguments)
+
+
+@pytest.mark.parametrize("scores", [[0.97, 0.01, 0.01, 0.01], [0.0, 0.8, 0.1, 0.1]])
+def test_probabilities_end_at_1_with_their_numbers_within_the_figure(scores):
+    fig = label_attention(FOUR, tokens=["so"], token_attention=np.zeros((1, 4)), scores=scores)
+    axes = next(axes for axes in fig.findobj(Axes) if axes.get_xlabel() == "probability")
+    assert axes.get_xlim() == (0, 1)
+    assert [label.get_text() for label in axes.get_xticklabels()] == ["0", "0.5", "1"]
+    fig.draw_without_rendering()
+    for number in axes.texts:
+        extent = number.get_window_extent()
+        assert extent.x1 < fig.bbox.x1
+    assert [number.get_text() for number in axes.texts] == [f"{score:.2f}" for score in scores]
+    assert (axes.texts[0].get_horizontalalignment() == "right") == (scores[0] > 0.8)
+
+
+@pytest.mark.parametrize(("spread", "faintest"), [(0.3, 1.0), (0.001, 0.1)])
+def test_values_that_are_alike_are_not_drawn_in_full_colour(spread, faintest):
+    fig = label_attention(FOUR, tokens=["so", "glad"], token_attention=np.array([[0.2] * 4, [0.2 + spread] * 4]))
+    bars = [colors.norm for colors in fig.findobj(lambda one: hasattr(one, "norm"))]
+    assert all(norm(0.2 + spread) == pytest.approx(faintest, abs=0.1) for norm in bars)
+    assert bars

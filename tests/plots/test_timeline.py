@@ -20,7 +20,8 @@ def test_a_curve_for_each_class_and_a_gap_without_a_decision(drawn_texts):
     assert lines["sad"].get_ydata().tolist() == [0.7, 0.7, 0.2, 0, 0]
     assert len({lines[label].get_linestyle() for label in LABELS}) == 4
     assert (lines["threshold"].get_linestyle(), lines["threshold"].get_linewidth()) == ("-", 0.7)
-    assert {*LABELS, "threshold", "time (s)"} <= set(drawn_texts(fig))
+    assert {*LABELS, "threshold", "no label", "time (s)", "probability"} <= set(drawn_texts(fig))
+    assert "no label" not in drawn_texts(emotion_timeline(SPANS, SCORES, LABELS, ["sad", "happy", "angry"]))
 
 
 @pytest.mark.parametrize(("minutes", "shown"), [(3, "1:30"), (10, "4:00"), (120, "60:00")])

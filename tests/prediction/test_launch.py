@@ -65,7 +65,7 @@ def test_a_table_with_dialogues_and_a_damaged_recording(checkpoint, table, tmp_p
     one, two = tmp_path / "one.csv", tmp_path / "two.csv"
     process = launch(checkpoint, table, "--out", two, "--on-bad", "skip")
     assert main(["predict", checkpoint, str(table), "--out", str(one), "--on-bad", "skip", "--batch-size", "2"]) == 0
-    told = [f"49 predictions in {two}, by 2 processes, 1 of them unusable (see the column error)"]
+    told = [f"48 predictions in {two}, by 2 processes, 1 of 49 inputs unusable (see the column error)"]
     assert ended(process) == (0, told)
     (rows, scores), (expected, as_one) = rows_of(two), rows_of(one)
     assert rows == expected

@@ -12,8 +12,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 import soundfile
+import tqdm.auto
 
 from hf_mer.cli import main
+from hf_mer.prediction import PredictionFile, collect_units, predict_all
+from hf_mer.prediction.runner import output_columns
 
 ROOT = Path(__file__).parents[2]
 
@@ -105,6 +108,26 @@ def test_standard_output(checkpoint, recordings, capsys):
     assert "--text: for one recording only; for many, use columns of a table" in capsys.readouterr().err
 
 
+def test_the_bar_moves_with_every_batch(recognise, recordings, tmp_path, monkeypatch):
+    steps = []
+
+    class Bar(tqdm.auto.tqdm):
+        def update(self, n=1):
+            steps.append(n)
+            return super().update(n)
+
+    monkeypatch.setattr(tqdm.auto, "tqdm", Bar)
+    for broken in (False, True):  # then the block is repeated one by one
+        if broken:
+            (recordings / "broken.wav").write_bytes(b"no sound at all")
+        units = collect_units([str(recordings)])
+        output = PredictionFile(tmp_path / f"{broken}.csv", output_columns(units, recognise.labels, errors=True), {})
+        predict_all(recognise, units, output, batch_size=2, on_bad="skip", progress=True)
+        assert sum(steps) == len(units)
+        assert max(steps) < len(units)
+        steps.clear()
+
+
 class TestBadInputs:
     @pytest.fixture
     def table(self, recordings):
@@ -129,12 +152,13 @@ class TestBadInputs:
     def test_or_are_told_in_a_column(self, checkpoint, table, tmp_path, capsys, suffix):
         out = tmp_path / f"p.{suffix}"
         assert main(["predict", checkpoint, str(table), "--out", str(out), "--on-bad", "skip"]) == 0
-        assert "4 predictions" in (told := capsys.readouterr().err)
-        assert "2 of them unusable" in told
+        assert f"2 predictions in {out}, 2 of 4 inputs unusable (see the column error)" in capsys.readouterr().err
         rows = rows_of(out)
         assert [bool(row.get("error")) for row in rows] == [False, True, True, False]
         assert rows[1]["error"].startswith(f"{table}, line 3: ")
         assert not rows[1].get("label")
+        assert main(["predict", checkpoint, str(table), "--out", str(out), "--on-bad", "skip"]) == 0
+        assert f"nothing left to do: {out} has predictions of 2 of 4 inputs" in capsys.readouterr().err
 
 
 class TestGoingOn:

@@ -14,7 +14,7 @@ def test_folders_at_any_depth(recordings):
     assert names == ["a.wav", "b.flac", "c.wav", "deep/er/d.wav"]
     assert units[0].input == {"audio": str(recordings / "a.wav")}
     (recordings / "empty").mkdir()
-    with pytest.raises(CorpusError, match="empty: no sound or film files"):
+    with pytest.raises(CorpusError, match="empty: no audio or video files"):
         collect_units([str(recordings / "empty")])
 
 

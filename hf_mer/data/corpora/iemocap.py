@@ -66,8 +66,8 @@ def load_iemocap(
 
     Speakers are `Ses01_F` to `Ses05_M`, sessions `Ses01` to `Ses05`. The history of a row is what was said before it
     in its dialogue by both speakers, whether rated or not. `start` and `end` come from the ratings, `duration` is
-    their difference until `check_audio` measures it. `video` is that span of the dialogue's film
-    (`dialog/avi/DivX/<dialogue>.avi`) with the half that shows the speaker, where the film is there.
+    their difference until `check_audio` measures it. `video` is that span of the dialogue's video
+    (`dialog/avi/DivX/<dialogue>.avi`) with the half that shows the speaker, where the video is there.
 
     `votes` are the shares of the task's classes among the evaluators' categories (lines `C-E1` and on; who chose
     several counts for each in part), None where nobody chose one. What the actors say of themselves is left out.
@@ -84,7 +84,7 @@ def load_iemocap(
             the release have an empty text.
         check_counts: Whether utterances per session and label are compared with the published counts: `auto` warns of
             differences (and looks away where the tree is a generated one), `strict` raises, `off` does nothing.
-        split_screen: Which half of the films shows whom. `named_left`: the left one shows the actor whose letter the
+        split_screen: Which half of the videos shows whom. `named_left`: the left one shows the actor whose letter the
             dialogue's name has (F in `Ses01F_impro01`), the right one the other; so it is said of the release, but
             look at a few frames of yours. `named_right`: the other way round. `whole`: both actors are in the picture.
         cache_dir: Of `datasets`; its default if not given.

@@ -76,7 +76,7 @@ class Dialogue:
         session: `Ses01` to `Ses05`.
         utterances: The rated ones and all others.
         audio: Utterance ids to their recordings.
-        video: The film of the whole dialogue, both actors side by side; None where it is not there.
+        video: The video of the whole dialogue, both actors side by side; None where it is not there.
     """
 
     name: str

@@ -87,10 +87,10 @@ def load_corpus(
     if there is no such column (else from dialogue and turn, else from the line). History comes from dialogue and turn
     (order of the file without turns), else from a column `history` (a list, or a JSON list), else it is empty.
 
-    One film is enough for sound and picture: of `audio` and `video` the column that is not there at all is filled from
-    the other one, where that is a film (`.mp4`, `.mkv`, ...). The picture costs nothing until a model asks for it;
-    `columns={"video": None}` or `{"audio": None}` leaves one out. `video_start` and `video_end` (seconds or
-    `00:01:02.5`) say which span of a long film belongs to a row, `video_side` which half of a split screen, `left` or
+    One video is enough for sound and picture: of `audio` and `video` the column that is not there at all is filled
+    from the other one, where that is a video (`.mp4`, `.mkv`, ...). The picture costs nothing until a model asks for
+    it; `columns={"video": None}` or `{"audio": None}` leaves one out. `video_start` and `video_end` (seconds or
+    `00:01:02.5`) say which span of a long video belongs to a row, `video_side` which half of a split screen, `left` or
     `right`; where the film also gives the sound, it is the sound of that span.
 
     Rows may be segments of long recordings: `audio_start` and `audio_end` (seconds; or `offset`, with `duration` for

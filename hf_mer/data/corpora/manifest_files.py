@@ -51,7 +51,7 @@ def read_manifest(path: Path, encoding: str = "utf-8") -> tuple[list[Line], Path
 
 
 def recordings_in(folder: Path, pattern: str) -> list[Path]:
-    """Sound and films of a folder, by their endings; a warning says which files are none. Hidden ones are not seen.
+    """Audio and video files of a folder, by their endings; a warning says which files are none, hidden ones aside.
 
     Args:
         folder: The folder.

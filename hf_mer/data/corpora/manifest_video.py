@@ -1,4 +1,4 @@
-"""The picture of a manifest's rows: file, span, side, and one film for sound and picture."""
+"""The picture of a manifest's rows: file, span, side, and one video for sound and picture."""
 
 import os
 import unicodedata

@@ -27,7 +27,7 @@ class GeneratedCorpusConfig:
         salient_words: Least and greatest number of words that carry valence.
         utterances_per_dialogue: Mean number of utterances of a dialogue; more where a session would need more
             dialogues than the 28 to 30 of IEMOCAP's plan.
-        voice: Settings of the voice: share and number of the salient stretches, strength of the cue, lengths.
+        voice: Settings of the voice: share and number of the salient segments, strength of the cue, lengths.
         language: Of the words, one of `LANGUAGES`; plan, labels and voices are the same in all of them.
     """
 

@@ -2,7 +2,7 @@
 
 The cue is the dominance that the face shows. High: brows lowered and knit, eyes narrowed, mouth stretched wide over
 the teeth (as in anger, disgust, a broad grin). Low: inner brows raised, eyes wide, mouth small and round (as in fear,
-surprise, sadness). It is shown in one *salient* stretch of the clip; the rest is the speaker's neutral face. Colours,
+surprise, sadness). It is shown in one *salient* segment of the clip; the rest is the speaker's neutral face. Colours,
 shapes, head movement, blinking and speech movements are drawn before the cue is looked at, so that identity and
 everything else tells nothing.
 """
@@ -91,7 +91,7 @@ class Film:
     Attributes:
         frames: uint8. Shape `(F, size, size, 3)`.
         fps: Frames per second.
-        salient_span: Start and end of the stretch with the expression, seconds.
+        salient_span: Start and end of the segment with the expression, seconds.
     """
 
     frames: np.ndarray

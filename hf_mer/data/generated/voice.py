@@ -138,7 +138,7 @@ class Speech:
 
     @property
     def salient_spans(self) -> list[tuple[float, float]]:
-        """Start and end of each salient stretch, seconds."""
+        """Start and end of each salient segment, seconds."""
         edges = np.flatnonzero(np.diff(np.concatenate([[0], self.salient.astype(np.int8), [0]])))
         return [
             (float(self.word_spans[first, 0]), float(self.word_spans[stop - 1, 1]))

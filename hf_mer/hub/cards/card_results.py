@@ -18,6 +18,7 @@ KEPT_OF_ENVIRONMENT = ("device", "processes", "python", "versions")
 
 _ON_THE_HUB = re.compile(r"[\w-][\w.-]*(/[\w-][\w.-]*)?")
 _MACHINE_PATH = re.compile(r"(?<![\w.:/<~])(?:~?/(?:[\w.+-]+/)+[\w.+-]*|~/[\w.+-]+)|\b[A-Za-z]:\\[\w.+-]+")
+_RECIPE = re.compile(r"(recipes|hf_mer)/configs/(?P<name>\w+)\.yaml")  # of the repository, of the installed package
 _FLAG = re.compile(r"--(?P<name>\w+)[ =](?P<value>.+?)(?=\s--\w|\Z)", re.DOTALL)
 
 
@@ -119,6 +120,12 @@ def clean_command(command: str, names: Mapping[str, str] | None = None) -> str:
     return " ".join(words)
 
 
+def recipe_of(command: str) -> str | None:
+    """Name of the package's settings that a command of `clean_command` starts from."""
+    found = _RECIPE.search(command)
+    return found["name"] if found else None
+
+
 def _read_json(path: Path) -> dict[str, Any]:
     try:
         return json.loads(path.read_text(encoding="utf-8"))
@@ -165,6 +172,8 @@ def _clean_settings(settings: Mapping[str, Any], names: Mapping[str, str]) -> tu
 def _name_of(flag: str, value: str, names: Mapping[str, str]) -> str:
     if value in names:
         return names[value]
+    if flag == "config" and (found := _RECIPE.search(value)):
+        return f"recipes/configs/{found['name']}.yaml"
     if flag in ("data_dir", *FOLDERS) or machine_paths(value + "/"):
         return flag.upper()
     return value

@@ -17,6 +17,7 @@ PARTS = {
     "scores_with_one_modality": "The same checkpoint, given one modality alone",
 }
 LAYERS_SHOWN = 3
+_OWN_SETTINGS = "none of this package; all settings are below"
 GROUPS = {"corpus": "Corpus", "gender": "Gender of the speaker"}
 _SCORES = ("WA", "UA", "WF1")
 
@@ -105,7 +106,7 @@ def training_facts(
         if devices and processes
         else devices or summary.get("hardware"),
         "versions": _joined(map(_versions, environments)),
-        "recipe": f"`recipes/configs/{recipe}.yaml`" if recipe else None,
+        "recipe": f"`recipes/configs/{recipe}.yaml`" if recipe else _OWN_SETTINGS if runs else None,
     }
 
 

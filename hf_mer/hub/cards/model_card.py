@@ -9,7 +9,7 @@ import yaml
 from huggingface_hub import EvalResult, ModelCard, ModelCardData
 
 from hf_mer.hub.cards import card_tables as tables
-from hf_mer.hub.cards.card_results import ENCODERS, machine_paths
+from hf_mer.hub.cards.card_results import ENCODERS, machine_paths, recipe_of
 from hf_mer.hub.cards.facts import CORPORA, PROTOCOLS, SYSTEMS
 from hf_mer.metrics.scores import SCORE_NAMES
 
@@ -38,6 +38,8 @@ class CardSpec:
         published: What papers report: `title`, `source`, and any of `wa`, `ua`, `wf1` in %.
         references: What to compare with: `title`, and any of `wa`, `ua`, `wf1` as fractions.
         figures: Paths relative to the card.
+        folder: Path of the checkpoint that the examples load, where it is in no repository.
+        language: ISO 639 code of what the corpus speaks, where it is not the one that `CORPORA` has.
         emissions: Grams of CO2 (`emissions`), where known, and how (`source`).
 
     Raises:
@@ -55,6 +57,8 @@ class CardSpec:
     published: Sequence[Mapping[str, Any]] = ()
     references: Sequence[Mapping[str, Any]] = ()
     figures: Sequence[str] = ()
+    folder: str | None = None
+    language: str | None = None
     emissions: Mapping[str, Any] | None = field(default=None)
 
     def __post_init__(self) -> None:
@@ -129,6 +133,7 @@ def _measured(spec: CardSpec, content: Mapping[str, Any]) -> dict[str, Any]:
     commands = list(dict.fromkeys(filter(None, (run.get("environment", {}).get("command") for run in runs))))
     if not commands and spec.recipe:
         commands = [f"recipes/train_{spec.system}.py --config recipes/configs/{spec.recipe}.yaml --data_dir DATA_DIR"]
+    recipe = spec.recipe or next(filter(None, map(recipe_of, commands)), None)
     dumped = yaml.safe_dump(dict(settings), sort_keys=True, width=110, allow_unicode=True).strip()
     return {
         "missing": tables.NOT_RECORDED if "summary" in content else tables.NOT_MEASURED,
@@ -145,12 +150,29 @@ def _measured(spec: CardSpec, content: Mapping[str, Any]) -> dict[str, Any]:
         "protocol": PROTOCOLS.get(settings.get("protocol"), "see the settings"),
         "folds_table": tables.folds_table(runs),
         "training": {
-            **tables.training_facts(runs, content.get("summary", {}), spec.recipe, settings.get("lora_rank")),
+            **tables.training_facts(runs, content.get("summary", {}), recipe, settings.get("lora_rank")),
             **tables.label_facts(settings),
         },
         "commands": commands,
+        "placeholders": _placeholders(spec, commands, content["runs"]),
         "settings_yaml": dumped,
     }
+
+
+def _placeholders(spec: CardSpec, commands: Sequence[str], runs: Sequence[Mapping[str, Any]]) -> str:
+    """What the names in the commands stand for that only whoever runs them can fill in."""
+    corpus = CORPORA[spec.corpus]
+    layout = " --layout meld" if spec.corpus == "generated_meld" else ""
+    language = f" --language {spec.language}" if spec.language not in (None, corpus["language"]) else ""
+    told = {
+        "DATA_DIR": "the table or folder of the recordings" if spec.corpus == "own" else
+        f"the folder of {corpus['title']}" if corpus["real"] else
+        f"a folder that `hf-mer generate DATA_DIR{layout}{language}` writes",
+        "CONFIG": "a file with the settings below",
+    }  # fmt: skip
+    return "\n".join(
+        f"`{name}` is {meaning}." for name, meaning in told.items() if any(f" {name}" in line for line in commands)
+    )
 
 
 def card_metadata(spec: CardSpec, content: Mapping[str, Any]) -> ModelCardData:
@@ -163,7 +185,7 @@ def card_metadata(spec: CardSpec, content: Mapping[str, Any]) -> ModelCardData:
     scores = tables.mean_scores(content)
     further: dict[str, Any] = {"co2_eq_emissions": dict(spec.emissions)} if spec.emissions else {}
     return ModelCardData(
-        language=corpus["language"],
+        language=spec.language or corpus["language"],
         license="apache-2.0",
         library_name="transformers",
         pipeline_tag=task,

@@ -100,15 +100,15 @@ class DataArguments:
     max_audio_seconds: float = setting(30.0, "Longer audio is cut.", READING | Role.LIMITS | Role.HEARD)
     on_bad_audio: str = setting(
         "raise",
-        "Recordings and films that cannot be read: raise refuses the corpus, skip leaves them out. A row with nothing "
-        "left is dropped from training, and refused in a test part.",
+        "Recordings and videos that cannot be read: raise refuses the corpus, skip leaves them out. A row with "
+        "nothing left is dropped from training, and refused in a test part.",
         CORPUS,
     )
     num_frames: int = setting(8, "Video frames per utterance, evenly spaced.", READING | Role.LIMITS)
     max_video_seconds: float | None = setting(30.0, "Longer video is cut.", READING | Role.LIMITS)
     split_screen: str = setting(
         "named_left",
-        "IEMOCAP's films show two actors. The half with the one that the file is named after: named_left, "
+        "IEMOCAP's videos show two actors. The half with the one that the file is named after: named_left, "
         "named_right, or whole for the whole picture.",
         READING | Role.QUIET,
     )

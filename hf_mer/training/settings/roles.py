@@ -24,7 +24,7 @@ class Role(enum.Flag):
     LOADS = enum.auto()
     """Which rows the loaded corpus has, and what is in them."""
     LIMITS = enum.auto()
-    """How much of a recording or film is read; a processor keeps it, too."""
+    """How much of a recording or video is read; a processor keeps it, too."""
     HEARD = enum.auto()
     """Which recordings the self-supervised second stage hears."""
     CONFIG = enum.auto()

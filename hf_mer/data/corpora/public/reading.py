@@ -112,7 +112,7 @@ def _files(root: Path) -> Iterator[Path]:
 
 
 def _media(root: Path) -> Iterator[Path]:
-    """Sound and films below a folder."""
+    """Audio and video files below a folder."""
     return (path for path in _files(root) if path.suffix.lower() in AUDIO_SUFFIXES + FILM_SUFFIXES)
 
 
@@ -144,7 +144,7 @@ def _nothing(corpus: PublicCorpus, root: Path, others: Sequence[Path]) -> str:
 
 
 def _log_left_out(corpus: PublicCorpus, root: Path, others: Sequence[Path]) -> None:
-    """Says which sound and films of the folder are no recordings of the corpus, by what they are."""
+    """Says which audio and video files of the folder are no recordings of the corpus, by what they are."""
     kinds = {what: path_pattern(pattern) for what, pattern in corpus.left_out.items()}
     counts: Counter[str] = Counter()
     for path in others:
