@@ -28,8 +28,8 @@ _LIMITS = """
 
 EXPLANATION_LIMITS = (
     "How true this is: on synthetic speech, where the answer is known, the word with the highest value truly carries "
-    "the emotion in 91&nbsp;% of the utterances that the model labels correctly (17&nbsp;% by chance), the "
-    "segment of sound in 68&nbsp;% (36&nbsp;%). Rely on words more than on segments; "
+    "the emotion in 95&nbsp;% of the utterances that LE-MER labels correctly (15&nbsp;% by chance), the "
+    "segment of sound in 62&nbsp;% (38&nbsp;%). Rely on words more than on segments; "
     "on real speech nobody knows the answer."
 )
 EXPLANATION_TIME = "So that you do not wait long, this page spends about three seconds on an explanation."
