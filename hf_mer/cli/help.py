@@ -10,14 +10,14 @@ def column_names(text: str) -> dict[str, Any]:
     """The value of `--columns`.
 
     Raises:
-        ArgumentTypeError: If it is no JSON object.
+        ArgumentTypeError: If it is not a JSON object.
     """
     try:
         names = json.loads(text)
     except json.JSONDecodeError:
         names = None
     if not isinstance(names, dict):
-        raise argparse.ArgumentTypeError(f'{text!r} is no JSON object, such as \'{{"audio": "clip"}}\'')
+        raise argparse.ArgumentTypeError(f'{text!r} is not a JSON object, such as \'{{"audio": "clip"}}\'')
     return names
 
 

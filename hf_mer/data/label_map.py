@@ -170,11 +170,11 @@ def _entry_problems(
     for label, name in label_map.items():
         if label not in labels:
             yield (
-                f"{label}={name or ''}: '{label}' is no label of {', '.join(corpora)} ({', '.join(labels)})"
+                f"{label}={name or ''}: '{label}' is not a label of {', '.join(corpora)} ({', '.join(labels)})"
                 f"{_meant(label, labels)}"
             )
         if name is not None and canonical_label(name) not in known:
-            yield f"{label}={name}: '{name}' is no class of {of} ({', '.join(classes)}){_meant(name, known)}"
+            yield f"{label}={name}: '{name}' is not a class of {of} ({', '.join(classes)}){_meant(name, known)}"
 
 
 def _label_problems(
@@ -185,7 +185,7 @@ def _label_problems(
         key = canonical_label(names[index])
         if key not in label_map and key not in known:
             yield (
-                f"{corpus}: label '{names[index]}' ({ids.count(index)} rows) is no class of {of}; map it, "
+                f"{corpus}: label '{names[index]}' ({ids.count(index)} rows) is not a class of {of}; map it, "
                 f"{key}=CLASS, or leave its rows out, {key}="
             )
 

@@ -90,7 +90,7 @@ def _older(target: Path, overwrite: bool) -> set[str] | None:
     foreign = sorted(there - _WRITTEN)
     if foreign or "README.md" not in there:
         raise FileExistsError(
-            f"{target} is no prepared corpus (it holds {', '.join(foreign or sorted(there))}); choose another folder"
+            f"{target} is not a prepared corpus (it holds {', '.join(foreign or sorted(there))}); name another folder"
         )
     if overwrite:
         return None

@@ -27,7 +27,7 @@ def read_export(folder: str | os.PathLike, file_name: str) -> tuple[Any, Any]:
     """Configuration of the model and specification of the graph.
 
     Raises:
-        OSError: If the folder is no export, or has no such file.
+        OSError: If the folder is not an export, or has no such file.
         ValueError: If configuration or description are damaged.
     """
     from transformers import AutoConfig
@@ -37,7 +37,7 @@ def read_export(folder: str | os.PathLike, file_name: str) -> tuple[Any, Any]:
 
     description = Path(folder, DESCRIPTION)
     if not description.is_file():
-        raise FileNotFoundError(f"{folder}: is no export, it has no {DESCRIPTION}; `hf-mer export` makes one")
+        raise FileNotFoundError(f"{folder}: is not an export, it has no {DESCRIPTION}; `hf-mer export` makes one")
     if not Path(folder, file_name).is_file():
         found = [name for name in MODEL_FILES if Path(folder, name).is_file()]
         raise FileNotFoundError(f"{folder}: has no {file_name}; it has {', '.join(found) or 'no graph at all'}")
@@ -56,7 +56,7 @@ def check_out(out: str | os.PathLike, overwrite: bool = False) -> None:
 
     Args:
         out: The folder.
-        overwrite: Also replace an earlier export into which somebody has put files; a folder that is no export, never.
+        overwrite: Also replace an earlier export into which somebody has put files; any other folder, never.
 
     Raises:
         FileExistsError: If there are such files.
@@ -65,7 +65,7 @@ def check_out(out: str | os.PathLike, overwrite: bool = False) -> None:
     if not out.exists() or (out.is_dir() and not any(out.iterdir())):
         return
     if not (out / DESCRIPTION).is_file():
-        raise FileExistsError(f"{out}: is there already and no export; name another folder")
+        raise FileExistsError(f"{out}: is there already and is not an export; name another folder")
     try:
         written = json.loads((out / DESCRIPTION).read_text(encoding="utf-8"))["files"]
     except (ValueError, LookupError, TypeError):  # damaged, or of a version that did not name them

@@ -94,7 +94,7 @@ class OnnxMerModel:
             **settings: `device` and `threads`, see the class.
 
         Raises:
-            OSError: If the folder is no export, or has no such file.
+            OSError: If the folder is not an export, or has no such file.
         """
         config, spec = read_export(folder, file_name)
         return cls(Path(folder, file_name), config, spec, **settings)

@@ -31,7 +31,7 @@ class Source:
         """Loads a folder, or a repository of the Hub.
 
         Raises:
-            ValueError: If the folder is no checkpoint, or damaged, or no model of this package.
+            ValueError: If the folder is not a checkpoint, or damaged, or no model of this package.
             HubError: If the Hub cannot be reached, or has no such repository or revision.
         """
         model, processor = load_checkpoint(checkpoint, revision, torch.float32)

@@ -9,7 +9,6 @@ from typing import Any
 from hf_mer.data.corpora.public.description import public_names
 from hf_mer.hub.cards.card_results import card_results, read_results
 from hf_mer.hub.cards.facts import CORPORA, SYSTEMS
-from hf_mer.hub.cards.model_card import CardSpec, model_card
 from hf_mer.hub.loading import model_folder
 
 _RESULTS, _STORE = "results.json", "label_store.json"
@@ -62,6 +61,8 @@ class Checkpoint:
             corpus: One of `CORPORA`; if not given, what the results say, else `own`.
             **spec: Further fields of `CardSpec`.
         """
+        from hf_mer.hub.cards.model_card import CardSpec, model_card  # with libraries that only a card needs
+
         figures = [f"figures/{path.name}" for path in self.figures]
         told: dict[str, Any] = {} if corpus else self._of_several()
         if self.results and "corpus_language" in self.results[0]:

@@ -13,8 +13,8 @@ from huggingface_hub.errors import RemoteEntryNotFoundError
 from hf_mer.hub.errors import hub_errors
 
 _WHAT_LACKS = {
-    "config.json": "it is no checkpoint",
-    "label_store.json": "it is no checkpoint with label embeddings, which LE-MER alone has",
+    "config.json": "it is not a checkpoint",
+    "label_store.json": "it is not a checkpoint with label embeddings, which LE-MER alone has",
 }
 
 
@@ -31,13 +31,13 @@ def model_folder(path: str | Path) -> Path:
     if model is None:
         folds = sorted(str(found.parent.parent) for found in given.glob("*/model/config.json"))
         there = f"it holds several folds; choose one of {', '.join(folds)}" if folds else "there is no config.json"
-        raise ValueError(f"{path} is no checkpoint: {there}")
+        raise ValueError(f"{path} is not a checkpoint: {there}")
     try:
         content = json.loads((model / "config.json").read_text(encoding="utf-8"))
     except ValueError as error:
         raise ValueError(f"{model / 'config.json'} is damaged: {error}") from error
     if not isinstance(content, dict) or content.get("model_type") is None:
-        raise ValueError(f"{model / 'config.json'} names no model_type: it is no model of this package")
+        raise ValueError(f"{model / 'config.json'} names no model_type: it is not a model of this package")
     return model
 
 
@@ -53,7 +53,7 @@ def locate_checkpoint(checkpoint: str | os.PathLike, revision: str | None = None
         The model's folder, or the repository's name.
 
     Raises:
-        ValueError: If the folder is no checkpoint, or a revision is asked of a folder.
+        ValueError: If the folder is not a checkpoint, or a revision is asked of a folder.
         HubError: If the Hub cannot be reached, has no such repository or revision, or does not let us in.
     """
     if Path(checkpoint).exists():
@@ -84,8 +84,8 @@ def load_checkpoint(checkpoint: str | os.PathLike, revision: str | None = None, 
         dtype: Of the weights; as saved if not given.
 
     Raises:
-        ValueError: If the folder is no checkpoint, a file is damaged, files do not belong together, or it is no model
-            of this package.
+        ValueError: If the folder is not a checkpoint, a file is damaged, files do not belong together, or it is no
+            model of this package.
         HubError: If the Hub cannot be reached, or has no such repository or revision.
     """
     source = locate_checkpoint(checkpoint, revision)

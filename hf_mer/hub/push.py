@@ -48,7 +48,7 @@ def push_checkpoint(
         Address of the commit; of the repository where there was nothing to change.
 
     Raises:
-        ValueError: If the folder is no checkpoint.
+        ValueError: If the folder is not a checkpoint.
         HubError: If the Hub cannot be reached or refuses.
     """
     made = checkpoint if isinstance(checkpoint, Checkpoint) else find_checkpoint(checkpoint)
@@ -96,13 +96,15 @@ def push_corpus(
         Address of the commit; of the repository where there was nothing to change.
 
     Raises:
-        ValueError: If the folder is no prepared corpus.
+        ValueError: If the folder is not a prepared corpus.
         SharingError: If it must not be handed on; the message says why.
         HubError: If the Hub cannot be reached or refuses.
     """
     found = corpus if isinstance(corpus, PreparedCorpus) else find_prepared(corpus)
     if found is None:
-        raise ValueError(f"{corpus} is no prepared corpus: it has no README.md and data/*.parquet by `hf-mer prepare`")
+        raise ValueError(
+            f"{corpus} is not a prepared corpus: it has no README.md and data/*.parquet by `hf-mer prepare`"
+        )
     check_sharing(found, without_audio, without_video)
     files = corpus_files(found, repo_id, without_audio, without_video, title=title, notes=notes)
     message = settings.pop("message", None) or "Prepared corpus"

@@ -45,7 +45,7 @@ def as_channels(values: Any, name: str) -> np.ndarray:
         return samples[:, None]
     samples = samples.T if samples.shape[0] < samples.shape[1] else samples
     if samples.shape[1] > _MOST_CHANNELS:
-        raise AudioError(f"{name}: {samples.shape[1]} channels are no sound; give samples (N,) or (channels, N)")
+        raise AudioError(f"{name}: {samples.shape[1]} channels are not sound; give samples (N,) or (channels, N)")
     return samples
 
 

@@ -150,5 +150,5 @@ class MgcmaConfig(MerConfig):
             raise ValueError(f"alignment_order={self.alignment_order} must name each module at most once")
         if self.is_multimodal and self.alignment_order and self.hidden_size % self.num_attention_heads:
             raise ValueError(
-                f"hidden_size={self.hidden_size} is no multiple of num_attention_heads={self.num_attention_heads}"
+                f"hidden_size={self.hidden_size} is not a multiple of num_attention_heads={self.num_attention_heads}"
             )

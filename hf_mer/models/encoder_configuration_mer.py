@@ -58,7 +58,7 @@ def encoder_of(field: str, value: Any, default_type: str) -> PreTrainedConfig:
     model_type = word(f"{field}.model_type", settings.pop("model_type", default_type))
     if model_type not in CONFIG_MAPPING:
         raise FieldError(
-            f"{field}.model_type: '{model_type}' is no model that transformers {transformers.__version__} knows"
+            f"{field}.model_type: '{model_type}' is not a model that transformers {transformers.__version__} knows"
         )
     for name in _SHARED.keys() & settings.keys():
         _SHARED[name](f"{field}.{name}", settings[name])
@@ -67,7 +67,7 @@ def encoder_of(field: str, value: Any, default_type: str) -> PreTrainedConfig:
     except StrictDataclassError as error:
         raise of_wrong_kind(f"{field}.", error, settings) from error
     except Exception as error:  # of any kind: every architecture reads its fields in its own way
-        raise FieldError(f"{field} is no configuration of {model_type}: {first_line(error)}") from error
+        raise FieldError(f"{field} is not a configuration of {model_type}: {first_line(error)}") from error
 
 
 def check_speech_encoder(config: PreTrainedConfig) -> None:

@@ -66,7 +66,9 @@ def image_processor_from_dict(settings: dict[str, Any]) -> Any:
         image_processor_class = getattr(transformers, candidate, None)
         if image_processor_class is not None:
             return image_processor_class.from_dict(settings)
-    raise ValueError(f"image_processor_type {name!r} is no image processor of transformers {transformers.__version__}")
+    raise ValueError(
+        f"image_processor_type {name!r} is not an image processor of transformers {transformers.__version__}"
+    )
 
 
 def resize(frames: list[np.ndarray], image_processor: Any) -> np.ndarray:

@@ -67,7 +67,7 @@ def _refuse_classes(targets: Tensor, num_classes: int, valid: str) -> None:
     wrong = ((targets < 0) | (targets >= num_classes)) & (targets != NO_LABEL)
     if wrong.any():
         row = int(wrong.nonzero()[0])
-        raise ValueError(f"labels: {int(targets[row])} in row {row} of the batch is no class; {valid}")
+        raise ValueError(f"labels: {int(targets[row])} in row {row} of the batch is not a class; {valid}")
 
 
 def _refuse_shares(targets: Tensor, valid: str) -> None:

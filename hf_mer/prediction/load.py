@@ -30,8 +30,8 @@ def load_recognizer(
         asr: Name of a speech-recognition checkpoint, or its pipeline, for inputs without words.
 
     Raises:
-        ValueError: If the folder is no checkpoint (of a folder of folds the message names them), or the device is not
-            there, or the type none of weights; also where an export cannot run there or with that type.
+        ValueError: If the folder is not a checkpoint (of a folder of folds the message names them), or the device is
+            not there, or the type none of weights; also where an export cannot run there or with that type.
         HubError: If the Hub cannot be reached, or has no such repository or revision.
     """
     graph = find_exported(checkpoint)

@@ -107,7 +107,7 @@ def feature_extractor_of(arguments: ModelArguments, fold: str) -> Any:
         stride, rest = divmod(source.get("feature_projection_input_dim", 160), MEL_BINS)
         if rest:
             width = source["feature_projection_input_dim"]
-            raise ValueError(f"feature_projection_input_dim={width} is no multiple of {MEL_BINS} mel bins")
+            raise ValueError(f"feature_projection_input_dim={width} is not a multiple of {MEL_BINS} mel bins")
         return SeamlessM4TFeatureExtractor(stride=stride)
     return Wav2Vec2FeatureExtractor(do_normalize=True, return_attention_mask=True)
 

@@ -97,9 +97,9 @@ def test_everything_that_does_not_fit_is_said_at_once():
     with pytest.raises(CorpusError) as caught:
         map_labels({"one": corpus("happy", "bored", "bored", "calm")}, label_map, ["joy", "anger"], "the checkpoint")
     assert caught.value.problems == [
-        "hapy=joy: 'hapy' is no label of one (bored, calm, happy); did you mean happy?",
-        "happy=joi: 'joi' is no class of the checkpoint (joy, anger); did you mean joy?",
-        "one: label 'bored' (2 rows) is no class of the checkpoint; map it, bored=CLASS, or leave its rows out, bored=",
+        "hapy=joy: 'hapy' is not a label of one (bored, calm, happy); did you mean happy?",
+        "happy=joi: 'joi' is not a class of the checkpoint (joy, anger); did you mean joy?",
+        "one: label 'bored' (2 rows) is not a class of the checkpoint; map it, bored=CLASS, or leave its rows out, bored=",
     ]
 
 

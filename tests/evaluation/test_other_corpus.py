@@ -63,9 +63,9 @@ def test_labels_are_mapped_and_it_is_said(evaluate, tmp_path):
 @pytest.mark.parametrize(
     ("flags", "said"),
     [
-        ([], "calls: label 'bored' (2 rows) is no class of the checkpoint; map it, bored=CLASS"),
-        (["--label-map", f"{MAP},bored=nothing"], "bored=nothing: 'nothing' is no class of the checkpoint"),
-        (["--label-map", f"{MAP},bord="], "bord=: 'bord' is no label of calls"),
+        ([], "calls: label 'bored' (2 rows) is not a class of the checkpoint; map it, bored=CLASS"),
+        (["--label-map", f"{MAP},bored=nothing"], "bored=nothing: 'nothing' is not a class of the checkpoint"),
+        (["--label-map", f"{MAP},bord="], "bord=: 'bord' is not a label of calls"),
         (["--label-map", "bored"], "label_map: 'bored': write CORPUS_LABEL=CLASS"),
         (
             ["--label-map", MAP, "--labels", *LABELS],

@@ -16,7 +16,9 @@ def test_which_names_stand_for_a_graph(le_mer, tmp_path):
 
 
 def test_a_folder_that_lacks_what_is_asked_for(le_mer, mgcma):
-    with pytest.raises(FileNotFoundError, match=r"is no export, it has no export\.json; `hf-mer export` makes one"):
+    with pytest.raises(
+        FileNotFoundError, match=r"is not an export, it has no export\.json; `hf-mer export` makes one"
+    ):
         read_export(le_mer.checkpoint, "model.onnx")
     with pytest.raises(FileNotFoundError, match=r"has no model_int8\.onnx; it has model\.onnx"):
         read_export(mgcma.folder, "model_int8.onnx")

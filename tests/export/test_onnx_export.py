@@ -127,7 +127,7 @@ def test_a_graph_that_differs_is_not_written(tmp_path):
 
 def test_a_folder_with_something_else_is_left_alone(tmp_path, le_mer):
     (tmp_path / "thesis.tex").write_text("years of work")
-    with pytest.raises(FileExistsError, match="is there already and no export"):
+    with pytest.raises(FileExistsError, match="is there already and is not an export"):
         export_onnx(le_mer.checkpoint, tmp_path)
     assert (tmp_path / "thesis.tex").exists()
 

@@ -122,18 +122,20 @@ class TestFolders:
         published.rename(fold / "model")
         assert locate_checkpoint(fold) == locate_checkpoint(fold / "model") == str(fold / "model")
         assert load_recognizer(fold)({"text": "hello"})
-        with pytest.raises(ValueError, match=r"runs is no checkpoint: it holds several folds; choose one of .*Ses05"):
+        with pytest.raises(
+            ValueError, match=r"runs is not a checkpoint: it holds several folds; choose one of .*Ses05"
+        ):
             load_recognizer(tmp_path / "runs")
         with pytest.raises(ValueError, match="is a folder of this machine, which has no revision 'v1'"):
             load_recognizer(fold, revision="v1")
 
     def test_no_checkpoint(self, published, tmp_path):
-        with pytest.raises(ValueError, match="is no checkpoint: there is no config.json"):
+        with pytest.raises(ValueError, match="is not a checkpoint: there is no config.json"):
             load_recognizer(tmp_path)
         with pytest.raises(ValueError, match="is a file; a checkpoint is a folder"):
             load_recognizer(published / "config.json")
         (published / "label_store.json").unlink()
-        with pytest.raises(ValueError, match=r"has no label_store.json: it is no checkpoint with label embeddings"):
+        with pytest.raises(ValueError, match=r"has no label_store.json: it is not a checkpoint with label embeddings"):
             locate_checkpoint(published, needed="label_store.json")
         (published / "config.json").write_text(json.dumps({"architectures": []}))
         with pytest.raises(ValueError, match="names no model_type"):

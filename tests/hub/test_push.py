@@ -222,9 +222,11 @@ class TestPush:
     def test_names_and_folders(self, command, fold):
         error = command("push", fold, "me/emo/tions")[2]
         assert error.startswith("error: 'me/emo/tions' is no name of a repository")
-        with pytest.raises(ValueError, match=r"is no checkpoint: it holds several folds; choose one of .*runs/Ses01"):
+        with pytest.raises(
+            ValueError, match=r"is not a checkpoint: it holds several folds; choose one of .*runs/Ses01"
+        ):
             find_checkpoint(fold.parent)
-        with pytest.raises(ValueError, match=r"is no checkpoint: there is no config.json"):
+        with pytest.raises(ValueError, match=r"is not a checkpoint: there is no config.json"):
             find_checkpoint(fold / "figures")
 
     def test_the_card_alone(self, command, fold, tmp_path):

@@ -290,7 +290,7 @@ def test_folders_that_are_none(command, own, tmp_path):
     assert "is a damaged prepared corpus; prepare it anew" in command("push", folder, "me/own")[2]
     (folder / "README.md").unlink()
     assert find_prepared(folder) is None
-    assert "is no checkpoint" in command("push", folder, "me/own")[2]
+    assert "is not a checkpoint" in command("push", folder, "me/own")[2]
 
 
 def test_the_card_alone(command, own, tmp_path):

@@ -65,7 +65,7 @@ def test_sixteen_bits_in_int32_are_full_scale_as_soundfile_has_it():
         (SPEECH > 0, "numbers .* not of bool"),
         (SPEECH.astype(np.complex64), "numbers .* not of complex64"),
         ([[0.1, 0.2], [0.1]], "differ in length"),
-        (np.zeros((100, 128)), "100 channels are no sound"),
+        (np.zeros((100, 128)), "100 channels are not sound"),
     ],
 )
 def test_what_cannot_be_told_is_refused(samples, message):

@@ -138,7 +138,7 @@ class TestSystems:
             ({"alignment_order": ["token", "token"]}, "each module at most once"),
             ({"wasserstein_reduction": "max"}, "'max' is not one of mean, sum"),
             ({"contrastive_temperature": 0.0}, r"contrastive_temperature=0.0 must be positive"),
-            ({"num_attention_heads": 5}, "hidden_size=16 is no multiple of num_attention_heads=5"),
+            ({"num_attention_heads": 5}, "hidden_size=16 is not a multiple of num_attention_heads=5"),
             ({"loss_weights": {"margin": 1}}, "'margin' is not one of classification, distribution, instance"),
             ({"freeze": ["video_encoder"]}, "'video_encoder' is not one of text_encoder"),
             ({"modalities": ["video"]}, "'video' is not one of text, speech"),

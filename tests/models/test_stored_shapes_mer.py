@@ -95,7 +95,7 @@ def test_half_written_weights(damaged):
         ("text_config", {"dtype": "x"}, r"text_config\.dtype: 'x' is not one of float32"),
         ("text_config", {"hidden_act": "x"}, r"text_config: no bert encoder can be built of it: [^\n]*x"),
         ("text_config", {"num_attention_heads": 5}, r"text_config: no bert encoder can be built of it: [^\n]*5"),
-        ("text_config", {"model_type": "x"}, r"text_config\.model_type: 'x' is no model that transformers"),
+        ("text_config", {"model_type": "x"}, r"text_config\.model_type: 'x' is not a model that transformers"),
         (None, {"text_config": [1]}, r"text_config=\[1\] must be the configuration of an encoder"),
         (None, {"modalities": 5}, r"modalities=5 must be a list"),
         (None, {"freeze": [None]}, r"freeze=None must be text"),

@@ -70,4 +70,4 @@ def test_columns_that_are_no_json(checkpoint, tmp_path, capsys):
     for columns in ("clip", "[1]"):
         with pytest.raises(SystemExit):
             main(["predict", checkpoint, str(tmp_path), "--columns", columns])
-        assert f"'{columns}' is no JSON object, such as" in capsys.readouterr().err
+        assert f"'{columns}' is not a JSON object, such as" in capsys.readouterr().err

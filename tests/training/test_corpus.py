@@ -61,7 +61,7 @@ def test_names_of_classes_win(tables):
     given = {"label_map": {"happy": "joy"}, "labels": ["sad", "joy", "calm"]}
     rows = read_rows(DataArguments(corpus="manifest,manifest", data_dir=",".join(tables), **given))
     assert rows.features["label"].names == ["sad", "joy", "calm"]
-    with pytest.raises(CorpusError, match="happy=joi: 'joi' is no class of the run"):
+    with pytest.raises(CorpusError, match="happy=joi: 'joi' is not a class of the run"):
         read_rows(DataArguments(corpus="manifest", data_dir=tables[0], label_map="happy=joi", labels=["joy", "sad"]))
 
 
@@ -115,7 +115,10 @@ def test_another_corpus_beside_iemocap(corpus, tables):
         ({"corpus": "manifest,nowhere", "data_dir": "a.csv,b"}, "corpus: 'nowhere' is not one of"),
         ({"corpus": "iemocap,manifest", "data_dir": "a,b", "task": "emotion"}, "task: 'emotion' is not one of"),
         ({"corpus": "manifest", "data_dir": "a.csv", "label_map": "happy"}, "label_map: 'happy': write"),
-        ({"corpus": "manifest", "data_dir": "a.csv", "test_ids": "a("}, r"test_ids: 'a\(' is no regular expression"),
+        (
+            {"corpus": "manifest", "data_dir": "a.csv", "test_ids": "a("},
+            r"test_ids: 'a\(' is not a regular expression",
+        ),
     ],
 )
 def test_settings_of_corpora_that_are_refused(given, said):

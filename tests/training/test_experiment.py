@@ -465,7 +465,7 @@ def test_a_setting_is_chosen_without_a_look_at_the_test(
         ({"grid": {"text_top_k": [4, 0]}}, "grid, candidate text_top_k=0: text_top_k=0 must be at least 1"),
         ({"grid": {"fusion": ["mean"]}}, "grid, candidate fusion=mean: fusion: 'mean' is not one of"),
         ({"grid": {"fusion": "sum"}}, "grid: fusion needs a list of values, not 'sum'"),
-        ({"grid": ["fusion"]}, "is no mapping"),
+        ({"grid": ["fusion"]}, "is not a mapping"),
         ({"grid": {"fusion": ["sum"]}, "grid_folds": 0}, "grid_folds=0 must be at least 1"),
         ({"grid": {"fusion": ["sum"]}, "checkpoint": "x"}, "a trained checkpoint knows the rows"),
     ],

@@ -71,7 +71,7 @@ def _pairs(value: Any, where: str, problems: list[str]) -> list[tuple[str, Any]]
         found = None
     if isinstance(found, _Pairs):
         return list(found)
-    problems.append(f"{where}: votes {value!r:.60} are no JSON object of classes and numbers, such as {_EXAMPLE}")
+    problems.append(f"{where}: votes {value!r:.60} are not a JSON object of classes and numbers, such as {_EXAMPLE}")
     return []
 
 

@@ -38,7 +38,7 @@ def encoder_config(encoder: SpeechEncoderArguments, fold: str) -> Any:
         )
     for name, value in overrides.items():
         if not hasattr(config, name):
-            raise ValueError(f"speech_overrides: '{name}' is no field of a {config.model_type} configuration")
+            raise ValueError(f"speech_overrides: '{name}' is not a field of a {config.model_type} configuration")
         setattr(config, name, value)
     if getattr(config, "add_adapter", False):
         raise ValueError(f"speech encoder '{config.model_type}': set add_adapter=False, its frames have no mask")

@@ -232,7 +232,7 @@ class DataArguments:
 
 
 def check_pattern(name: str, pattern: str | None) -> None:
-    """Refuses what is no regular expression.
+    """Refuses what is not a regular expression.
 
     Raises:
         ValueError: With the setting's name, and where it is wrong.
@@ -240,7 +240,7 @@ def check_pattern(name: str, pattern: str | None) -> None:
     try:
         re.compile(pattern or "")
     except re.error as error:
-        raise ValueError(f"{name}: '{pattern}' is no regular expression ({error})") from None
+        raise ValueError(f"{name}: '{pattern}' is not a regular expression ({error})") from None
 
 
 def _name_of(corpus: str) -> str:
@@ -387,7 +387,7 @@ class MerTrainingArguments(OwnTrainingArguments):
         if self.grid is None:
             return
         if not isinstance(self.grid, dict) or not self.grid:
-            raise ValueError(f"grid: {self.grid!r} is no mapping from names of settings to lists of values")
+            raise ValueError(f"grid: {self.grid!r} is not a mapping from names of settings to lists of values")
         for name, values in self.grid.items():
             if not isinstance(values, list) or not values:
                 raise ValueError(f"grid: {name} needs a list of values, not {values!r}")

@@ -159,7 +159,7 @@ def test_history_is_everything_said_before(tree):
         "[LAUGHTER]",
         "Without an id.",
         "Without a time.",
-        "So: it goes.",  # frustrated is no class of this task
+        "So: it goes.",  # frustrated is not a class of this task
     ]
     assert by_id(load(tree, max_history=2))["F003"]["history"] == ["Without a time.", "So: it goes."]
     assert by_id(load(tree, max_history=0))["F003"]["history"] == []

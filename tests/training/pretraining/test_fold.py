@@ -288,7 +288,7 @@ def test_rows_without_audio_are_left_out(make, rows, fold, data):
     [
         (QUIET, {"objective": "contrastive"}, "needs an encoder with a quantizer .*objective='masked_units'"),
         (QUIET, {"unit_layer": 2}, "unit_layer=2 must be between 1 and 1"),
-        (QUIET, {"overrides": {"hidden_sise": 3}}, "'hidden_sise' is no field of a wav2vec2-bert configuration"),
+        (QUIET, {"overrides": {"hidden_sise": 3}}, "'hidden_sise' is not a field of a wav2vec2-bert configuration"),
         ({"hidden_size": 16}, {}, "needs a model_type"),
         ({"model_type": "bert"}, {}, "speech encoder 'bert' is not one of wav2vec2"),
         (

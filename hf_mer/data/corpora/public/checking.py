@@ -19,7 +19,7 @@ def path_pattern(files: str) -> re.Pattern[str]:
     """What matches the end of a path, from the beginning of a name; the group `id_` is all that it matches.
 
     Raises:
-        re.error: If it is no regular expression.
+        re.error: If it is not a regular expression.
     """
     return re.compile(rf"(?:^|/)(?P<id_>{files})$", re.IGNORECASE)
 
@@ -63,7 +63,7 @@ def _kind_problems(where: str, value: Any, kind: type) -> list[str]:
 
 def _mapping_problems(name: str, value: Any) -> list[str]:
     if not isinstance(value, dict):
-        return [f"{name}: {value!r} is no mapping"]
+        return [f"{name}: {value!r} is not a mapping"]
     kind = _MAPPINGS.get(name, str)
     problems = []
     for key, one in value.items():
@@ -84,7 +84,7 @@ def _meaning_problems(content: Mapping[str, Any]) -> list[str]:
         try:
             parts = set(path_pattern(pattern).groupindex) - {"id_"}
         except re.error as error:
-            problems.append(f"{name}: {pattern!r} is no regular expression ({error})")
+            problems.append(f"{name}: {pattern!r} is not a regular expression ({error})")
     if problems:
         return problems
     table = content.get("table", {})
