@@ -100,13 +100,15 @@ def _folder_from_here(model: Path) -> str | None:
 
 def _copy_figures(figures: Mapping[Path, Path | bytes], overwrite: bool) -> None:
     """Puts figures beside a card that shows them, where they are not yet."""
-    from hf_mer.files import check_replaceable, write_atomically
+    from hf_mer.files import check_replaceable, whole
 
     contents = {target: path.read_bytes() for target, path in figures.items() if isinstance(path, Path)}
     new = {target: one for target, one in contents.items() if not target.is_file() or target.read_bytes() != one}
     check_replaceable(new, overwrite)
     for target, content in new.items():
-        print(write_atomically(target, lambda path, content=content: path.write_bytes(content)))
+        with whole(target) as temporary:
+            temporary.write_bytes(content)
+        print(target)
 
 
 def _uploads(source: Any, files: Iterable[str], left_out: dict[str, bool]) -> str:

@@ -53,7 +53,7 @@ class TestImageProcessors:
         assert pixels.shape == (3, 3, 16, 16)
         assert pixels.dtype == np.float32
         np.testing.assert_array_equal(pixels, to_pixels(list(FRAMES), processor))
-        with pytest.raises(ValueError, match="'NoSuchProcessor' is no image processor"):
+        with pytest.raises(ValueError, match="'NoSuchProcessor' is not an image processor"):
             image_processor_from_dict({"image_processor_type": "NoSuchProcessor"})
 
     @pytest.mark.parametrize(

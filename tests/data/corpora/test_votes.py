@@ -72,8 +72,8 @@ def test_a_column_that_is_called_so_is_not_taken_for_it(tmp_path):
         ('{"angry": 1, "Angry": 2}', r"line 2, column 'raters': votes for 'Angry' are given twice"),
         ('{"angry": 1, "angry": 2}', r"line 2, column 'raters': votes for 'angry' are given twice"),
         ("angry", r"line 2, column 'raters': votes 'angry' are not a JSON object of classes and numbers, such as"),
-        ("[1, 2]", r"line 2, column 'raters': votes '\[1, 2\]' are no JSON object"),
-        (3, r"line 2, column 'raters': votes 3 are no JSON object"),
+        ("[1, 2]", r"line 2, column 'raters': votes '\[1, 2\]' are not a JSON object"),
+        (3, r"line 2, column 'raters': votes 3 are not a JSON object"),
     ],
 )
 def test_votes_that_are_none_are_refused(table, vote, message):
