@@ -45,17 +45,19 @@ def _of_results(folder: Path) -> Corpus | None:
     from hf_mer.hub.checkpoints import find_checkpoint
 
     try:
-        name = find_checkpoint(folder).corpus
+        checkpoint = find_checkpoint(folder)
+        name = checkpoint.corpus
     except (ValueError, KeyError):  # an export, or results of another kind
         return None
-    return None if name == "own" else _of_facts(CORPORA[name])
+    told = checkpoint.results[0].get("corpus_language") if checkpoint.results else None
+    return None if name == "own" else _of_facts(CORPORA[name], told)
 
 
-def _of_facts(facts: Mapping[str, Any]) -> Corpus:
+def _of_facts(facts: Mapping[str, Any], language: str | None) -> Corpus:
     return Corpus(
         title=facts["title"],
         generated=not facts["real"],
-        language=_language(facts.get("language")),
+        language=_language(language or facts.get("language")),
         limits=" ".join((facts.get("limits") or "").split()),
     )
 

@@ -10,9 +10,9 @@ from hf_mer.app.texts import limitations, not_for
 
 @pytest.fixture
 def fold(tmp_path):
-    """`fold(corpus=..., generated=...)`: a fold's folder with results of that corpus."""
+    """`fold(corpus, generated, **more)`: a fold's folder with results of that corpus, and what else they say."""
 
-    def make(corpus, generated):
+    def make(corpus, generated, **more):
         (tmp_path / "model").mkdir(exist_ok=True)
         (tmp_path / "model" / "config.json").write_text('{"model_type": "le_mer"}')
         results = {
@@ -21,6 +21,7 @@ def fold(tmp_path):
             "test": {},
             "settings": {"data": {"corpus": corpus}, "model": {"type": "le_mer"}},
             "generated_corpus": generated,
+            **more,
         }
         (tmp_path / "results.json").write_text(json.dumps(results))
         return tmp_path
@@ -35,6 +36,10 @@ def test_a_generated_corpus_makes_a_demonstration(fold):
     assert "annotators" not in not_for(corpus)
     assert "no real speech" in limitations(corpus)
     assert "acted" not in limitations(corpus)
+
+
+def test_results_know_the_language_of_a_generated_corpus(fold):
+    assert corpus_of(fold("iemocap", True, corpus_language="pl")).language == "Polish"
 
 
 def test_a_known_corpus_says_its_own_limits(fold):
