@@ -92,7 +92,7 @@ def label_attention(
         words_height = _draw_text(fig, left, panels[-1], tokens, token_attention, labels, colors, shares)
         if shares is not None:
             how = "times estimated" if times_estimated else "where they are said"
-            panels[-1].set_title(f"Text: mean label attention Gₜ, similarity to the labels (words: {how})")
+            panels[-1].set_title(f"Text: label attention Gₜ (similarity), mean; {how}")
         heights[-1] = words_height + _DECORATIONS
     beside = 0.9 + 0.25 * len(labels)
     grid.set_height_ratios([*heights, max(beside - sum(heights), 1e-3)])
