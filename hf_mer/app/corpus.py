@@ -83,10 +83,13 @@ def _fetched_card(name: str, revision: str | None) -> Path | None:
     from huggingface_hub import hf_hub_download
     from huggingface_hub.errors import EntryNotFoundError, LocalEntryNotFoundError
 
-    try:
-        return Path(hf_hub_download(name, "README.md", revision=revision))
-    except (EntryNotFoundError, LocalEntryNotFoundError):  # it has none, or the Hub cannot be reached now
-        return None
+    from hf_mer.hub.errors import hub_or_cache
+
+    with hub_or_cache():  # the libraries would ask for half a minute
+        try:
+            return Path(hf_hub_download(name, "README.md", revision=revision))
+        except (EntryNotFoundError, LocalEntryNotFoundError):  # it has none, or the Hub cannot be reached now
+            return None
 
 
 def _language(code: Any) -> str:
