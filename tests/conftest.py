@@ -14,8 +14,10 @@ from filelock import FileLock
 
 os.environ.setdefault("HF_HUB_OFFLINE", "1")
 os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
-# modules that tests share: model_tester, the base class that every model's tests inherit; table_runs; loopback_hub
-sys.path[:0] = [str(Path(__file__).parent / name) for name in ("models", "training", "reproduction", "hub", "app")]
+# modules that tests share: model_tester, the base class that every model's tests inherit; table_runs; loopback_hub; explained
+sys.path[:0] = [
+    str(Path(__file__).parent / name) for name in ("models", "training", "reproduction", "hub", "app", "plots")
+]
 
 
 @pytest.fixture(autouse=True)

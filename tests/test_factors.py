@@ -1,21 +1,9 @@
 import math
 
 import pytest
+from explained import explanation, place
 
 from hf_mer.factors import LEAST_LIMIT, factor_text, prior_text, shown_value, value_limit
-
-
-def place(value, error=0.0):
-    return {"value": value, "error": error}
-
-
-def explanation(words=(), segments=(), spans=(), modalities=(0.3,)):
-    return {
-        "words": list(words),
-        "segments": list(segments),
-        "video_spans": list(spans),
-        "modalities": dict(zip("abcd", modalities, strict=False)),
-    }
 
 
 def test_one_limit_for_all_parts():

@@ -11,7 +11,7 @@ from matplotlib.colors import Normalize
 
 from hf_mer.app.explaining import notices_of
 from hf_mer.app.html import figure_html, notices_html
-from hf_mer.app.texts import EXPLANATION_LIMITS, EXPLANATION_TIME
+from hf_mer.app.texts import EXPLANATION_TIME, explanation_limits
 from hf_mer.app.utterance import Prediction
 from hf_mer.factors import factor_text, shown_value
 from hf_mer.plots.for_against import AGAINST, FOR, factor_ticks, place_color, value_norm
@@ -20,12 +20,13 @@ from hf_mer.plots.style import ink_on
 _STEPS = 8  # of the legend's colours, from nothing to each end
 
 
-def explanation_html(prediction: Prediction, explanation: Mapping[str, Any]) -> str:
+def explanation_html(prediction: Prediction, explanation: Mapping[str, Any], system: str) -> str:
     """What speaks for and against the class that is explained.
 
     Args:
         prediction: Whose waveform is drawn.
         explanation: As the pipeline gives it.
+        system: Type of the model, for how true its explanations were found.
     """
     label, norm, notices = str(explanation["label"]), value_norm(explanation), notices_of(explanation)
     parts = [
@@ -38,7 +39,7 @@ def explanation_html(prediction: Prediction, explanation: Mapping[str, Any]) -> 
         _video_part(explanation["video_spans"], label, norm),
         notices_html([" ".join([*notices, EXPLANATION_TIME])] if notices else []),
         values_html(explanation),
-        f'<p class="hm-small">{EXPLANATION_LIMITS}</p>',
+        f'<p class="hm-small">{explanation_limits(system)}</p>',
     ]
     return f'<div class="hm hm-explanation">{"".join(parts)}</div>'
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from hf_mer.app.corpus import Corpus, corpus_of
+from hf_mer.hub.training_corpus import Corpus, corpus_of
 
 MAX_SECONDS = 60.0
 
@@ -28,6 +28,7 @@ class PageModel:
         labels: Classes, in the order of the logits.
         modalities: What the model uses, of `text`, `speech`, `video`.
         corpus: What it was trained on.
+        system: Name of the model's type, such as `le_mer`.
         listens: Whether words that are not given are recognised.
         lock: One prediction at a time: the model uses all cores for one.
         turnstile: Held by whoever is next, so that long work that goes on does not overtake who waits.
@@ -38,6 +39,7 @@ class PageModel:
     labels: list[str]
     modalities: tuple[str, ...]
     corpus: Corpus = field(default_factory=Corpus)
+    system: str = ""
     listens: bool = False
     lock: threading.Lock = field(default_factory=threading.Lock)
     turnstile: threading.Lock = field(default_factory=threading.Lock)
@@ -90,7 +92,7 @@ def load_page_model(checkpoint: str | os.PathLike, *, revision: str | None = Non
         asr: Name of a speech-recognition checkpoint, or its pipeline, for recordings without words.
 
     Raises:
-        ValueError: If the folder is no checkpoint.
+        ValueError: If the folder is not a checkpoint.
         OSError: If the Hub cannot be reached, or has no such repository or revision.
     """
     from hf_mer.prediction.load import load_recognizer
@@ -103,6 +105,7 @@ def load_page_model(checkpoint: str | os.PathLike, *, revision: str | None = Non
         labels=[config.id2label[index] for index in range(config.num_labels)],
         modalities=tuple(config.modalities),
         corpus=corpus_of(checkpoint, revision),
+        system=config.model_type,
         listens=asr is not None,
     )
 

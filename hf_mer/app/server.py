@@ -13,6 +13,7 @@ from typing import Any
 
 from hf_mer.app.lane import Limits
 from hf_mer.app.model import PageModel
+from hf_mer.hub.training_corpus import DEMONSTRATION
 
 # The page and what it loads come from this server alone; the browser refuses anything else.
 _POLICY = (
@@ -113,7 +114,7 @@ def serve(model: PageModel, **settings: Any) -> None:
     with contextlib.suppress(KeyboardInterrupt), running_page(model, **settings) as page:
         print(f"{model.name}: {page.local_url}  (Ctrl-C stops)", flush=True)
         if model.corpus.generated:
-            print("a demonstration: trained on synthetic speech, it knows nothing about real voices", flush=True)
+            print(DEMONSTRATION, flush=True)
         if page.share_url:
             print(f"public for three days: {page.share_url}", flush=True)
         threading.Event().wait()

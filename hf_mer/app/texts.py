@@ -1,8 +1,8 @@
 """What the page says."""
 
-from hf_mer.app.corpus import Corpus
 from hf_mer.app.lane import Limits
 from hf_mer.app.model import PageModel, modality_names
+from hf_mer.hub.training_corpus import Corpus
 
 _NOT_FOR = "It is not a lie detector, makes no diagnosis, and is no basis for decisions about people."
 
@@ -26,12 +26,10 @@ _LIMITS = """
 - An explanation shows what the model relied on, not why a person spoke as they did.
 """
 
-EXPLANATION_LIMITS = (
-    "How true this is: on synthetic speech, where the answer is known, the word with the highest value truly carries "
-    "the emotion in 95&nbsp;% of the utterances that LE-MER labels correctly (15&nbsp;% by chance), the "
-    "segment of sound in 62&nbsp;% (38&nbsp;%). Rely on words more than on segments; "
-    "on real speech nobody knows the answer."
-)
+_HOW_TRUE = {  # hit rates and chance, in %: of words, of segments of sound; recipes/explanations/README.md
+    "le_mer": ("LE-MER", 95, 15, 62, 38),
+    "wavfusion": ("WavFusion", 61, 24, 59, 29),
+}
 EXPLANATION_TIME = "So that you do not wait long, this page spends about three seconds on an explanation."
 
 PRIVACY = (
@@ -56,6 +54,19 @@ def heading(model: PageModel) -> str:
     return (
         f"# Emotion of an utterance\n`{model.name}` uses {uses} to predict one of {len(model.labels)} emotions: "
         f"{', '.join(model.labels)}."
+    )
+
+
+def explanation_limits(system: str) -> str:
+    """How true explanations of a system are, as HTML: what was measured, or that nothing was."""
+    if system not in _HOW_TRUE:
+        return "How true explanations of this model are was not measured."
+    name, words, by_chance, segments, segments_by_chance = _HOW_TRUE[system]
+    return (
+        "How true this is: on synthetic speech, where the answer is known, the word with the highest value truly "
+        f"carries the emotion in {words}&nbsp;% of the utterances that {name} labels correctly "
+        f"({by_chance}&nbsp;% by chance), the segment of sound in {segments}&nbsp;% ({segments_by_chance}&nbsp;%). "
+        "On real speech nobody knows the answer."
     )
 
 

@@ -128,7 +128,7 @@ def _explain(site: Site, without: str, prediction: Prediction | None, label: str
     if prediction is None:
         return without
     found, alert = attempt(explain, site.model, prediction, label, files=prediction.utterance.files)
-    return explanation_html(prediction, found) if found else alert
+    return explanation_html(prediction, found, site.model.system) if found else alert
 
 
 def _compare(site: Site, sound: str | None, video: str | None, words: str, history: str, threshold: float) -> tuple:

@@ -142,14 +142,10 @@ def _load(arguments: argparse.Namespace) -> Any:
 
 
 def _say_if_demonstration(arguments: argparse.Namespace) -> None:
-    from hf_mer.app.corpus import corpus_of
+    from hf_mer.hub.training_corpus import DEMONSTRATION, corpus_of
 
     if corpus_of(arguments.checkpoint, arguments.revision).generated:
-        print(
-            "note: a demonstration, trained on synthetic speech with made-up sentences: it knows nothing about real "
-            "voices",
-            file=sys.stderr,
-        )
+        print(f"note: {DEMONSTRATION}", file=sys.stderr)
 
 
 def _settings(arguments: argparse.Namespace) -> dict[str, Any]:

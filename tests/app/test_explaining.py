@@ -37,7 +37,14 @@ EXPLANATION = {
 @pytest.fixture
 def html():
     envelope = waveform_envelope(np.sin(np.arange(16000)), 16000)
-    return explanation_html(Prediction([], envelope=envelope, seconds=1.0), EXPLANATION)
+    return explanation_html(Prediction([], envelope=envelope, seconds=1.0), EXPLANATION, "le_mer")
+
+
+@pytest.mark.parametrize(
+    ("system", "told"), [("le_mer", "95&nbsp;%"), ("wavfusion", "61&nbsp;%"), ("mgcma", "was not measured")]
+)
+def test_how_true_it_is_belongs_to_the_system(system, told):
+    assert told in explanation_html(Prediction([]), EXPLANATION, system)
 
 
 def test_words_have_the_colours_of_their_values_and_the_error_beside_them(html):

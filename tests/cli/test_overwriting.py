@@ -1,8 +1,5 @@
 """No command overwrites what it did not write unless asked."""
 
-import json
-from pathlib import Path
-
 import pytest
 
 from hf_mer.cli import main
@@ -10,20 +7,6 @@ from hf_mer.files import check_replaceable, save_figure, write_csv
 from hf_mer.plots.style import figure
 
 MINE = "years of work"
-
-
-@pytest.fixture
-def fold(tiny_checkpoint, tmp_path):
-    """A fold's folder as training leaves it."""
-    folder = tmp_path / "runs" / "Ses01"
-    folder.mkdir(parents=True)
-    Path(tiny_checkpoint()[0]).rename(folder / "model")
-    labels = ["angry", "happy", "neutral", "sad"]
-    confusion = {"labels": labels, "matrix": [[5, 1, 0, 0], [1, 4, 1, 0], [0, 0, 6, 0], [0, 2, 0, 4]]}
-    (folder / "results.json").write_text(
-        json.dumps({"fold": "Ses01", "rows": {}, "settings": {}, "test": {"confusion": confusion}})
-    )
-    return folder
 
 
 @pytest.mark.parametrize("suffix", [".png", ".pdf", ".svg"])

@@ -2,6 +2,7 @@ import math
 
 import numpy as np
 import pytest
+from explained import explanation, place
 from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
 
@@ -15,19 +16,6 @@ from hf_mer.plots.for_against import (
     value_norm,
 )
 from hf_mer.plots.style import OKABE_ITO, ink_on
-
-
-def place(value, error=0.0, **more):
-    return {"value": value, "error": error, **more}
-
-
-def explanation(words=(), segments=(), spans=(), modalities=(0.3,)):
-    return {
-        "words": list(words),
-        "segments": list(segments),
-        "video_spans": list(spans),
-        "modalities": dict(zip("abcd", modalities, strict=False)),
-    }
 
 
 def test_the_scale_is_symmetric():

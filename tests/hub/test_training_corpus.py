@@ -1,11 +1,11 @@
-"""What the page says of the corpus that a checkpoint was trained on."""
+"""What is said of the corpus that a checkpoint was trained on."""
 
 import json
 
 import pytest
 
-from hf_mer.app.corpus import Corpus, corpus_of
 from hf_mer.app.texts import limitations, not_for
+from hf_mer.hub.training_corpus import Corpus, corpus_of
 
 
 @pytest.fixture

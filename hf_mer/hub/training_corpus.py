@@ -6,6 +6,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+DEMONSTRATION = (
+    "a demonstration, trained on synthetic speech with made-up sentences: it knows nothing about real voices"
+)
+"""What is said of a model of a generated corpus."""
 _LANGUAGES = {"en": "English", "de": "German", "pl": "Polish", "zh": "Chinese", "fr": "French", "es": "Spanish"}
 
 
@@ -41,7 +45,7 @@ def corpus_of(checkpoint: str | os.PathLike, revision: str | None = None) -> Cor
 
 
 def _of_results(folder: Path) -> Corpus | None:
-    from hf_mer.hub.cards.facts import CORPORA
+    from hf_mer.hub.cards.facts import CORPORA  # read from a file
     from hf_mer.hub.checkpoints import find_checkpoint
 
     try:
