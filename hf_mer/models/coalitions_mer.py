@@ -92,11 +92,13 @@ class LogProbabilities:
 
     Attributes:
         forward_passes: Variants that the model was asked about.
+        keeps_states: Whether the model takes the states of its encoders.
     """
 
     def __init__(self, model: Any, processor: Any, whole: Variant, seconds: float = 0.0):
         self.model, self.processor = model, processor
         self.forward_passes = 0
+        self.keeps_states = bool(getattr(model, "takes_features", False))
         self.rows = max(1, min(_ROWS, int(_BATCH_SECONDS / max(seconds, 1e-3))))
         self._prior = log_prior(model.config)
         self._utterance = whole  # whose arrays stay where they are, so that no other is taken for them
@@ -115,8 +117,7 @@ class LogProbabilities:
         return found
 
     def _run(self, variants: list[Variant]) -> np.ndarray:
-        takes_states = getattr(self.model, "takes_features", False)
-        inputs = self._states(variants) if takes_states else self._raw(variants)
+        inputs = self._states(variants) if self.keeps_states else self._raw(variants)
         logits = self.model(**inputs, return_dict=True).logits
         check_logits(self.model, logits)
         temperatures = [self.model.config.temperature_of(variant.modalities) for variant in variants]

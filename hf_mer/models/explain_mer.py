@@ -13,7 +13,14 @@ from .coalitions_mer import LogProbabilities, Variant
 from .explain_settings_mer import BUDGET, PLAYERS, Explaining, check_explain
 from .notes_mer import say
 from .places_mer import Places, places_of
-from .shapley_mer import all_coalitions, coalition_weights, exact_shapley, fewest_coalitions, shapley_values
+from .shapley_mer import (
+    FEWEST_PAIRS,
+    all_coalitions,
+    coalition_weights,
+    exact_shapley,
+    fewest_coalitions,
+    shapley_values,
+)
 from .utterances_mer import Utterance, UtteranceLoader
 
 _NAMES = {"text": "words", "history": "words", "speech": "segments", "video": "video_spans"}
@@ -160,69 +167,106 @@ def _valued(
     warnings: list[str] = []
     waiting = sorted(places, key=len)
     while waiting:
-        one, contexts = waiting[0], _Contexts(whole, waiting[0].player, outcomes)
+        one, contexts = waiting[0], _Contexts(ask, whole, waiting[0].player, outcomes)
         share = (budget - ask.forward_passes) * len(one) // sum(map(len, waiting))
-        affordable = share // len(contexts.others)
-        fitting = _fitting(len(one), affordable)
+        fitting = contexts.fitting(len(one), share)
         if fitting < len(one):
             warnings.append(
                 f"explain: {len(one)} places of {one.player} are valued in {fitting} groups of neighbours, for the "
                 f"budget of {budget} forward passes is too small for each"
             )
             one = one.grouped(fitting)
-        valued[one.player] = contexts.valued(ask, one, label, affordable)
+        valued[one.player] = contexts.valued(one, label, share)
         waiting.pop(0)
     return valued, warnings
-
-
-def _fitting(num_places: int, affordable: int) -> int:
-    """The largest number of places, at most so many, whose values that many coalitions can give."""
-    while num_places > 1 and fewest_coalitions(num_places) > affordable:
-        num_places -= 1
-    return num_places
 
 
 class _Contexts:
     """All combinations of the other modalities, in which the places of one modality are valued.
 
-    Attributes:
-        others: The combinations, as lists of players.
-        weights: What they count for; they sum to 1.
-        nothing: Mean outcome without the modality.
-        everything: Mean outcome with all of it.
+    A model that takes the states of its encoders is asked about the same coalitions of places in every combination: so
+    the encoder of the modality, which costs the most, runs once for all of them. Any other model runs whole each time;
+    there every combination has orders of its own, which says more for as many forward passes.
+
+    Args:
+        ask: The model.
+        whole: The utterance.
+        player: The modality.
+        outcomes: Of one class, of `all_coalitions` of the modalities.
     """
 
-    def __init__(self, whole: Variant, player: str, outcomes: np.ndarray):
+    def __init__(self, ask: LogProbabilities, whole: Variant, player: str, outcomes: np.ndarray):
         players = whole.players
         members = all_coalitions(len(players))
         place = players.index(player)
         without = np.flatnonzero(~members[:, place])
-        self.whole, self.player = whole, player
-        self.others = [_chosen(players, members[number]) for number in without]
-        self.weights = coalition_weights(len(players))[members[without].sum(axis=1)]
-        self.nothing = float(self.weights @ outcomes[without])
-        self.everything = float(self.weights @ outcomes[without + 2**place])
+        others = [_chosen(players, members[number]) for number in without]
+        self.ask = ask
+        self.remains = [whole.only([*other, player]) for other in others]
+        self.weights = coalition_weights(len(players))[members[without].sum(axis=1)]  # (K,), their sum is 1
+        self.nothing = outcomes[without]  # (K,)
+        self.everything = outcomes[without + 2**place]  # (K,)
+        self.is_apart = len(others) > 1 and not ask.keeps_states
+        self.least_pairs = 1 if self.is_apart else FEWEST_PAIRS
 
-    def valued(self, ask: LogProbabilities, places: Places, label: int, budget: int) -> list[dict[str, Any]]:
-        """The entries of places with `value` and `error`; the budget counts coalitions of them."""
+    def fitting(self, num_places: int, budget: int) -> int:
+        """The largest number of places, at most so many, that a budget of forward passes suffices for."""
+        affordable = budget // len(self.remains)
+        while num_places > 1 and fewest_coalitions(num_places, self.least_pairs) > affordable:
+            num_places -= 1
+        return num_places
 
-        def game(coalitions: np.ndarray) -> np.ndarray:
-            return self.mean_outcomes(ask, places, coalitions, label)
-
-        found = shapley_values(game, len(places), self.nothing, self.everything, budget)
-        numbers = zip(found.values.tolist(), found.errors.tolist(), strict=True)
+    def valued(self, places: Places, label: int, budget: int) -> list[dict[str, Any]]:
+        """The entries of places with `value` and `error`, within a budget of forward passes."""
+        values, errors = (self._apart if self.is_apart else self._together)(places, label, budget)
+        numbers = zip(values.tolist(), errors.tolist(), strict=True)
         return [
             {**entry, "value": value, "error": error}
             for entry, (value, error) in zip(places.entries, numbers, strict=True)
         ]
 
-    def mean_outcomes(self, ask: LogProbabilities, places: Places, coalitions: np.ndarray, label: int) -> np.ndarray:
-        """Log-probability of a class with these places left, mean over the contexts. `(N, P)` to `(N,)`."""
-        remains = [self.whole.only([*others, self.player]) for others in self.others]
-        at_once = max(1, ask.rows // len(remains))
-        means = [np.zeros(0)]
+    def _together(self, places: Places, label: int, budget: int) -> tuple[np.ndarray, np.ndarray]:
+        """Values and errors, `(P,)` each, of the game whose outcome is the mean over the combinations."""
+
+        def game(coalitions: np.ndarray) -> np.ndarray:
+            return self._outcomes(places, coalitions, label, self.remains) @ self.weights
+
+        nothing, everything = float(self.weights @ self.nothing), float(self.weights @ self.everything)
+        found = shapley_values(game, len(places), nothing, everything, budget // len(self.remains))
+        return found.values, found.errors
+
+    def _apart(self, places: Places, label: int, budget: int) -> tuple[np.ndarray, np.ndarray]:
+        """The same as the mean over the combinations of the values in each, which have orders of their own.
+
+        Beyond what all of them need, they share the budget by what they count for.
+        """
+        needed = fewest_coalitions(len(places), self.least_pairs) if len(places) > 1 else 0
+        spare = budget - needed * len(self.remains)
+        values, variances = np.zeros(len(places)), np.zeros(len(places))
+        for number, (one, weight) in enumerate(zip(self.remains, self.weights, strict=True)):
+
+            def game(coalitions: np.ndarray, one: Variant = one) -> np.ndarray:
+                return self._outcomes(places, coalitions, label, [one])[:, 0]
+
+            found = shapley_values(
+                game,
+                len(places),
+                float(self.nothing[number]),
+                float(self.everything[number]),
+                needed + int(spare * weight),
+                seed=number,
+                least_pairs=self.least_pairs,
+            )
+            values += weight * found.values
+            variances += (weight * found.errors) ** 2
+        return values, np.sqrt(variances)
+
+    def _outcomes(self, places: Places, coalitions: np.ndarray, label: int, remains: list[Variant]) -> np.ndarray:
+        """Log-probability of a class with these places left, in some of the combinations. `(N, P)` to `(N, R)`."""
+        at_once = max(1, self.ask.rows // len(remains))
+        found = [np.zeros((0, len(remains)))]
         for first in range(0, len(coalitions), at_once):
             changed = [places.left(chosen) for chosen in coalitions[first : first + at_once]]
-            outcomes = ask([one.with_changed(change) for change in changed for one in remains])[:, label]
-            means.append(outcomes.reshape(-1, len(remains)) @ self.weights)
-        return np.concatenate(means)
+            outcomes = self.ask([one.with_changed(change) for change in changed for one in remains])[:, label]
+            found.append(outcomes.reshape(-1, len(remains)))
+        return np.concatenate(found)
