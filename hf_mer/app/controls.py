@@ -38,14 +38,38 @@ def by_model(progress_on: Any) -> dict[str, Any]:
 
 @dataclass(frozen=True)
 class Site:
-    """What every tab is built from: the model, its examples, a folder for files that are made, threshold, limits."""
+    """What every tab is built from.
+
+    Attributes:
+        model: The model.
+        examples: Of the model's classes.
+        folder: For files that are made.
+        threshold: The visitor's own, and whether that of validation is used in its place; see `chosen_threshold`.
+        limits: Of what a visitor may ask.
+        long: Where long recordings wait.
+    """
 
     model: PageModel
     examples: list[Example]
     folder: Path
-    threshold: gr.Slider
+    threshold: tuple[gr.Slider, gr.Checkbox]
     limits: Limits
     long: Lane
+
+
+def chosen_threshold(value: float, is_automatic: bool) -> float | None:
+    """The visitor's own; None for that of validation."""
+    return None if is_automatic else value
+
+
+def on_threshold(site: Site, show: Callable[..., Any], kept: gr.State, outputs: Any) -> None:
+    """What is kept is shown again by `show(kept, threshold)` when the threshold changes."""
+
+    def changed(found: Any, *threshold: Any) -> Any:
+        return show(found, chosen_threshold(*threshold))
+
+    for part in site.threshold:
+        part.change(changed, [kept, *site.threshold], outputs, **LIGHT)
 
 
 @dataclass(frozen=True)

@@ -48,7 +48,7 @@ def add_turn(model: PageModel, turns: Sequence[Turn], utterance: Utterance) -> l
 def dialogue_html(
     turns: Sequence[Turn],
     labels: Sequence[str],
-    threshold: float,
+    threshold: Callable[[Sequence[str]], float],
     advice: Callable[[tuple[str, ...]], str] = lambda _: "",
 ) -> str:
     """The turns in order, each with its emotion, its scores and what it was recognised with.
@@ -56,7 +56,7 @@ def dialogue_html(
     Args:
         turns: Of `add_turn`.
         labels: Classes in the order of the logits.
-        threshold: A turn whose best score is below it has no label.
+        threshold: By what a turn had; a turn whose best score is below it has no label.
         advice: What to do about that, by what the turn had.
     """
     if not turns:
@@ -64,14 +64,14 @@ def dialogue_html(
     colors = class_colors(labels)
     items = []
     for turn in turns:
-        label = decide(turn.scores, threshold)
-        best = turn.scores[0]
+        least, best = threshold(turn.modalities), turn.scores[0]
+        label = decide(turn.scores, least)
         verdict = (
             f'<span class="hm-chip" style="--c:{colors[best["label"]]}"><span class="hm-dot"></span>'
             f"{escape(label)} {best['score']:.2f}</span>"
             if label
             else f'<span class="hm-chip hm-none">no label ({escape(best["label"])} '
-            f"{score_text(best['score'], threshold)})</span>"
+            f"{score_text(best['score'], least)})</span>"
         )
         told = [text for text in [advice(turn.modalities)] if text and not label]
         said = f"<q>{escape(turn.text)}</q>" if turn.text else "<em>voice without words</em>"

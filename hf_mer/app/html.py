@@ -81,13 +81,23 @@ def scores_html(scores: Scores, labels: Sequence[str], threshold: float, caption
     )
 
 
-def comparison_html(columns: Mapping[str, Scores], labels: Sequence[str], threshold: float) -> str:
-    """The tables of several predictions side by side, one below the other where the page is narrow."""
-    tables = [
-        f"<section>{scores_html(scores, labels, threshold, caption=name)}"
-        f"{verdict_html(scores, labels, threshold)}</section>"
-        for name, scores in columns.items()
-    ]
+def comparison_html(
+    columns: Mapping[str, Prediction], labels: Sequence[str], threshold: Callable[[Sequence[str]], float]
+) -> str:
+    """The tables of several predictions side by side, one below the other where the page is narrow.
+
+    Args:
+        columns: By what was used.
+        labels: Classes in the order of the logits.
+        threshold: By the modalities of a prediction.
+    """
+    tables = []
+    for name, one in columns.items():
+        least = threshold(one.modalities)
+        tables.append(
+            f"<section>{scores_html(one.scores, labels, least, caption=name)}"
+            f"{verdict_html(one.scores, labels, least)}</section>"
+        )
     return f'<div class="hm">{STALE}<div class="hm-compare">{"".join(tables)}</div></div>'
 
 

@@ -10,6 +10,8 @@ from typing import Any
 from hf_mer.hub.training_corpus import Corpus, corpus_of
 
 MAX_SECONDS = 60.0
+THRESHOLD = 0.5
+"""Where validation has set none."""
 
 
 def modality_names(modalities: Sequence[str]) -> str:
@@ -81,6 +83,23 @@ class PageModel:
         from hf_mer.models.configuration_mer import modality_key
 
         return getattr(self.recognise.model.config, "temperatures", {}).get(modality_key(modalities))
+
+    @property
+    def has_thresholds(self) -> bool:
+        """Whether validation set thresholds, by the modalities that an utterance has."""
+        return bool(getattr(self.recognise.model.config, "thresholds", {}))
+
+    def threshold(self, chosen: float | None, modalities: Sequence[str]) -> float:
+        """Below which an utterance with these modalities has no label.
+
+        Args:
+            chosen: By the visitor; None for that of validation.
+            modalities: What the utterance has.
+        """
+        if chosen is not None:
+            return chosen
+        found = self.recognise.model.config.threshold_of(modalities) if self.has_thresholds else None
+        return THRESHOLD if found is None else found
 
 
 def load_page_model(checkpoint: str | os.PathLike, *, revision: str | None = None, asr: Any = None) -> PageModel:

@@ -5,16 +5,15 @@ from typing import Any
 
 import gradio as gr
 
-from hf_mer.app.controls import Site
+from hf_mer.app.controls import LIGHT, Site
 from hf_mer.app.dialogue_tab import build_dialogue_tab
 from hf_mer.app.examples import examples_for
 from hf_mer.app.lane import Lane, Limits
-from hf_mer.app.model import PageModel
+from hf_mer.app.model import THRESHOLD, PageModel
 from hf_mer.app.recording_tab import build_recording_tab
 from hf_mer.app.texts import PRIVACY, heading, limitations, limits_of, not_for
 from hf_mer.app.utterance_tab import build_utterance_tab
 
-THRESHOLD = 0.5
 KEPT_SECONDS = 600  # uploads and what is made of them
 STYLE, SCRIPT = (Path(__file__).with_name(name) for name in ("style.css", "page.js"))
 
@@ -33,15 +32,7 @@ def build_page(model: PageModel, folder: Path, limits: Limits | None = None) -> 
     ) as page:
         gr.Markdown(heading(model), elem_id="heading")
         gr.Markdown(not_for(model.corpus), elem_id="not-for")
-        threshold = gr.Slider(
-            0,
-            1,
-            THRESHOLD,
-            step=0.01,
-            label="Threshold: no label below this score",
-            elem_id="threshold",
-            render=False,
-        )
+        threshold = _make_threshold(model)
         examples = examples_for(model.labels, model.uses("video"))
         site = Site(model, examples, folder, threshold, limits, Lane(limits.waiting))
         with gr.Tabs(overflow_behavior="wrap"):
@@ -52,10 +43,35 @@ def build_page(model: PageModel, folder: Path, limits: Limits | None = None) -> 
             if model.uses("speech"):
                 with gr.Tab("Long recording", id="long"):
                     build_recording_tab(site)
-        threshold.render()
+        for part in threshold:
+            part.render()
+        value, automatic = threshold
+        automatic.change(lambda chosen: gr.Slider(visible=not chosen), automatic, value, **LIGHT)
         with gr.Accordion("Limitations and privacy", open=False):
             gr.Markdown(f"{limitations(model.corpus)}{limits_of(limits)}\n{PRIVACY}")
     return page.queue(max_size=limits.waiting)
+
+
+def _make_threshold(model: PageModel) -> tuple[gr.Slider, gr.Checkbox]:
+    """The visitor's own, and whether that of validation is used in its place; not yet on the page."""
+    value = gr.Slider(
+        0,
+        1,
+        THRESHOLD,
+        step=0.01,
+        label="Threshold: no label below this score",
+        visible=not model.has_thresholds,
+        elem_id="threshold",
+        render=False,
+    )
+    automatic = gr.Checkbox(
+        model.has_thresholds,
+        label="Threshold from validation, by the modalities that an utterance has",
+        visible=model.has_thresholds,
+        elem_id="threshold-automatic",
+        render=False,
+    )
+    return value, automatic
 
 
 def look() -> dict[str, Any]:

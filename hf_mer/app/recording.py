@@ -40,6 +40,10 @@ class Timeline:
         """What the windows had."""
         return ("text", "speech") if self.has_words else ("speech",)
 
+    def modalities_of(self, window: dict[str, Any]) -> tuple[str, ...]:
+        """What a window had."""
+        return tuple(name for name in self.modalities if name != "text" or window.get("text"))
+
     @property
     def has_words(self) -> bool:
         """Whether any window has words."""
@@ -132,10 +136,16 @@ def read_timed_words(text: str) -> list[dict[str, Any]]:
     return chunks
 
 
-def timeline_rows(timeline: Timeline, labels: Sequence[str], threshold: float) -> list[dict[str, Any]]:
-    """One row per window: start, end, emotion (empty without a label), the score of every class, words."""
+def timeline_rows(timeline: Timeline, labels: Sequence[str], thresholds: Sequence[float]) -> list[dict[str, Any]]:
+    """One row per window: start, end, emotion (empty without a label), the score of every class, words.
+
+    Args:
+        timeline: Of a recording.
+        labels: Classes in the order of the logits.
+        thresholds: Of every window, below which it has no label.
+    """
     rows = []
-    for window in timeline.windows:
+    for window, threshold in zip(timeline.windows, thresholds, strict=True):
         scores = {item["label"]: item["score"] for item in window["scores"]}
         row: dict[str, Any] = {
             "start": round(window["start"], 3),

@@ -9,12 +9,13 @@ import gradio as gr
 from anyio import to_thread
 
 from hf_mer.app.controls import (
-    LIGHT,
     STATE_SECONDS,
     Site,
     attempt,
+    chosen_threshold,
     mark_when_edited,
     on_start,
+    on_threshold,
     place_for_results,
     show_results,
 )
@@ -67,7 +68,7 @@ def build_recording_tab(site: Site) -> None:
         table = gr.HTML(elem_id="long-table")
     kept = gr.State(None, time_to_live=STATE_SECONDS)
 
-    given = [file, words, window, hop, site.threshold]
+    given = [file, words, window, hop, *site.threshold]
     shown = [alert, figure, table, kept]
     filled = example.click(partial(_example, site), None, [file, words, window, hop], api_visibility="private")
     for start in (go.click, filled.then):
@@ -75,11 +76,11 @@ def build_recording_tab(site: Site) -> None:
         show_results(drawn, "#long-alert .hm-alert", "#long-figure .hm")
     on_start([go.click, example.click], _RESULTS)
     mark_when_edited([file, words, window, hop], _RESULTS)
-    site.threshold.change(partial(_show, site), [kept, site.threshold], [figure, table], **LIGHT)
+    on_threshold(site, partial(_show, site), kept, [figure, table])
 
 
 async def _recognise(
-    site: Site, path: str | None, words: str, window: float, hop: float, threshold: float
+    site: Site, path: str | None, words: str, window: float, hop: float, *threshold: Any
 ) -> AsyncIterator[tuple]:
     """How many are before, how far it is, and then the time line; closed by Gradio when the visitor leaves."""
     watch = Watch(longest=60 * site.limits.minutes)
@@ -89,7 +90,7 @@ async def _recognise(
                 yield "", _status(f"Long recordings ahead of yours: {before()}."), "", None
                 keep(path)
                 await asyncio.sleep(_POLL)
-            work = partial(_time_line, site, path, words or "", window, hop, threshold, watch)
+            work = partial(_time_line, site, path, words or "", window, hop, chosen_threshold(*threshold), watch)
             task = asyncio.ensure_future(to_thread.run_sync(work))
             while not (await asyncio.wait([task], timeout=_POLL))[0]:
                 keep(path)
@@ -102,7 +103,7 @@ async def _recognise(
 
 
 def _time_line(
-    site: Site, path: str | None, words: str, window: float, hop: float, threshold: float, watch: Watch
+    site: Site, path: str | None, words: str, window: float, hop: float, threshold: float | None, watch: Watch
 ) -> tuple:
     timeline, alert = attempt(recognise_recording, site.model, path, window, hop, words, watch, files=(path,))
     if timeline is None:
@@ -119,14 +120,17 @@ def _example(site: Site) -> tuple[str, str, float, float]:
     return path, lines if site.model.uses("text") else "", 4.0, 2.0
 
 
-def _show(site: Site, timeline: Timeline | None, threshold: float) -> tuple[Any, Any]:
+def _show(site: Site, timeline: Timeline | None, threshold: float | None) -> tuple[Any, Any]:
     if timeline is None:
         return gr.skip(), gr.skip()
     labels = site.model.labels
-    blank = sum(decide(window["scores"], threshold) is None for window in timeline.windows)
+    thresholds = [site.model.threshold(threshold, timeline.modalities_of(window)) for window in timeline.windows]
+    blank = sum(
+        decide(window["scores"], least) is None for window, least in zip(timeline.windows, thresholds, strict=True)
+    )
     told = advice(site.model, timeline.modalities)
     notices = list(timeline.notices)
     if blank and told:
         notices.append(f"{blank} of {len(timeline.windows)} windows have no label. {told}")
-    drawn = timeline_html(timeline, labels, threshold)
-    return f'<div class="hm">{STALE}{notices_html(notices)}</div>{drawn}', table_html(timeline, labels, threshold)
+    drawn = timeline_html(timeline, labels, thresholds)
+    return f'<div class="hm">{STALE}{notices_html(notices)}</div>{drawn}', table_html(timeline, labels, thresholds)

@@ -106,6 +106,12 @@ def advice(model: PageModel, modalities: tuple[str, ...]) -> str:
     )
 
 
+def about_threshold(model: PageModel, modalities: tuple[str, ...]) -> str:
+    """Where the threshold of an utterance with these modalities is from, if it is not the visitor's own."""
+    threshold = model.threshold(None, modalities)
+    return f"Threshold {threshold:.2f}: 9 in 10 validation utterances with {modality_names(modalities)} score as high."
+
+
 def calibration(model: PageModel, modalities: tuple[str, ...]) -> str:
     """What the scores of an utterance with these modalities are worth."""
     temperature = model.temperature(modalities)

@@ -81,11 +81,11 @@ def predict(model: PageModel, utterance: Utterance) -> Prediction:
     return _predict(model, utterance, *load_row(model, utterance))
 
 
-def compare(model: PageModel, utterance: Utterance) -> dict[str, Scores]:
-    """Scores by what is used: each modality alone, and all together.
+def compare(model: PageModel, utterance: Utterance) -> dict[str, Prediction]:
+    """Predictions by what is used: each modality alone, and all together.
 
     Returns:
-        Scores by name, such as `speech alone` and `speech and text`.
+        Scores and modalities by name, such as `speech alone` and `speech and text`.
 
     Raises:
         PageError: If there are not two modalities to compare.
@@ -108,8 +108,8 @@ def compare(model: PageModel, utterance: Utterance) -> dict[str, Scores]:
     }
     alone = model([parts[name] for name in given])
     return {
-        **{f"{name} alone": scores for name, scores in zip(given, alone, strict=True)},
-        modality_names(given): together.scores,
+        **{f"{name} alone": Prediction(scores, modalities=(name,)) for name, scores in zip(given, alone, strict=True)},
+        modality_names(given): together,
     }
 
 

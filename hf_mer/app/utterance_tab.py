@@ -6,15 +6,16 @@ from typing import Any
 import gradio as gr
 
 from hf_mer.app.controls import (
-    LIGHT,
     STATE_SECONDS,
     Inputs,
     Site,
     attempt,
     by_model,
+    chosen_threshold,
     make_inputs,
     mark_when_edited,
     on_start,
+    on_threshold,
     place_for_results,
     show_results,
 )
@@ -22,7 +23,7 @@ from hf_mer.app.examples import Example, right_example
 from hf_mer.app.explaining import explain
 from hf_mer.app.explanation_html import explanation_html
 from hf_mer.app.html import alert_html, comparison_html, empty_html, result_html
-from hf_mer.app.texts import EXAMPLES, EXPIRED, NO_RESULT, advice, calibration
+from hf_mer.app.texts import EXAMPLES, EXPIRED, NO_RESULT, about_threshold, advice, calibration
 from hf_mer.app.utterance import Prediction, Utterance, compare, predict
 
 _RESULTS, _COMPARISON = "utterance-results", "utterance-comparison"
@@ -51,7 +52,7 @@ def build_utterance_tab(site: Site) -> None:
     comparison = place_for_results(_COMPARISON)
     kept, kept_comparison = (gr.State(None, time_to_live=STATE_SECONDS) for _ in range(2))
 
-    given = [*inputs.all, history, site.threshold]
+    given = [*inputs.all, history, *site.threshold]
     shown = [alert, result, label, explanation, comparison, kept]
     starts = [go.click, *([inputs.words.submit] if model.uses("text") else [])]
     begun = [start(partial(_recognise, site), given, shown, **by_model(result)) for start in starts]
@@ -79,8 +80,8 @@ def build_utterance_tab(site: Site) -> None:
         )
         show_results(compared, "#utterance-alert .hm-alert", f"#{_COMPARISON} .hm")
         on_start([side_by_side.click], _COMPARISON)
-    site.threshold.change(partial(_show_result, site), [kept, site.threshold], result, **LIGHT)
-    site.threshold.change(partial(_show_comparison, site), [kept_comparison, site.threshold], comparison, **LIGHT)
+    on_threshold(site, partial(_show_result, site), kept, result)
+    on_threshold(site, partial(_show_comparison, site), kept_comparison, comparison)
 
 
 def _example_buttons(site: Site) -> list[tuple[gr.Button, Example]]:
@@ -107,13 +108,20 @@ def _utterance(sound: str | None, video: str | None, words: str | None, history:
     return Utterance(sound, video, words or "", earlier)
 
 
-def _recognise(site: Site, sound: str | None, video: str | None, words: str, history: str, threshold: float) -> tuple:
+def _recognise(site: Site, sound: str | None, video: str | None, words: str, history: str, *threshold: Any) -> tuple:
     utterance = _utterance(sound, video, words, history)
     prediction, alert = attempt(predict, site.model, utterance, files=utterance.files)
     if prediction is None:
         return alert, "", gr.Radio(visible=False), "", "", None
     best = prediction.scores[0]["label"]
-    return "", _show_result(site, prediction, threshold), gr.Radio(value=best, visible=True), "", "", prediction
+    return (
+        "",
+        _show_result(site, prediction, chosen_threshold(*threshold)),
+        gr.Radio(value=best, visible=True),
+        "",
+        "",
+        prediction,
+    )
 
 
 def _explain(site: Site, without: str, prediction: Prediction | None, label: str) -> str:
@@ -131,18 +139,21 @@ def _explain(site: Site, without: str, prediction: Prediction | None, label: str
     return explanation_html(prediction, found, site.model.system) if found else alert
 
 
-def _compare(site: Site, sound: str | None, video: str | None, words: str, history: str, threshold: float) -> tuple:
+def _compare(site: Site, sound: str | None, video: str | None, words: str, history: str, *threshold: Any) -> tuple:
     utterance = _utterance(sound, video, words, history)
     columns, alert = attempt(compare, site.model, utterance, files=utterance.files)
-    return alert, _show_comparison(site, columns, threshold) if columns else "", columns
+    return alert, _show_comparison(site, columns, chosen_threshold(*threshold)) if columns else "", columns
 
 
-def _show_result(site: Site, prediction: Prediction | None, threshold: float) -> Any:
+def _show_result(site: Site, prediction: Prediction | None, threshold: float | None) -> Any:
     if prediction is None:
         return gr.skip()
-    told = advice(site.model, prediction.modalities)
-    return result_html(prediction, site.model.labels, threshold, calibration(site.model, prediction.modalities), told)
+    model, had = site.model, prediction.modalities
+    told = " ".join([calibration(model, had), *([about_threshold(model, had)] if threshold is None else [])])
+    return result_html(prediction, model.labels, model.threshold(threshold, had), told, advice(model, had))
 
 
-def _show_comparison(site: Site, columns: dict | None, threshold: float) -> Any:
-    return comparison_html(columns, site.model.labels, threshold) if columns else gr.skip()
+def _show_comparison(site: Site, columns: dict | None, threshold: float | None) -> Any:
+    if not columns:
+        return gr.skip()
+    return comparison_html(columns, site.model.labels, partial(site.model.threshold, threshold))

@@ -147,6 +147,21 @@ def calibration_scores(
     }
 
 
+def threshold_of_coverage(logits: np.ndarray, temperature: float, coverage: float) -> float:
+    """The score that the best class of a share of utterances reaches: with it as threshold they have a label.
+
+    Source: Y. Geifman and R. El-Yaniv, SelectiveNet, ICML 2019, where a threshold is calibrated for a coverage.
+
+    Args:
+        logits: Of validation. Shape `(N, C)`.
+        temperature: That they are divided by.
+        coverage: Share of the utterances, above 0, at most 1.
+    """
+    scaled = np.asarray(logits, dtype=np.float64) / temperature
+    best = softmax(scaled, axis=1).max(axis=1)
+    return float(np.quantile(best, 1 - coverage, method="lower"))
+
+
 def _checked(labels: ClassIds, logits: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Labels as int64, logits as finite float64 of as many rows."""
     values = np.asarray(logits, dtype=np.float64)

@@ -73,7 +73,7 @@ def settle_temperatures(model: Any, state: Mapping[str, Any] | None = None, new_
                 "calibrated",
                 config.temperatures,
             )
-        config.temperatures, config.class_prior = {}, None
+        config.temperatures, config.thresholds, config.class_prior = {}, {}, None
         return
     config.calibrated_weights = fingerprints(state) or stored
 

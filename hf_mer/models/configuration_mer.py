@@ -80,6 +80,8 @@ class MerConfig(PreTrainedConfig):
         temperatures: What logits are divided by before the softmax that gives scores, fitted on validation, by the
             modalities that an utterance has, joined with `+` in the order text, speech, video (`text+speech`); 1 for
             what is not there. They belong to the weights that they were fitted for, see `calibrated_weights`.
+        thresholds: By the modalities that an utterance has, as `temperatures`: the score that the best class of nine
+            in ten validation utterances reaches. They come and go with the temperatures.
         calibrated_weights: What the weights were that the temperatures were fitted for, see `calibration_mer`; written
             when a model is saved, and taken back when other temperatures are set.
         label_smoothing: Share of every label that the cross-entropies spread evenly over all classes: that of the
@@ -118,6 +120,7 @@ class MerConfig(PreTrainedConfig):
         "freeze": list_of(word),
         "initializer_range": number(0),
         "temperatures": table_of(number(above=0)),
+        "thresholds": table_of(number(0)),
         "calibrated_weights": optional(table_of(word)),
         "label_smoothing": number(0, below=1),
         "class_weights": optional(list_of(number(above=0))),
@@ -145,6 +148,7 @@ class MerConfig(PreTrainedConfig):
         freeze: list[str] | None = None,
         initializer_range: float = 0.02,
         temperatures: dict[str, float] | None = None,
+        thresholds: dict[str, float] | None = None,
         calibrated_weights: dict[str, str] | None = None,
         label_smoothing: float = 0.0,
         class_weights: list[float] | None = None,
@@ -162,8 +166,9 @@ class MerConfig(PreTrainedConfig):
         self.freeze = [] if freeze is None else freeze
         self.initializer_range = initializer_range
         self.temperatures = {} if temperatures is None else temperatures
+        self.thresholds = {} if thresholds is None else thresholds
         self.calibrated_weights = calibrated_weights
-        self._check_temperatures()
+        self._check_calibration()
         self.label_smoothing = label_smoothing
         self.class_weights: list[float] | None = None  # the classes are not there yet
         self.class_prior: list[float] | None = None
@@ -239,6 +244,10 @@ class MerConfig(PreTrainedConfig):
         """What the logits of an utterance with these modalities are divided by; 1 where nothing was fitted."""
         return self.temperatures.get(modality_key(modalities), 1.0)
 
+    def threshold_of(self, modalities: Iterable[str]) -> float | None:
+        """The score that the best class of most such validation utterances reaches; None where none was fitted."""
+        return self.thresholds.get(modality_key(modalities))
+
     def encoder_config(self, modality: str) -> Any:
         """Configuration of a modality's encoder, None if the model lacks it."""
         return getattr(self, f"{modality}_config")
@@ -260,10 +269,10 @@ class MerConfig(PreTrainedConfig):
                 f"modalities={self.modalities} must name one or more of {', '.join(self.known_modalities)}, each once"
             )
 
-    def _check_temperatures(self) -> None:
-        for key in self.temperatures:
-            for modality in key.split("+"):
-                choice(*self.modalities)("temperatures", modality)
+    def _check_calibration(self) -> None:
+        for field in ("temperatures", "thresholds"):
+            for modality in {modality for key in getattr(self, field) for modality in key.split("+")}:
+                choice(*self.modalities)(field, modality)
 
     def _check_freeze(self) -> None:
         parts = [part for part in FREEZABLE_PARTS if part.split("_")[0] in self.known_modalities]

@@ -23,6 +23,7 @@ from .shapley_mer import (
 )
 from .utterances_mer import Utterance, UtteranceLoader
 
+_MOST_TOGETHER = 4  # combinations: those of two other modalities
 _NAMES = {"text": "words", "history": "words", "speech": "segments", "video": "video_spans"}
 
 
@@ -46,8 +47,8 @@ def explain(
     ```
 
     With the demo's LE-MER (utterances of 2 to 4 s, 8 to 12 words and 20 of history, one core) a plain prediction takes
-    0.03 s, an explanation 0.8 to 1.7 s with the default budget and 0.3 to 0.5 s with `budget=300`. Models that do not
-    take the states of their encoders (WavFusion, exported ones) run all of themselves for every forward pass.
+    0.03 s, an explanation 0.8 to 1.7 s with the default budget and 0.3 to 0.5 s with `budget=300`. Exported models run
+    all of themselves for every forward pass.
 
     Args:
         model: In evaluation mode; an exported one as well.
@@ -185,8 +186,9 @@ class _Contexts:
     """All combinations of the other modalities, in which the places of one modality are valued.
 
     A model that takes the states of its encoders is asked about the same coalitions of places in every combination: so
-    the encoder of the modality, which costs the most, runs once for all of them. Any other model runs whole each time;
-    there every combination has orders of its own, which says more for as many forward passes.
+    the encoder of the modality, which costs the most, runs once for all of them. Every combination has orders of its
+    own, which say more for as many forward passes, where the model runs whole each time, and where there are so many
+    combinations that the budget would not suffice for the places one by one.
 
     Args:
         ask: The model.
@@ -206,7 +208,7 @@ class _Contexts:
         self.weights = coalition_weights(len(players))[members[without].sum(axis=1)]  # (K,), their sum is 1
         self.nothing = outcomes[without]  # (K,)
         self.everything = outcomes[without + 2**place]  # (K,)
-        self.is_apart = len(others) > 1 and not ask.keeps_states
+        self.is_apart = len(others) > (_MOST_TOGETHER if ask.keeps_states else 1)
         self.least_pairs = 1 if self.is_apart else FEWEST_PAIRS
 
     def fitting(self, num_places: int, budget: int) -> int:

@@ -41,7 +41,7 @@ def emotion_timeline(
     scores: np.ndarray,
     labels: Sequence[str],
     decisions: Sequence[str | None],
-    threshold: float | None = None,
+    threshold: float | Sequence[float] | None = None,
     words: Sequence[tuple[str, float, float]] = (),
 ) -> Figure:
     """A ribbon of the decisions above a curve for each class; the arguments are the numbers behind the figure.
@@ -54,7 +54,7 @@ def emotion_timeline(
         scores: Of each window and class, 0 to 1. Shape `(N, C)`.
         labels: Names of the classes. Length `C`.
         decisions: Class of each window, None for a gap in the ribbon. Length `N`.
-        threshold: Drawn as a line across.
+        threshold: Drawn as a line across; with one for each window, as steps where they differ.
         words: With their start and end in seconds, where they are known.
     """
     colors, middles, end = class_colors(labels), spans.mean(axis=1), float(spans[:, 1].max())
@@ -79,7 +79,12 @@ def emotion_timeline(
         curves.plot(*points, color=colors[label], linestyle=_DASHES[index % len(_DASHES)], label=label)
     if threshold is not None:
         # thin and whole: the curves of classes are thick, and most of them broken
-        curves.axhline(threshold, color=FAINT_INK, linewidth=0.7, label="threshold")
+        line: dict[str, Any] = {"color": FAINT_INK, "linewidth": 0.7, "label": "threshold"}
+        levels = np.broadcast_to(threshold, len(spans))
+        if len(set(levels)) == 1:
+            curves.axhline(levels[0], **line)
+        else:
+            curves.stairs(levels, borders, baseline=None, **line)
     curves.set_xlim(0, end)
     curves.set_ylim(-0.02, 1.02)
     curves.set_yticks([0, 0.5, 1])

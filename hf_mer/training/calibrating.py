@@ -1,4 +1,4 @@
-"""Temperatures of a trained system, fitted on validation, and what they are worth on the test part."""
+"""Temperatures and thresholds of a trained system, fitted on validation, and what they are worth on the test part."""
 
 import logging
 from collections.abc import Callable, Sequence
@@ -9,11 +9,19 @@ import numpy as np
 from datasets import Dataset
 
 from hf_mer.data.schema import column
-from hf_mer.metrics.calibration import calibration_scores, fit_temperature, reliability_bins
+from hf_mer.metrics.calibration import (
+    calibration_scores,
+    fit_temperature,
+    reliability_bins,
+    threshold_of_coverage,
+)
 from hf_mer.models.configuration_mer import modality_key
 from hf_mer.training.corpus import has_modality
 
 logger = logging.getLogger(__name__)
+
+COVERAGE = 0.9
+"""Share of the validation utterances whose best score reaches the threshold."""
 
 
 def modality_sets(modalities: Sequence[str]) -> list[tuple[str, ...]]:
@@ -28,26 +36,31 @@ def calibrate(
     use_history: bool,
     keep: bool = False,
 ) -> dict[str, Any]:
-    """Fits a temperature for every set of modalities, and notes them in the model's configuration.
+    """Fits a temperature and a threshold for every set of modalities, and notes them in the model's configuration.
 
     Each is fitted on the validation rows that have these modalities, given no others, so that an utterance without
-    words, say, gets the temperature of speech alone.
+    words, say, gets those of speech alone.
 
     Args:
-        config: Of the model; its `temperatures` are set.
+        config: Of the model; its `temperatures` and `thresholds` are set.
         validation: Rows; None where there are none, which leaves logits as they are.
         predict: From rows and the modalities they are given with to logits `(N, C)`.
         use_history: Whether earlier utterances count as text.
-        keep: Whether the temperatures that the configuration has stay, as they do where a checkpoint is evaluated.
+        keep: Whether those that the configuration has stay, as they do where a checkpoint is evaluated.
 
     Returns:
-        `source` (`validation`, `checkpoint`, or None where nothing was fitted), `temperatures`, and, of each set of
-        modalities on validation, the scores of `calibration_scores`.
+        `source` (`validation`, `checkpoint`, or None where nothing was fitted), `temperatures`, `thresholds` (see
+        `COVERAGE`), and, of each set of modalities on validation, the scores of `calibration_scores`.
     """
     keep = keep and bool(config.temperatures)
     temperatures = dict(config.temperatures) if keep else {}
-    found: dict[str, Any] = {"source": "checkpoint" if keep else None, "temperatures": temperatures}
-    config.temperatures = temperatures
+    thresholds = dict(config.thresholds) if keep else {}
+    found: dict[str, Any] = {
+        "source": "checkpoint" if keep else None,
+        "temperatures": temperatures,
+        "thresholds": thresholds,
+    }
+    config.temperatures, config.thresholds = temperatures, thresholds
     if validation is None:
         if not keep:
             logger.info("no validation part: no temperature is fitted, probabilities are not calibrated")
@@ -62,7 +75,8 @@ def calibrate(
         logits = predict(validation if len(having) == len(validation) else validation.select(having), chosen)
         if not keep:
             temperatures[key] = fit_temperature(labels, logits)
-            config.temperatures = temperatures  # of which it keeps a copy
+            thresholds[key] = threshold_of_coverage(logits, temperatures[key], COVERAGE)
+            config.temperatures, config.thresholds = temperatures, thresholds  # of which it keeps copies
         scores = calibration_scores(labels, logits, config.temperature_of(chosen))
         found["validation"][key] = scores
         logger.info(

@@ -167,6 +167,33 @@ def test_results_of_an_earlier_input_are_marked(visit, write_wav):
 
 
 @pytest.mark.slow
+def test_the_threshold_of_validation_is_that_of_what_was_given(checkpoint, browser, write_wav):
+    from hf_mer.app.model import load_page_model
+    from hf_mer.app.server import running_page
+
+    calibrated = load_page_model(checkpoint)
+    calibrated.recognise.model.config.thresholds = {"speech": 0.99, "text": 0.01}
+    with running_page(calibrated) as server:
+        page = browser.new_page()
+        page.goto(server.local_url, timeout=60_000)
+        page.fill("#utterance-words textarea", WORDS)
+        page.click("#utterance-go")
+        page.wait_for_selector("#utterance-result :text('Threshold 0.01: 9 in 10 validation utterances with text')")
+        assert page.locator("#utterance-result .hm-verdict strong").is_visible()
+        assert not page.locator("#threshold").is_visible()
+        page.fill("#utterance-words textarea", "")
+        upload(page, write_wav("said.wav", seconds=0.6))
+        page.click("#utterance-go")
+        page.wait_for_selector("#utterance-result :text('is below the threshold of 0.99')")
+        page.get_by_label("Threshold from validation").uncheck()
+        page.wait_for_selector("#utterance-result :text('0.50')")
+        page.locator("#threshold input[type=number]").fill("0")
+        page.wait_for_selector("#utterance-result .hm-verdict strong")
+        assert page.locator("#utterance-result :text('validation utterances')").count() == 0
+        page.close()
+
+
+@pytest.mark.slow
 def test_a_dialogue_keeps_its_history(visit, model):
     page = visit().page
     open_tab(page, "Dialogue")

@@ -38,19 +38,23 @@ def test_a_score_below_the_threshold_looks_it(score, threshold, shown):
 
 
 def test_columns_have_their_names():
-    html = comparison_html({"speech alone": SCORES, "text alone": SCORES}, LABELS, 0.5)
+    columns = {f"{name} alone": Prediction(SCORES, modalities=(name,)) for name in ("speech", "text")}
+    html = comparison_html(columns, LABELS, lambda modalities: 0.7 if modalities == ("speech",) else 0.5)
     assert html.count("<caption>") == 2
     assert "<caption>text alone <small>" in html
+    assert html.count("below the threshold of 0.70") == 1
 
 
 def test_turns_say_what_they_were_recognised_with():
     turns = [Turn("one & two", SCORES, ()), Turn("", SCORES, ("one & two",), modalities=("speech",))]
-    html = dialogue_html(turns, LABELS, 0.5)
+    html = dialogue_html(turns, LABELS, lambda modalities: 0.5)
     assert "one &amp; two" in html
     assert "with 1 earlier turn<" in html
     assert "voice without words" in html
-    assert dialogue_html([], LABELS, 0.5).count("<li>") == 0
-    html = dialogue_html(turns, LABELS, 0.9, lambda modalities: "Type them." if modalities == ("speech",) else "")
+    assert dialogue_html([], LABELS, lambda modalities: 0.5).count("<li>") == 0
+    html = dialogue_html(
+        turns, LABELS, lambda modalities: 0.9, lambda modalities: "Type them." if modalities == ("speech",) else ""
+    )
     assert html.count("no label (sad 0.60)") == 2
     assert html.count("Type them.") == 1
 

@@ -54,12 +54,17 @@ def test_words_without_times_are_refused_by_line(line):
 
 
 def test_rows_have_every_class_and_no_emotion_below_the_threshold(timeline):
-    rows = timeline_rows(timeline, LABELS, 0.5)
+    rows = timeline_rows(timeline, LABELS, [0.5] * 3)
     assert [row["emotion"] for row in rows] == ["sad", "", "angry"]
     assert list(rows[0]) == ["start", "end", "emotion", *LABELS, "text"]
     read = list(csv.DictReader(io.StringIO(csv_of(rows))))
     assert [row["angry"] for row in read] == ["0.1", "0.2", "0.9"]
     assert read[0]["text"] == "so <sad>"
+    assert [row["emotion"] for row in timeline_rows(timeline, LABELS, [0.8, 0.3, 0.3])] == ["", "happy", "angry"]
+
+
+def test_a_window_has_what_it_has(timeline):
+    assert [timeline.modalities_of(one) for one in timeline.windows] == [("text", "speech"), ("speech",), ("speech",)]
 
 
 def test_a_silent_recording_is_refused(model, tmp_path):
@@ -69,7 +74,7 @@ def test_a_silent_recording_is_refused(model, tmp_path):
 
 
 def test_the_figure_says_what_it_shows(timeline):
-    html = timeline_html(timeline, LABELS, 0.5)
+    html = timeline_html(timeline, LABELS, [0.5] * 3)
     assert 'alt="Emotions over 7 seconds in 3 windows; the table below has the numbers"' in html
     assert 'tabindex="0"' in html  # it scrolls, so that the keyboard must reach it
 
@@ -84,12 +89,12 @@ def test_the_figure_has_the_words_once(timeline, monkeypatch):
     said = {"word": "glad", "start": 2.5, "end": 3.2}
     for window in timeline.windows[:2]:
         window["timed_words"] = [said]
-    timeline_html(timeline, LABELS, 0.5)
+    timeline_html(timeline, LABELS, [0.5] * 3)
     assert drawn == [[("glad", 2.5, 3.2)]]
 
 
 def test_the_table_escapes_what_was_said(timeline):
-    html = table_html(timeline, LABELS, 0.5)
+    html = table_html(timeline, LABELS, [0.5] * 3)
     assert "so &lt;sad&gt;" in html
     assert html.count("<tr>") == 4
     assert "no label" in html

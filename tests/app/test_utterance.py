@@ -6,7 +6,8 @@ import soundfile
 
 from hf_mer.app.dialogue import add_turn
 from hf_mer.app.media import PageError, message_of, read_recording
-from hf_mer.app.model import modality_names
+from hf_mer.app.model import load_page_model, modality_names
+from hf_mer.app.texts import about_threshold
 from hf_mer.app.utterance import Utterance, compare, decide, predict, warm_up
 
 
@@ -65,13 +66,14 @@ def test_modalities_side_by_side(model, film_model, write_wav, write_video):
     path = write_wav("a.wav")
     columns = compare(model, Utterance(path, words="yes"))
     assert list(columns) == ["speech alone", "text alone", "speech and text"]
-    same(columns["speech alone"], model.recognise(path))
-    same(columns["text alone"], model.recognise(text="yes"))
-    same(columns["speech and text"], model.recognise(path, text="yes"))
+    same(columns["speech alone"].scores, model.recognise(path))
+    same(columns["text alone"].scores, model.recognise(text="yes"))
+    same(columns["speech and text"].scores, model.recognise(path, text="yes"))
+    assert [one.modalities for one in columns.values()] == [("speech",), ("text",), ("text", "speech")]
     video = write_video("scene.mp4", seconds=0.8)
     columns = compare(film_model, Utterance(video=video, words="yes"))
     assert list(columns) == ["speech alone", "text alone", "video alone", "speech, text and video"]
-    same(columns["video alone"], film_model.recognise({"audio": None, "video": video}))
+    same(columns["video alone"].scores, film_model.recognise({"audio": None, "video": video}))
     with pytest.raises(PageError, match="at least two of those that this model uses: text and speech"):
         compare(model, Utterance(path))
 
@@ -92,8 +94,6 @@ def test_turns_are_recognised_as_the_dialogue(model, write_wav):
 
 
 def test_words_are_recognised_where_there_are_none(checkpoint, write_wav):
-    from hf_mer.app.model import load_page_model
-
     listening = load_page_model(checkpoint, asr=lambda samples, rate: {"text": "so glad"})
     path = write_wav("a.wav")
     prediction = predict(listening, Utterance(path))
@@ -103,8 +103,8 @@ def test_words_are_recognised_where_there_are_none(checkpoint, write_wav):
     assert (typed.text, typed.recognised) == ("what a day", False)
     columns = compare(listening, Utterance(path))
     plain = load_page_model(checkpoint)
-    same(columns["speech alone"], plain.recognise(path))
-    same(columns["text alone"], plain.recognise(text="so glad"))
+    same(columns["speech alone"].scores, plain.recognise(path))
+    same(columns["text alone"].scores, plain.recognise(text="so glad"))
     deaf = load_page_model(checkpoint, asr=lambda samples, rate: "")
     assert "No words were recognised" in predict(deaf, Utterance(path)).notices[0]
 
@@ -113,6 +113,19 @@ def test_below_the_threshold_there_is_no_label():
     scores = [{"label": "sad", "score": 0.5}, {"label": "angry", "score": 0.3}]
     assert decide(scores, 0.5) == "sad"
     assert decide(scores, 0.51) is None
+
+
+def test_the_threshold_is_that_of_what_an_utterance_has(checkpoint):
+    model = load_page_model(checkpoint)
+    assert (model.has_thresholds, model.threshold(None, ("text",))) == (False, 0.5)
+    model.recognise.model.config.thresholds = {"speech": 0.3, "text+speech": 0.4}
+    assert model.has_thresholds
+    assert [model.threshold(None, had) for had in [("speech",), ("speech", "text"), ("text",)]] == [0.3, 0.4, 0.5]
+    assert model.threshold(0.2, ("speech",)) == 0.2
+    assert (
+        about_threshold(model, ("speech",))
+        == "Threshold 0.30: 9 in 10 validation utterances with speech score as high."
+    )
 
 
 def test_what_is_wrong_is_said(model, silence, tmp_path, write_wav):
@@ -134,8 +147,6 @@ def test_what_is_wrong_is_said(model, silence, tmp_path, write_wav):
 
 def test_a_model_of_words_wants_words(tmp_path, write_wav):
     from model_tester import save_tiny_checkpoint
-
-    from hf_mer.app.model import load_page_model
 
     reader = load_page_model(save_tiny_checkpoint(tmp_path / "text", modalities=["text"], tonal_label_init="none")[0])
     with pytest.raises(PageError, match="nothing to recognise: type the words"):

@@ -15,7 +15,7 @@ from visitor import Visitor, begin_upload
 from hf_mer.app.lane import Limits
 from hf_mer.app.server import running_page
 
-SHORT = [None, None, "so glad", "", 0.0]
+SHORT = [None, None, "so glad", "", 0.0, False]
 
 
 @pytest.fixture(scope="module")
@@ -53,7 +53,7 @@ def until(condition, seconds=20):
 def begin(url, path):
     """A visitor whose long recording has begun or waits, and what the page tells of it."""
     visitor = Visitor(url)
-    assert visitor.join("long-go", [visitor.upload(path), "", 1, 0.5, 0.0]).status_code == 200
+    assert visitor.join("long-go", [visitor.upload(path), "", 1, 0.5, 0.0, False]).status_code == 200
     messages = visitor.messages()
     told = next(message for message in messages if message["msg"] == "process_generating")
     return visitor, messages, str(told)
@@ -81,7 +81,7 @@ def test_a_visitor_who_leaves_ends_the_work_and_gives_up_the_place(url, model, r
 
 def test_more_than_may_wait_are_told_so_and_short_ones_still_go(url, recording):
     kept = [begin(url, recording(15)) for _ in range(2)]
-    alert = Visitor(url).ask("long-go", [None, "", 1, 0.5, 0.0])[0]
+    alert = Visitor(url).ask("long-go", [None, "", 1, 0.5, 0.0, False])[0]
     assert "The queue of 1 long recordings is full" in alert
     Visitor(url).ask("utterance-go", SHORT)
     assert "ahead of yours: 1" in kept[1][2]
@@ -91,7 +91,7 @@ def test_more_than_may_wait_are_told_so_and_short_ones_still_go(url, recording):
 
 def test_a_recording_that_is_too_long_is_refused_with_the_limit(url, recording):
     visitor = Visitor(url)
-    given = [visitor.upload(recording(21)), "", 1, 0.5, 0.0]
+    given = [visitor.upload(recording(21)), "", 1, 0.5, 0.0, False]
     answers = []
     assert until(lambda: answers.append(visitor.ask("long-go", given)[0]) or "queue" not in answers[-1])
     assert "longer than 20 minutes" in answers[-1]
@@ -100,7 +100,7 @@ def test_a_recording_that_is_too_long_is_refused_with_the_limit(url, recording):
 def test_what_is_typed_has_a_limit(url):
     for words, history in (("x" * 5001, ""), ("yes", "so\n" * 10001)):
         began = time.monotonic()
-        alert = Visitor(url).ask("utterance-go", [None, None, words, history, 0.0])[0]
+        alert = Visitor(url).ask("utterance-go", [None, None, words, history, 0.0, False])[0]
         assert "characters; the limit is" in alert
         assert time.monotonic() - began < 5
 

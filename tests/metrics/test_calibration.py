@@ -11,6 +11,7 @@ from hf_mer.metrics.calibration import (
     fit_temperature,
     negative_log_likelihood,
     reliability_bins,
+    threshold_of_coverage,
 )
 
 
@@ -75,6 +76,15 @@ def test_scaling_mends_the_error_and_keeps_the_ranking():
     assert scores["nll_calibrated"] < scores["nll"]
     assert scores["utterances"] == 4000
     assert (logits.argmax(axis=1) == (logits / found).argmax(axis=1)).all()
+
+
+@pytest.mark.parametrize(("coverage", "labelled"), [(1.0, 4000), (0.9, 3600), (0.5, 2000)])
+def test_a_threshold_leaves_a_label_to_a_share(coverage, labelled):
+    _, logits = drawn(3.0)
+    best = softmax(logits / 2.5, axis=1).max(axis=1)
+    threshold = threshold_of_coverage(logits, 2.5, coverage)
+    assert (best >= threshold).sum() == pytest.approx(labelled, abs=1)
+    assert threshold in best
 
 
 def test_where_nothing_can_be_fitted_logits_stay_as_they_are():

@@ -13,13 +13,14 @@ from hf_mer.models import LeMerConfig, LeMerForEmotionClassification
 from hf_mer.models.calibration_mer import belongs, fingerprints
 
 TEMPERATURES = {"text": 4.0}
+THRESHOLDS = {"text": 0.4}
 
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory):
     """A calibrated text-only checkpoint."""
     path = tmp_path_factory.mktemp("calibrated")
-    made(temperatures=TEMPERATURES).save_pretrained(path)
+    made(temperatures=TEMPERATURES, thresholds=THRESHOLDS).save_pretrained(path)
     return path
 
 
@@ -55,7 +56,8 @@ def batches():
 def test_loading_and_saving_in_another_precision_keeps_them(folder, tmp_path, dtype):
     model = load(folder, dtype=getattr(torch, dtype))
     assert model.config.temperatures == TEMPERATURES
-    assert saved(model, tmp_path / "one")["temperatures"] == TEMPERATURES
+    config = saved(model, tmp_path / "one")
+    assert (config["temperatures"], config["thresholds"]) == (TEMPERATURES, THRESHOLDS)
     for other in ("float32", "bfloat16") if dtype != "float32" else ("float16",):
         again = load(tmp_path / "one", dtype=getattr(torch, other))
         assert again.config.temperatures == TEMPERATURES, other
@@ -99,7 +101,7 @@ def test_a_checkpoint_without_fingerprint_keeps_its_own_until_it_is_trained(fold
 def test_an_ordinary_loop_drops_them_with_a_line_in_the_log(folder, tmp_path, caplog):
     model = step(load(folder))
     config = saved(model, tmp_path)
-    assert config["temperatures"] == {}
+    assert config["temperatures"] == config["thresholds"] == {}
     assert not config.get("calibrated_weights")
     lines = [one.getMessage() for one in caplog.records if "temperatures {'text': 4.0}" in one.getMessage()]
     assert len(lines) == 1

@@ -24,6 +24,16 @@ def test_a_curve_for_each_class_and_a_gap_without_a_decision(drawn_texts):
     assert "no label" not in drawn_texts(emotion_timeline(SPANS, SCORES, LABELS, ["sad", "happy", "angry"]))
 
 
+def test_thresholds_of_windows_are_steps_where_they_differ():
+    _, curves = emotion_timeline(SPANS, SCORES, LABELS, ["sad", None, "angry"], [0.5, 0.3, 0.3]).axes
+    (steps,) = curves.patches
+    assert steps.get_label() == "threshold"
+    values, edges, _ = steps.get_data()
+    assert (values.tolist(), edges.tolist()) == ([0.5, 0.3, 0.3], [0, 3, 4.75, 7])
+    _, curves = emotion_timeline(SPANS, SCORES, LABELS, ["sad", None, "angry"], [0.5] * 3).axes
+    assert not curves.patches
+
+
 @pytest.mark.parametrize(("minutes", "shown"), [(3, "1:30"), (10, "4:00"), (120, "60:00")])
 def test_long_ones_have_minutes(minutes, shown, drawn_texts):
     texts = drawn_texts(emotion_timeline(20 * minutes * np.array([[0, 1], [1, 3]]), SCORES[:2], LABELS, [None, "sad"]))

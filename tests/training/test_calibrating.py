@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from scipy.special import softmax
 
 from hf_mer.data.schema import make_record, records_to_dataset
 from hf_mer.metrics.calibration import fit_temperature
@@ -66,6 +67,10 @@ def test_every_set_is_fitted_on_the_rows_that_have_it(rows, config, predict, ask
     assert ids["text+video"] == ids["video"] == list(range(6, 12))
     assert ids["text"] == list(range(12))
     assert config.temperatures == found["temperatures"]
+    assert config.thresholds == found["thresholds"]
+    assert set(found["thresholds"]) == set(ids)
+    scaled = softmax(predict(rows, ("text",)) / config.temperature_of(["text"]), axis=1).max(axis=1)
+    assert config.threshold_of(["text"]) == pytest.approx(sorted(scaled)[1])  # eleven of twelve
     assert set(found["validation"]) == set(found["temperatures"]) == set(ids)
     logits = predict(rows, ("text",))
     assert found["temperatures"]["text"] == fit_temperature(rows["label"][:], logits)
@@ -85,17 +90,22 @@ def test_sets_that_no_row_has_get_no_temperature(rows, config, predict):
 
 def test_without_validation_nothing_is_fitted_and_nothing_old_is_left(config, predict, caplog):
     caplog.set_level("INFO")
-    config.temperatures = {"text": 3.0}
-    assert calibrate(config, None, predict, use_history=True) == {"source": None, "temperatures": {}}
-    assert config.temperatures == {}
+    config.temperatures, config.thresholds = {"text": 3.0}, {"text": 0.5}
+    assert calibrate(config, None, predict, use_history=True) == {
+        "source": None,
+        "temperatures": {},
+        "thresholds": {},
+    }
+    assert config.temperatures == config.thresholds == {}
     assert "no validation part" in caplog.text
 
 
 def test_a_checkpoint_that_is_only_evaluated_keeps_its_own(rows, config, predict):
-    config.temperatures = {"text": 3.0}
+    config.temperatures, config.thresholds = {"text": 3.0}, {"text": 0.4}
     found = calibrate(config, rows, predict, use_history=True, keep=True)
     assert found["source"] == "checkpoint"
     assert config.temperatures == found["temperatures"] == {"text": 3.0}
+    assert config.thresholds == found["thresholds"] == {"text": 0.4}
     plain = found["validation"]["speech"]
     assert plain["nll"] == plain["nll_calibrated"]
     config.temperatures = {}
