@@ -70,7 +70,7 @@ def _clear(site: Site) -> tuple[Any, ...]:
 def _example(site: Site, *threshold: Any) -> tuple[Any, ...]:
     def recognise() -> list[Turn]:
         turns: list[Turn] = []
-        for utterance in example_dialogue(site.examples, site.folder / "dialogue", site.model.uses("video")):
+        for utterance in example_dialogue(site.examples, site.folder / "dialogue", site.model):
             turns = add_turn(site.model, turns, utterance)
         return turns
 

@@ -59,7 +59,13 @@ def examples_for(labels: Sequence[str], video: bool) -> list[Example]:
 
 
 def make_example(
-    example: Example, folder: Path, *, video: bool = False, own_words: bool = True, seed: int = 0
+    example: Example,
+    folder: Path,
+    *,
+    video: bool = False,
+    own_words: bool = True,
+    seed: int = 0,
+    speaker: int | None = None,
 ) -> Utterance:
     """Writes an example's recording, unless it is there, and gives the utterance.
 
@@ -68,9 +74,10 @@ def make_example(
         folder: For the file.
         video: Whether it has a picture: an mp4 file instead of wav.
         own_words: Whether the words tell the valence; if not, they are neutral.
-        seed: Of the words, the speaker and the voice.
+        seed: Of the words, the voice and the speaker.
+        speaker: Seed of the speaker, if another.
     """
-    text, speech = _speak(example, own_words, seed)
+    text, speech = _speak(example, own_words, seed, seed if speaker is None else speaker)
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / f"{example.label}_{seed}.{'mp4' if video else 'wav'}"
     if not path.exists():
@@ -88,27 +95,28 @@ def right_example(example: Example, folder: Path, model: PageModel) -> Utterance
         folder: For the files.
         model: That is asked.
     """
-    candidates = []
-    for seed in range(_TRIES):
-        made = make_example(example, folder, video=model.uses("video"), seed=seed)
-        candidates.append(made if model.uses("text") else replace(made, words=""))
-        if predict(model, candidates[-1]).scores[0]["label"] == example.label:
-            return candidates[-1]
-    return candidates[0]
+    return _first_right(model, example, folder, range(_TRIES))
 
 
-def example_dialogue(examples: Sequence[Example], folder: Path, video: bool = False) -> list[Utterance]:
-    """Three turns; the words of the second tell nothing, so that only the first one's tell its valence."""
+def example_dialogue(examples: Sequence[Example], folder: Path, model: PageModel) -> list[Utterance]:
+    """Three turns that the model labels correctly, where a few tries find such.
+
+    The words of the second tell nothing, so that only the first one's tell its valence.
+    """
     by_cues = {(example.valence, example.arousal): example for example in examples}
     plan = [((-1, -1), True), ((-1, 1), False), ((1, 1), True)]
-    return [
-        make_example(by_cues[cues], folder, video=video, own_words=own, seed=30 + turn)
-        for turn, (cues, own) in enumerate(plan)
-    ]
+    turns: list[Utterance] = []
+    for turn, (cues, own) in enumerate(plan):
+        seeds = range(30 + turn, 30 + turn + 10 * _TRIES, 10)
+        said = tuple(before.words for before in turns) if model.uses("text") else ()
+        turns.append(_first_right(model, by_cues[cues], folder, seeds, own_words=own, history=said))
+    return [replace(turn, history=()) for turn in turns]
 
 
-def example_recording(examples: Sequence[Example], folder: Path) -> tuple[str, str]:
+def example_recording(examples: Sequence[Example], folder: Path, model: PageModel) -> tuple[str, str]:
     """Some twenty seconds of two people, who are calm at first, and its words with their times.
+
+    What they say is chosen as in `right_example`.
 
     Returns:
         The path of a wav file, and lines for `read_timed_words`.
@@ -120,27 +128,48 @@ def example_recording(examples: Sequence[Example], folder: Path) -> tuple[str, s
     by_cues = {(example.valence, example.arousal): example for example in examples}
     parts, lines, clock = [], [], 0.0
     for place, cues in enumerate([(1, -1), (1, -1), (1, 1), (1, 1), (-1, 1), (-1, 1), (-1, -1), (-1, -1)]):
-        text, speech = _speak(by_cues[cues], True, seed=50 + place % 2, words_seed=60 + place)
-        lines.append(f"{clock:.1f} {clock + speech.duration:.1f} {text}")
-        parts += [speech.waveform, np.zeros(int(_PAUSE * SAMPLING_RATE), dtype=np.float32)]
-        clock += speech.duration + _PAUSE
-    folder.mkdir(parents=True, exist_ok=True)
+        seeds = range(60 + place, 60 + place + 10 * _TRIES, 10)
+        said = _first_right(model, by_cues[cues], folder, seeds, speaker=50 + place % 2, sound_only=True)
+        waveform = soundfile.read(said.sound, dtype="float32")[0]
+        seconds = len(waveform) / SAMPLING_RATE
+        lines.append(f"{clock:.1f} {clock + seconds:.1f} {said.words}")
+        parts += [waveform, np.zeros(int(_PAUSE * SAMPLING_RATE), dtype=np.float32)]
+        clock += seconds + _PAUSE
     path = folder / "two_people.wav"
     soundfile.write(path, np.concatenate(parts), SAMPLING_RATE, subtype="PCM_16")
     return str(path), "\n".join(lines)
 
 
-def _speak(example: Example, own_words: bool, seed: int, words_seed: int | None = None) -> tuple[str, Any]:
-    """Words and voice, whose speaker is that of the seed."""
+def _first_right(
+    model: PageModel,
+    example: Example,
+    folder: Path,
+    seeds: Sequence[int],
+    *,
+    history: tuple[str, ...] = (),
+    sound_only: bool = False,
+    **settings: Any,
+) -> Utterance:
+    """The first of the seeds' utterances that the model labels correctly; the very first if there is none."""
+    candidates = []
+    for seed in seeds:
+        video = model.uses("video") and not sound_only
+        made = make_example(example, folder, video=video, seed=seed, **settings)
+        candidates.append(replace(made, words=made.words if model.uses("text") else "", history=history))
+        if predict(model, candidates[-1]).scores[0]["label"] == example.label:
+            return candidates[-1]
+    return candidates[0]
+
+
+def _speak(example: Example, own_words: bool, seed: int, speaker_seed: int) -> tuple[str, Any]:
+    """Words and voice."""
     from hf_mer.data.generated.sentences import write_sentence
     from hf_mer.data.generated.voice import draw_speaker, synthesize
 
-    words_rng, voice_rng = (
-        np.random.default_rng([seed if words_seed is None else words_seed, stream]) for stream in (21, 22)
-    )
+    words_rng, voice_rng = (np.random.default_rng([seed, stream]) for stream in (21, 22))
     valence = example.valence if own_words else 0
     sentence = write_sentence(_NUM_WORDS, _NUM_SALIENT, valence, words_rng, tag_share=0.0)
-    speaker = draw_speaker(np.random.default_rng([seed, 23]), female=seed % 2 == 0)
+    speaker = draw_speaker(np.random.default_rng([speaker_seed, 23]), female=speaker_seed % 2 == 0)
     return sentence.text, synthesize(_NUM_WORDS, speaker, example.arousal, voice_rng)
 
 

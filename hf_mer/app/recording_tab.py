@@ -116,7 +116,7 @@ def _status(told: str) -> str:
 
 
 def _example(site: Site) -> tuple[str, str, float, float]:
-    path, lines = example_recording(site.examples, site.folder)
+    path, lines = example_recording(site.examples, site.folder / "recording", site.model)
     return path, lines if site.model.uses("text") else "", 4.0, 2.0
 
 

@@ -15,6 +15,8 @@ from hf_mer.app.lane import Limits
 from hf_mer.app.model import PageModel
 from hf_mer.hub.training_corpus import DEMONSTRATION
 
+PORTS = range(7860, 7960)
+"""Those that Gradio tries where none is named."""
 # The page and what it loads come from this server alone; the browser refuses anything else.
 _POLICY = (
     "default-src 'self' blob: data:; script-src 'self' 'unsafe-inline' 'unsafe-eval' blob:; "
@@ -46,7 +48,7 @@ def running_page(
 
     Raises:
         ImportError: If Gradio is not installed.
-        OSError: If the port is taken.
+        OSError: If the port is taken, or none is free.
     """
     check_port(host, port)
     with tempfile.TemporaryDirectory(prefix="hf_mer_page_") as folder, _own_folder(folder):
@@ -83,25 +85,35 @@ def check_port(host: str | None, port: int | None) -> None:
 
     Args:
         host: Address to listen on; None for this machine.
-        port: None if any will do.
+        port: None if any of `PORTS` will do.
 
     Raises:
         ValueError: If it is no port.
-        OSError: If it is taken, or cannot be had otherwise.
+        OSError: If it is taken, or cannot be had otherwise; also if all of `PORTS` are.
     """
     if port is None:
-        return
+        if "GRADIO_SERVER_PORT" in os.environ:
+            return
+        for candidate in PORTS:
+            with contextlib.suppress(OSError):
+                _bind(host, candidate)
+                return
+        raise OSError(f"none of the ports {PORTS[0]} to {PORTS[-1]} is free: name another with --port")
     if not 1 <= port <= 65535:
         raise ValueError(f"port {port} must be from 1 to 65535")
     try:
-        family, kind, protocol, _, address = socket.getaddrinfo(host or "127.0.0.1", port, type=socket.SOCK_STREAM)[0]
-        with socket.socket(family, kind, protocol) as probe:
-            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            probe.bind(address)
+        _bind(host, port)
     except OSError as error:
         why = "is taken" if error.errno == errno.EADDRINUSE else f"cannot be used ({error.strerror})"
         advice = "choose another with --port, or leave --port out for the first free one from 7860"
         raise OSError(f"port {port} of {host or '127.0.0.1'} {why}: {advice}") from error
+
+
+def _bind(host: str | None, port: int) -> None:
+    family, kind, protocol, _, address = socket.getaddrinfo(host or "127.0.0.1", port, type=socket.SOCK_STREAM)[0]
+    with socket.socket(family, kind, protocol) as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        probe.bind(address)
 
 
 def serve(model: PageModel, **settings: Any) -> None:

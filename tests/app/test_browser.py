@@ -167,6 +167,17 @@ def test_results_of_an_earlier_input_are_marked(visit, write_wav):
 
 
 @pytest.mark.slow
+def test_of_a_recording_and_a_video_it_is_said_which_is_used(visit, write_wav, write_video):
+    page = visit().page
+    upload(page, write_wav("said.wav", seconds=0.6))
+    page.get_by_text("Use a video instead (audio only)").click()
+    page.set_input_files("#utterance-video input[type=file]", write_video("scene.mp4", seconds=0.8))
+    page.wait_for_selector("#utterance-video video", state="attached")
+    page.click("#utterance-go")
+    page.wait_for_selector("#utterance-result .hm-note:has-text('the recording is used, the video is not')")
+
+
+@pytest.mark.slow
 def test_the_threshold_of_validation_is_that_of_what_was_given(checkpoint, browser, write_wav):
     from hf_mer.app.model import load_page_model
     from hf_mer.app.server import running_page
@@ -244,7 +255,10 @@ def test_a_long_recording_has_a_time_line_and_a_file(visit, model, write_wav, tm
     assert [float(row["end"]) for row in rows] == pytest.approx([window["end"] for window in expected], abs=1e-3)
     best = expected[1]["scores"][0]
     assert float(rows[1][best["label"]]) == pytest.approx(best["score"], abs=1e-4)
+    old = page.locator("#long-results .hm-stale").first
+    assert not old.is_visible()
     page.fill("#long-words textarea", "no times here")
+    old.wait_for(state="visible")
     page.click("#long-go")
     page.wait_for_selector("[role=alert]:has-text('Line 1 of the words')")
     assert not seen.elsewhere

@@ -53,10 +53,10 @@ def test_a_film_has_sound_and_picture(tmp_path):
     assert media_kinds(video) == {"speech", "video"}
 
 
-def test_the_words_of_the_second_turn_tell_nothing(tmp_path):
+def test_the_words_of_the_second_turn_tell_nothing(model, tmp_path):
     from hf_mer.data.generated.sentences import LANGUAGES
 
-    first, second, third = example_dialogue(examples_for(FOUR, video=False), tmp_path)
+    first, second, third = example_dialogue(examples_for(FOUR, video=False), tmp_path, model)
 
     def telling(words, valence):
         known = {word for kind in LANGUAGES["en"].valence_words[valence].values() for word in kind}
@@ -68,9 +68,33 @@ def test_the_words_of_the_second_turn_tell_nothing(tmp_path):
     assert telling(third.words, 1)
 
 
-def test_the_long_example_comes_with_its_words(tmp_path):
-    path, lines = example_recording(examples_for(FOUR, video=False), tmp_path)
+def test_the_long_example_comes_with_its_words(model, tmp_path):
+    path, lines = example_recording(examples_for(FOUR, video=False), tmp_path, model)
     chunks = read_timed_words(lines)
     assert len(chunks) == 8
     assert chunks[-1]["timestamp"][1] <= soundfile.info(path).duration
     assert all(first["timestamp"][1] <= second["timestamp"][0] for first, second in pairwise(chunks))
+
+
+def test_turns_and_windows_are_such_as_the_model_gets_right(model, tmp_path, monkeypatch):
+    asked = []
+
+    def predict(_, utterance):
+        asked.append(utterance)
+        return Prediction([{"label": labels[len(asked) % len(labels)], "score": 0.6}])
+
+    monkeypatch.setattr(examples, "predict", predict)
+    labels = ["none"]
+    first = example_dialogue(examples_for(FOUR, video=False), tmp_path / "a", model)
+    assert len(asked) == 3 * 5  # as many tries as there are for a turn
+    assert [one.history for one in asked[::5]] == [(), (first[0].words,), (first[0].words, first[1].words)]
+    labels, asked = ["happy", "angry", "none", "sad"], []  # right at the third, fifth and eighth question
+    turns = example_dialogue(examples_for(FOUR, video=False), tmp_path / "b", model)
+    assert [one.words for one in turns] == [asked[2].words, asked[4].words, asked[7].words]
+    assert all(not one.history for one in turns)
+    labels, asked = ["none"], []
+    _, wrong = example_recording(examples_for(FOUR, video=False), tmp_path / "c", model)
+    assert len(asked) == 8 * 5
+    labels = FOUR
+    _, right = example_recording(examples_for(FOUR, video=False), tmp_path / "d", model)
+    assert right != wrong

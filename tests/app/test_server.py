@@ -112,6 +112,18 @@ def test_a_port_that_is_taken_is_found_out_before_anything_is_loaded(capsys, mon
     check_port("127.0.0.1", port)  # is free again
 
 
+def test_where_no_port_is_free_that_is_said_before_anything_is_loaded(capsys, monkeypatch):
+    monkeypatch.delenv("GRADIO_SERVER_PORT", raising=False)
+    monkeypatch.setattr("hf_mer.app.model.load_page_model", lambda *_, **__: pytest.fail("was loaded"))
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = taken.getsockname()[1]
+        monkeypatch.setattr("hf_mer.app.server.PORTS", range(port, port + 1))
+        assert main(["app", "anything"]) == 1
+    assert f"none of the ports {port} to {port} is free: name another with --port" in capsys.readouterr().err
+
+
 def test_a_checkpoint_that_is_not_there_is_one_line(tmp_path, capsys):
     assert main(["app", str(tmp_path)]) == 1
     assert capsys.readouterr().err.strip().splitlines()[-1].startswith("error: ")
