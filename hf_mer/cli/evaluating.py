@@ -134,6 +134,7 @@ def _evaluate(arguments: argparse.Namespace) -> None:
     from hf_mer.evaluation.evaluating import data_settings
     from hf_mer.evaluation.report import comparison_table, conditions_table, write_report
     from hf_mer.evaluation.rows import RowSettings, training_results
+    from hf_mer.hub.cards.facts import SYSTEMS
     from hf_mer.prediction.load import load_recognizer
     from hf_mer.training.group_scores import groups_table
 
@@ -169,7 +170,7 @@ def _evaluate(arguments: argparse.Namespace) -> None:
         batch_size=arguments.batch_size,
         num_resamples=arguments.resamples,
     )
-    name = arguments.name or report["model"]["type"]
+    name = arguments.name or SYSTEMS[report["model"]["type"]]["title"]
     reports = {**beside, name: report}
     written = [*write_report(arguments.out, report), *draw_conditions(arguments.out, reports, arguments.score)]
     print(conditions_table(report["conditions"]))

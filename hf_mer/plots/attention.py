@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -17,7 +18,9 @@ from hf_mer.plots.waveform import amplitude_limit, draw_waveform
 from hf_mer.plots.word_boxes import ROW_HEIGHT, draw_words, fit_words
 
 _WAVEFORM_HEIGHT, _CURVE_HEIGHT = 1.35, 1.35  # inches, titles and ticks included
-_DECORATIONS = 0.55  # inches above and below the words
+_CURVES = "by class, and their mean (dashed)"
+_SMALL_TITLE: dict[str, Any] = {"fontsize": SMALL_FONT_SIZE, "fontweight": "normal"}
+_DECORATIONS = 0.8  # inches above and below the words
 _FULL = 0.8  # probability from which a bar has its number inside
 _SMALLEST_RANGE = 0.02  # of cosines, that is drawn in all colours
 
@@ -86,6 +89,7 @@ def label_attention(
         _draw_speech(left, panels[0], panels[1], waveform, sampling_rate, frame_times, frame_attention, labels, colors)
     if speech and word_times is not None and not times_estimated:
         _mark_words(panels[:2], word_times)
+        panels[1].set_title(f"{_CURVES}; dotted lines: where words begin and end", **_SMALL_TITLE)
     if tokens is not None and token_attention is not None:
         duration = None if waveform is None or not sampling_rate else len(waveform) / sampling_rate
         shares = None if word_times is None or duration is None else np.clip(word_times / duration, 0, 1)
@@ -130,7 +134,7 @@ def _draw_speech(
     _heat_bar(part, wave_axes, norm)
     for label, curve in zip(labels, np.asarray(frame_attention).T, strict=True):
         curve_axes.plot(frame_times, curve, color=colors[label], linewidth=1.1, label=label)
-    curve_axes.set_title("by class, and their mean (dashed)", fontsize=SMALL_FONT_SIZE, fontweight="normal")
+    curve_axes.set_title(_CURVES, **_SMALL_TITLE)
     curve_axes.plot(frame_times, mean, color=INK, linewidth=2.0, linestyle=(0, (3, 1.2)), label="mean")
     curve_axes.set_xlim(wave_axes.get_xlim())
     curve_axes.set_xlabel("time (s)")
@@ -163,6 +167,7 @@ def _draw_text(
     axes.set_title("Text: label attention Gₜ (similarity to the labels), mean")
     axes.set_xticks([])
     axes.set_yticks([])
+    axes.set_xlabel("strip below a word: the class that it is most similar to", fontsize=SMALL_FONT_SIZE, loc="left")
     _heat_bar(part, axes, norm)
     strips = [colors[labels[index]] for index in np.argmax(token_attention, axis=1)]
     # only a layout tells how wide the panel is; its width does not depend on what is written into it

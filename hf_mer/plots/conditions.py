@@ -7,10 +7,11 @@ from typing import Any
 
 import numpy as np
 from matplotlib.figure import Figure
+from matplotlib.patches import Patch
 from matplotlib.ticker import NullLocator
 
 from hf_mer.plots.intervals import LINES, Triple, check_interval, draw_band, draw_bars, name_bars
-from hf_mer.plots.style import figure, shade, styled
+from hf_mer.plots.style import FAINT_INK, figure, shade, styled
 
 
 @styled
@@ -100,7 +101,10 @@ def condition_curves(
     axes.set_ylabel(ylabel)
     axes.margins(y=0.1)
     axes.grid(True, axis="y")
-    fig.legend(loc="outside right center", handlelength=2.6)
+    handles = axes.get_legend_handles_labels()[0]
+    if any(not np.isnan(low) for points in systems.values() for _, low, _ in points.values()):
+        handles.append(Patch(facecolor=FAINT_INK, alpha=0.15, label="95 % interval"))
+    fig.legend(handles=handles, loc="outside right center", handlelength=2.6)
     return fig
 
 

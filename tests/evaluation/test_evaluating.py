@@ -121,7 +121,7 @@ def test_everything_that_the_command_leaves(evaluated):
     assert float(lines[1]["difference_ua"]) == found["text alone"]["difference"]["ua"]["value"]
     figures = {"modalities", "word_errors", "white_noise", "babble", "seconds"}
     assert {name for name in os.listdir(out) if name.endswith(".pdf")} == {f"{name}.pdf" for name in figures}
-    assert (out / "seconds.csv").read_text().startswith("checkpoint,value,score,low,high\nle_mer,everything,")
+    assert (out / "seconds.csv").read_text().startswith("checkpoint,value,score,low,high\nLE-MER,everything,")
 
 
 def test_the_same_as_the_pipeline_says(checkpoint, manifest):

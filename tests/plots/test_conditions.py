@@ -33,7 +33,7 @@ def test_curves_run_towards_what_is_worse(drawn_texts):
     assert lines["no dropout"].get_ydata().tolist() == [0.7, 0.6, 0.4]
     assert lines["dropout"].get_xdata().tolist() == [0.0, 2.0]  # 20 and 0 dB, of three places
     assert [tick.get_text() for tick in figure.axes[0].get_xticklabels()] == ["20", "10", "0"]
-    assert "no dropout,\nunchanged 0.750" in drawn_texts(figure)
+    assert {"no dropout,\nunchanged 0.750", "95 % interval"} <= set(drawn_texts(figure))
     rising = condition_curves({"a": {40.2: (0.5, 0.4, 0.6), 10.0: (0.6, 0.5, 0.7)}}, xlabel="%", worse_right=False)
     assert rising.axes[0].lines[-1].get_ydata().tolist() == [0.6, 0.5]
 
