@@ -162,14 +162,15 @@ def _valued(
 ) -> tuple[dict[str, list[dict[str, Any]]], list[str]]:
     """The entries of all places with `value` and `error`, by player, and what is to be said of them.
 
-    The budget is shared out by the numbers of places; what few places leave of their share is left to the others.
+    The budget is shared out by the numbers of places. Those of the history, which often has more words than the
+    utterance, count half. What few places leave of their share is left to the others.
     """
     valued: dict[str, list[dict[str, Any]]] = {}
     warnings: list[str] = []
     waiting = sorted(places, key=len)
     while waiting:
         one, contexts = waiting[0], _Contexts(ask, whole, waiting[0].player, outcomes)
-        share = (budget - ask.forward_passes) * len(one) // sum(map(len, waiting))
+        share = (budget - ask.forward_passes) * _weight(one) // sum(map(_weight, waiting))
         fitting = contexts.fitting(len(one), share)
         if fitting < len(one):
             warnings.append(
@@ -180,6 +181,10 @@ def _valued(
         valued[one.player] = contexts.valued(one, label, share)
         waiting.pop(0)
     return valued, warnings
+
+
+def _weight(places: Places) -> int:
+    return len(places) * (1 if places.player == "history" else 2)
 
 
 class _Contexts:

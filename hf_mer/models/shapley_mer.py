@@ -82,8 +82,9 @@ def shapley_values(
 
     Where the budget allows it, all coalitions are looked at, and the values are exact. Else places join one after the
     other in random orders, each followed by the opposite order, in which the same place comes late that came early:
-    the errors of such a pair partly cancel. The standard error is that of the mean over pairs; of a single pair that
-    of two orders, as if they were independent, which is too large rather than too small.
+    the errors of such a pair partly cancel. To be first, or last, matters most: where nothing was, even an empty word
+    says that there are words. So all places begin and end about as many orders. The standard error is that of the mean
+    over pairs, as if they were independent; of a single pair that of two orders: too large rather than too small.
 
     Args:
         game: Asked once, about coalitions that are neither empty nor complete, each different.
@@ -106,7 +107,7 @@ def shapley_values(
         values = exact_shapley(np.concatenate([[nothing], inner, [everything]]))
         return ShapleyValues(values, np.zeros(num_places), len(inner))
     generator = np.random.default_rng(seed)
-    drawn = np.stack([generator.permutation(num_places) for _ in range(budget // (2 * (num_places - 1)))])
+    drawn = _balanced_orders(budget // (2 * (num_places - 1)), num_places, generator)
     orders = np.stack([drawn, drawn[:, ::-1]], axis=1).reshape(-1, num_places)  # (K, P), pairs side by side
     joined = np.argsort(orders, axis=1)[:, None, :] <= np.arange(num_places - 1)[None, :, None]  # (K, P - 1, P)
     asked, places = np.unique(joined.reshape(-1, num_places), axis=0, return_inverse=True)
@@ -118,6 +119,18 @@ def shapley_values(
     pairs = gains.reshape(-1, 2, num_places).mean(axis=1)  # (K / 2, P)
     errors = _standard_errors(pairs if len(pairs) > 1 else gains)
     return ShapleyValues(pairs.mean(axis=0), errors, len(asked))
+
+
+def _balanced_orders(count: int, num_places: int, generator: np.random.Generator) -> np.ndarray:
+    """Random orders of at least three places, whose first and last ones take turns. Shape `(count, num_places)`."""
+    turns = np.concatenate([generator.permutation(num_places) for _ in range(2 * count // num_places + 2)])
+    orders = []
+    for first, last in zip(turns[::2], turns[1::2], strict=False):
+        if first == last:  # where two turns meet
+            last = (first + 1) % num_places
+        between = [place for place in generator.permutation(num_places) if place not in (first, last)]
+        orders.append([first, *between, last])
+    return np.array(orders[:count])
 
 
 def _standard_errors(draws: np.ndarray) -> np.ndarray:

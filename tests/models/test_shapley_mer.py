@@ -116,6 +116,13 @@ def test_opposite_orders_cancel():
     assert found.errors == pytest.approx(0, abs=1e-9)
 
 
+@pytest.mark.parametrize("pairs", [4, 8])
+def test_places_take_turns_at_being_first(pairs):
+    """Where any place does what all of them do, the first one gets everything."""
+    found = shapley_values(lambda coalitions: np.ones(len(coalitions)), 8, 0.0, 1.0, budget=14 * pairs)
+    assert found.values == pytest.approx(1 / 8)
+
+
 def test_a_dummy_gets_nothing_and_equals_get_the_same():
     def game(coalitions):
         first, second = coalitions[:, 1], coalitions[:, 3]
