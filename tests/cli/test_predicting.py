@@ -78,8 +78,8 @@ def test_one_modality_is_enough(checkpoint, write_wav):
         ([], "give an audio or video file, --text, or both"),
         (["--text", "hello", "--start", "1"], "need a file"),
         (["nowhere.wav"], "nowhere.wav: no such audio file"),
-        (["--text", "caf\udce9"], "--text 'caf\\udce9' is not UTF-8"),
-        (["--text", "so", "--history", "hi", "caf\udce9"], "--history 'caf\\udce9' is not UTF-8"),
+        (["--text", "caf\udce9"], "--text 'caf\\udce9' is not valid UTF-8"),
+        (["--text", "so", "--history", "hi", "caf\udce9"], "--history 'caf\\udce9' is not valid UTF-8"),
     ],
 )
 def test_bad_input_is_one_line(checkpoint, capsys, arguments, message):

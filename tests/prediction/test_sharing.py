@@ -315,8 +315,7 @@ class TestTeam:
     def test_standard_output_is_refused_before_work(self, second, recordings, capsys):
         assert main(["predict", "nowhere", str(recordings)]) == 1
         assert (
-            capsys.readouterr().err
-            == "error: 2 processes share many inputs and write one file: give inputs and --out\n"
+            capsys.readouterr().err == "error: 2 processes share the inputs and write one file: give INPUT and --out\n"
         )
 
     def test_a_device_for_each(self, second):

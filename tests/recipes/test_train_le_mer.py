@@ -120,7 +120,7 @@ def test_input_that_cannot_be_used_ends_before_training(in_this_process, manifes
             {"labels": ["anger", "joy"]},
             ["line 4", "label 'boredom' is not one of anger, joy"],
         ),
-        (lambda: manifest({(3, "id"): "u1"}), {}, ["line 5", "id 'u1' is taken by", "line 3"]),
+        (lambda: manifest({(3, "id"): "u1"}), {}, ["line 5", "id 'u1' is already used in", "line 3"]),
         (
             lambda: manifest(names="id,file,text,mood,speaker,group"),
             {},

@@ -535,7 +535,7 @@ def test_no_test_row_is_left_out_of_the_score(make_experiment, manifest, tmp_pat
     assert np.sum(results["test"]["confusion"]["matrix"]) == 10
     assert results["test"]["rows_without"] == {"text": 3, "speech": 3}  # of them two rows that never had any
     assert "u2," in (tmp_path / "run" / "s0" / "predictions.csv").read_text()
-    assert "2 of 40 rows go on without their audio, such as row u2" in caplog.text
+    assert "2 of 40 rows are used without their audio, such as row u2" in caplog.text
     alone = {**settings, "modalities": ["speech"], "output_dir": str(tmp_path / "alone")}
     with pytest.raises(
         CorpusError, match=r"(?s)3 problems.*row u2: no speech that.*no test row is left out of a score"

@@ -119,7 +119,7 @@ class TestCorpora:
         ]
 
     def test_where_to_get_a_public_one_that_is_missing(self, tmp_path):
-        with pytest.raises(ValueError, match=r"no such settings file, table or folder\. EmoDB can be had at http"):
+        with pytest.raises(ValueError, match=r"no such settings file, table or folder\. EmoDB is available at http"):
             settings_for("le_mer", str(tmp_path / "nothing"), ["--corpus", "emodb"])
 
     def test_a_corpus_that_nobody_knows_is_told_first(self, tmp_path, caplog):
