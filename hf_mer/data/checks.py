@@ -36,7 +36,7 @@ def check_text(rows: Dataset) -> dict[str, int]:
     return counts
 
 
-def check_labels(rows: Dataset, train_indices: Sequence[int], where: str = "the training part") -> dict[str, int]:
+def check_labels(rows: Dataset, train_indices: Sequence[int], where: str = "the training split") -> dict[str, int]:
     """Makes sure that there is something to tell apart, and that every class can be learnt.
 
     Args:
@@ -64,7 +64,7 @@ def check_labels(rows: Dataset, train_indices: Sequence[int], where: str = "the 
     return counts
 
 
-def check_votes(rows: Dataset, train_indices: Sequence[int], where: str = "the training part") -> int:
+def check_votes(rows: Dataset, train_indices: Sequence[int], where: str = "the training split") -> int:
     """Makes sure that raters' votes are there to be trained towards, and says how many rows have some.
 
     Args:
@@ -89,7 +89,7 @@ def check_votes(rows: Dataset, train_indices: Sequence[int], where: str = "the t
     return number
 
 
-def check_test_labels(rows: Dataset, test_indices: Sequence[int], where: str = "the test part") -> list[str]:
+def check_test_labels(rows: Dataset, test_indices: Sequence[int], where: str = "the test split") -> list[str]:
     """Warns of a test part whose scores say little: one with rows of a single class.
 
     Args:

@@ -50,7 +50,7 @@ def calibrate(
     config.temperatures = temperatures
     if validation is None:
         if not keep:
-            logger.info("no validation part: no temperature is fitted, probabilities are not calibrated")
+            logger.info("no validation split: no temperature is fitted, probabilities are not calibrated")
         return found
     truth = np.array(column(validation, "label"))
     found["validation"] = {}

@@ -170,7 +170,7 @@ def test_rates_that_no_sound_has(good, tmp_path):
         check_audio(corpus(records))
     assert "audio: 2 problems" in str(error.value)
     assert "row absurd: " in str(error.value)
-    assert "row embedded: inside.wav: a sampling rate of 999983 Hz is not possible" in str(error.value)
+    assert "row embedded: inside.wav: a sampling rate of 999983 Hz is not valid" in str(error.value)
 
 
 def test_two_processes(good, bad):

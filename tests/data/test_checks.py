@@ -47,8 +47,8 @@ def test_a_test_part_of_one_class_is_named(caplog):
     rows = corpus([make_record(id=str(i), label=i % 2) for i in range(4)])
     assert check_test_labels(rows, [0, 1]) == ["angry", "sad"]
     assert not caplog.text
-    assert check_test_labels(rows, [1, 3], "the test part of fold 1") == ["sad"]
-    assert "the test part of fold 1 has only rows of class 'sad'" in caplog.text
+    assert check_test_labels(rows, [1, 3], "the test split of fold 1") == ["sad"]
+    assert "the test split of fold 1 has only rows of class 'sad'" in caplog.text
 
 
 def test_soft_targets_need_votes():

@@ -88,7 +88,7 @@ def test_without_validation_nothing_is_fitted_and_nothing_old_is_left(config, pr
     config.temperatures = {"text": 3.0}
     assert calibrate(config, None, predict, use_history=True) == {"source": None, "temperatures": {}}
     assert config.temperatures == {}
-    assert "no validation part" in caplog.text
+    assert "no validation split" in caplog.text
 
 
 def test_a_checkpoint_that_is_only_evaluated_keeps_its_own(rows, config, predict):

@@ -92,7 +92,9 @@ def test_byte_order_marks(read, encoding):
 
 
 def test_other_bytes(read, tmp_path):
-    with pytest.raises(CorpusError, match="line 1: a NUL character; save it as UTF-8, or give .* --encoding utf-16-le"):
+    with pytest.raises(
+        CorpusError, match="line 1: a NUL character; save it as UTF-8, or give .* --encoding utf-16-le"
+    ):
         read("a,b\n1,2\n", encoding="utf-16-le")
     with pytest.raises(CorpusError, match="line 2: not utf-8 at byte 6"):
         read("a,b\n1,ö\n", encoding="latin-1")
