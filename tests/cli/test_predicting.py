@@ -153,7 +153,7 @@ def test_the_folder_of_a_fold_is_enough(checkpoint, tmp_path, capsys):
     assert main(["predict", str(fold), "--text", "hello"]) == 0
     assert main(["labels", str(fold)]) == 0
     assert main(["predict", str(fold.parent), "--text", "hello"]) == 1
-    assert f"it holds several folds; choose one of {fold}" in capsys.readouterr().err
+    assert f"it contains several folds; choose one of {fold}" in capsys.readouterr().err
 
 
 def test_top_k_and_abstention(checkpoint, capsys):
