@@ -28,7 +28,7 @@ def readable(path: str | os.PathLike) -> str:
 def told(error: Exception) -> str:
     """What an error says; of a name that some library could not write down, what to do about it."""
     if isinstance(error, UnicodeEncodeError):
-        return f"'{readable(error.object)}' is not UTF-8, which is needed here; rename the file or folder"
+        return f"'{readable(error.object)}' is not valid UTF-8; rename the file or folder"
     return str(error)
 
 

@@ -43,6 +43,6 @@ def factor_text(value: float) -> str:
 
 def prior_text(explanation: Mapping[str, Any]) -> str:
     """From which probability to which the parts lead together, in words."""
-    alike = " (all classes alike: the checkpoint does not say more)"
+    alike = " (equal for all classes: the checkpoint does not state their shares)"
     source = alike if explanation["prior_source"] == "uniform" else ""
     return f"from {explanation['prior']:.2f}, before anything is seen{source}, to {explanation['score']:.2f}"

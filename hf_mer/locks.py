@@ -37,8 +37,8 @@ def exclusive(path: str | os.PathLike) -> Iterator[None]:
         lock.acquire()
     except Timeout:
         raise BusyError(
-            f"{path}: another run is at work here ({_holder(file) or before or 'which does not say who it is'}); "
-            "wait until it is done, or write to another place"
+            f"{path}: in use by another run ({_holder(file) or before or 'unknown process'}); "
+            "wait until it ends, or choose another folder"
         ) from None
     try:
         mine = {"host": socket.gethostname(), "process": os.getpid(), "since": f"{datetime.now():%Y-%m-%d %H:%M:%S}"}

@@ -62,7 +62,7 @@ def last_words(error: BaseException, folders: Iterable[str | os.PathLike] = ()) 
     if isinstance(error, KeyboardInterrupt):
         stopped = "stopped by SIGTERM" if isinstance(error, Terminated) else "interrupted"
         status = TERMINATED if isinstance(error, Terminated) else INTERRUPTED
-        return f"{stopped}; the same command again goes on from what is finished", status
+        return f"{stopped}; run the same command again to continue", status
     if lacks_space(error):
         return f"error: {_no_space(error, folders)}", ERROR
     if isinstance(error, (ValueError, OSError)):
@@ -85,7 +85,7 @@ def _no_space(error: BaseException, folders: Iterable[str | os.PathLike]) -> str
     reason = error.strerror if isinstance(error, OSError) else "the write failed"
     return (
         f"{readable(fullest)}: no space left ({reason}; {shutil.disk_usage(fullest).free / 2**20:.0f} MiB are free); "
-        "make some, and the same command again goes on from what is finished"
+        "free some, and run the same command again to continue"
     )
 
 

@@ -33,10 +33,12 @@ def render(name: str) -> str:
 def main() -> None:
     """Takes up new results if told to, then writes cards."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("names", nargs="*", help="cards; all of them if none is named")
+    parser.add_argument("names", nargs="*", help="cards to write (default: all)")
     parser.add_argument("--results", nargs="+", help="results files or folders of the runs of one card")
     parser.add_argument("--label_store", help="label_store.json of one of these runs")
-    parser.add_argument("--name", action="append", default=[], metavar="FOLDER=NAME", help="what a folder is called")
+    parser.add_argument(
+        "--name", action="append", default=[], metavar="FOLDER=NAME", help="name to show for an encoder's folder"
+    )
     arguments = parser.parse_args()
     names = arguments.names or sorted(path.stem for path in CARDS.glob("*.yaml"))
     if arguments.results:

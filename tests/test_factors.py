@@ -38,4 +38,4 @@ def test_values_as_factors(value, text):
 def test_a_prior_that_is_not_known_is_said():
     found = {"prior": 0.25, "score": 0.731, "prior_source": "training"}
     assert prior_text(found) == "from 0.25, before anything is seen, to 0.73"
-    assert "all classes alike" in prior_text({**found, "prior_source": "uniform"})
+    assert "equal for all classes" in prior_text({**found, "prior_source": "uniform"})

@@ -36,7 +36,7 @@ def test_the_second_is_told_who_is_at_work(holder, tmp_path):
     """Also the third, and by another name of the same file."""
     (tmp_path / "link.csv").symlink_to(tmp_path / "p.csv")
     for name in ("p.csv", "p.csv", "link.csv"):
-        told = rf"another run is at work here \(host .+, process {holder.pid}, since [-0-9]{{10}} [:0-9]{{8}}\)"
+        told = rf"in use by another run \(host .+, process {holder.pid}, since [-0-9]{{10}} [:0-9]{{8}}\)"
         with pytest.raises(BusyError, match=rf"{re.escape(str(tmp_path / name))}: {told}"), exclusive(tmp_path / name):
             pass
 

@@ -39,7 +39,7 @@ def test_no_space(no_space, write, tmp_path):
     assert status == 1
     assert line.startswith("error: /")
     assert "no space left (" in line
-    assert "MiB are free); make some" in line
+    assert "MiB are free); free some" in line
 
 
 def test_a_quota_names_the_folder_of_the_file(tmp_path):
@@ -51,7 +51,7 @@ def test_what_is_expected_and_what_is_not():
     assert last_words(ValueError("so")) == ("error: so", 1)
     assert last_words(FileNotFoundError(2, "No such file", "x"))[1] == 1
     assert last_words(KeyboardInterrupt()) == (
-        "interrupted; the same command again goes on from what is finished",
+        "interrupted; run the same command again to continue",
         130,
     )
     assert last_words(RuntimeError("a bug")) is None

@@ -28,7 +28,7 @@ def add_commands(commands: Any) -> None:
         "--max-waiting",
         type=int,
         default=10,
-        help="length of the queue of predictions, and of that of long recordings (default: 10)",
+        help="number of predictions that may wait, and of long recordings (default: 10)",
     )
 
 

@@ -29,7 +29,8 @@ def add_commands(commands: Any) -> None:
     prepare.add_argument(
         "kind",
         type=corpus_name,
-        help="iemocap, meld, manifest, a public corpus (crema_d, emodb, nemo, ravdess), or a YAML file about one",
+        help="iemocap, meld, manifest, a public corpus (crema_d, emodb, nemo, ravdess), or a YAML file that "
+        "describes one",
     )
     prepare.add_argument(
         "source", help="folder of the release, or a table (CSV, TSV, JSON lines) or folder of recordings"
@@ -49,7 +50,7 @@ def add_commands(commands: Any) -> None:
         commands,
         "generate",
         _generate,
-        "write the generated corpus, whose best reachable scores are known",
+        "generate a corpus whose best possible scores are known",
         GENERATE_EXAMPLES,
     )
     generate.add_argument("out", type=Path, help="folder to write")
@@ -63,7 +64,7 @@ def add_commands(commands: Any) -> None:
         "--num-utterances",
         type=int,
         default=1500,
-        help="utterances of the four classes (iemocap) or of all splits (meld) (default: 1500)",
+        help="number of utterances of the four classes (iemocap) or of all splits (meld) (default: 1500)",
     )
     generate.add_argument(
         "--language",
@@ -78,7 +79,7 @@ def add_commands(commands: Any) -> None:
         "--history-share",
         type=float,
         default=0.2,
-        help="share of utterances whose label only the history reveals (default: 0.2)",
+        help="share of utterances whose label depends on the history alone (default: 0.2)",
     )
     generate.add_argument("--seed", type=int, default=0, help="random seed (default: 0)")
     generate.add_argument("--num-proc", type=int, default=1, help="number of processes (default: 1)")
@@ -124,7 +125,7 @@ def _check_public(arguments: argparse.Namespace) -> None:
     """Refuses what a public corpus has no use for."""
     for name in ("task", "columns"):
         if getattr(arguments, name) is not None:
-            raise ValueError(f"--{name} is not for {arguments.kind}, whose classes and files its description tells")
+            raise ValueError(f"--{name} cannot be used with {arguments.kind}: its description gives classes and files")
 
 
 def _about(arguments: argparse.Namespace, official_splits: bool) -> dict[str, Any]:
@@ -167,7 +168,7 @@ def _generate(arguments: argparse.Namespace) -> None:
     settings = {name: getattr(arguments, name) for name in ("cue_reliability", "history_share", "seed")}
     if arguments.layout == "meld":
         if arguments.language != "en":
-            raise ValueError(f"--language {arguments.language} is for --layout iemocap; MELD's layout speaks English")
+            raise ValueError(f"--language {arguments.language} needs --layout iemocap; --layout meld is in English")
         from hf_mer.data.generated.generate import GeneratedMeldConfig, generate_meld_corpus
 
         # two thirds to train on, a fifth to test, as by default

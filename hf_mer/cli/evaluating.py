@@ -50,8 +50,8 @@ def _add_corpus(group: Any) -> None:
         "--corpus",
         required=True,
         type=corpus_names,
-        help="iemocap, meld, manifest, a public corpus (crema_d, emodb, nemo, ravdess), or a YAML file about one; "
-        "the training corpus or another one",
+        help="iemocap, meld, manifest, a public corpus (crema_d, emodb, nemo, ravdess), or a YAML file that "
+        "describes one; it may be the training corpus or another one",
     )
     group.add_argument(
         "--data-dir",
@@ -140,7 +140,7 @@ def _evaluate(arguments: argparse.Namespace) -> None:
 
     logging.disable_progress_bar()
     if arguments.labels and arguments.label_map:
-        raise ValueError("--labels: with --label-map the classes are those of the checkpoint; leave it out")
+        raise ValueError("--labels cannot be used with --label-map: the classes are those of the checkpoint")
     protocol = {name: getattr(arguments, name) for name in ("test_session", "group_column")}
     given = {name: value for name, value in protocol.items() if value is not None}
     settings = _settings(arguments)

@@ -21,7 +21,7 @@ def add_commands(commands: Any) -> None:
     export.add_argument("checkpoint", help="folder of a fold or of its model, or repository on the Hub")
     export.add_argument("out", type=Path, help="folder to write; an earlier export there is replaced")
     add_overwrite(export)
-    export.add_argument("--int8", action="store_true", help="also write a graph with 8-bit matrix products")
+    export.add_argument("--int8", action="store_true", help="also write an int8 graph (8-bit matrix products)")
     export.add_argument("--opset", type=int, help="ONNX opset, 18 to 23 (default: 20)")
     export.add_argument(
         "--utterances",
@@ -37,7 +37,7 @@ def add_commands(commands: Any) -> None:
 
 def _export(arguments: argparse.Namespace) -> None:
     if arguments.utterances and not arguments.int8:
-        raise ValueError("--utterances is what --int8 is compared on: give --int8 too")
+        raise ValueError("--utterances is used only with --int8: give --int8 too")
     from transformers.utils import logging
 
     from hf_mer.export import export_onnx

@@ -13,7 +13,7 @@ _EXAMPLES = """examples:
   hf-mer plot runs/le_mer --out figures --what confusion --format pdf  # every fold, one folder each
   hf-mer plot my-name/le-mer-own --what keywords                       # a checkpoint on the Hub
 
-confusion: confusion matrix of the test split; curves: losses and scores over training; keywords: of every class;
+confusion: confusion matrix of the test split; curves: losses and scores over training; keywords: those of every class;
 layers: the weight of every layer in a learned mixture (speech_layers=mix, text_layers=mix).
 A CSV file with its numbers is written beside each figure. What a prediction is based on is drawn by
 hf-mer predict --plot.
@@ -55,7 +55,7 @@ def _plot(arguments: argparse.Namespace) -> None:
         for one in draw_fold(folder, arguments.what)
     ]
     if not figures:
-        raise ValueError(f"{arguments.path}: nothing to draw of {', '.join(arguments.what)}")
+        raise ValueError(f"{arguments.path}: nothing to plot for {', '.join(arguments.what)}")
     check_replaceable(
         (out / f"{one.name}{suffix}" for one, out in figures for suffix in (*formats, ".csv")), arguments.overwrite
     )

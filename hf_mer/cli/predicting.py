@@ -29,8 +29,8 @@ same command continues after a kill if checkpoint, settings, inputs and recordin
 spreadsheet would run as formulas begin with '.
 
 --explain says how much each modality, word, segment of sound and span of video changes the probability of a class: x2
-doubles it, /2 halves it. It takes a second or more for an utterance. JSON and JSON lines hold all values, natural
-logarithms of these factors, with their standard errors; CSV holds those of the modalities (value_text, ...).
+doubles it, /2 halves it. It takes a second or more for an utterance. JSON and JSON lines contain all values, natural
+logarithms of these factors, with their standard errors; CSV contains those of the modalities (value_text, ...).
 
 Processes of accelerate launch (--multi_gpu also for CPUs, then with --device cpu) share the inputs. Each writes a part in
 OUT.parts; the main one joins them. The same command continues after a kill, with any number of processes.
@@ -84,7 +84,7 @@ def add_commands(commands: Any) -> None:
     )
     scores.add_argument("--json", action="store_true", help="print JSON")
     why = predict.add_argument_group("explanation")
-    why.add_argument("--explain", action="store_true", help="say what the prediction is based on")
+    why.add_argument("--explain", action="store_true", help="also show what the prediction is based on")
     why.add_argument("--explain-class", metavar="CLASS", help="class to explain (default: the predicted one)")
     why.add_argument(
         "--explain-budget", type=int, metavar="N", help="forward passes per utterance; more give smaller errors "
@@ -104,7 +104,7 @@ def _predict(arguments: argparse.Namespace) -> None:
     with team.one_voice():
         _check(arguments)
         if team.number > 1 and (arguments.out is None or not arguments.inputs):
-            raise ValueError(f"{team.number} processes share many inputs and write one file: give inputs and --out")
+            raise ValueError(f"{team.number} processes share the inputs and write one file: give INPUT and --out")
         one = len(arguments.inputs) < 2 and (not arguments.inputs or is_single(arguments.inputs))
         if one and arguments.out is None:
             _predict_one(arguments)
@@ -119,7 +119,7 @@ def _check(arguments: argparse.Namespace) -> None:
         given = getattr(arguments, name) or []
         for said in [given] if isinstance(given, str) else given:
             if readable(said) != said:
-                raise ValueError(f"--{name} '{readable(said)}' is not UTF-8, as the command line must be")
+                raise ValueError(f"--{name} '{readable(said)}' is not valid UTF-8")
     part = any(getattr(arguments, name) is not None for name in ("start", "end", "side"))
     if not arguments.inputs and part:
         raise ValueError("--start, --end and --side need a file: give one")

@@ -57,7 +57,7 @@ def _add_checkpoint(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         "--corpus",
-        help="corpus of it: iemocap, meld, crema_d, emodb, nemo, ravdess, generated, generated_meld or own",
+        help="its corpus: iemocap, meld, crema_d, emodb, nemo, ravdess, generated, generated_meld or own",
     )
     parser.add_argument("--without-audio", action="store_true", help="leave the recordings out (prepared corpus)")
     parser.add_argument("--without-video", action="store_true", help="leave the videos out (prepared corpus)")

@@ -22,9 +22,10 @@ _EXAMPLES = """examples:
   hf-mer train le_mer calls.csv --processes 2 --use-cpu true           # accelerate launch; GPUs: --processes 4
   hf-mer train le_mer --settings                                       # every setting there is
 
-SOURCE is a settings file (YAML, as in recipes/configs), a table or folder of recordings of your own, or the root of IEMOCAP,
-MELD, a generated or a public corpus (--corpus my.yaml describes one of your own); all but the first start from the package's settings for that corpus. Further flags are
-settings and override these. A finished fold is not trained again; a killed run resumes from its last checkpoint.
+SOURCE is a settings file (YAML, as in recipes/configs), a table or folder of your own recordings, or the root folder of
+IEMOCAP, MELD, a generated or a public corpus (--corpus my.yaml describes one of your own). All but the settings file start
+from the package's settings for that corpus. Further flags are settings and override these. A finished fold is not trained
+again; a killed run resumes from its last checkpoint.
 """  # noqa: E501
 
 
@@ -35,13 +36,15 @@ def add_commands(commands: Any) -> None:
         allow_abbrev=False,
     )  # fmt: skip
     train.add_argument("system", choices=SYSTEMS, help="model to train, or baseline")
-    train.add_argument("source", nargs="?", metavar="SOURCE", help="settings file, table, or folder of recordings")
-    train.add_argument("--out", type=Path, help="folder for checkpoints, results and figures (default: the settings')")
+    train.add_argument("source", nargs="?", metavar="SOURCE", help="settings file, table, or folder of a corpus")
+    train.add_argument(
+        "--out", type=Path, help="folder for checkpoints, results and figures (default: from the settings)"
+    )
     kinds = train.add_mutually_exclusive_group()
     kinds.add_argument(
         "--frozen", action="store_const", dest="variant", const="frozen", default="",
-        help="train on the states of small pretrained encoders, computed once: minutes on two cores (LE-MER on own "
-        "recordings and public corpora)",
+        help="train on hidden states of small pretrained encoders, computed once: minutes on two cores (LE-MER on "
+        "your own recordings and public corpora)",
     )  # fmt: skip
     kinds.add_argument(
         "--from-scratch", action="store_const", dest="variant", const="scratch",
@@ -49,7 +52,7 @@ def add_commands(commands: Any) -> None:
     )  # fmt: skip
     train.add_argument("--processes", type=int, default=1, help="number of processes, one per GPU (default: 1)")
     train.add_argument(
-        "--accelerate-config", type=Path, help="settings of `accelerate launch`, for FSDP or more machines"
+        "--accelerate-config", type=Path, help="settings file of `accelerate launch`, for FSDP or more machines"
     )
     train.add_argument("--settings", action="store_true", help="list every setting with its default and exit")
     train.add_argument("--dry-run", action="store_true", help="show what would run and exit")

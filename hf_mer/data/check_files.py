@@ -18,9 +18,9 @@ from hf_mer.data.schema import COLUMNS, SAMPLING_RATE, CorpusError, column
 logger = logging.getLogger(__name__)
 
 _NOTED = {
-    "truncated": "%d recordings are cut off or damaged, and what is there is used, such as %s",
-    "opposed": "%d recordings have channels that cancel each other out, of which one is heard, such as %s",
-    "gaps": "%d recordings begin after the picture or have gaps, where silence stands, such as %s",
+    "truncated": "%d recordings are cut off or damaged and are used as far as they go, such as %s",
+    "opposed": "%d recordings have channels that cancel each other out; one channel is used, such as in %s",
+    "gaps": "%d recordings begin after the picture or have gaps, which are filled with silence, such as %s",
 }
 
 
@@ -154,7 +154,7 @@ def _raise_or_log(rows: Dataset, problems: Sequence[str | None], what: str, on_b
     if bad and on_bad == "raise":
         raise CorpusError.from_problems(what, bad, hint="on_bad='skip' leaves these rows out")
     if bad:
-        done = "left out for" if on_bad == "skip" else "go on without"
+        done = "are left out because of" if on_bad == "skip" else "are used without"
         logger.warning("%d of %d rows %s their %s, such as %s", len(bad), len(rows), done, what, bad[0])
     if on_bad == "skip" and len(bad) == len(rows):
         raise CorpusError.from_problems(f"{what}: no row is left", bad)
@@ -202,7 +202,7 @@ def _log_video(
 ) -> None:
     """Says what is unusual but usable about clips."""
     truncated = [ids[index] for index in kept if (found["missing"][index] or 0) > 0]
-    _log_some(truncated, "%d clips end before they should and are used as they are, such as %s")
+    _log_some(truncated, "%d clips end too early and are used as they are, such as %s")
     few = [ids[index] for index in kept if (found["frames"][index] or num_frames) < num_frames]
     _log_some(few, "%d clips have fewer than %d frames, such as %s", num_frames, level=logging.INFO)
     _log_long_and_absent(found, kept, ids, "clips", "video", max_seconds)
@@ -219,7 +219,7 @@ def _log_long_and_absent(
     """Counts files that the processor caps, and rows without one where others have one."""
     if max_seconds is not None:
         long = [ids[index] for index in kept if (found["seconds"][index] or 0) > max_seconds]
-        _log_some(long, "%d %s are longer than %s s and will be capped there, such as %s", files, max_seconds)
+        _log_some(long, "%d %s are longer than %s s and will be cut there, such as %s", files, max_seconds)
     without = sum(found["seconds"][index] is None for index in kept)
     if 0 < without < len(kept):
         logger.warning("%d of %d rows have no %s", without, len(kept), what)

@@ -27,7 +27,7 @@ def check_text(rows: Dataset) -> dict[str, int]:
     }
     if counts["missing"] < len(texts) and any(counts.values()):
         logger.warning(
-            "of %d texts %d are missing, %d empty and %d nothing but a tag",
+            "of %d texts, %d are missing, %d are empty and %d are only a tag",
             len(texts),
             counts["missing"],
             counts["empty"],
@@ -36,7 +36,7 @@ def check_text(rows: Dataset) -> dict[str, int]:
     return counts
 
 
-def check_labels(rows: Dataset, train_indices: Sequence[int], where: str = "the training part") -> dict[str, int]:
+def check_labels(rows: Dataset, train_indices: Sequence[int], where: str = "the training split") -> dict[str, int]:
     """Makes sure that there is something to tell apart, and that every class can be learnt.
 
     Args:
@@ -58,11 +58,13 @@ def check_labels(rows: Dataset, train_indices: Sequence[int], where: str = "the 
     counts = dict(zip(names, np.bincount(labels, minlength=len(names)).tolist(), strict=True))
     empty = [f"class {name!r} has no rows in {where}" for name, count in counts.items() if count == 0]
     if empty:
-        raise CorpusError.from_problems("labels", empty, hint="Leave the class out with `labels`, or cut otherwise")
+        raise CorpusError.from_problems(
+            "labels", empty, hint="Leave the class out with `labels`, or choose other folds"
+        )
     return counts
 
 
-def check_votes(rows: Dataset, train_indices: Sequence[int], where: str = "the training part") -> int:
+def check_votes(rows: Dataset, train_indices: Sequence[int], where: str = "the training split") -> int:
     """Makes sure that raters' votes are there to be trained towards, and says how many rows have some.
 
     Args:
@@ -80,14 +82,14 @@ def check_votes(rows: Dataset, train_indices: Sequence[int], where: str = "the t
     number = sum(votes[row] is not None for row in train_indices)
     if not number:
         raise CorpusError(
-            f"soft_targets=true: no row of {where} has raters' votes. IEMOCAP brings them; of a table, columns must "
-            'name them: {"votes": "<its column>"}'
+            f"soft_targets=true: no row of {where} has raters' votes. IEMOCAP has them; for a table, name "
+            'their column: columns={"votes": "<its column>"}'
         )
     logger.info("%s: %d of %d rows have raters' votes, the others their label", where, number, len(train_indices))
     return number
 
 
-def check_test_labels(rows: Dataset, test_indices: Sequence[int], where: str = "the test part") -> list[str]:
+def check_test_labels(rows: Dataset, test_indices: Sequence[int], where: str = "the test split") -> list[str]:
     """Warns of a test part whose scores say little: one with rows of a single class.
 
     Args:
@@ -103,7 +105,7 @@ def check_test_labels(rows: Dataset, test_indices: Sequence[int], where: str = "
     found = [names[index] for index in sorted({labels[row] for row in test_indices})]
     if len(found) == 1:
         logger.warning(
-            "%s has rows of class %r alone: a system that always says %r is right there, and its scores tell nothing",
+            "%s has only rows of class %r: a system that always predicts %r is right there, so scores mean nothing",
             where,
             found[0],
             found[0],

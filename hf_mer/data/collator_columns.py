@@ -36,8 +36,8 @@ def check_columns(rows: Sequence[Mapping[str, Any]], modalities: Sequence[str], 
         columns = sorted({name for row in rows for name in row})
         raise ValueError(
             f"the rows have no column for {modality}: it is read from {' or '.join(wanted)}, and they have "
-            f"{', '.join(columns) or 'none'}. {_advice(columns, modality, wanted[0])} Without {modality} in the "
-            "collator's modalities it is left out on purpose; a row that lacks it has None"
+            f"{', '.join(columns) or 'none'}. {_advice(columns, modality, wanted[0])} To leave {modality} out on "
+            "purpose, take it out of the collator's modalities; a single row without it has None"
         )
 
 
@@ -66,8 +66,8 @@ def labels_of(rows: Sequence[Mapping[str, Any]], soft_targets: bool = False) -> 
         where = f"row {row['id']}" if "id" in row else "a row"
         if array is not None and array.dtype.kind not in "biuf":
             raise ValueError(
-                f"{where} has the label {value!r}; it must be a class id or shares of the classes: "
-                "rows.class_encode_column('label'), or model.config.label2id of the name"
+                f"{where} has the label {value!r}; it must be a class id or shares of the classes; "
+                "rows.class_encode_column('label') or model.config.label2id[name] give ids"
             )
         if array is not None and array.shape != given[0].shape:
             raise ValueError(f"{where} has a label of shape {array.shape}, another one of shape {given[0].shape}")
@@ -106,7 +106,7 @@ def label_column_advice(rows: Sequence[Mapping[str, Any]]) -> str | None:
 def _advice(columns: Sequence[str], what: str, wanted: str) -> str:
     alike = [name for name in OTHER_NAMES[what] if name in columns]
     if alike:
-        return f"If {alike[0]} is it: rows.rename_column({alike[0]!r}, {wanted!r})."
+        return f"If {alike[0]} is that column: rows.rename_column({alike[0]!r}, {wanted!r})."
     if set(columns) <= {*LABELS, "label_ids"}:
-        return "Trainer takes away what it does not know: TrainingArguments(remove_unused_columns=False)."
+        return "Trainer removes columns that it does not know: set TrainingArguments(remove_unused_columns=False)."
     return f"Rename its column to {wanted}."

@@ -34,6 +34,6 @@ def combine_corpora(corpora: Mapping[str, Dataset]) -> Dataset:
             own = {one: f"{name}.{row[one]}" for one in OWN if row[one] is not None}
             record = make_record(**{**row, **own, "corpus": row["corpus"] or name})
             if record["id"] in records:
-                raise CorpusError(f"two rows of {', '.join(corpora)} are called '{record['id']}'; rename a corpus")
+                raise CorpusError(f"two rows of {', '.join(corpora)} have the id '{record['id']}'; rename a corpus")
             records[record["id"]] = record
     return records_to_dataset(list(records.values()), labels)

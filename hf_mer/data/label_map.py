@@ -41,7 +41,9 @@ def parse_label_map(given: Any) -> dict[str, str | None] | None:
     found: dict[str, str | None] = {}
     for label, name in pairs:
         if isinstance(label, bool) or isinstance(name, (bool, list, dict)):
-            raise ValueError(f"label_map: {label!r}: {name!r} is no label and class; quote words such as 'no' in YAML")
+            raise ValueError(
+                f"label_map: {label!r}: {name!r} is not a label and its class; quote words such as 'no' in YAML"
+            )
         key, value = canonical_label(label), None if name is None else as_name(name) or None
         if not key:
             raise ValueError(f"label_map: '={name}': a label of the corpus must stand before the =")
@@ -81,8 +83,8 @@ def mapped_classes(corpora: Mapping[str, Dataset], label_map: LabelMap) -> list[
                 f"{name}: {', '.join(sorted(own))}; not in all: {', '.join(sorted(own - shared)) or 'none'}"
                 for name, own in keys.items()
             ],
-            hint="Map labels to classes that all have, such as --label_map happiness=happy, leave rows out, such as "
-            "--label_map calm= , or name the classes, --labels, of which a corpus may then lack some",
+            hint="Map labels to classes that all corpora have, such as --label_map happiness=happy, leave rows out, "
+            "such as --label_map calm= , or name the classes with --labels: a corpus may then lack some",
         )
     spelled = {canonical_label(target): target for targets in found.values() for target in targets}
     return [spelled[key] for key in sorted(every)]

@@ -90,7 +90,8 @@ def _older(target: Path, overwrite: bool) -> set[str] | None:
     foreign = sorted(there - _WRITTEN)
     if foreign or "README.md" not in there:
         raise FileExistsError(
-            f"{target} is not a prepared corpus (it holds {', '.join(foreign or sorted(there))}); name another folder"
+            f"{target} is not a prepared corpus (it contains {', '.join(foreign or sorted(there))}); "
+            "name another folder"
         )
     if overwrite:
         return None
@@ -173,7 +174,7 @@ def _card(splits: Mapping[str, Dataset], files: Mapping[str, str], embedded: boo
         labels = column(part, "label")
         rows.append([name, len(part), *(labels.count(i) for i in range(len(names)))])
     where = (
-        "The recordings are embedded: hand this folder on only if the corpus's licence allows it."
+        "The recordings are embedded: share this folder only if the corpus's licence allows it."
         if embedded
         else "The recordings are referenced by absolute path and not part of this folder."
     )
@@ -181,7 +182,9 @@ def _card(splits: Mapping[str, Dataset], files: Mapping[str, str], embedded: boo
         border is not None for part in splits.values() for name in SEGMENT if name in part.column_names
         for border in column(part, name)
     ):  # fmt: skip
-        where += " Rows with `audio_start` or `audio_end` (seconds) are that segment of their file and not all of it."
+        where += (
+            " Rows with `audio_start` or `audio_end` (seconds) are that segment of their file, not the whole file."
+        )
     if any(video is not None for part in splits.values() for video in column(part, "video")):
         where += " Videos are referenced by absolute path and not part of this folder."
     table = markdown_table(["split", "rows", *names], rows)

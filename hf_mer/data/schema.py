@@ -84,7 +84,7 @@ def make_record(**values: Any) -> dict[str, Any]:
     """
     unknown = set(values) - set(COLUMNS)
     if unknown:
-        raise TypeError(f"{sorted(unknown)} are not columns of a corpus; they are {', '.join(COLUMNS)}")
+        raise TypeError(f"{sorted(unknown)} are not columns of a corpus; the columns are {', '.join(COLUMNS)}")
     record: dict[str, Any] = dict.fromkeys(COLUMNS)
     record.update(values)
     record["history"] = list(record["history"] or [])
@@ -107,7 +107,9 @@ def records_to_table(records: Sequence[Mapping[str, Any]], labels: Sequence[str]
     except UnicodeEncodeError:
         odd = [(record["id"], text) for record in records for text in _strings(record) if readable(text) != text]
     problems = [f"row {readable(row_id)}: {readable(text)}" for row_id, text in odd]
-    raise CorpusError.from_problems("not UTF-8", problems, hint="Rename these files or folders, or mend these texts")
+    raise CorpusError.from_problems(
+        "not UTF-8", problems, hint="Rename these files or folders, or correct these texts"
+    )
 
 
 def _strings(value: Any) -> Iterator[str]:

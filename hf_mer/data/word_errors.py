@@ -51,7 +51,7 @@ def with_transcript_errors(rows: Dataset, fold: Fold, data_arguments: Any, seed:
             ),
         )
     texts, heard = ([column(one, "text")[index] for index in fold.test] for one in (rows, wrong))
-    logger.info("fold %s: word error rate %.3f of the test part", fold.name, word_error_rate(texts, heard))
+    logger.info("fold %s: word error rate %.3f of the test split", fold.name, word_error_rate(texts, heard))
     return wrong
 
 

@@ -67,7 +67,7 @@ def told(facts: Mapping[str, Any]) -> list[str]:
     if "classes_without_rows" in facts:
         lines.append(
             f"No utterance is {', '.join(facts['classes_without_rows'])}: UA and WF1 are over the classes that occur; "
-            "the checkpoint may still answer the others, which is wrong each time."
+            "the checkpoint may still predict the others, which is always wrong."
         )
     if "languages" in facts:
         theirs, ours = facts["languages"]
@@ -82,7 +82,7 @@ def warn_of_training_rows(count: int, trained: Mapping[str, Any], data: DataArgu
     elif (corpora := ",".join(_corpora(trained))) not in ("", data.corpus):
         logger.warning(
             "all %d rows of %s, on some of which the checkpoint was trained (%s): scores are too high; "
-            "--corpus %s has its test part",
+            "--corpus %s has its test split",
             *(count, data.corpus, corpora, corpora),
         )
     else:

@@ -48,14 +48,14 @@ def markdown(report: Mapping[str, Any]) -> str:
 
 
 LEGEND = """\
-In brackets 95 % bootstrap intervals over utterances. Difference: UA less that of everything, on the same utterances
+In brackets 95 % bootstrap intervals over utterances. Difference: UA minus that with all inputs, on the same utterances
 (paired bootstrap). ECE: expected calibration error of the checkpoint's probabilities, 15 bins. Wrong words are in the
 history too, their rate is measured on the texts. Decibels: mean power of the clip over that of the noise. Clips end
 early together with their words, in proportion."""
 
 
 GROUPS_LEGEND = """\
-Of everything. UA and WF1 of a group are over the classes that occur in it; of few utterances they say little."""
+With all inputs. UA and WF1 of a group are over the classes that occur in it; of few utterances they say little."""
 
 
 def conditions_table(conditions: Sequence[Mapping[str, Any]]) -> str:

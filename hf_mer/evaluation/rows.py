@@ -71,19 +71,19 @@ def choose_rows(
         chosen = [index for index, split in enumerate(splits) if split == settings.split]
         if not chosen:
             known = ", ".join(sorted({split for split in splits if split})) or "none in this corpus"
-            raise ValueError(f"split '{settings.split}' has no rows; splits: {known}; all takes every row")
+            raise ValueError(f"split '{settings.split}' has no rows; splits: {known}; --split all uses every row")
         return rows.select(chosen), f"split {settings.split}"
     if settings.protocol is not None:
         folds = make_folds(rows, settings.protocol, **settings.protocol_settings, every_class=False)
         wanted: Any = settings.fold
         fold = find_fold(folds, wanted)
-        return rows.select(fold.test), f"test part of fold {fold.name} ({settings.protocol})"
+        return rows.select(fold.test), f"test split of fold {fold.name} ({settings.protocol})"
     if settings.split is None:
         same_corpus = trained and trained["settings"].get("data", {}).get("corpus") == data.corpus
         if same_corpus and (predictions := trained["folder"] / "predictions.csv").is_file():
-            hint = "is it another one? --split all takes every row, --protocol with --fold those of a fold"
+            hint = "is it another corpus? --split all uses every row, --protocol with --fold those of a fold"
             tested = rows.select(rows_of_predictions(rows, predictions, hint))
-            return tested, f"test part of fold {trained['fold']}, as in training"
+            return tested, f"test split of fold {trained['fold']}, as in training"
         warn_of_training_rows(len(rows), trained, data)
     return rows, "all rows"
 
@@ -97,8 +97,8 @@ def check_rows(rows: Dataset, processor: Any, modalities: Sequence[str], data: D
     rows = check_recordings(rows, modalities, data, processor)
     unseen = unseen_rows(rows, modalities, data.use_history)
     if len(unseen) == len(rows):
-        raise CorpusError(f"no row has {' or '.join(modalities)}, which is what the checkpoint wants")
+        raise CorpusError(f"no row has {' or '.join(modalities)}, which the checkpoint needs")
     if len(unseen):
-        hint = "No row is left out of a score: mend these, or take them out yourself"
+        hint = "Every row counts in the scores: correct these, or remove them yourself"
         raise CorpusError.from_problems("rows", unseen_problems(rows, modalities, unseen), hint=hint)
     return rows

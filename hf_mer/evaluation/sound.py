@@ -76,13 +76,13 @@ class Babble:
                 with collected_notes():  # the check of the corpus has counted them
                     samples = load_audio(audio_of(rows[index]), sampling_rate, max_seconds=max_seconds)
             except AudioError as error:
-                logger.warning("not in the babble: %s", error)
+                logger.warning("left out of the babble: %s", error)
                 continue
             loudness = float(np.sqrt(np.mean(np.square(samples, dtype=np.float64))))
             if loudness > 0:
                 self.pool.append(({name: names[name][index] for name in names}, samples / loudness))
         if not self.pool:
-            raise ValueError("babble: the corpus has no recording that it could be made of")
+            raise ValueError("babble: the corpus has no recording to make it from")
 
     def over(self, row: dict[str, Any], length: int) -> np.ndarray:
         """The babble over an utterance, the same at every ratio. Shape `(length,)`.

@@ -65,7 +65,7 @@ def check_out(out: str | os.PathLike, overwrite: bool = False) -> None:
     if not out.exists() or (out.is_dir() and not any(out.iterdir())):
         return
     if not (out / DESCRIPTION).is_file():
-        raise FileExistsError(f"{out}: is there already and is not an export; name another folder")
+        raise FileExistsError(f"{out}: exists and is not an export; name another folder")
     try:
         written = json.loads((out / DESCRIPTION).read_text(encoding="utf-8"))["files"]
     except (ValueError, LookupError, TypeError):  # damaged, or of a version that did not name them
@@ -73,8 +73,8 @@ def check_out(out: str | os.PathLike, overwrite: bool = False) -> None:
     foreign = sorted(entry.name for entry in out.iterdir() if entry.name not in written)
     if foreign and not overwrite:
         raise FileExistsError(
-            f"{out}: {', '.join(foreign)} would go with the earlier export; move it, name another folder, or give "
-            "--overwrite"
+            f"{out}: {', '.join(foreign)} would be deleted with the earlier export; move it, name another folder, "
+            "or give --overwrite"
         )
 
 

@@ -16,7 +16,7 @@ from hf_mer.models.encoder_configuration_mer import SPEECH_MODEL_TYPES
 
 # what exports were made of, in all lengths; another encoder may have a graph or not
 KNOWN = (
-    "Known to have one are the text encoders bert and roberta, the speech encoders "
+    "Export is known to work with the text encoders bert and roberta, the speech encoders "
     f"{', '.join(SPEECH_MODEL_TYPES)}, and the video encoder efficientnet"
 )
 
@@ -49,7 +49,7 @@ def write_graph(source: Source, example: dict[str, torch.Tensor], path: Path, op
                 verbose=False,
             )
         except Exception as error:
-            raise ExportError(f"opset {opset}: the graph has no form in ONNX: {_reason(error)}") from error
+            raise ExportError(f"opset {opset}: the graph cannot be written as ONNX: {_reason(error)}") from error
         assert converted is not None
         _forget_sources(converted.model)
         converted.save(path)
@@ -64,7 +64,7 @@ def _trace(source: Source, example: dict[str, torch.Tensor]) -> torch.export.Exp
         return torch.export.export(GraphModule(source.model, spec).eval(), (), inputs, dynamic_shapes=axes)
     except Exception as error:
         encoders = [f"{name} encoder '{config.encoder_config(name).model_type}'" for name in config.modalities]
-        raise ExportError(f"{', '.join(encoders)}: no graph: {_reason(error)}. {KNOWN}") from error
+        raise ExportError(f"{', '.join(encoders)}: cannot be exported: {_reason(error)}. {KNOWN}") from error
 
 
 def _reason(error: Exception) -> str:

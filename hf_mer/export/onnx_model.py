@@ -80,7 +80,7 @@ class OnnxMerModel:
             )
         classes = given["logits"][-1]
         if isinstance(classes, int) and classes != self.config.num_labels:
-            raise ValueError(f"{path} knows {classes} classes, id2label in config.json {self.config.num_labels}")
+            raise ValueError(f"{path} has {classes} classes, id2label in config.json has {self.config.num_labels}")
 
     @classmethod
     def from_pretrained(
@@ -193,6 +193,6 @@ def _provider(device: str | int | torch.device | None, available: list[str]) -> 
     provider = PROVIDERS.get(kind)
     if provider not in available:
         usable = [name for name, wanted in PROVIDERS.items() if wanted in available]
-        hint = "; `pip install onnxruntime-gpu` brings cuda" if kind == "cuda" else ""
+        hint = "; `pip install onnxruntime-gpu` adds cuda" if kind == "cuda" else ""
         raise ValueError(f"device '{device}': onnxruntime here runs on {', '.join(usable)} only{hint}")
     return provider

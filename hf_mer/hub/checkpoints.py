@@ -95,7 +95,7 @@ class Checkpoint:
         system = SYSTEMS[self.config["model_type"]]["title"]
         return {
             "title": f"{system} on {titles}",
-            "notes": f"Trained on several corpora, whose terms all hold:\n\n{licences}",
+            "notes": f"Trained on several corpora, whose terms all apply:\n\n{licences}",
         }
 
 

@@ -113,11 +113,11 @@ def _beginning(error: BaseException) -> Exception | None:
 
 def _message(repo_id: str, revision: str | None, error: Exception, writing: bool) -> str:
     if isinstance(error, LocalTokenNotFoundError):
-        advice = "run `hf auth login`, or set HF_TOKEN to one that may write"
+        advice = "run `hf auth login`, or set HF_TOKEN to one with the write role"
         return f"{repo_id}: there is no Hub token on this machine; {advice}"
     if isinstance(error, HFValidationError):
         where = "" if writing else "no folder here, and "
-        return f"'{repo_id}' is {where}no name of a repository; it must be like owner/name"
+        return f"'{repo_id}' is {where}not the name of a repository, which must be like owner/name"
     if isinstance(error, RevisionNotFoundError):
         return f"{repo_id} has no revision '{revision}'"
     if isinstance(error, OfflineModeIsEnabled) or (
@@ -126,9 +126,8 @@ def _message(repo_id: str, revision: str | None, error: Exception, writing: bool
         return f"{repo_id}: {_not_here(writing)}HF_HUB_OFFLINE is set; without it the Hub can be reached"
     if isinstance(error, HfHubHTTPError):
         return _refusal(repo_id, error, writing)
-    told = (
-        f"cannot be reached or broke off ({type(error).__name__}: {str(error).splitlines()[0] if str(error) else ''})"
-    )
+    reason = f"{type(error).__name__}: {str(error).splitlines()[0] if str(error) else ''}"
+    told = f"cannot be reached, or the connection broke off ({reason})"
     further = "push again to resume the upload" if writing else "try again when the network is back"
     return f"{repo_id}: {_not_here(writing)}the Hub at {constants.ENDPOINT} {told}; {further}"
 
@@ -142,7 +141,7 @@ def _refusal(repo_id: str, error: HfHubHTTPError, writing: bool) -> str:
         return f"{repo_id}: accept its terms on its page first, with the account of your token"
     if isinstance(error, RepositoryNotFoundError):
         where = "" if writing else "no folder here, and "
-        return f"{repo_id} is {where}not on the Hub, or private and your token does not open it"
+        return f"{repo_id} is {where}not on the Hub, or private and not open to your token"
     status = 0 if error.response is None else error.response.status_code
     advice = {
         401: "the Hub does not know this token; run `hf auth login`, or set HF_TOKEN to a valid one",

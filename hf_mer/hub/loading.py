@@ -14,7 +14,7 @@ from hf_mer.hub.errors import hub_errors
 
 _WHAT_LACKS = {
     "config.json": "it is not a checkpoint",
-    "label_store.json": "it is not a checkpoint with label embeddings, which LE-MER alone has",
+    "label_store.json": "it is not a checkpoint with label embeddings, which only LE-MER has",
 }
 
 
@@ -30,7 +30,7 @@ def model_folder(path: str | Path) -> Path:
     model = next((folder for folder in (given, given / "model") if (folder / "config.json").is_file()), None)
     if model is None:
         folds = sorted(str(found.parent.parent) for found in given.glob("*/model/config.json"))
-        there = f"it holds several folds; choose one of {', '.join(folds)}" if folds else "there is no config.json"
+        there = f"it contains several folds; choose one of {', '.join(folds)}" if folds else "there is no config.json"
         raise ValueError(f"{path} is not a checkpoint: {there}")
     try:
         content = json.loads((model / "config.json").read_text(encoding="utf-8"))
@@ -58,7 +58,7 @@ def locate_checkpoint(checkpoint: str | os.PathLike, revision: str | None = None
     """
     if Path(checkpoint).exists():
         if revision is not None:
-            raise ValueError(f"{checkpoint} is a folder of this machine, which has no revision '{revision}'")
+            raise ValueError(f"{checkpoint} is a local folder and has no revision '{revision}'")
         folder = model_folder(Path(checkpoint))
         if not (folder / needed).is_file():
             raise ValueError(f"{folder} has no {needed}: {_WHAT_LACKS.get(needed, 'it cannot be used')}")
@@ -103,7 +103,7 @@ def load_checkpoint(checkpoint: str | os.PathLike, revision: str | None = None, 
     with reading(f"the model of {source}"), hub_errors(source, revision, writing=False):
         model, info = AutoModelForAudioClassification.from_pretrained(source, **settings)
     for kind, told in (("missing_keys", "lack {} that config.json asks for"),
-                       ("unexpected_keys", "hold {} for which config.json has no place")):  # fmt: skip
+                       ("unexpected_keys", "contain {} that config.json does not ask for")):  # fmt: skip
         if names := sorted(info[kind]):
             count = f"'{names[0]}'" + (f" and {len(names) - 1} others" if names[1:] else "")
             raise ValueError(f"the weights of {source} {told.format(count)}: they do not belong together")

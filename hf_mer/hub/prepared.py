@@ -138,7 +138,7 @@ def find_prepared(path: str | Path, corpus: str | None = None) -> PreparedCorpus
         about = json.loads((folder / ABOUT).read_text(encoding="utf-8")) if (folder / ABOUT).is_file() else {}
         schema = pq.read_schema(next(iter(files.values())))
     except (ValueError, pa.ArrowException) as error:
-        raise ValueError(f"{folder} is a damaged prepared corpus; prepare it anew ({error})") from error
+        raise ValueError(f"{folder} is a damaged prepared corpus; prepare it again ({error})") from error
     if "label" not in schema.names or "id" not in schema.names or not isinstance(about, dict):
         raise ValueError(f"{folder} is not a corpus that `hf-mer prepare` wrote: it has no columns id and label")
     return PreparedCorpus(folder, files, about, corpus)

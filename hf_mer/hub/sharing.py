@@ -32,33 +32,33 @@ def check_sharing(corpus: PreparedCorpus, without_audio: bool = False, without_v
     media = corpus.media
     if corpus.corpus == "meld" and media["embedded"] and not without_audio:
         raise SharingError(
-            f"{corpus.folder} holds {media['embedded']} recordings of MELD, clips from a television series whose "
+            f"{corpus.folder} contains {media['embedded']} recordings of MELD, clips from a television series whose "
             "rights belong to others: they must not be redistributed. --without-audio pushes the annotations, which "
             "are under GPL-3.0"
         )
     if media["referenced"] and not without_audio:
         raise SharingError(
-            f"{corpus.folder} names {media['referenced']} recordings by their paths on this machine, which nobody "
-            "else has. `hf-mer prepare ... --embed-audio` embeds them, if their licence allows that; "
+            f"{corpus.folder} names {media['referenced']} recordings by paths that exist only on this "
+            "machine. `hf-mer prepare ... --embed-audio` embeds them, if their licence allows that; "
             "--without-audio pushes the rows without them"
         )
     if media["video"] and not without_video:
         raise SharingError(
-            f"{corpus.folder} names {media['video']} videos by their paths on this machine, which nobody else has. "
+            f"{corpus.folder} names {media['video']} videos by paths that exist only on this machine. "
             "--without-video pushes the rows without them"
         )
     for name in _STRINGS:
         if paths := [path for value in corpus.values(name) for path in machine_paths(f" {value}")]:
             raise SharingError(
-                f"{corpus.folder}: column {name} holds paths of this machine, such as {paths[0]}; prepare it anew "
-                f"with a column {name} without them"
+                f"{corpus.folder}: column {name} contains paths of this machine, such as {paths[0]}; prepare the "
+                f"corpus again with a column {name} without them"
             )
 
 
 def _no_licence(corpus: PreparedCorpus, title: str, sharing: str) -> str:
     said = f" {sharing}" if sharing and not sharing.startswith("<!--") else ""
     return (
-        f"{corpus.folder} is {title} and is not pushed: its description does not say that copies may be handed on "
+        f"{corpus.folder} is {title} and is not pushed: its description does not say that it may be redistributed "
         f"(redistributable).{said} What you may do instead: push a model that was trained on it, and tell others the "
         f"command that prepares their own copy ({corpus.about.get('command') or 'hf-mer prepare'})"
     )

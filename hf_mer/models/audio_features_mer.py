@@ -21,7 +21,7 @@ def check_extractor(extractor: Any) -> None:
     on_frames = hasattr(extractor, "stride") or is_channel_first(extractor)
     if name != "input_values" and not (name == "input_features" and on_frames):
         raise FieldError(
-            f"feature extractor {type(extractor).__name__} makes {name} for no speech encoder that serves; take "
+            f"feature extractor {type(extractor).__name__} makes {name}, which no supported speech encoder takes; use "
             "Wav2Vec2FeatureExtractor, SeamlessM4TFeatureExtractor (wav2vec2-bert) or WhisperFeatureExtractor"
         )
 

@@ -161,7 +161,7 @@ def _open_av(file: str | bytes, name: str, start: float) -> Sound:
     stream = container.streams.audio[0]
     rate, seconds = plausible_rate(stream.rate, name), _stated_seconds(container, stream)
     if stream.channels < 1:
-        raise AudioError(f"{name}: cannot be read as audio (its header states no number of channels that can be)")
+        raise AudioError(f"{name}: cannot be read as audio (its header states an impossible number of channels)")
     return Sound(name, rate, stream.channels, seconds, _av_pieces(container, name, start, seconds))
 
 

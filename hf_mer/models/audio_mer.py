@@ -83,7 +83,7 @@ def load_audio(
     samples = np.concatenate(list(blocks))
     if is_silent(samples):
         level = decibels(peak_of(samples))
-        note(f"{name}: the {len(samples) / rate:.1f} s of sound that are heard are silent ({level})", "silent")
+        note(f"{name}: the {len(samples) / rate:.1f} s of sound that are used are silent ({level})", "silent")
     if rate != sampling_rate:
         samples = resample(samples, rate, sampling_rate)
     return np.ascontiguousarray(samples, dtype=np.float32)
@@ -162,7 +162,7 @@ def _check_span(sound: Sound, start: float | None, end: float | None) -> None:
     if not (first < last and last > 0) or (seconds and first >= seconds):
         raise AudioError(_outside(sound, start, end))
     if end is not None and seconds and end - seconds > _GAP + _BEYOND and math.isfinite(end):
-        note(f"{sound.name}: the span to {end:g} s goes beyond the {seconds:.2f} s of sound and is cut off there")
+        note(f"{sound.name}: the span to {end:g} s goes beyond the {seconds:.2f} s of sound and is cut there")
 
 
 def _outside(sound: Sound, start: float | None, end: float | None) -> str:
@@ -205,9 +205,9 @@ def _placed(sound: Sound, first: int, last: float) -> Iterator[np.ndarray]:
 
 def _without_sound(sound: Sound, begin: int, until: int) -> str:
     return (
-        f"{sound.name}: there is no sound from {begin / sound.rate:.2f} to {until / sound.rate:.2f} s, and silence "
-        f"stands for {_MOST_SILENCE:.0f} s at most, or for as much again as there is sound; the time stamps are "
-        "damaged, or the parts with sound must be given one by one (start and end, seconds)"
+        f"{sound.name}: there is no sound from {begin / sound.rate:.2f} to {until / sound.rate:.2f} s: gaps may "
+        f"be at most {_MOST_SILENCE:.0f} s longer than the sound before them; the time stamps are damaged, or the "
+        "parts with sound must be given one by one (start and end, seconds)"
     )
 
 
@@ -217,7 +217,10 @@ def _note_gaps(sound: Sound, gaps: list[tuple[int, int]]) -> None:
         seconds = sum(end - begin for begin, end in wide) / sound.rate
         where = ", ".join(f"{begin / sound.rate:.2f} to {end / sound.rate:.2f} s" for begin, end in wide[:3])
         more = f" and {len(wide) - 3} more places" if len(wide) > 3 else ""
-        note(f"{sound.name}: there is no sound from {where}{more}; silence stands for these {seconds:.2f} s", "gaps")
+        note(
+            f"{sound.name}: there is no sound from {where}{more}; these {seconds:.2f} s are filled with silence",
+            "gaps",
+        )
 
 
 def _mono(

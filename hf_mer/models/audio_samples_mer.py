@@ -57,20 +57,20 @@ def _of_integers(samples: np.ndarray, name: str) -> np.ndarray:
     advice = "give float samples from -1 to 1, or 16-bit samples as int16"
     if dtype == np.int64:
         if peak > _SIXTEEN_BITS:
-            raise AudioError(f"{name}: the scale of {dtype} samples with a peak of {peak} cannot be told; {advice}")
+            raise AudioError(f"{name}: the scale of {dtype} samples with a peak of {peak} is not known; {advice}")
         if peak:
-            note(f"{name}: {dtype} samples with a peak of {peak} are taken for 16-bit samples")
+            note(f"{name}: {dtype} samples with a peak of {peak} are read as 16-bit samples")
         return (samples / _SIXTEEN_BITS).astype(np.float32)
     limits = np.iinfo(dtype)
     middle, half = (limits.max + limits.min + 1) // 2, (limits.max - limits.min + 1) // 2
     centred = samples.astype(np.float64) - middle
     if dtype.kind == "u" and dtype.itemsize > 1 and float(np.median(np.abs(centred))) > half / 2:
         raise AudioError(
-            f"{name}: {dtype} samples from {low} to {high} do not lie about {middle}, the middle of unsigned sound; "
+            f"{name}: {dtype} samples from {low} to {high} are not centred on {middle}, as unsigned samples are; "
             f"{advice}"
         )
     if dtype == np.int32 and 0 < peak < _SIXTEEN_BITS:
-        note(f"{name}: int32 samples with a peak of {peak} are all but silence; 16-bit samples must be given as int16")
+        note(f"{name}: int32 samples with a peak of {peak} are almost silent; give 16-bit samples as int16")
     return (centred / half).astype(np.float32)
 
 
@@ -82,11 +82,11 @@ def _of_floats(samples: np.ndarray, name: str) -> np.ndarray:
     whole = bool((finite == np.round(finite)).all())
     if peak > _SIXTEEN_BITS:
         raise AudioError(
-            f"{name}: the scale of {samples.dtype} samples with a peak of {peak:g} cannot be told; "
+            f"{name}: the scale of {samples.dtype} samples with a peak of {peak:g} is not known; "
             "give float samples from -1 to 1, or 16-bit samples as int16"
         )
     if whole or peak > _LOUDEST:
-        note(f"{name}: {samples.dtype} samples with a peak of {peak:g} are taken for 16-bit samples; full scale is 1")
+        note(f"{name}: {samples.dtype} samples with a peak of {peak:g} are read as 16-bit samples; full scale is 1")
         return samples / np.float32(_SIXTEEN_BITS)
     return samples
 
@@ -109,8 +109,8 @@ def loudness(block: np.ndarray, name: str, second: float) -> float:
         raise AudioError(f"{name}: {bad} of {len(block)} samples{where} are NaN or infinite")
     if peak > _LOUDEST:
         raise AudioError(
-            f"{name}: the samples{where} reach {peak:g}, and full scale is 1: divide them by their own, "
-            f"such as {_SIXTEEN_BITS} of 16-bit samples"
+            f"{name}: the samples{where} reach {peak:g}, but full scale is 1: divide them by their full "
+            f"scale, such as {_SIXTEEN_BITS} for 16-bit samples"
         )
     return peak
 
@@ -118,7 +118,7 @@ def loudness(block: np.ndarray, name: str, second: float) -> float:
 def note_loudness(peak: float, name: str) -> None:
     """Says it where samples go far beyond full scale."""
     if peak > 2:
-        note(f"{name}: samples with a peak of {peak:g} go beyond full scale, 1; they are taken as they are")
+        note(f"{name}: samples with a peak of {peak:g} go beyond full scale, 1; they are used as they are")
 
 
 class Downmix:
@@ -158,10 +158,10 @@ class Downmix:
         told = []
         if self.opposed is not None:
             told.append(
-                f"{name}: the channels cancel each other out (opposite phase); channel {self.opposed + 1} is heard"
+                f"{name}: the channels cancel each other out (opposite phase); channel {self.opposed + 1} is used"
             )
         if self.empty_centre:
-            told.append(f"{name}: the centre of six channels is silent; the mean of all is heard")
+            told.append(f"{name}: the centre of six channels is silent; the mean of all is used")
         return told
 
 

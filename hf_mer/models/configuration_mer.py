@@ -52,7 +52,7 @@ def _place(name: str, value: Any) -> int:
 def _one_class(name: str, value: Any) -> str:
     if value != PROBLEM_TYPE:
         raise FieldError(
-            f"problem_type: '{value}' is not {PROBLEM_TYPE}: the models say one class of every utterance (labels "
+            f"problem_type: '{value}' is not {PROBLEM_TYPE}: the models predict one class per utterance (labels "
             "may be shares of the classes)"
         )
     return value

@@ -37,4 +37,4 @@ def make_encoder(modality: str, config: PreTrainedConfig, **wishes: Any) -> PreT
         raise
     except Exception as error:  # of any kind: every architecture finds out in its own way
         told = first_line(error)
-        raise FieldError(f"{modality}_config: no {config.model_type} encoder can be built of it: {told}") from error
+        raise FieldError(f"{modality}_config: no {config.model_type} encoder can be built from it: {told}") from error

@@ -125,7 +125,7 @@ def table_of(rule: Rule, key: Rule | None = None) -> Rule:
 
     def check(name: str, value: Any) -> dict:
         if not isinstance(value, Mapping):
-            raise FieldError(f"{name}={shown(value)} must be a table of names and values")
+            raise FieldError(f"{name}={shown(value)} must be a dictionary of names and values")
         return {key(name, own): rule(f"{name}[{own!r}]", item) for own, item in value.items()}
 
     return check

@@ -42,7 +42,7 @@ def check_logits(model: Any, logits: Tensor) -> None:
     """
     if not torch.isfinite(logits).all():
         check_weights(model)
-        raise ValueError(f"{_name(model)}: the scores are NaN or infinite: {model.dtype} cannot hold what is computed")
+        raise ValueError(f"{_name(model)}: the scores are NaN or infinite: values are too large for {model.dtype}")
 
 
 def _name(model: Any) -> str:

@@ -126,7 +126,7 @@ def load_face_detector() -> tuple[Any, Any]:
         opencv = None
     if not hasattr(opencv, "CascadeClassifier"):
         raise ImportError(
-            "Cutting out faces needs the detector of OpenCV 4 (OpenCV 5 has it no longer): "
+            "Cropping faces needs the detector of OpenCV 4 (OpenCV 5 no longer has it): "
             '`pip install "opencv-python-headless<5"`, or set face_crop=False'
         )
     return opencv, opencv.CascadeClassifier(opencv.data.haarcascades + "haarcascade_frontalface_default.xml")

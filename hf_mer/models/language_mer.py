@@ -69,7 +69,7 @@ def warn_of_unread(unread: int, total: int, what: str) -> bool:
     if too_little:
         logger.warning(
             "%d of %d tokens of the %s are unknown to the text encoder's tokenizer or single letters of a word: it "
-            "may be made for another language, or for few words, and text then says little",
+            "may be made for another language, or have a small vocabulary; text then adds little",
             unread,
             total,
             what,
@@ -100,8 +100,8 @@ def check_languages(config: Any, asr: Any) -> None:
     trained, written = _code(getattr(config, "language", None)), recogniser_language(asr)
     if "text" in config.modalities and trained and written and trained != written:
         logger.warning(
-            "the speech recogniser writes '%s', and the model was trained on words in '%s': what it recognises says "
-            "little to the model; name a recogniser of that language",
+            "the speech recogniser writes '%s', but the model was trained on words in '%s': what it recognises is of "
+            "little use to the model; choose a recogniser for that language",
             written,
             trained,
         )

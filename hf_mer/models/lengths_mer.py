@@ -112,7 +112,7 @@ class Lengths:
         length = self.max_length if self.is_fixed and self.max_length is not None else longest
         length = math.ceil(length / self.multiple) * self.multiple
         if not self.pads and (len(real) < len(sizes) or min(real) < length):
-            raise ValueError(f"{self.kind}: padding is off, and the items have {min(real)} to {length} {self.unit}")
+            raise ValueError(f"{self.kind}: padding is off, but the items have {min(real)} to {length} {self.unit}")
         return length
 
 

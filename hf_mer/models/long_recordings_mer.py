@@ -183,7 +183,7 @@ def _spans(
     """Begin, end, samples and whether it is the last: windows over the sound, else the picture, else the words."""
     silent = audio is not None and media_kinds(audio) == {"video"} and (video is not None or chunks)
     if silent:
-        note(f"{name_of(audio)}: has no sound; the rest decides")
+        note(f"{name_of(audio)}: has no sound; only the other inputs are used")
     if audio is not None and not silent:
         rate = loader.processor.sampling_rate
         blocks = audio_blocks(
@@ -197,7 +197,7 @@ def _spans(
     elif chunks:
         seconds = max(windows.shortest, *(start if end == math.inf else end for _, start, end in chunks))
     else:
-        raise ValueError(f"a recording has nothing that this model can use; it wants {' or '.join(loader.modalities)}")
+        raise ValueError(f"a recording has nothing that this model can use; it needs {' or '.join(loader.modalities)}")
     for start, end, is_last in windows.spans(seconds):
         yield start, end, None, is_last
 
@@ -213,7 +213,7 @@ def _pictures(video: Any, utterance: Utterance, processor: Any, quiet: bool) -> 
             raise
         if not quiet:
             span = f"{utterance.start:.2f} to {utterance.end:.2f} s"
-            note(f"{name_of(video)}: no picture from {span}, and maybe later; the rest decides")
+            note(f"{name_of(video)}: no picture from {span}, and maybe later; only the other inputs are used")
         pixels = None
     yield pixels
 

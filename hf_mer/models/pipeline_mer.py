@@ -331,7 +331,7 @@ class MultimodalEmotionRecognitionPipeline(Pipeline):
             if not utterance.is_usable and utterance.kind != "window":
                 where = f"{utterance.place}: " if utterance.place else ""
                 why = "".join(f" ({told})" for told in utterance.notes if told.startswith(NO_WORDS))
-                raise ValueError(f"{where}no words were recognised in an utterance, and this model wants text{why}")
+                raise ValueError(f"{where}no words were recognised in an utterance, and this model needs text{why}")
 
     def _forward(
         self, model_inputs: list[Utterance], return_attention: bool = False, explain: Explaining | None = None

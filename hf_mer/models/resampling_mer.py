@@ -31,8 +31,8 @@ def plausible_rate(rate: Any, name: str) -> int:
     is_number = isinstance(value, Real) and not isinstance(value, bool)
     if not (is_number and LOWEST_RATE <= value <= HIGHEST_RATE and value == int(value)):
         raise AudioError(
-            f"{name}: a sampling rate of {value!r:.40} Hz is not possible; whole numbers from {LOWEST_RATE} to "
-            f"{HIGHEST_RATE} Hz are"
+            f"{name}: a sampling rate of {value!r:.40} Hz is not valid; it must be a whole number from "
+            f"{LOWEST_RATE} to {HIGHEST_RATE} Hz"
         )
     return int(value)
 

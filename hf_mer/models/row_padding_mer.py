@@ -30,9 +30,9 @@ def pad_rows(processor: Any, features: Any, kwargs: Mapping[str, Any]) -> BatchF
     columns = sorted({name for row in rows for name in row})
     if not batch:
         raise ValueError(
-            f"processor.pad wants rows that the processor made ({', '.join(processor.model_input_names)}), and these "
-            f"have {', '.join(columns) or 'no columns'}. MerDataCollator takes rows with audio and text; where "
-            "Trainer took the columns away: TrainingArguments(remove_unused_columns=False)"
+            f"processor.pad needs rows that the processor made ({', '.join(processor.model_input_names)}), but these "
+            f"have {', '.join(columns) or 'no columns'}. MerDataCollator takes rows with audio and text; if "
+            "Trainer removed the columns, set TrainingArguments(remove_unused_columns=False)"
         )
     for name in sorted(set(columns) - set(batch) - {mask_name for _, mask_name, _ in groups}):
         batch[name] = _stacked(rows, name)
@@ -81,7 +81,7 @@ def _mask(row: Mapping[str, Any], mask_name: str, array: np.ndarray, index: int)
         return np.ones(len(array), np.int64)
     mask = np.asarray(row[mask_name]).reshape(-1)
     if len(mask) != len(array):
-        raise ValueError(f"item {index}: {mask_name} has {len(mask)} values for {len(array)} places")
+        raise ValueError(f"item {index}: {mask_name} has {len(mask)} values for {len(array)} positions")
     return mask.astype(np.int64)
 
 
@@ -91,5 +91,5 @@ def _stacked(rows: list[dict[str, Any]], name: str) -> np.ndarray:
     for index, value in enumerate(values):
         if value is None or value.dtype.kind not in "biuf" or value.shape != getattr(values[0], "shape", None):
             given = "nothing" if value is None else f"{value.dtype} of shape {value.shape}"
-            raise ValueError(f"item {index} has {given} under {name!r}, which cannot be stacked: take the column away")
+            raise ValueError(f"item {index} has {given} under {name!r}, which cannot be stacked: remove the column")
     return np.stack([value for value in values if value is not None])

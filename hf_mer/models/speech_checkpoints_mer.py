@@ -25,7 +25,7 @@ def speech_config_of(name: Any, **kwargs: Any) -> PreTrainedConfig:
         told, serves = first_line(error).rstrip("."), ", ".join(SPEECH_MODEL_TYPES)
         kind = PreTrainedConfig.get_config_dict(name)[0].get("model_type")
         if kind is None:
-            told = f"it has no config.json with a model_type; what serves is {serves}"
+            told = f"it has no config.json with a model_type; supported are {serves}"
         elif kind not in SPEECH_MODEL_TYPES:
             told = f"speech encoder '{kind}' is not one of {serves}"
         raise ValueError(f"checkpoint '{name}': {told}") from error
@@ -38,7 +38,7 @@ def _check_complete(name: Any, config: PreTrainedConfig, missing: Collection[str
     if lacking:
         raise ValueError(
             f"checkpoint '{name}' lacks weights of its {config.model_type} encoder ({', '.join(lacking[:3])} and so "
-            "on): they would begin at random"
+            "on): they would start from random values"
         )
 
 

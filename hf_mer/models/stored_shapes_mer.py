@@ -34,13 +34,13 @@ def check_stored_shapes(model: Any, files: Sequence[str]) -> None:
                 odd[told] = _likely_fields(model.config, name, tuple(tensor.shape), shape)
             elif tensor.is_floating_point() and not dtype.startswith(_FLOATS):
                 raise ValueError(
-                    f"{file}: '{name}' holds values of type {dtype}, which must be floating-point numbers"
+                    f"{file}: '{name}' contains values of type {dtype}, which must be floating-point numbers"
                 )
     if odd:
         told, likely = next(((told, likely) for told, likely in odd.items() if likely), next(iter(odd.items())))
         raise ValueError(
-            f"{told}: {likely or 'one of its sizes'} is not what the weights were saved with (where other sizes are "
-            "wanted: ignore_mismatched_sizes=True)"
+            f"{told}: {likely or 'one of its sizes'} is not what the weights were saved with (to load them into other "
+            "sizes: ignore_mismatched_sizes=True)"
         )
 
 

@@ -191,7 +191,7 @@ class UtteranceLoader:
         spoken = has_words(text, history)
         if audio is None and video is None and not spoken:
             raise ValueError(
-                f"an input has nothing that this model can use; it wants {' or '.join(self.modalities)}, "
+                f"an input has nothing that this model can use; it needs {' or '.join(self.modalities)}, "
                 f"and was given {_given(item)}"
             )
         rate = sampling_rate if item.get("sampling_rate") is None else item["sampling_rate"]
@@ -212,7 +212,11 @@ class UtteranceLoader:
                 utterance.picture_seconds = self._picture_seconds(video)
         if utterance.is_silent:
             rest = spoken or utterance.pixels is not None
-            told = "silence says nothing; the rest decides" if rest else "there is nothing but silence to decide by"
+            told = (
+                "silence is ignored; only the other inputs are used"
+                if rest
+                else "there is only silence to predict from"
+            )
             note(f"{name_of(audio)}: {told}")
         return utterance
 
@@ -270,7 +274,7 @@ def _read(source: Any, kind: str, load: Callable[[], Any], others: Callable[[], 
     except ValueError:
         if not others() or _may_have(source, kind):
             raise
-    note(f"{name_of(source)}: has no {'sound' if kind == 'speech' else 'picture'}; the rest decides")
+    note(f"{name_of(source)}: has no {'sound' if kind == 'speech' else 'picture'}; only the other inputs are used")
     return None
 
 

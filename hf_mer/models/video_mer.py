@@ -233,7 +233,7 @@ def _open(clip: _Clip) -> Any:
         return av.open(io.BytesIO(clip.file) if isinstance(clip.file, bytes) else clip.file)
     except (av.FFmpegError, ValueError) as error:
         reason = getattr(error, "strerror", None) or str(error)
-        raise VideoError(f"{clip.name}: cannot be read as video ({reason}); is the file whole?") from error
+        raise VideoError(f"{clip.name}: cannot be read as video ({reason}); is the file complete?") from error
 
 
 def _moving(container: Any) -> list[Any]:
@@ -320,7 +320,7 @@ def _cut(clip: _Clip, begin: float, finish: float) -> tuple[float, float]:
     """The span of a clip whose picture goes from `begin` to `finish`, seconds."""
     first, last = (clip.start if clip.start is not None else begin), (clip.end if clip.end is not None else finish)
     if not (math.isfinite(first) and math.isfinite(last)) or (clip.start is not None and first >= last == clip.end):
-        raise VideoError(f"{clip.name}: a span from {first:g} to {last:g} s is not possible")
+        raise VideoError(f"{clip.name}: a span from {first:g} to {last:g} s is not valid")
     if first >= finish > begin or last <= begin < finish:
         raise VideoError(
             f"{clip.name}: the span from {first:g} to {last:g} s lies outside the clip, whose picture goes from "

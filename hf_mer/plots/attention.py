@@ -95,7 +95,7 @@ def label_attention(
         shares = None if word_times is None or duration is None else np.clip(word_times / duration, 0, 1)
         words_height = _draw_text(fig, left, panels[-1], tokens, token_attention, labels, colors, shares)
         if shares is not None:
-            how = "times estimated" if times_estimated else "where they are said"
+            how = "words at estimated times" if times_estimated else "words at their times"
             panels[-1].set_title(f"Text: label attention Gₜ (similarity), mean; {how}")
         heights[-1] = words_height + _DECORATIONS
     beside = 0.9 + 0.25 * len(labels)

@@ -51,7 +51,7 @@ def confusion_matrix(matrix: np.ndarray, labels: Sequence[str], *, title: str | 
             f"matrix has the shape {matrix.shape}, expected ({count}, {count}) for the labels {list(labels)}"
         )
     if matrix.sum() <= 0:
-        raise ValueError("matrix holds no utterances; there is nothing to draw")
+        raise ValueError("the matrix contains no utterances; there is nothing to draw")
     shares = row_shares(matrix)
     cell = 0.86 if count <= 4 else 0.8 if count <= 6 else 0.7 if count <= 8 else 0.62  # inches
     longest = max(len(label) for label in labels)

@@ -253,8 +253,8 @@ def _caption(explanation: Mapping[str, Any]) -> str:
     label = explanation["label"]
     parts = [
         f"×2: a part doubles the probability of {label}, ÷2: it halves it, on average over what else is there. "
-        f"Together they lead {prior_text(explanation)}. Parts are left out as a model meets it: words and frames are "
-        "missing, a segment of sound is faint noise."
+        f"Together they lead {prior_text(explanation)}. A word or frame that is left out is missing, and "
+        "a segment of sound is faint noise."
     ]
     spans = [*explanation["segments"], *explanation["video_spans"]]
     places = [*explanation["words"], *spans]

@@ -32,7 +32,7 @@ def layer_weights(weights: Mapping[str, Sequence[float]], *, title: str | None =
         raise ValueError("no weights to draw; the model mixes no layers")
     for name, shares in weights.items():
         if len(shares) == 0 or not np.isclose(np.sum(shares), 1.0, atol=1e-3):
-            raise ValueError(f"{name}: weights {list(shares)} are not 1 together")
+            raise ValueError(f"{name}: weights {list(shares)} do not sum to 1")
     fig = figure(1.0 + 3.2 * len(weights), 3.0, title)
     all_axes = fig.subplots(1, len(weights), sharey=True, squeeze=False)[0]
     for axes, (name, shares) in zip(all_axes, weights.items(), strict=True):

@@ -48,7 +48,7 @@ def reliability_diagram(panels: Mapping[str, tuple[Mapping[str, Any], float]], *
     handles = [
         Patch(color=OKABE_ITO["sky"], label="accuracy"),
         Patch(facecolor="none", edgecolor=OKABE_ITO["vermilion"], hatch="////", label="gap to confidence"),
-        *axes[0, 0].plot([], [], color=FAINT_INK, linestyle="--", linewidth=1.0, label="as right as confident"),
+        *axes[0, 0].plot([], [], color=FAINT_INK, linestyle="--", linewidth=1.0, label="accuracy = confidence"),
     ]
     fig.legend(handles=handles, loc="outside lower center", ncols=3)
     return fig

@@ -46,10 +46,10 @@ def find_rows(files: Iterable[Path], inputs: Sequence[str] | None = None) -> dic
                 row = json.loads(line)
                 number, name = int(row["number"]), str(row["input"])
             except (ValueError, KeyError, TypeError) as error:
-                raise ValueError(f"{file} is damaged, or no predictions ({error})") from error
+                raise ValueError(f"{file} is damaged or does not contain predictions ({error})") from error
             if inputs is None or 0 < number <= len(inputs):
                 if inputs is not None and name != inputs[number - 1]:
-                    raise OtherInputError(f"number {number} is {name}, and now {inputs[number - 1]}")
+                    raise OtherInputError(f"input {number} was {name} and is now {inputs[number - 1]}")
                 places[number] = Place(file, offset, "error" in row)
             offset += len(line)
     return places

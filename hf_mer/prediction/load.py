@@ -84,7 +84,7 @@ def _load_exported(graph: Path, device: str | int | None, dtype: str | None) -> 
     if graph.suffix == ".pt2":
         raise ValueError(
             f"{graph}: programs of torch.export are run by PyTorch, torch.export.load('{graph.name}').module(); for "
-            f"`hf-mer predict` name the checkpoint, or what `hf-mer export` makes of it"
+            f"`hf-mer predict` name the checkpoint, or its export by `hf-mer export`"
         )
     if dtype not in (None, "float32", "auto"):
         raise ValueError(f"dtype '{dtype}': the graph {graph} was exported in float32")

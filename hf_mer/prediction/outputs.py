@@ -14,7 +14,7 @@ from hf_mer.prediction.content import inputs_content
 from hf_mer.prediction.lines import OtherInputError, Place, find_rows, read_rows, write_in_order
 from hf_mer.prediction.sources import Unit, item_numbers
 
-_ADVICE = "name another file, or --overwrite"
+_ADVICE = "name another file, or give --overwrite"
 FORMATS = {".csv": "csv", ".jsonl": "jsonl", ".ndjson": "jsonl"}
 
 
@@ -141,7 +141,7 @@ class PredictionFile:
         if lacking := len(units) - len(_done(units, places)):
             raise ValueError(
                 f"{self.path}: {lacking} of {len(units)} inputs have no predictions, since a process ended early; "
-                "the same command again goes on from what is finished"
+                "run the same command again to continue"
             )
         self.failed = sum(place.is_bad for place in places.values())
         self.stream.close()
@@ -177,7 +177,7 @@ class PredictionFile:
             inputs = before.pop("inputs").split()
         except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
             raise ValueError(
-                f"{path} is there, and no {self._settings_path.name} beside it tells how it was made; {_ADVICE}"
+                f"{path} exists, but no {self._settings_path.name} beside it says how it was made; {_ADVICE}"
             ) from error
         differing = [name for name in {**self.settings, **before} if before.get(name) != self.settings.get(name)]
         if differing:
@@ -191,7 +191,7 @@ class PredictionFile:
         for position in done:
             if before[position : position + 1] != now[position : position + 1]:
                 raise ValueError(
-                    f"{units[position].items[0].where}: the input or its recording is not what it was when "
+                    f"{units[position].items[0].where}: the input or its recording has changed since "
                     f"{self.path} was written; {_ADVICE}"
                 )
 
@@ -199,7 +199,8 @@ class PredictionFile:
         """Where the rows of whole units lie; what is half-written is done again."""
         if not self._rows_path.exists():
             raise ValueError(
-                f"{path} has no {self._rows_path.name} beside it to go on from (older versions wrote none); {_ADVICE}"
+                f"{path} has no {self._rows_path.name} beside it to continue from (older versions wrote none); "
+                f"{_ADVICE}"
             )
         try:
             places = find_rows(

@@ -158,7 +158,7 @@ class SharedPredictions:
                         break
                 except BusyError:
                     if time.monotonic() > told:
-                        logger.warning("this process has done its share, and waits for the others")
+                        logger.warning("this process has finished its share and waits for the others")
                         told = float("inf")
                     time.sleep(_POLL)
 

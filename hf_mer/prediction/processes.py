@@ -70,15 +70,15 @@ class Team:
         there = torch.accelerator.device_count() if torch.accelerator.is_available() else 0
         kind, _, which = (device or "").partition(":")
         if which:
-            raise ValueError(f"--device {device} is one device for {self.number} processes; name {kind} alone")
+            raise ValueError(f"--device {device} is one device for {self.number} processes; give --device {kind}")
         on_cpu = kind == "cpu" or not there
         if not on_cpu and self._local >= there:
-            raise ValueError(f"{self.name} has no device of its own, there are {there} here; launch as many processes "
-                             "as devices on every machine, or give --device cpu")  # fmt: skip
+            raise ValueError(f"{self.name} has no device of its own, as there are {there} here; launch as many "
+                             "processes as devices on every machine, or give --device cpu")  # fmt: skip
         with _meeting():
             self._state = PartialState(cpu=on_cpu, timeout=_STORE)
         if self._state.num_processes != self.number:
-            raise ValueError(f"accelerate starts no several processes on {self._state.device}; give --device cpu")
+            raise ValueError(f"accelerate cannot start several processes on {self._state.device}; give --device cpu")
         if not self.is_main:
             logging.disable(logging.WARNING)  # what is said of all inputs and the checkpoint, the main process says
         own = str(self._state.device)

@@ -82,7 +82,7 @@ def predict_all(
 
     problems = [unit.problem for unit in units if unit.problem]
     if problems and on_bad == "raise":
-        raise CorpusError.from_problems("inputs", problems, hint="--on-bad skip goes on without them")
+        raise CorpusError.from_problems("inputs", problems, hint="--on-bad skip continues without them")
     # with a threshold the pipeline's result is a dictionary, with recognised words if there are any
     settings["threshold"] = settings.get("threshold") or 0.0
     waiting, numbers = output.begin(units, overwrite), item_numbers(units)
@@ -163,5 +163,5 @@ def _alone(recognise: Any, unit: Unit, on_bad: str, settings: Mapping[str, Any])
                      unit.items[0].where)  # fmt: skip
         told = str(error) if str(error).startswith(where) else f"{where}: {error}"
         if on_bad == "raise":
-            raise CorpusError(f"{told}\n--on-bad skip goes on without such inputs") from error
+            raise CorpusError(f"{told}\n--on-bad skip continues without such inputs") from error
         return {"error": told}

@@ -69,7 +69,7 @@ class Source:
         unfinished = [
             f"{row.row.name} ({len(row.runs)} of {row.expected})" for row in found if len(row.runs) < row.expected
         ]
-        for what, some in (("without runs", missing), ("not with all runs", unfinished)):
+        for what, some in (("no finished run of", missing), ("some runs are missing of", unfinished)):
             if some:
                 logger.warning("%s, figure %s: %s %s", self.runs.table.name, figure["kind"], what, ", ".join(some))
         if not found:
@@ -84,7 +84,7 @@ class Source:
         """
         data_dir = self.data_dir(row)
         if data_dir is None:
-            raise NothingToDrawError(f"row {row.name}: where its corpus lies is not known (data_dirs)")
+            raise NothingToDrawError(f"row {row.name}: the folder of its corpus is not known (data_dirs)")
 
         def read(arguments: DataArguments) -> Dataset:
             key = repr(values_with(Role.LOADS, arguments))

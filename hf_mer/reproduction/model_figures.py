@@ -61,7 +61,7 @@ def draw_gates(source: Source, figure: Mapping[str, Any]) -> list[Drawn]:
     for row, run in source.same_part(figure):
         found = _representations(source, figure, row, run)
         if found is None or found.gates is None or np.all(found.gates[np.isfinite(found.gates)] == 0.5):
-            logger.info("figure gates: row %s left out, it weighs nothing", row.row.name)
+            logger.info("figure gates: row %s left out, its model has no learned gates", row.row.name)
             continue
         classes, labels = found.classes, run.results["test"]["confusion"]["labels"]
         panels[panel_title(row.row)] = found.gates

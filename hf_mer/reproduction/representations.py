@@ -77,7 +77,7 @@ def rows_of_run(run: Run, data_dir: str | Path, read: Callable[[DataArguments], 
     settings = {name: value for name, value in run.results["settings"]["data"].items() if name in known}
     arguments = DataArguments(**{**settings, "data_dir": str(data_dir)})
     rows = read(arguments)
-    indices = rows_of_predictions(rows, run.folder / "predictions.csv", f"is {data_dir} another one?")
+    indices = rows_of_predictions(rows, run.folder / "predictions.csv", f"is {data_dir} another corpus?")
     heard = with_transcript_errors(rows, Fold(run.fold, [], [], indices), arguments, run.seed)
     return heard.select(indices)
 
@@ -158,7 +158,7 @@ def tsne_points(embeddings: dict[str, np.ndarray], perplexity: float = 30.0, see
     stacked = np.concatenate(list(embeddings.values())).astype(np.float64)  # (modalities * N, D)
     known = np.isfinite(stacked).all(axis=1)
     if known.sum() < 8:
-        raise ValueError(f"t-SNE of {known.sum()} vectors says nothing; give at least 8")
+        raise ValueError(f"t-SNE needs at least 8 vectors, got {known.sum()}")
     perplexity = min(perplexity, (known.sum() - 1) / 3)
     points = np.full((len(stacked), 2), np.nan)
     tsne = TSNE(perplexity=perplexity, metric="cosine", init="pca", random_state=seed)

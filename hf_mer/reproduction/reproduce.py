@@ -21,8 +21,8 @@ def parse_command(argv: Sequence[str]) -> tuple[argparse.Namespace, list[str]]:
     parser = argparse.ArgumentParser(
         prog="reproduce.py",
         description=__doc__,
-        epilog="Any setting of the systems is a flag too and wins over the tables. Epochs, steps, batch "
-        "size and precision are also those of second stages: --num_train_epochs 2",
+        epilog="Any setting of the systems is a flag too and overrides the tables. Epochs, steps, batch "
+        "size and precision also apply to second stages: --num_train_epochs 2",
         allow_abbrev=False,
     )
     parser.add_argument("--table", nargs="+", required=True, metavar="NAME", help="tables (le_mer/table2), or `all`")
@@ -32,19 +32,28 @@ def parse_command(argv: Sequence[str]) -> tuple[argparse.Namespace, list[str]]:
         nargs="+",
         required=True,
         metavar="DIR",
-        help="the corpus, or NAME=DIR for more than one; `{seed}` in a "
-        "path is the number of the seed, for a table of every fold",
+        help="folder of the corpus, or NAME=DIR for several; `{seed}` in a "
+        "path becomes the number of the seed, for one corpus per seed",
     )
     parser.add_argument(
-        "--seeds", default=None, help="how many (3: 1 to 3), or which (1,5,9); the set-up's own number"
+        "--seeds", default=None, help="number of seeds (3: seeds 1 to 3), or the seeds (1,5,9) (default: the set-up's)"
     )
-    parser.add_argument("--folds", nargs="+", default=None, help="all, one_per_seed, or names; the set-up's own")
-    parser.add_argument("--only", nargs="+", default=[], metavar="ROW/SEED/FOLD", help="runs; * and ? as in a shell")
-    parser.add_argument("--list", action="store_true", help="print the runs, one a line, for --only, and stop")
-    parser.add_argument("--output_dir", type=Path, default=Path("runs/tables"))
+    parser.add_argument(
+        "--folds", nargs="+", default=None, help="all, one_per_seed, or names of folds (default: the set-up's)"
+    )
+    parser.add_argument(
+        "--only", nargs="+", default=[], metavar="ROW/SEED/FOLD", help="runs to do; * and ? as in a shell"
+    )
+    parser.add_argument("--list", action="store_true", help="print the runs, one per line, as for --only, and exit")
+    parser.add_argument(
+        "--output_dir",
+        type=Path,
+        default=Path("runs/tables"),
+        help="folder for runs and reports (default: runs/tables)",
+    )
     parser.add_argument("--tables_folder", type=Path, default=TABLES_FOLDER, help="folder of tables")
     parser.add_argument("--configs_folder", type=Path, default=None, help="folder of settings files")
-    parser.add_argument("--no_table_figures", action="store_true", help="write no figures of tables")
+    parser.add_argument("--no_table_figures", action="store_true", help="write no figures for the tables")
     return parser.parse_known_args(list(argv))
 
 

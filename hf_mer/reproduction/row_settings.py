@@ -206,7 +206,7 @@ class Resolver:
             name = match.group(1)
             if name not in self.data_dirs:
                 given = ", ".join(key for key in self.data_dirs if key) or "none"
-                raise ValueError(f"needs --data_dir {name}=FOLDER; named ones: {given}")
+                raise ValueError(f"needs --data_dir {name}=FOLDER; given: {given}")
             return self.data_dirs[name]
 
         return _PLACEHOLDER.sub(fill, wanted)

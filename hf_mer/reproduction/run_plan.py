@@ -72,7 +72,7 @@ class Plan:
             if not self.only or self._may_be_wanted(f"{table.name}:{row.name}")
         }
         if not self.systems:
-            raise TableError(f"--only {' '.join(self.only)} fits no row")
+            raise TableError(f"--only {' '.join(self.only)} matches no row")
         for name, system in self.systems.items():  # what cannot go together is said before any work
             try:
                 self.experiment(system, self.seeds[0])
@@ -122,7 +122,7 @@ class Plan:
                         self._add(found, system, seed, fold, name)
         if not found:
             raise TableError(
-                f"--only {' '.join(self.only)} fits no run; runs are row/seed/fold, as --list prints them"
+                f"--only {' '.join(self.only)} matches no run; runs are row/seed/fold, as --list prints them"
             )
         for job in found.values():
             rows, folds = self.rows(job.system, job.seed), self.folds(job.system, job.seed)

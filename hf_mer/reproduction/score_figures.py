@@ -172,7 +172,7 @@ def _value(row: RowRuns, setup: str, setting: str) -> Any:
         found = _look_up(level, setting)
         if found is not _MISSING and found is not None:
             return found
-    raise NothingToDrawError(f"row {row.row.name}: nobody says what {setting} was")
+    raise NothingToDrawError(f"row {row.row.name}: the value of {setting} is not known")
 
 
 def _look_up(settings: Any, name: str) -> Any:

@@ -182,7 +182,7 @@ def load_table(name: str, folder: str | Path = TABLES_FOLDER) -> Table:
     except yaml.YAMLError as error:
         raise TableError(f"{path}: {error}") from error
     if not isinstance(content, dict):
-        raise TableError(f"{path}: must hold a mapping, not {type(content).__name__}")
+        raise TableError(f"{path}: must contain a mapping, not {type(content).__name__}")
     name = name if Path(name).suffix == "" else path.with_suffix("").as_posix()
     try:
         return _table(name, content)

@@ -63,7 +63,7 @@ def calibrate(
     config.temperatures, config.thresholds = temperatures, thresholds
     if validation is None:
         if not keep:
-            logger.info("no validation part: no temperature is fitted, probabilities are not calibrated")
+            logger.info("no validation split: no temperature is fitted, probabilities are not calibrated")
         return found
     truth = np.array(column(validation, "label"))
     found["validation"] = {}

@@ -79,8 +79,8 @@ class FoldFolder:
         differing = differences(theirs, self.settings, self.usual)
         if differing:
             raise ValueError(
-                f"{self.path} holds {what} of other settings ({', '.join(differing[:5])}); choose another output_dir, "
-                "or --overwrite true"
+                f"{self.path} contains {what} with other settings ({', '.join(differing[:5])}); choose another "
+                "output_dir, or --overwrite true"
             )
 
     def _has_begun(self) -> bool:

@@ -57,8 +57,8 @@ def _warn_of_fixed_sentences(corpus: str) -> None:
     """Says that words tell nothing where every sentence is said in every emotion."""
     described = describe(corpus) if is_public(corpus) else None
     if described is not None and described.num_sentences:
-        logger.warning("%s has %d fixed sentences, said in every emotion: the text carries no information, and a gain "
-                       "by it is chance", described.title, described.num_sentences)  # fmt: skip
+        logger.warning("%s has %d fixed sentences, said in every emotion: the text carries no information, and "
+                       "any gain from it is chance", described.title, described.num_sentences)  # fmt: skip
 
 
 def check_recordings(rows: Dataset, modalities: Sequence[str], arguments: DataArguments, limits: Any) -> Dataset:
@@ -170,7 +170,7 @@ def _visible(
     refused = unseen
     if arguments.on_bad_audio == "skip" and len(unseen) < len(rows):
         refused = np.intersect1d(unseen, list(tested(rows)) if tested is not None else [])
-        hint = "These would be tested on, and no test row is left out of a score: mend them, or take them out yourself"
+        hint = "These are test rows, and every test row counts in the scores: correct them, or remove them yourself"
     if len(refused):
         raise CorpusError.from_problems("rows", unseen_problems(rows, modalities, refused), hint=hint)
     told = unseen_problems(rows, modalities, unseen)

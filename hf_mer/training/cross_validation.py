@@ -118,10 +118,12 @@ class CrossValidation(ABC):
     ):
         self.data_arguments, self.args, self.modalities = data_arguments, training_arguments, list(modalities)
         if training_arguments.grid and not self.has_grid:
-            raise ValueError("grid: this system has no settings that could be chosen")
+            raise ValueError("grid: this system has no settings to choose")
         self.output_dir = Path(str(training_arguments.output_dir))
         if (name := readable(self.output_dir)) != str(self.output_dir):  # known now, and not after hours of training
-            raise ValueError(f"output_dir: '{name}' is not UTF-8, and no weights can be written there")
+            raise ValueError(
+                f"output_dir: '{name}' is not valid UTF-8, so weights cannot be written there; choose another folder"
+            )
         self.is_main = training_arguments.process_index == 0
 
     @property
@@ -165,10 +167,10 @@ class CrossValidation(ABC):
             CorpusError: If a class has too few training rows, or a part has a label that training does not know.
         """
         for fold in folds:
-            check_labels(rows, fold.train, f"the training part of fold {fold.name}")
+            check_labels(rows, fold.train, f"the training split of fold {fold.name}")
             for name, indices in fold.parts.items():
                 if name != "train":
-                    check_test_labels(rows, indices, f"the {name} part of fold {fold.name}")
+                    check_test_labels(rows, indices, f"the {name} split of fold {fold.name}")
 
     def run(self, rows: Dataset | None = None) -> dict[str, Any]:
         """Runs the folds that were asked for.

@@ -35,7 +35,7 @@ def load_encoder(name: str, modality: str, **kwargs: Any) -> PreTrainedModel:
         if lacking := sorted(filter(_LAYER.search, info["missing_keys"])):
             raise ValueError(
                 f"checkpoint '{name}' lacks weights of its {encoder.config.model_type} encoder "
-                f"({', '.join(lacking[:3])} and so on): they would begin at random"
+                f"({', '.join(lacking[:3])} and so on): they would start from random values"
             )
     return encoder
 
@@ -63,7 +63,7 @@ def check_encoder_weights(arguments: Any) -> None:
                 load_encoder(source, modality, device_map="meta", **overrides)
         except OSError as error:
             told = first_line(error).removeprefix("Error ")
-            raise ValueError(f"{setting}: '{source}' holds no weights of an encoder: {told}") from error
+            raise ValueError(f"{setting}: '{source}' contains no weights of an encoder: {told}") from error
         except ValueError as error:
             raise ValueError(f"{setting}: {error}") from error
 

@@ -106,7 +106,7 @@ class FoldTraining(CrossValidation):
         asking = (self.args, *(each.training for each in self.candidates.values()))
         if self.args.do_train and any(one.soft_targets for one in asking):
             for fold in folds:
-                check_votes(rows, fold.train, f"the training part of fold {fold.name}")
+                check_votes(rows, fold.train, f"the training split of fold {fold.name}")
 
     def _run_fold(self, rows: Dataset, fold: Fold, folder: Path, settings: dict[str, Any]) -> dict[str, Any]:
         own_process_state(self.args)
@@ -292,7 +292,7 @@ class FoldTraining(CrossValidation):
             return history
         checkpoint = decided_by_main(self.args, lambda: last_complete_checkpoint(checkpoints))
         if checkpoint is not None:
-            logger.warning("going on from %s", checkpoint)
+            logger.warning("resuming from %s", checkpoint)
         if self.is_main:
             remove_later_checkpoints(checkpoints, checkpoint)
         trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
@@ -337,7 +337,7 @@ class FoldTraining(CrossValidation):
         results = test_results(rows, fold, test, logits, self.labels, self.args.bootstrap_resamples, self.args.seed)
         if lacking := rows_without(test, modalities, use_history):
             results["rows_without"] = lacking  # and scored with what they have
-            logger.warning("fold %s: test rows without %s are scored with what they have", fold.name, lacking)
+            logger.warning("fold %s: test rows without %s are scored with their other inputs", fold.name, lacking)
         scaled = logits / temperatures[:, None]
         results.update(divergence_from_raters(test, scaled))
         if self.is_main:

@@ -65,7 +65,7 @@ def settings_for(system: str, source: str, flags: Sequence[str] = (), variant: s
 def _refuse_variant(variant: str, what: str) -> None:
     if variant:
         raise ValueError(
-            f"--{_FLAGS[variant]} has settings for tables and folders of recordings and public corpora, and {what}; "
+            f"--{_FLAGS[variant]} is only for tables and folders of recordings and public corpora, but {what}; "
             f"leave it out, or give the parts of {configuration(f'le_mer_corpus_{variant}')} that you want"
         )
 
@@ -105,7 +105,7 @@ def configuration(name: str) -> Path:
             return folder / f"{name}.yaml"
     there = sorted({path.stem for folder in folders for path in folder.glob("*.yaml")})
     raise ValueError(
-        f"there are no settings {name}; there are {', '.join(there)}. A settings file of your own will do"
+        f"there are no settings {name}; there are {', '.join(there)}. Or give a settings file of your own"
     )
 
 
@@ -160,8 +160,8 @@ def _folds(lines: "Sequence[Line]", names: Mapping[str, str], path: Path) -> lis
                 ("group_column", name),
                 ("num_groups", str(min(len(values), _MOST_GROUPS))),
             ]
-    logger.warning("%s has no column group or speaker with three values or more: its rows are cut into parts one by "
-                   "one, a speaker may be in several, and scores will be too high", path)  # fmt: skip
+    logger.warning("%s has no column group or speaker with three values or more: its rows are split one by one, "
+                   "so that a speaker may be in several splits and scores will be too high", path)  # fmt: skip
     return [("protocol", "groups"), ("group_column", "id"), ("num_groups", str(min(len(lines), _MOST_GROUPS)))]
 
 

@@ -114,7 +114,7 @@ def _without_model(config: str, types: Sequence[type]) -> dict[str, Any]:
     foreign = set(settings) - own
     if foreign:
         foreign |= {"output_dir", "grid", "grid_folds"} & set(settings)
-        logger.info("%s is another system's; not used: %s", config, ", ".join(sorted(foreign)))
+        logger.info("%s is for another system; not used: %s", config, ", ".join(sorted(foreign)))
     return {name: value for name, value in settings.items() if name not in foreign}
 
 

@@ -27,7 +27,7 @@ def last_complete_checkpoint(folder: str | Path) -> Path | None:
             _warn(left_out, f"{path.name} is used instead")
             return path
         left_out.append(f"{path} is half-written ({reason})")
-    _warn(left_out, "training begins anew")
+    _warn(left_out, "training starts from the beginning")
     return None
 
 

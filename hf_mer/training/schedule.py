@@ -28,8 +28,8 @@ def warn_of_long_warmup(args: TrainingArguments, num_steps: int) -> None:
     told = (
         f"the warm-up ends at step {end} of the {total}"
         if end <= num_steps
-        else f"the warm-up of {end} steps is longer than the {total}: no learning rate passes "
-        f"{num_steps / end:.0%} of its value"
+        else f"the warm-up of {end} steps is longer than the {total}: learning rates stay below "
+        f"{num_steps / end:.0%} of their values"
     )
     logger.warning("%s: %s; train longer, or give a number below 1, which is a share of all steps", given, told)
 

@@ -54,7 +54,7 @@ def select_candidate(
         ValueError: If there is no candidate or no inner fold.
     """
     if not candidates or not folds:
-        raise ValueError(f"{len(candidates)} candidates and {len(folds)} inner folds: nothing to choose by")
+        raise ValueError(f"{len(candidates)} candidates and {len(folds)} inner folds: nothing to choose from")
     tried = []
     for name, settings in candidates.items():
         scores = {fold.name: dict(run_fold(name, fold)["test"]["scores"]) for fold in folds}
@@ -136,7 +136,9 @@ def check_grid(settings: Settings) -> dict[str, Settings]:
         if name in _same_for_all(settings):
             raise ValueError(f"grid: '{name}' must be the same for all candidates")
     if settings.model.trained or not settings.training.do_train:
-        raise ValueError("grid: a trained checkpoint knows the rows that a setting would be chosen by; give no grid")
+        raise ValueError(
+            "grid: a trained checkpoint has seen the rows that settings would be chosen on; leave grid out"
+        )
     candidates = {}
     for name, changes in grid_candidates(grid).items():
         try:

@@ -134,12 +134,12 @@ class _Making:
         layers = f"{states.shape[1]} layers, " if states.ndim == 3 else ""
         what = f"states of the frozen {self.modality} encoder: about {bytes_text(size)}"
         logger.info(
-            "%s for %s (%sup to %d places of %d numbers in %s); %s are free in %s",
+            "%s for %s (%sup to %d positions of %d numbers in %s); %s are free in %s",
             what, _utterances(len(indices)), layers, len(states), states.shape[-1], self.dtype, bytes_text(free),
             folder,
         )  # fmt: skip
         if size > free:
-            advice = "cache_features=false encodes them anew in every epoch"
+            advice = "cache_features=false encodes them again in every epoch"
             raise OSError(errno.ENOSPC, f"{what} for {_utterances(len(indices))}; {advice}", str(folder))
 
     def write(self, keys: dict[int, str], folder: Path) -> None:

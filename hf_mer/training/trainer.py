@@ -246,7 +246,7 @@ class MerTrainer(Trainer):
         for name, value in logs.items():
             if name.startswith("loss") and not math.isfinite(value):
                 raise ValueError(
-                    f"step {self.state.global_step}: {name} is {value}, and the weights are spoilt; try lower "
+                    f"step {self.state.global_step}: {name} is {value}, and the weights are useless now; try lower "
                     "learning rates, or another precision"
                 )
         super().log(logs, start_time)

@@ -42,21 +42,25 @@ VOCABULARY = [a + b + c for a in "bdgklmnprst" for b in "aeiou" for c in "klmnrs
 def parse(argv: list[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument(
-        "--size", choices=SIZES, default="small", help="of the two encoders; base is BERT-base with wav2vec2-base"
+        "--size", choices=SIZES, default="small", help="size of the two encoders; base is BERT-base with wav2vec2-base"
     )
     parser.add_argument(
         "--encoder",
         choices=("wav2vec2", "wav2vec2-bert"),
         default="wav2vec2",
-        help="on the waveform or on log-mel frames",
+        help="speech encoder, on the waveform or on log-mel frames",
     )
-    parser.add_argument("--rows", type=int, default=4290, help="of the corpus; those of four sessions")
-    parser.add_argument("--batches", type=int, default=50, help="of either kind in a round")
-    parser.add_argument("--batch", type=int, default=16)
     parser.add_argument(
-        "--history", type=int, default=0, help="earlier utterances before every text, 150 tokens at most in all"
+        "--rows", type=int, default=4290, help="rows of the corpus (default: 4290, as in four sessions of IEMOCAP)"
     )
-    parser.add_argument("--repeats", type=int, default=3, help="rounds")
+    parser.add_argument(
+        "--batches", type=int, default=50, help="batches of each of the two orders per round (default: 50)"
+    )
+    parser.add_argument("--batch", type=int, default=16, help="utterances per batch (default: 16)")
+    parser.add_argument(
+        "--history", type=int, default=0, help="earlier utterances before every text, at most 150 tokens in all"
+    )
+    parser.add_argument("--repeats", type=int, default=3, help="number of rounds (default: 3)")
     measuring.add_device_argument(parser)
     measuring.add_output_argument(parser)
     return parser.parse_args(argv)

@@ -50,16 +50,20 @@ def parse(argv: list[str] | None) -> argparse.Namespace:
         "--size",
         choices=WAVFUSION_SIZES,
         default="base",
-        help="base is RoBERTa base, wav2vec2-base and EfficientNet-B0",
+        help="size of the encoders; base is RoBERTa base, wav2vec2-base and EfficientNet-B0",
     )
-    parser.add_argument("--rows", type=int, default=8, help="utterances of an epoch")
+    parser.add_argument("--rows", type=int, default=8, help="utterances per epoch")
     parser.add_argument("--batch", type=int, default=4)
-    parser.add_argument("--frames", type=int, default=8, help="of a clip")
-    parser.add_argument("--dtype", choices=("float16", "float32"), default="float16", help="of the states on disk")
-    parser.add_argument("--repeats", type=int, default=3, help="rounds; each has one epoch of either kind")
+    parser.add_argument("--frames", type=int, default=8, help="video frames per clip")
+    parser.add_argument(
+        "--dtype", choices=("float16", "float32"), default="float16", help="data type of the states on disk"
+    )
+    parser.add_argument("--repeats", type=int, default=3, help="number of rounds; each has one epoch of each sort")
     measuring.add_device_argument(parser)
-    parser.add_argument("--memory", action="store_true", help="also peak memory of filling the cache")
-    parser.add_argument("--memory-rows", type=int, help="and four times as many; sixteen batches if not given")
+    parser.add_argument("--memory", action="store_true", help="also measure peak memory of filling the cache")
+    parser.add_argument(
+        "--memory-rows", type=int, help="utterances for --memory, and four times as many (default: sixteen batches)"
+    )
     measuring.add_output_argument(parser)
     settings = parser.parse_args(argv)
     settings.memory_rows = settings.memory_rows or 16 * settings.batch  # eight batches are encoded before a write

@@ -40,18 +40,22 @@ FILES = {"ONNX": "model.onnx", "int8": "model_int8.onnx"}
 
 def parse(argv: list[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--size", choices=SIZES, default="base", help="base is BERT-base with wav2vec2-base")
+    parser.add_argument(
+        "--size", choices=SIZES, default="base", help="size of the encoders; base is BERT-base with wav2vec2-base"
+    )
     parser.add_argument(
         "--encoder",
         choices=("wav2vec2", "wav2vec2-bert"),
         default="wav2vec2",
-        help="on the waveform or on log-mel frames",
+        help="speech encoder, on the waveform or on log-mel frames",
     )
-    parser.add_argument("--checkpoint", help="measured instead of random encoders")
+    parser.add_argument("--checkpoint", help="checkpoint to measure instead of random encoders")
     parser.add_argument("--batches", type=int, nargs="+", default=[1, 8], help="utterances")
-    parser.add_argument("--seconds", type=float, default=3.6, help="of the longest; the shortest has half of it")
-    parser.add_argument("--tokens", type=int, default=30, help="of the longest")
-    parser.add_argument("--repeats", type=int, default=7, help="rounds; each runs every case once")
+    parser.add_argument(
+        "--seconds", type=float, default=3.6, help="seconds of the longest utterance; the shortest has half"
+    )
+    parser.add_argument("--tokens", type=int, default=30, help="tokens of the longest text")
+    parser.add_argument("--repeats", type=int, default=7, help="number of rounds; each runs every case once")
     measuring.add_output_argument(parser)
     return parser.parse_args(argv)
 

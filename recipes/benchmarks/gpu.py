@@ -64,12 +64,16 @@ class LeftOut(Exception):
 
 def parse(argv: list[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("out", type=Path, metavar="OUT", help="folder of gpu.json and gpu.md")
-    parser.add_argument("--size", choices=SHAPES, default="base", help="of all encoders")
-    parser.add_argument("--minutes", type=float, default=8.0, help="at most, once the libraries are imported")
-    parser.add_argument("--repeats", type=int, default=5, help="rounds of five steps; one step on a CPU")
-    parser.add_argument("--peak-tflops", type=float, help="of the card in bf16, where it is not known")
-    parser.add_argument("--parts", nargs="+", metavar="PART", help="beginnings of parts' names; all if not given")
+    parser.add_argument("out", type=Path, metavar="OUT", help="folder for gpu.json and gpu.md")
+    parser.add_argument("--size", choices=SHAPES, default="base", help="size of all encoders")
+    parser.add_argument(
+        "--minutes", type=float, default=8.0, help="time limit in minutes, once the libraries are imported"
+    )
+    parser.add_argument("--repeats", type=int, default=5, help="number of rounds of five steps (one step on a CPU)")
+    parser.add_argument("--peak-tflops", type=float, help="peak of the card in bf16, TFLOP/s, if it is not known")
+    parser.add_argument(
+        "--parts", nargs="+", metavar="PART", help="parts to run, by the beginning of their names (default: all)"
+    )
     measuring.add_device_argument(parser)
     parser.set_defaults(device="cuda", bf16=True)
     settings = parser.parse_args(argv)

@@ -33,10 +33,13 @@ ROOT = Path(__file__).resolve().parents[2]
 
 def parse(argv: list[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--repeats", type=int, default=7, help="processes of each kind")
+    parser.add_argument("--repeats", type=int, default=7, help="processes per import statement")
     parser.add_argument("--statements", nargs="+", choices=STATEMENTS, default=list(STATEMENTS), metavar="STATEMENT")
     parser.add_argument(
-        "--warmup", type=int, default=1, help="processes of each kind that are not counted: they fill the disk's cache"
+        "--warmup",
+        type=int,
+        default=1,
+        help="processes per import statement that are not counted: they fill the disk cache",
     )
     measuring.add_output_argument(parser)
     return parser.parse_args(argv)

@@ -29,19 +29,21 @@ VOCABULARY = [a + b + c for a in "bdgklmnprst" for b in "aeiou" for c in "klmnrs
 
 def parse(argv: list[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--size", choices=SIZES, default="base", help="base has the convolutions of wav2vec2-base")
+    parser.add_argument(
+        "--size", choices=SIZES, default="base", help="size of the encoder; base has the convolutions of wav2vec2-base"
+    )
     parser.add_argument("--rows", type=int, default=32)
     parser.add_argument("--batch", type=int, default=4)
     parser.add_argument(
         "--seconds",
         type=float,
         default=4.0,
-        help="of the longest utterance of a batch; the shortest has three quarters",
+        help="seconds of the longest utterance of a batch; the shortest has three quarters",
     )
     parser.add_argument("--repeats", type=int, default=5)
     measuring.add_device_argument(parser)
     parser.add_argument(
-        "--memory", action="store_true", help="also peak memory from these rows and from twice as many"
+        "--memory", action="store_true", help="also measure peak memory with these rows and with twice as many"
     )
     measuring.add_output_argument(parser)
     return parser.parse_args(argv)

@@ -134,7 +134,7 @@ def hardware(device: str = "cpu") -> dict[str, Any]:
 
 
 def add_device_argument(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--device", type=_device, default="cpu", help="cpu (default), cuda, cuda:1, mps")
+    parser.add_argument("--device", type=_device, default="cpu", help="device: cpu (default), cuda, cuda:1 or mps")
 
 
 def _device(text: str) -> str:
@@ -146,14 +146,14 @@ def _device(text: str) -> str:
             torch.empty(1, device=text)
         except (AssertionError, RuntimeError, NotImplementedError):
             at_hand = ", ".join(["cpu", *(f"cuda:{index}" for index in range(torch.cuda.device_count()))])
-            raise argparse.ArgumentTypeError(f"'{text}' is no device of this machine, which has {at_hand}") from None
+            raise argparse.ArgumentTypeError(
+                f"'{text}' is not a device of this machine, which has {at_hand}"
+            ) from None
     return text
 
 
 def add_output_argument(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument(
-        "--json", type=Path, metavar="OUT", help="also write everything that was measured to this file"
-    )
+    parser.add_argument("--json", type=Path, metavar="OUT", help="JSON file for all measurements")
 
 
 def report(result: dict[str, Any], columns: dict[str, str], rows: list[dict[str, Any]], path: Path | None) -> None:

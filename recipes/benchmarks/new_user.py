@@ -94,7 +94,7 @@ def run(out: Path, utterances: int = 600, flags: list[str] | None = None) -> lis
 def main() -> None:
     """Runs it and writes the times."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--out", type=Path, default=Path("new_user"), help="folder for everything; must not be there")
+    parser.add_argument("--out", type=Path, default=Path("new_user"), help="folder for all files; must not exist")
     parser.add_argument("--utterances", type=int, default=600)
     arguments, flags = parser.parse_known_args()
     steps = run(arguments.out, arguments.utterances, flags)

@@ -69,7 +69,7 @@ def measure(settings: argparse.Namespace, port: int) -> list[float]:
 
 def main(argv: list[str] | None = None) -> dict[str, Any]:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--checkpoint", required=True, help="of a LE-MER, whose words are coloured")
+    parser.add_argument("--checkpoint", required=True, help="checkpoint of LE-MER, whose words are coloured")
     parser.add_argument("--recording", type=Path, required=True)
     parser.add_argument("--text", required=True)
     parser.add_argument("--repeats", type=int, default=10)

@@ -48,17 +48,21 @@ LABELS = {i: str(i) for i in range(4)}
 
 def parse(argv: list[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--size", choices=SIZES, default="base", help="base is wav2vec2-base and BERT-base")
+    parser.add_argument(
+        "--size", choices=SIZES, default="base", help="size of the encoders; base is wav2vec2-base and BERT-base"
+    )
     parser.add_argument("--rows", type=int, default=16, help="utterances")
     parser.add_argument("--batch", type=int, default=4)
-    parser.add_argument("--history", type=int, default=3, help="earlier utterances of each, for text and speech")
-    parser.add_argument("--longest", type=float, default=15.0, help="longer recordings are cut, seconds")
+    parser.add_argument("--history", type=int, default=3, help="earlier utterances per utterance, for text and speech")
+    parser.add_argument(
+        "--longest", type=float, default=15.0, help="longest recording in seconds; longer ones are cut"
+    )
     parser.add_argument("--repeats", type=int, default=5)
-    parser.add_argument("--workers", type=int, default=0, help="processes that load for both pipelines")
+    parser.add_argument("--workers", type=int, default=0, help="loading processes of both pipelines")
     measuring.add_device_argument(parser)
     parser.add_argument("--dtype", default="float32", choices=("float32", "bfloat16", "float16"))
-    parser.add_argument("--one-by-one", action="store_true", help="also both pipelines without batches")
-    parser.add_argument("--overhead", action="store_true", help="also the pipeline without its model")
+    parser.add_argument("--one-by-one", action="store_true", help="also measure both pipelines without batches")
+    parser.add_argument("--overhead", action="store_true", help="also measure the pipeline without its model")
     measuring.add_output_argument(parser)
     return parser.parse_args(argv)
 

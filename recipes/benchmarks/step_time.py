@@ -55,17 +55,23 @@ PEAK_TFLOPS = {
 
 def parse(argv: list[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--size", choices=SIZES, default="base", help="base is BERT-base with wav2vec2-base")
+    parser.add_argument(
+        "--size", choices=SIZES, default="base", help="size of the encoders; base is BERT-base with wav2vec2-base"
+    )
     parser.add_argument("--batch", type=int, default=2, help="utterances")
-    parser.add_argument("--seconds", type=float, default=3.6, help="of the longest; the shortest has half of it")
-    parser.add_argument("--tokens", type=int, default=60, help="of the longest")
-    parser.add_argument("--repeats", type=int, default=5, help="rounds; each runs every case once")
+    parser.add_argument(
+        "--seconds", type=float, default=3.6, help="seconds of the longest utterance; the shortest has half"
+    )
+    parser.add_argument("--tokens", type=int, default=60, help="tokens of the longest text")
+    parser.add_argument("--repeats", type=int, default=5, help="number of rounds; each runs every case once")
     parser.add_argument("--model", choices=VARIANTS, default="le_mer")
-    parser.add_argument("--variants", nargs="+", metavar="VARIANT", help="of the model; all if not given")
+    parser.add_argument("--variants", nargs="+", metavar="VARIANT", help="variants of the model (default: all)")
     measuring.add_device_argument(parser)
     parser.add_argument("--bf16", action="store_true", help="autocast to bfloat16")
-    parser.add_argument("--memory", action="store_true", help="also peak memory, each system in a process of its own")
-    parser.add_argument("--peak-tflops", type=float, help="of the card, where it is not known")
+    parser.add_argument(
+        "--memory", action="store_true", help="also measure peak memory, each system in a process of its own"
+    )
+    parser.add_argument("--peak-tflops", type=float, help="peak of the card in TFLOP/s, if it is not known")
     measuring.add_output_argument(parser)
     settings = parser.parse_args(argv)
     known = list(VARIANTS[settings.model])

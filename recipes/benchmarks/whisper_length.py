@@ -41,12 +41,18 @@ PAIRS = {  # what is measured: the slower case over the faster one
 
 def parse(argv: list[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--checkpoint", help="a Whisper checkpoint: folder or name on the Hub")
-    parser.add_argument("--size", choices=SIZES, default="small", help="of random weights, without a checkpoint")
-    parser.add_argument("--recordings", type=Path, help="folder with recordings, in it or below it")
-    parser.add_argument("--batch", type=int, default=8, help="utterances, evenly drawn from the recordings by name")
-    parser.add_argument("--repeats", type=int, default=5, help="rounds; each runs every case once")
-    parser.add_argument("--memory", action="store_true", help="also peak memory, each side in a process of its own")
+    parser.add_argument("--checkpoint", help="Whisper checkpoint: folder or name on the Hub")
+    parser.add_argument(
+        "--size", choices=SIZES, default="small", help="size of the random encoder, without --checkpoint"
+    )
+    parser.add_argument("--recordings", type=Path, help="folder with recordings, also in its subfolders")
+    parser.add_argument(
+        "--batch", type=int, default=8, help="utterances per batch, drawn evenly from the recordings by name"
+    )
+    parser.add_argument("--repeats", type=int, default=5, help="number of rounds; each runs every case once")
+    parser.add_argument(
+        "--memory", action="store_true", help="also measure peak memory, each side in a process of its own"
+    )
     measuring.add_device_argument(parser)
     measuring.add_output_argument(parser)
     settings = parser.parse_args(argv)

@@ -25,7 +25,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("checkpoint", help="folder, or repository on the Hub; `make demo` makes one")
     parser.add_argument(
-        "--out", type=Path, default=FIGURES, help="folder of the pictures (default: figures/ beside it)"
+        "--out", type=Path, default=FIGURES, help="folder for the pictures (default: figures/ beside it)"
     )
     arguments = parser.parse_args()
     chromium = shutil.which("chromium") or shutil.which("google-chrome")

@@ -63,7 +63,7 @@ def test_prepare_a_public_corpus_by_name(write_wav, capsys, tmp_path):
     assert main(["prepare", "ravdess", release, str(tmp_path / "other")]) == 1
     assert "this is EmoDB: --corpus emodb" in capsys.readouterr().err
     assert main(["prepare", "emodb", release, str(tmp_path / "other"), "--task", "x"]) == 1
-    assert "--task is not for emodb" in capsys.readouterr().err
+    assert "--task cannot be used with emodb" in capsys.readouterr().err
     assert not (tmp_path / "other").exists()
 
 
@@ -80,7 +80,7 @@ def test_generate_in_another_language(capsys, tmp_path):
     assert all("。" in path.read_text(encoding="utf-8") for path in transcripts)
     assert json.loads((tmp_path / "corpus" / "generated.json").read_text())["settings"]["language"] == "zh"
     assert main([*command, "--layout", "meld"]) == 1
-    assert "--language zh is for --layout iemocap" in capsys.readouterr().err
+    assert "--language zh needs --layout iemocap" in capsys.readouterr().err
 
 
 def test_generate_in_the_layout_of_meld(capsys, tmp_path):

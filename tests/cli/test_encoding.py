@@ -28,7 +28,7 @@ def test_the_advice_can_be_followed(command, table, tiny_checkpoint, tmp_path, c
     }[command]
     assert main(words) == 1
     assert (
-        f"{table}, line 2: not utf-8 at byte 19; save it as UTF-8, or say what it is in, such as --encoding cp1252"
+        f"{table}, line 2: not utf-8 at byte 19; save it as UTF-8, or give its encoding, such as --encoding cp1252"
         in (capsys.readouterr().err)
     )
     assert main([*words, "--encoding", "cp1252"]) == 0

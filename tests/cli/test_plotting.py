@@ -48,7 +48,7 @@ def test_nothing_to_draw(fold, tmp_path, capsys):
     assert "no results.json of a fold and no label_store.json" in capsys.readouterr().err
     (fold / "results.json").write_text('{"fold": "Ses01", "test": {}}')
     assert main(["plot", str(fold), "--what", "confusion"]) == 1
-    assert "nothing to draw of confusion" in capsys.readouterr().err
+    assert "nothing to plot for confusion" in capsys.readouterr().err
     (fold / "results.json").write_text("{")
     assert main(["plot", str(fold)]) == 1
     assert "results.json is damaged" in capsys.readouterr().err
@@ -61,4 +61,4 @@ def test_a_model_that_reads_no_words_has_no_keywords_to_draw(fold, tmp_path, cap
     assert main(["plot", str(fold), "--out", str(tmp_path / "figures")]) == 0
     assert "label_keywords" not in capsys.readouterr().out
     assert main(["plot", str(fold), "--what", "keywords"]) == 1
-    assert "nothing to draw of keywords" in capsys.readouterr().err
+    assert "nothing to plot for keywords" in capsys.readouterr().err

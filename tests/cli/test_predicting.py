@@ -78,8 +78,8 @@ def test_one_modality_is_enough(checkpoint, write_wav):
         ([], "give an audio or video file, --text, or both"),
         (["--text", "hello", "--start", "1"], "need a file"),
         (["nowhere.wav"], "nowhere.wav: no such audio file"),
-        (["--text", "caf\udce9"], "--text 'caf\\udce9' is not UTF-8"),
-        (["--text", "so", "--history", "hi", "caf\udce9"], "--history 'caf\\udce9' is not UTF-8"),
+        (["--text", "caf\udce9"], "--text 'caf\\udce9' is not valid UTF-8"),
+        (["--text", "so", "--history", "hi", "caf\udce9"], "--history 'caf\\udce9' is not valid UTF-8"),
     ],
 )
 def test_bad_input_is_one_line(checkpoint, capsys, arguments, message):
@@ -153,7 +153,7 @@ def test_the_folder_of_a_fold_is_enough(checkpoint, tmp_path, capsys):
     assert main(["predict", str(fold), "--text", "hello"]) == 0
     assert main(["labels", str(fold)]) == 0
     assert main(["predict", str(fold.parent), "--text", "hello"]) == 1
-    assert f"it holds several folds; choose one of {fold}" in capsys.readouterr().err
+    assert f"it contains several folds; choose one of {fold}" in capsys.readouterr().err
 
 
 def test_top_k_and_abstention(checkpoint, capsys):

@@ -65,7 +65,7 @@ def test_bad_rows_can_be_skipped(good, bad, caplog):
     with caplog.at_level(logging.WARNING, logger="hf_mer"):
         rows = check_video(corpus({**bad, **good}), on_bad="skip")
     assert rows["id"][:] == list(good)
-    assert "7 of 10 rows left out for their video" in caplog.text
+    assert "7 of 10 rows are left out because of their video" in caplog.text
     with pytest.raises(CorpusError, match="no row is left"):
         check_video(corpus(bad), on_bad="skip")
     with pytest.raises(ValueError, match="'raise', 'skip' or 'blank'"):
@@ -82,9 +82,9 @@ def test_what_is_unusual_is_counted(good, write_video, caplog):
     assert checked["id"][:] == rows["id"][:]
     assert checked.features == rows.features
     for message in (
-        "1 clips end before they should and are used as they are, such as cut",
+        "1 clips end too early and are used as they are, such as cut",
         "1 clips have fewer than 8 frames, such as few",
-        "clips are longer than 1.0 s and will be capped there, such as good",
+        "clips are longer than 1.0 s and will be cut there, such as good",
         "1 of 5 rows have no video",
     ):
         assert message in caplog.text

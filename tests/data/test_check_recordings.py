@@ -78,7 +78,7 @@ def test_bad_rows_can_be_skipped(good, bad, caplog):
         rows = check_audio(corpus([bad[0], good[0], *bad[1:], good[1]]), on_bad="skip")
     assert rows["id"][:] == ["good", "other"]
     assert rows["duration"][:] == [0.5, 0.75]
-    assert "6 of 8 rows left out" in caplog.text
+    assert "6 of 8 rows are left out" in caplog.text
     with pytest.raises(CorpusError, match="no row is left"):
         check_audio(corpus(bad), on_bad="skip")
     with pytest.raises(ValueError, match="'raise', 'skip' or 'blank'"):
@@ -93,10 +93,10 @@ def test_what_is_unusual_is_counted(good, tmp_path, caplog):
     assert len(rows) == 3
     for message in (
         "1 recordings are silent (peak below -60 dBFS), such as quiet",
-        "1 recordings are longer than 0.6 s and will be capped there, such as other",
+        "1 recordings are longer than 0.6 s and will be cut there, such as other",
         "1 recordings are at 8000 Hz and will be resampled to 16000 Hz",
         "1 recordings have several channels",
-        "of 3 texts 0 are missing, 0 empty and 1 nothing but a tag",
+        "of 3 texts, 0 are missing, 0 are empty and 1 are only a tag",
     ):
         assert message in caplog.text
 
@@ -125,7 +125,7 @@ def test_bad_rows_can_be_kept_without_their_recordings(good, bad, caplog):
     assert rows["id"][:] == [bad[0]["id"], "good", *(one["id"] for one in bad[1:])]
     assert [row["audio"] is None for row in rows] == [True, False, *[True] * (len(bad) - 1)]
     assert rows["duration"][:] == [None, 0.5, *[None] * (len(bad) - 1)]
-    assert "6 of 7 rows go on without their audio" in caplog.text
+    assert "6 of 7 rows are used without their audio" in caplog.text
 
 
 def test_rows_without_audio(good, caplog):
@@ -170,7 +170,7 @@ def test_rates_that_no_sound_has(good, tmp_path):
         check_audio(corpus(records))
     assert "audio: 2 problems" in str(error.value)
     assert "row absurd: " in str(error.value)
-    assert "row embedded: inside.wav: a sampling rate of 999983 Hz is not possible" in str(error.value)
+    assert "row embedded: inside.wav: a sampling rate of 999983 Hz is not valid" in str(error.value)
 
 
 def test_two_processes(good, bad):
@@ -188,6 +188,6 @@ def test_recordings_with_a_fault_are_counted_by_its_kind(good, tmp_path, caplog)
     with caplog.at_level(logging.WARNING, logger="hf_mer"):
         check_audio(corpus([*good, *records]))
     assert [record.getMessage() for record in caplog.records] == [
-        "1 recordings are cut off or damaged, and what is there is used, such as cut",
-        "2 recordings have channels that cancel each other out, of which one is heard, such as first",
+        "1 recordings are cut off or damaged and are used as far as they go, such as cut",
+        "2 recordings have channels that cancel each other out; one channel is used, such as in first",
     ]

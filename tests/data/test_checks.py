@@ -23,7 +23,7 @@ def test_texts_are_counted(caplog):
     rows = corpus([make_record(id=str(i), text=text, label=0) for i, text in enumerate(texts)])
     with caplog.at_level(logging.WARNING, logger="hf_mer"):
         assert check_text(rows) == {"missing": 1, "empty": 1, "tag_only": 1}
-    assert "of 5 texts 1 are missing" in caplog.text
+    assert "of 5 texts, 1 are missing" in caplog.text
     caplog.clear()
     speech_only = corpus([make_record(id="a", label=0)])
     assert check_text(speech_only)["missing"] == 1
@@ -47,15 +47,13 @@ def test_a_test_part_of_one_class_is_named(caplog):
     rows = corpus([make_record(id=str(i), label=i % 2) for i in range(4)])
     assert check_test_labels(rows, [0, 1]) == ["angry", "sad"]
     assert not caplog.text
-    assert check_test_labels(rows, [1, 3], "the test part of fold 1") == ["sad"]
-    assert "the test part of fold 1 has rows of class 'sad' alone" in caplog.text
+    assert check_test_labels(rows, [1, 3], "the test split of fold 1") == ["sad"]
+    assert "the test split of fold 1 has only rows of class 'sad'" in caplog.text
 
 
 def test_soft_targets_need_votes():
     rows = corpus([make_record(id=str(i), label=i % 2, votes=[0.5, 0.5] if i == 3 else None) for i in range(4)])
     assert check_votes(rows, [0, 1, 3]) == 1
     for lacking in (rows, rows.remove_columns("votes")):
-        with pytest.raises(
-            CorpusError, match=r"^soft_targets=true: no row of fold 1 has raters' votes\. IEMOCAP brings"
-        ):
+        with pytest.raises(CorpusError, match=r"^soft_targets=true: no row of fold 1 has raters' votes\. IEMOCAP has"):
             check_votes(lacking, [0, 1, 2], "fold 1")

@@ -78,7 +78,7 @@ def test_nothing_is_replaced_unasked(rows, tmp_path):
     (tmp_path / "thesis").mkdir()
     (tmp_path / "thesis" / "chapter.tex").write_text("x")
     for overwrite in (False, True):
-        with pytest.raises(FileExistsError, match=r"not a prepared corpus \(it holds chapter\.tex\)"):
+        with pytest.raises(FileExistsError, match=r"not a prepared corpus \(it contains chapter\.tex\)"):
             prepare(rows, tmp_path / "thesis", overwrite=overwrite)
     with pytest.raises(FileExistsError, match="is a file"):
         prepare(rows, tmp_path / "a.wav")

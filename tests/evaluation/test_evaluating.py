@@ -227,7 +227,7 @@ def test_the_test_part_of_the_checkpoints_own_fold(evaluate, tmp_path):
     write_training(tmp_path / "s1", "manifest", ["u2", "u3", "u5"])
     _, report, _ = evaluate(str(tmp_path / "s1"), *NO_NOISE)
     assert report["rows"] == {
-        "name": "test part of fold s1, as in training", "utterances": 3, "corpus": "manifest", "use_history": False,
+        "name": "test split of fold s1, as in training", "utterances": 3, "corpus": "manifest", "use_history": False,
         "classes_without_rows": ["angry"],
     }  # fmt: skip
     _, report, _ = evaluate(checkpoint, "--split", "all", *NO_NOISE)

@@ -69,7 +69,7 @@ def test_labels_are_mapped_and_it_is_said(evaluate, tmp_path):
         (["--label-map", "bored"], "label_map: 'bored': write CORPUS_LABEL=CLASS"),
         (
             ["--label-map", MAP, "--labels", *LABELS],
-            "--labels: with --label-map the classes are those of the checkpoint",
+            "--labels cannot be used with --label-map: the classes are those of the checkpoint",
         ),
     ],
 )

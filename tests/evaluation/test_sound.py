@@ -55,5 +55,5 @@ def test_babble_is_of_others(rows):
 def test_babble_needs_somebody_else(rows):
     with pytest.raises(ValueError, match="row u0: the corpus has no recording of another speaker"):
         Babble(rows.select([0, 1]), 16000).over(rows[0], 100)
-    with pytest.raises(ValueError, match="no recording that it could be made of"):
+    with pytest.raises(ValueError, match="no recording to make it from"):
         Babble(rows.select([4]), 16000)

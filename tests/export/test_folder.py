@@ -37,8 +37,8 @@ def test_configuration_and_specification_come_back(le_mer):
     ("file", "content", "message"),
     [
         ("export.json", "{", r"export\.json is damaged"),
-        ("export.json", "[]", r"export\.json: export=\[\] must be a table"),
-        ("export.json", '{"inputs": 5, "outputs": ["logits"]}', r"export\.json: inputs=5 must be a table"),
+        ("export.json", "[]", r"export\.json: export=\[\] must be a dictionary"),
+        ("export.json", '{"inputs": 5, "outputs": ["logits"]}', r"export\.json: inputs=5 must be a dictionary"),
         ("export.json", '{"inputs": {}, "outputs": ["scores"]}', r"export\.json: outputs=\['scores'\] must name logits"),
         ("export.json", '{"inputs": {}, "outputs": ["logits"]}', r"model\.onnx takes .*: they do not belong together"),
         ("config.json", '{"model_type": "le_mer", "modalities": 5}', r"config\.json: modalities=5 must be a list"),

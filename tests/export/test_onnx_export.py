@@ -127,7 +127,7 @@ def test_a_graph_that_differs_is_not_written(tmp_path):
 
 def test_a_folder_with_something_else_is_left_alone(tmp_path, le_mer):
     (tmp_path / "thesis.tex").write_text("years of work")
-    with pytest.raises(FileExistsError, match="is there already and is not an export"):
+    with pytest.raises(FileExistsError, match="exists and is not an export"):
         export_onnx(le_mer.checkpoint, tmp_path)
     assert (tmp_path / "thesis.tex").exists()
 
@@ -136,7 +136,7 @@ def test_files_of_ones_own_beside_an_export(tmp_path, le_mer):
     folder = Path(shutil.copytree(le_mer.folder, tmp_path / "exported"))
     check_out(folder)
     (folder / "thesis.tex").write_text("years of work")
-    with pytest.raises(FileExistsError, match=r"thesis\.tex would go with the earlier export"):
+    with pytest.raises(FileExistsError, match=r"thesis\.tex would be deleted with the earlier export"):
         export_onnx(le_mer.checkpoint, folder)
     check_out(folder, overwrite=True)
 

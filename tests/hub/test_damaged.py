@@ -76,8 +76,8 @@ def test_tokenizers(folder, name, content):
 @pytest.mark.parametrize(
     ("part", "value", "message"),
     [
-        ("keywords", 5, "keywords=5 must be a table"),
-        ("keywords", 0, "keywords=0 must be a table"),
+        ("keywords", 5, "keywords=5 must be a dictionary"),
+        ("keywords", 0, "keywords=0 must be a dictionary"),
         ("keywords.sad", [["so", "x"]], r"keywords\['sad'\]='x' must be a finite number"),
         ("keywords.sad", [["so", float("nan")]], r"keywords\['sad'\]=nan must be a finite number"),
         ("keywords.sad", [["so"]], r"keywords\['sad'\]=\[\['so'\]\] must be a list of pairs"),
@@ -85,7 +85,7 @@ def test_tokenizers(folder, name, content):
         ("labels", "sad", "labels='sad' must be a list"),
         ("labels", [["sad"], 5], r"labels=\['sad'\] must be text"),
         ("discretizer.groups", 10**12, "groups=1000000000000 must be at most 1000"),
-        ("settings", 5, "settings=5 must be a table"),
+        ("settings", 5, "settings=5 must be a dictionary"),
     ],
 )
 def test_fields_of_the_label_store(folder, part, value, message):
@@ -113,13 +113,15 @@ def test_weights_that_are_missing_or_have_no_place(folder):
     weights = load_file(folder / "model.safetensors")
     for kept, message in (
         ({name: one for name, one in weights.items() if name != "classifier.bias"}, r"lack 'classifier\.bias' that"),
-        ({**weights, "more.weight": torch.zeros(2)}, r"hold 'more\.weight' for which config\.json has no place"),
+        ({**weights, "more.weight": torch.zeros(2)}, r"contain 'more\.weight' that config\.json does not ask for"),
     ):
         save_file(kept, folder / "model.safetensors", metadata={"format": "pt"})
         refused(folder, message)
     save_file(weights, folder / "model.safetensors", metadata={"format": "pt"})
     change(folder / "config.json", "text_config.num_hidden_layers", 1)
-    refused(folder, r"hold 'text_encoder\.encoder\.layer\.1\.[^']*' and 15 others for which config\.json has no place")
+    refused(
+        folder, r"contain 'text_encoder\.encoder\.layer\.1\.[^']*' and 15 others that config\.json does not ask for"
+    )
 
 
 @pytest.mark.parametrize(

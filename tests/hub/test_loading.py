@@ -50,7 +50,7 @@ def command(hub, monkeypatch, capsys, tmp_path):
 PROBLEMS = {
     "revision": (["me/emotions", "--revision", "v9"], {}, "error: me/emotions has no revision 'v9'"),
     "name": (["me/nothing"], {}, "error: me/nothing is no folder here, and not on the Hub, or private and"),
-    "path": (["/runs/le_mer/nothing"], {}, "error: '/runs/le_mer/nothing' is no folder here, and no name of a repository"),
+    "path": (["/runs/le_mer/nothing"], {}, "error: '/runs/le_mer/nothing' is no folder here, and not the name of a repository"),
     "private": (["me/secret"], {"token": None}, "error: me/secret is no folder here, and not on the Hub, or private and"),
     "no checkpoint": (["me/empty"], {}, "error: me/empty on the Hub has no "),
     "network": (
@@ -123,10 +123,10 @@ class TestFolders:
         assert locate_checkpoint(fold) == locate_checkpoint(fold / "model") == str(fold / "model")
         assert load_recognizer(fold)({"text": "hello"})
         with pytest.raises(
-            ValueError, match=r"runs is not a checkpoint: it holds several folds; choose one of .*Ses05"
+            ValueError, match=r"runs is not a checkpoint: it contains several folds; choose one of .*Ses05"
         ):
             load_recognizer(tmp_path / "runs")
-        with pytest.raises(ValueError, match="is a folder of this machine, which has no revision 'v1'"):
+        with pytest.raises(ValueError, match="is a local folder and has no revision 'v1'"):
             load_recognizer(fold, revision="v1")
 
     def test_no_checkpoint(self, published, tmp_path):

@@ -132,7 +132,8 @@ def test_several_corpora_are_named_with_their_licences(runs, tmp_path):
     text = checkpoint.card("someone/model")
     assert "\n# LE-MER on RAVDESS (speech), manifest\n" in text
     assert (
-        "Trained on several corpora, whose terms all hold:\n\n- RAVDESS (speech): RAVDESS is under CC BY-NC-SA" in text
+        "Trained on several corpora, whose terms all apply:\n\n- RAVDESS (speech): RAVDESS is under CC BY-NC-SA"
+        in text
     )
     assert "\n- manifest: <!-- say under which licence" in text
     assert "\n# Mine\n" in checkpoint.card("someone/model", title="Mine", notes="")
@@ -370,7 +371,7 @@ def test_a_run_counts_once(runs):
 
 
 def test_results_of_another_system_are_refused(runs):
-    with pytest.raises(ValueError, match="x is said to be mgcma, its results are of le_mer"):
+    with pytest.raises(ValueError, match="x is declared as mgcma, but its results are of le_mer"):
         model_card(CardSpec("x", "mgcma", "iemocap"), card_results(runs))
 
 
@@ -408,7 +409,7 @@ def test_a_card_names_no_path_of_a_machine(runs, spec):
         ({"corpus": "cremad"}, "corpus 'cremad' is not one of iemocap, meld"),
         ({"published": [{"title": "A", "wa": 1.0}]}, "wants source, title and any of wa, ua, wf1"),
         ({"references": [{"title": "A", "acc": 1.0}]}, "references has a row"),
-        ({"emissions": {"emissions": 1}}, "want emissions .grams of CO2. and source"),
+        ({"emissions": {"emissions": 1}}, "needs the keys emissions .grams of CO2. and source"),
     ],
 )
 def test_wrong_specifications_are_refused(change, message):
@@ -419,7 +420,7 @@ def test_wrong_specifications_are_refused(change, message):
 def test_wrong_specification_files_are_refused(tmp_path):
     path = tmp_path / "a.yaml"
     path.write_text("system: le_mer\ncorpus: meld\npublish: []\n")
-    with pytest.raises(ValueError, match=r"a\.yaml: wants system, corpus and any of .*publish'"):
+    with pytest.raises(ValueError, match=r"a\.yaml: needs system and corpus, and may have any of .*publish'"):
         CardSpec.from_yaml(path)
 
 

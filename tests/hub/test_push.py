@@ -221,9 +221,9 @@ class TestPush:
 
     def test_names_and_folders(self, command, fold):
         error = command("push", fold, "me/emo/tions")[2]
-        assert error.startswith("error: 'me/emo/tions' is no name of a repository")
+        assert error.startswith("error: 'me/emo/tions' is not the name of a repository")
         with pytest.raises(
-            ValueError, match=r"is not a checkpoint: it holds several folds; choose one of .*runs/Ses01"
+            ValueError, match=r"is not a checkpoint: it contains several folds; choose one of .*runs/Ses01"
         ):
             find_checkpoint(fold.parent)
         with pytest.raises(ValueError, match=r"is not a checkpoint: there is no config.json"):

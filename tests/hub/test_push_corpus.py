@@ -151,7 +151,7 @@ def test_paths_of_this_machine_stay_here(hub, command, own, tmp_path):
     folder = prepare(own, tmp_path / "own")
     status, _, error = command("push", folder, "me/own")
     assert status == 1
-    assert "names 2 recordings by their paths on this machine" in error
+    assert "names 2 recordings by paths that exist only on this machine" in error
     assert "--embed-audio" in error
     film = records_to_dataset(
         [make_record(id="f", video=tmp_path / "f.mp4", text="Hi", label=0)], ["glad"], tmp_path / "cache"
@@ -159,13 +159,13 @@ def test_paths_of_this_machine_stay_here(hub, command, own, tmp_path):
     folder = prepare(film, tmp_path / "film")
     status, _, error = command("push", folder, "me/film")
     assert status == 1
-    assert "names 1 videos by their paths" in error
+    assert "names 1 videos by paths that exist" in error
     assert command("push", folder, "me/film", "--without-video")[0] == 0
     (name,) = [name for name in hub.files("me/film", "datasets") if name.startswith("data/")]
     assert str(tmp_path).encode() not in hub.files("me/film", "datasets")[name]
     named = records_to_dataset([make_record(id="/home/me/a.wav", text="Hi", label=0)], ["glad"], tmp_path / "cache")
     error = command("push", prepare(named, tmp_path / "named"), "me/named")[2]
-    assert "column id holds paths of this machine, such as /home/me/a.wav" in error
+    assert "column id contains paths of this machine, such as /home/me/a.wav" in error
     assert ("datasets", "me/named") not in hub.repositories
 
 
@@ -273,7 +273,7 @@ class TestPublicCorpora:
         for flags in ([], ["--without-audio"], ["--corpus", "emodb"]):
             status, _, error = command("push", folder, "me/emodb", *flags)
             assert status == 1
-            assert "is EmoDB and is not pushed: its description does not say that copies may be handed on" in error
+            assert "is EmoDB and is not pushed: its description does not say that it may be redistributed" in error
             assert "hf-mer prepare emodb SOURCE out" in error
         assert ("datasets", "me/emodb") not in hub.repositories
 
@@ -287,7 +287,7 @@ def test_folders_that_are_none(command, own, tmp_path):
     folder = prepare(own, tmp_path / "own")
     assert "corpus 'mine' is not one of iemocap, meld" in command("push", folder, "me/own", "--corpus", "mine")[2]
     (folder / "corpus.json").write_text("{")
-    assert "is a damaged prepared corpus; prepare it anew" in command("push", folder, "me/own")[2]
+    assert "is a damaged prepared corpus; prepare it again" in command("push", folder, "me/own")[2]
     (folder / "README.md").unlink()
     assert find_prepared(folder) is None
     assert "is not a checkpoint" in command("push", folder, "me/own")[2]
@@ -302,7 +302,7 @@ def test_the_card_alone(command, own, tmp_path):
     assert "license: cc-by-nc-sa-4.0" in out
     assert not re.search(r"\{[{%]|[%}]\}", out)
     assert "`hf-mer push` would refuse this: " in told
-    assert "names 2 recordings by their paths on this machine" in told
+    assert "names 2 recordings by paths that exist only on this machine" in told
     assert command("card", folder, "--without-audio", "--out", tmp_path / "card.md")[0] == 0
     status, out, told = command("card", folder, "--without-audio")
     assert out == (tmp_path / "card.md").read_text() + "\n"

@@ -83,7 +83,7 @@ class TestAbsurdFiles:
 
     def test_long_gaps(self, little_memory, tmp_path):
         path = write_film(tmp_path / "hours.mkv", lambda index: index * 0.064 + (36_000 if index >= 8 else 0))
-        said = r"hours\.mkv: there is no sound from 0\.5\d to 36000\.5\d s, and silence stands for 3600 s at most"
+        said = r"hours\.mkv: there is no sound from 0\.5\d to 36000\.5\d s: gaps may be at most 3600 s longer"
         for read in (load_audio, lambda file: sum(map(len, audio_blocks(file)))):
             with pytest.raises(AudioError, match=said), little_memory():
                 read(path)
@@ -114,7 +114,7 @@ class TestAbsurdFiles:
         (tmp_path / "a.wav").write_bytes(content)
         for read in (load_audio, probe_audio):
             with pytest.raises(
-                AudioError, match=r"a\.wav: cannot be read as audio \(.*no number of channels that can be"
+                AudioError, match=r"a\.wav: cannot be read as audio \(.*an impossible number of channels"
             ):
                 read(tmp_path / "a.wav")
 
@@ -128,7 +128,7 @@ class TestAbsurdFiles:
                     packet.stream, packet.time_base = stream, Fraction(1, 1000)
                     packet.pts = packet.dts = 3000 * number + 256 * index
                     container.mux(packet)
-        with pytest.raises(AudioError, match=r"changes\.mkv: a sampling rate of 17 Hz is not possible"):
+        with pytest.raises(AudioError, match=r"changes\.mkv: a sampling rate of 17 Hz is not valid"):
             load_audio(tmp_path / "changes.mkv")
 
 

@@ -38,7 +38,7 @@ def heard(source, **settings):
 def test_sixteen_bits_in_wider_numbers(samples):
     loaded, told = heard(samples)
     np.testing.assert_allclose(loaded, SPEECH, atol=0.01)
-    assert "taken for 16-bit samples" in told
+    assert "read as 16-bit samples" in told
 
 
 @pytest.mark.parametrize(
@@ -59,9 +59,9 @@ def test_sixteen_bits_in_int32_are_full_scale_as_soundfile_has_it():
 @pytest.mark.parametrize(
     ("samples", "message"),
     [
-        (SIXTEEN.astype(np.int64) * 1000, r"int64 samples with a peak of \d+ cannot be told; give float"),
-        (SIXTEEN.astype(np.float64) * 1000, r"float64 samples with a peak of .* cannot be told"),
-        (SIXTEEN.view(np.uint16), "do not lie about 32768"),
+        (SIXTEEN.astype(np.int64) * 1000, r"int64 samples with a peak of \d+ is not known; give float"),
+        (SIXTEEN.astype(np.float64) * 1000, r"float64 samples with a peak of .* is not known"),
+        (SIXTEEN.view(np.uint16), "are not centred on 32768"),
         (SPEECH > 0, "numbers .* not of bool"),
         (SPEECH.astype(np.complex64), "numbers .* not of complex64"),
         ([[0.1, 0.2], [0.1]], "differ in length"),
@@ -77,10 +77,10 @@ def test_what_cannot_be_told_is_refused(samples, message):
 @pytest.mark.parametrize(
     ("peak", "subtype", "message"),
     [
-        (1e38, "FLOAT", r"reach 1e\+38, and full scale is 1: "),
+        (1e38, "FLOAT", r"reach 1e\+38, but full scale is 1: "),
         (3e38, "FLOAT", r"reach 3e\+38"),
         (1e300, "DOUBLE", "samples are NaN or infinite"),
-        (20.0, "FLOAT", "reach 20, .* divide them by their own, such as 32768"),
+        (20.0, "FLOAT", "reach 20, .* divide them by their full scale, such as 32768"),
         (np.nan, "FLOAT", "1 of 4800 samples are NaN or infinite"),
         (-np.inf, "DOUBLE", "1 of 4800 samples are NaN or infinite"),
     ],
@@ -99,7 +99,7 @@ def test_a_little_beyond_full_scale_is_said_of_files_and_arrays(tmp_path):
     for source in (loud, tmp_path / "a.wav"):
         samples, told = heard(source)
         np.testing.assert_allclose(samples, loud, atol=1e-6)
-        assert "go beyond full scale, 1; they are taken as they are" in told
+        assert "go beyond full scale, 1; they are used as they are" in told
 
 
 class TestChannels:
@@ -131,4 +131,4 @@ class TestChannels:
 def test_silence_is_said(samples):
     with collected_notes() as notes:
         load_audio({"array": samples, "path": "quiet.wav"})
-    assert notes[0].startswith("quiet.wav: the 0.3 s of sound that are heard are silent")
+    assert notes[0].startswith("quiet.wav: the 0.3 s of sound that are used are silent")

@@ -372,7 +372,7 @@ class TestBadInput:
 
     @pytest.mark.parametrize("given", [{}, {"text": ""}, {"text": " ", "history": [""]}])
     def test_nothing_to_explain(self, recognise, given):
-        message = r"^an input has nothing that this model can use; it wants text or speech, and was given "
+        message = r"^an input has nothing that this model can use; it needs text or speech, and was given "
         with pytest.raises(ValueError, match=message):
             explain(recognise.model, recognise.processor, **given)
         if given:

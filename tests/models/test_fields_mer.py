@@ -59,7 +59,7 @@ def test_a_tuple_becomes_a_list():
         (choice("a", "b"), ["a"], r"field: \['a'\] is not one of a, b"),
         (list_of(word), "ab", "field='ab' must be a list"),
         (list_of(word), [5], "field=5 must be text"),
-        (table_of(number()), [1], r"field=\[1\] must be a table"),
+        (table_of(number()), [1], r"field=\[1\] must be a dictionary"),
         (table_of(number()), {"a": None}, r"field\['a'\]=None must be a finite number"),
         (word, ["x" * 1000] * 1000, r"field=\[.{,300}\] must be text"),
     ],

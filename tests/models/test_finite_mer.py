@@ -64,5 +64,5 @@ class TestScores:
         model = tiny_checkpoint()[1].to(dtype)
         check_logits(model, torch.zeros(2, 4))
         logits = torch.tensor([[0.0, 1.0], [float("inf"), 0.0]])
-        with pytest.raises(ValueError, match=f"scores are NaN or infinite: {dtype} cannot hold what is computed"):
+        with pytest.raises(ValueError, match=f"scores are NaN or infinite: values are too large for {dtype}"):
             check_logits(model, logits)

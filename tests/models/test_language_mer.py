@@ -73,5 +73,5 @@ def test_another_language_than_the_model_was_trained_on(trained, written, told, 
     with caplog.at_level(logging.WARNING):
         check_languages(config, asr)
     assert [record.getMessage()[:80] for record in caplog.records] == (
-        ["the speech recogniser writes 'en', and the model was trained on words in 'de': w"] if told else []
+        ["the speech recogniser writes 'en', but the model was trained on words in 'de': w"] if told else []
     )

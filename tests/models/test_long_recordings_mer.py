@@ -305,7 +305,7 @@ class TestFilms:
         assert [(entry["start"], entry["end"]) for entry in result["timeline"]] == [
             pytest.approx((0.0, 0.8)), pytest.approx((0.8, 1.6))
         ]  # fmt: skip
-        assert "has no sound; the rest decides" in caplog.text
+        assert "has no sound; only the other inputs are used" in caplog.text
         for entry in result["timeline"]:
             close(entry["scores"], films({"video": {"path": path, "start": entry["start"], "end": entry["end"]}}))
 
@@ -314,7 +314,7 @@ class TestFilms:
         result = films({"audio": sound, "video": film}, window_seconds=1.0, hop_seconds=1.0)
         assert len(result["timeline"]) == 3
         assert caplog.text.count("no picture from") == 1
-        assert "no picture from 1.00 to 2.00 s, and maybe later; the rest decides" in caplog.text
+        assert "no picture from 1.00 to 2.00 s, and maybe later; only the other inputs are used" in caplog.text
 
     def test_a_model_without_video_hears_the_film(self, recognise, write_video):
         path = write_video(seconds=1.6)

@@ -260,7 +260,7 @@ class TestOtherModels:
     def test_text_only(self, tiny_checkpoint, write_wav):
         recognise = pipeline(PIPELINE_TASK, model=tiny_checkpoint(modalities=["text"])[0])
         close(recognise({"audio": write_wav(), "text": "so glad"}), recognise(text="so glad"))
-        with pytest.raises(ValueError, match="nothing that this model can use; it wants text"):
+        with pytest.raises(ValueError, match="nothing that this model can use; it needs text"):
             recognise(write_wav("b.wav"))
 
     def test_log_mel_encoder(self, tiny_checkpoint, write_wav):
@@ -424,13 +424,13 @@ class TestFilms:
             close(films(source), by_hand(audio=sound))
         assert not caplog.text
         close(films({"video": path}), by_hand(audio=path))
-        assert f"{path}: has no picture; the rest decides" in caplog.text
+        assert f"{path}: has no picture; only the other inputs are used" in caplog.text
 
     def test_a_film_without_sound(self, films, recognise, by_hand, write_video, expected, caplog):
         path = write_video("mute.mp4", sound=False)
         close(films(path), by_hand(video=path))
         close(films(path, text="so glad"), by_hand(video=path, text="so glad"))
-        assert f"{path}: has no sound; the rest decides" in caplog.text
+        assert f"{path}: has no sound; only the other inputs are used" in caplog.text
         close(recognise(path, text="so glad"), expected(text="so glad"))  # a model without video
         with pytest.raises(AudioError, match=r"mute.mp4: has no audio stream \(picture only\)"):
             recognise(path)
@@ -447,7 +447,7 @@ class TestFilms:
         close(recognise({"video": path, "text": "so"}), recognise(path))
         with pytest.raises(VideoError, match="has no video stream"):
             recognise({"video": write_wav()})
-        with pytest.raises(ValueError, match="nothing that this model can use; it wants video"):
+        with pytest.raises(ValueError, match="nothing that this model can use; it needs video"):
             recognise(write_wav())
 
     @pytest.mark.parametrize("batch_size", [1, 3])

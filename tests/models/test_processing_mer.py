@@ -297,7 +297,7 @@ class TestLengths:
             ({"max_length": 3}, ValueError, "text: max_length=3 must be at least 8 tokens"),
             ({"pad_to_multiple_of": 0}, ValueError, "pad_to_multiple_of=0 must be at least 1"),
             ({"truncation": False}, ValueError, "truncation=False, but text is always cut"),
-            ({"padding": False}, ValueError, "text: padding is off, and the items have 3 to 4 tokens"),
+            ({"padding": False}, ValueError, "text: padding is off, but the items have 3 to 4 tokens"),
             ({"audio_kwargs": {"padding": "max_length"}}, ValueError, "audio: padding='max_length' needs max_length"),
             ({"audio_kwargs": {"truncation": True}}, ValueError, "truncation=True needs max_length, in samples"),
             ({"max_lenght": 9}, TypeError, "unknown keyword 'max_lenght'; known are max_length"),
@@ -368,9 +368,7 @@ class TestPadding:
             processor.pad(rows, audio_kwargs={"max_length": 2000})
         with pytest.raises(ValueError, match="item 1 has nothing under 'label', which cannot be stacked"):
             processor.pad([rows[0], {**rows[1], "label": None}])
-        with pytest.raises(
-            ValueError, match="item 0 has .* under 'id', which cannot be stacked: take the column away"
-        ):
+        with pytest.raises(ValueError, match="item 0 has .* under 'id', which cannot be stacked: remove the column"):
             processor.pad([{**rows[0], "id": "a"}])
 
 

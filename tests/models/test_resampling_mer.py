@@ -86,7 +86,7 @@ class TestPlausibleRates:
         "rate", [0, -8000, 999, 768_001, 10**30, 8000.5, float("nan"), float("inf"), True, "8000", [8000]]
     )
     def test_others(self, rate):
-        said = r"a sampling rate of .* Hz is not possible; whole numbers from 1000 to 768000 Hz are"
+        said = r"a sampling rate of .* Hz is not valid; it must be a whole number from 1000 to 768000 Hz"
         for given in (
             lambda: load_audio({"array": tone(), "sampling_rate": rate, "path": "a.wav"}),
             lambda: load_audio(tone(), source_rate=rate),
@@ -103,7 +103,7 @@ class TestPlausibleRates:
         path = tmp_path / "odd.wav"
         soundfile.write(path, np.zeros(100), rate)
         for read in (probe_audio, load_audio, lambda file: next(audio_blocks(file))):
-            with pytest.raises(AudioError, match=rf"odd\.wav: a sampling rate of {rate} Hz is not possible"):
+            with pytest.raises(AudioError, match=rf"odd\.wav: a sampling rate of {rate} Hz is not valid"):
                 read(path)
 
     @pytest.mark.parametrize("rate", [999_983, 0, "16000", None])

@@ -232,7 +232,7 @@ class TestOtherModels:
         for source in (write_wav(), write_video(), tone()):
             close(recognise(source), recognise(text="so glad"))
         silent = pipeline(PIPELINE_TASK, model=folder, asr=lambda samples, rate: "")
-        with pytest.raises(ValueError, match="no words were recognised in an utterance, and this model wants text"):
+        with pytest.raises(ValueError, match="no words were recognised in an utterance, and this model needs text"):
             silent(write_wav())
 
     def test_speech_alone_asks_for_no_words(self, tiny_checkpoint):

@@ -71,7 +71,7 @@ def test_whole_numbers_are_no_weights(good, tmp_path):
     weights["classifier.weight"] = weights["classifier.weight"].to(torch.int8)
     save_file(weights, tmp_path / "model.safetensors", metadata={"format": "pt"})
     shutil.copy(f"{good}/config.json", tmp_path)
-    with pytest.raises(ValueError, match=r"'classifier\.weight' holds values of type I8, which must be floating"):
+    with pytest.raises(ValueError, match=r"'classifier\.weight' contains values of type I8, which must be floating"):
         AutoModel.from_pretrained(tmp_path)
 
 
@@ -93,8 +93,8 @@ def test_half_written_weights(damaged):
         ("text_config", {"layer_norm_eps": float("nan")}, r"text_config\.layer_norm_eps=nan must be a finite number"),
         ("text_config", {"chunk_size_feed_forward": "x"}, r"text_config\.chunk_size_feed_forward='x' must be a whole"),
         ("text_config", {"dtype": "x"}, r"text_config\.dtype: 'x' is not one of float32"),
-        ("text_config", {"hidden_act": "x"}, r"text_config: no bert encoder can be built of it: [^\n]*x"),
-        ("text_config", {"num_attention_heads": 5}, r"text_config: no bert encoder can be built of it: [^\n]*5"),
+        ("text_config", {"hidden_act": "x"}, r"text_config: no bert encoder can be built from it: [^\n]*x"),
+        ("text_config", {"num_attention_heads": 5}, r"text_config: no bert encoder can be built from it: [^\n]*5"),
         ("text_config", {"model_type": "x"}, r"text_config\.model_type: 'x' is not a model that transformers"),
         (None, {"text_config": [1]}, r"text_config=\[1\] must be the configuration of an encoder"),
         (None, {"modalities": 5}, r"modalities=5 must be a list"),
@@ -102,11 +102,11 @@ def test_half_written_weights(damaged):
         (None, {"loss_weights": {"classification": "x"}}, r"loss_weights\['classification'\]='x' must be a finite"),
         (None, {"temperatures": {"text": float("nan")}}, r"temperatures\['text'\]=nan must be a finite number"),
         (None, {"temperatures": {"text": -1}}, r"temperatures\['text'\]=-1 must be positive"),
-        (None, {"calibrated_weights": 5}, r"calibrated_weights=5 must be a table"),
+        (None, {"calibrated_weights": 5}, r"calibrated_weights=5 must be a dictionary"),
         (None, {"classifier_dropout": 3}, r"classifier_dropout=3 must be at most 1"),
         (None, {"text_label_init": ""}, r"text_label_init: '' is not one of none"),
         (None, {"history_in_fusion": "no"}, r"history_in_fusion='no' must be true or false"),
-        (None, {"id2label": 5}, r"id2label=5 must be a table"),
+        (None, {"id2label": 5}, r"id2label=5 must be a dictionary"),
         (None, {"id2label": {"0": "a", "7": "b"}}, r"id2label=[^\n]* must number its classes 0 to 1"),
         (None, {"id2label": {"0": "a", "x": "b"}}, r"id2label='x' must be a whole number"),
         (None, {"id2label": None, "label2id": None, "num_labels": 10**12}, r"num_labels=1000000000000 must be at most"),

@@ -196,7 +196,7 @@ class TestBadClips:
             ("gone.mp4", "gone.mp4: no such video file"),
             (empty, r"empty.mp4: the file is empty \(0 bytes\)"),
             (b"", r"the video is empty \(0 bytes\)"),
-            (text, r"text.mp4: cannot be read as video \(.*\); is the file whole\?"),
+            (text, r"text.mp4: cannot be read as video \(.*\); is the file complete\?"),
             (cut(write_video("half.mp4"), 0.5), r"half.mp4: cannot be read as video"),
             (write_video("blind.mp4", codec=None), r"blind.mp4: has no video stream \(sound only\)"),
             (write_video("none.avi", codec="mpeg4", seconds=0, sound=False), "none.avi: no frame can be decoded"),
@@ -220,7 +220,7 @@ class TestBadClips:
 
     @pytest.mark.parametrize("span", [(1.0, 1.0), (1.0, 0.5), (float("nan"), 1.0), (0.0, float("inf"))])
     def test_impossible_spans(self, write_video, span):
-        with pytest.raises(VideoError, match=f"a span from {span[0]:g} to {span[1]:g} s is not possible"):
+        with pytest.raises(VideoError, match=f"a span from {span[0]:g} to {span[1]:g} s is not valid"):
             load_video(write_video(), start=span[0], end=span[1])
 
     def test_a_truncated_file_gives_what_it_has(self, write_video, caplog):

@@ -78,7 +78,7 @@ def test_everything_that_an_explanation_may_have(drawn_texts):
     assert "Ses05F_impro01_M002.wav: for and against angry" in texts
     assert {"angry\n(true)", "history", "÷1.49", "together", "×2.8"} <= set(texts)
     caption = " ".join(texts[-1].split())
-    for told in ("all classes alike", "faint noise", "one standard error", "groups of neighbours", "from 0.25,"):
+    for told in ("equal for all classes", "faint noise", "one standard error", "groups of neighbours", "from 0.25,"):
         assert told in caption
     assert panels(figure)["Sound"].get_xlim() == (0.0, 3.0)
 

@@ -22,5 +22,5 @@ def test_many_layers_can_be_read(drawn_texts):
 def test_what_cannot_be_drawn():
     with pytest.raises(ValueError, match="mixes no layers"):
         layer_weights({})
-    with pytest.raises(ValueError, match=r"speech: weights \[0\.5\] are not 1 together"):
+    with pytest.raises(ValueError, match=r"speech: weights \[0\.5\] do not sum to 1"):
         layer_weights({"speech": [0.5]})

@@ -34,7 +34,7 @@ def test_half_a_character(checkpoint, tmp_path, capsys, row):
     assert main(["predict", checkpoint, str(table)]) == 1
     told = capsys.readouterr().err
     assert f"{table}, line 2: '" in told
-    assert "\\ud83d' has half a character" in told
+    assert "\\ud83d' contains an invalid character" in told
     assert main(["predict", checkpoint, str(table), "--on-bad", "skip"]) == 0
 
 

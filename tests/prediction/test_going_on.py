@@ -57,7 +57,7 @@ def test_another_model_in_its_place(checkpoint, predict, out, tiny_checkpoint, c
     assert predict() == 1
     told = capsys.readouterr().err
     assert "p.csv was made with checkpoint '" in told
-    assert "name another file, or --overwrite" in told
+    assert "name another file, or give --overwrite" in told
     assert out.read_bytes() == kept
 
 
@@ -121,7 +121,7 @@ def test_inputs_that_have_changed(change, predict, out, table, recordings, capsy
         table.write_text("".join([*lines[:2], "\n", *lines[2:]]))
     assert predict() == 1
     line = 4 if change == "line" else 3
-    assert f"{table}, line {line}: the input or its recording is not what it was" in capsys.readouterr().err
+    assert f"{table}, line {line}: the input or its recording has changed" in capsys.readouterr().err
     assert predict("--overwrite") == 0
 
 
@@ -139,7 +139,7 @@ def test_what_could_not_be_used_is_skipped_or_tried_again(predict, out, recordin
     whole = (recordings / "c.wav").read_bytes()
     (recordings / "c.wav").write_bytes(b"no sound at all")
     assert predict() == 1
-    assert "--on-bad skip goes on without such inputs" in capsys.readouterr().err
+    assert "--on-bad skip continues without such inputs" in capsys.readouterr().err
     first = out.with_name("p.csv.rows.jsonl").read_text()
     assert first.count("\n") == 1
     assert predict("--on-bad", "skip") == 0
@@ -182,7 +182,7 @@ def test_leftovers_of_a_kill(predict, out, tmp_path):
 def test_two_at_once(predict, out, capsys):
     with exclusive(out):
         assert predict() == 1
-        assert f"{out}: another run is at work here (host " in capsys.readouterr().err
+        assert f"{out}: in use by another run (host " in capsys.readouterr().err
     assert predict() == 0
     assert not list(out.parent.glob(".*"))
 
@@ -192,7 +192,7 @@ def test_a_file_that_holds_no_predictions(predict, out, content, capsys):
     assert predict() == 0
     out.with_name("p.csv.rows.jsonl").write_text(content)
     assert predict() == 1
-    assert f"{out}.rows.jsonl is damaged, or no predictions" in capsys.readouterr().err
+    assert f"{out}.rows.jsonl is damaged or does not contain predictions" in capsys.readouterr().err
 
 
 def test_a_file_of_an_older_version(predict, out, capsys):
@@ -200,7 +200,8 @@ def test_a_file_of_an_older_version(predict, out, capsys):
     out.with_name("p.csv.rows.jsonl").unlink()
     assert predict() == 1
     assert (
-        "p.csv has no p.csv.rows.jsonl beside it to go on from (older versions wrote none)" in capsys.readouterr().err
+        "p.csv has no p.csv.rows.jsonl beside it to continue from (older versions wrote none)"
+        in capsys.readouterr().err
     )
     assert predict("--overwrite") == 0
 
@@ -222,7 +223,7 @@ def test_settings_of_an_older_version(predict, out, capsys):
     del content["inputs"]
     settings.write_text(json.dumps(content))
     assert predict() == 1
-    assert "no p.csv.settings.json beside it tells how it was made" in capsys.readouterr().err
+    assert "no p.csv.settings.json beside it says how it was made" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("name", ["=1+1", "'@x", "a\rb", "\n=1"])

@@ -121,5 +121,5 @@ class TestEnds:
         status, told = ended(launch(checkpoint, folder))
         assert (status, told) == (
             1,
-            ["error: 2 processes share many inputs and write one file: give inputs and --out"],
+            ["error: 2 processes share the inputs and write one file: give INPUT and --out"],
         )

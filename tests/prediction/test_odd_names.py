@@ -59,10 +59,10 @@ def test_folders_in_which_libraries_cannot_write(odd, tmp_path, capsys):
     folder = os.path.join(tmp_path, os.path.basename(odd))
     assert main(["generate", folder, "--num-utterances", "20"]) == 1
     assert "caf\\udce9.wav" in (told := capsys.readouterr().err)
-    assert "is not UTF-8, which is needed here; name another folder" in told
+    assert "is not valid UTF-8; name another folder" in told
     table = tmp_path / "calls.csv"
     table.write_text("text,label,speaker\n" + "".join(f"hi {i},{'ab'[i % 2]},s{i % 4}\n" for i in range(8)))
-    with pytest.raises(SystemExit, match=r"error in the settings: output_dir: '.*caf.udce9.wav' is not UTF-8"):
+    with pytest.raises(SystemExit, match=r"error in the settings: output_dir: '.*caf.udce9.wav' is not valid UTF-8"):
         main(["train", "le_mer", str(table), "--from-scratch", "--out", folder, "--use_cpu", "true"])
 
 

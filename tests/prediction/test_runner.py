@@ -70,7 +70,7 @@ def test_what_is_to_be_said_of_a_recording_stands_in_its_row(suffix, checkpoint,
     assert main(["predict", checkpoint, str(recordings), "--out", str(out), "--threshold", "0.1"]) == 0
     rows = {Path(row["input"]).name: row for row in rows_of(out)}
     told = rows["mute.wav"]["warnings"]
-    assert "nothing but silence" in (told if suffix == ".csv" else " ".join(told))
+    assert "only silence to predict from" in (told if suffix == ".csv" else " ".join(told))
     assert not rows["mute.wav"]["label"]
     assert not rows["a.wav"].get("warnings")
     assert rows["a.wav"]["label"]
@@ -218,7 +218,9 @@ class TestGoingOn:
         command = ["predict", checkpoint, str(many), "--out", str(out)]
         assert main(command) == 0
         assert main([*command, "--threshold", "0.5"]) == 1
-        assert "was made with threshold None (now 0.5); name another file, or --overwrite" in capsys.readouterr().err
+        assert (
+            "was made with threshold None (now 0.5); name another file, or give --overwrite" in capsys.readouterr().err
+        )
         assert main([*command, "--overwrite", "--threshold", "0.5"]) == 0
         assert main(command) == 1
         assert "was made with threshold 0.5 (now None)" in capsys.readouterr().err
@@ -226,7 +228,7 @@ class TestGoingOn:
         other = many.with_name("other.csv")
         other.write_text(many.read_text())
         assert main(["predict", checkpoint, str(other), "--out", str(out)]) == 1
-        assert f"has predictions of other inputs: number 1 is {many}, and now {other}" in capsys.readouterr().err
+        assert f"has predictions of other inputs: input 1 was {many} and is now {other}" in capsys.readouterr().err
         (tmp_path / "p.csv.settings.json").unlink()
         assert main(command) == 1
         assert "no p.csv.settings.json beside it" in capsys.readouterr().err

@@ -215,7 +215,7 @@ def test_one_that_dies_is_waited_for_no_longer(table, out, monkeypatch):
     ends = run_together(table, out, kill(monkeypatch, [(), {"so so so 150"}]))
     assert isinstance(ends[1], SystemError)
     assert isinstance(ends[0], ValueError)
-    assert "inputs have no predictions, since a process ended early; the same command again goes on" in str(ends[0])
+    assert "inputs have no predictions, since a process ended early; run the same command again" in str(ends[0])
     last = [Recogniser(), Recogniser()]
     assert run_together(table, out, last)[0] == (240, 0)
     assert 0 < sum(len(recognise.asked) for recognise in last) < 120
@@ -223,15 +223,15 @@ def test_one_that_dies_is_waited_for_no_longer(table, out, monkeypatch):
 
 def test_parts_of_other_settings_or_inputs_are_refused(table, out, monkeypatch):
     run_together(table, out, kill(monkeypatch, [{"so so 121"}, {"so so so so so so 153"}]))
-    with pytest.raises(ValueError, match="was made with columns .*; name another file, or --overwrite"):
+    with pytest.raises(ValueError, match="was made with columns .*; name another file, or give --overwrite"):
         run_alone(table, out, settings={"columns": []})
     content = table.read_text()
     table.write_text(content.replace(",so so 2,", ",so sad 2,"))
-    with pytest.raises(ValueError, match="the input or its recording is not what it was"):
+    with pytest.raises(ValueError, match="the input or its recording has changed"):
         run_alone(table, out)
     table.write_text(content)
     parts = out.with_name(f"{out.name}.parts")
-    with exclusive(parts / "1.jsonl"), pytest.raises(BusyError, match=r"1\.jsonl: another run is at work here"):
+    with exclusive(parts / "1.jsonl"), pytest.raises(BusyError, match=r"1\.jsonl: in use by another run"):
         run_alone(table, out)
     assert run_alone(table, out, overwrite=True) == (240, 0)
     assert not parts.exists()
@@ -315,12 +315,11 @@ class TestTeam:
     def test_standard_output_is_refused_before_work(self, second, recordings, capsys):
         assert main(["predict", "nowhere", str(recordings)]) == 1
         assert (
-            capsys.readouterr().err
-            == "error: 2 processes share many inputs and write one file: give inputs and --out\n"
+            capsys.readouterr().err == "error: 2 processes share the inputs and write one file: give INPUT and --out\n"
         )
 
     def test_a_device_for_each(self, second):
-        with pytest.raises(ValueError, match="--device cuda:1 is one device for 2 processes; name cuda alone"):
+        with pytest.raises(ValueError, match="--device cuda:1 is one device for 2 processes; give --device cuda"):
             second.join("cuda:1")
 
     def test_one_speaks(self, second, tmp_path):

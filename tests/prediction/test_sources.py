@@ -78,7 +78,7 @@ def test_what_a_folder_holds_beside_recordings_is_told(recordings, write_wav, ca
     (recordings / "README").write_text("no recording")
     names = [unit.items[0].where.removeprefix(f"{recordings}/") for unit in collect_units([str(recordings)])]
     assert names == ["a.wav", "b.flac", "c.wav", "deep/er/d.wav", "x.caf", "y.w64"]
-    assert caplog.messages == [f"{recordings}: files left out, by their endings: none (1), .txt (1)"]
+    assert caplog.messages == [f"{recordings}: files of other formats left out: none (1), .txt (1)"]
 
 
 @pytest.mark.parametrize(

@@ -45,7 +45,9 @@ def test_a_device_that_is_not_there(benchmark, capsys):
     for device in ("foo", "cuda:99"):
         with pytest.raises(SystemExit):
             benchmark("step_time", f"--device {device}")
-        assert f"argument --device: '{device}' is no device of this machine, which has cpu" in capsys.readouterr().err
+        assert (
+            f"argument --device: '{device}' is not a device of this machine, which has cpu" in capsys.readouterr().err
+        )
 
 
 def test_step_time_of_mgcma(benchmark, capsys):

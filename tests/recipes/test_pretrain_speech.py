@@ -109,7 +109,7 @@ def test_killed_and_started_again(launch, pretrain, settings, tmp_path, caplog, 
 
     caplog.set_level("INFO")
     pretrain("--config", path)
-    assert "going on from" in caplog.text
+    assert "resuming from" in caplog.text
     assert "| Ses03 |" in capsys.readouterr().out
     pretrain("--config", path, "--output_dir", str(tmp_path / "whole"))
     found, expected = (load_file(tmp_path / name / "Ses03/model.safetensors") for name in ("second_stage", "whole"))

@@ -18,8 +18,8 @@ def test_a_process_with_the_settings_of_le_mer(recipe, main, config, tmp_path):
     found = results(tmp_path / "baseline" / "Ses03")
     assert found["settings"]["model"]["type"] == "log_mel_statistics"
     assert found["settings"]["data"]["max_audio_seconds"] == 1.0
-    assert found["selection"]["by"] == "the validation part"
-    assert "is another system's; not used: " in output
+    assert found["selection"]["by"] == "the validation split"
+    assert "is for another system; not used: " in output
     assert "output_dir, speech_encoder" in output
     assert output.count("| Ses03 |") == 1
     assert not (tmp_path / "run").exists()

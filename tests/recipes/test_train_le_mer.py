@@ -59,7 +59,7 @@ def test_stopped_in_the_middle_of_a_fold_and_started_again(start, main, config, 
     process.terminate()
     said = process.communicate()[0]
     assert process.returncode == 143
-    assert said.endswith("stopped by SIGTERM; the same command again goes on from what is finished\n")
+    assert said.endswith("stopped by SIGTERM; run the same command again to continue\n")
     assert "Traceback" not in said
     assert not (tmp_path / "run" / "Ses03" / "results.json").exists()
     half = checkpoints / "checkpoint-100000"
@@ -70,7 +70,7 @@ def test_stopped_in_the_middle_of_a_fold_and_started_again(start, main, config, 
     caplog.set_level("INFO")
     main("--config", settings)
     assert "checkpoint-100000 is half-written" in caplog.text
-    assert "going on from" in caplog.text
+    assert "resuming from" in caplog.text
     found = results(tmp_path / "run" / "Ses03")
     assert len([entry for entry in found["history"] if "eval_ua" in entry]) == 40
     assert not checkpoints.exists()
@@ -120,7 +120,7 @@ def test_input_that_cannot_be_used_ends_before_training(in_this_process, manifes
             {"labels": ["anger", "joy"]},
             ["line 4", "label 'boredom' is not one of anger, joy"],
         ),
-        (lambda: manifest({(3, "id"): "u1"}), {}, ["line 5", "id 'u1' is taken by", "line 3"]),
+        (lambda: manifest({(3, "id"): "u1"}), {}, ["line 5", "id 'u1' is already used in", "line 3"]),
         (
             lambda: manifest(names="id,file,text,mood,speaker,group"),
             {},
@@ -132,11 +132,11 @@ def test_input_that_cannot_be_used_ends_before_training(in_this_process, manifes
             {},
             ["row u1", "row u5", "row u9", "row u13", "empty.wav", "nan.wav", "0.019 s", "text.wav"],
         ),
-        (lambda: manifest(single_class), {}, ["class 'joy' has no rows in the training part of fold s0"]),
+        (lambda: manifest(single_class), {}, ["class 'joy' has no rows in the training split of fold s0"]),
         (
             lambda: manifest(),
             {"labels": ["anger", "joy", "fear"]},
-            ["class 'fear' has no rows in the training part of fold"],
+            ["class 'fear' has no rows in the training split of fold"],
         ),
         (
             lambda: manifest({(0, "speaker"): "s5"}),

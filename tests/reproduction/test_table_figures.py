@@ -156,7 +156,7 @@ def test_models_need_to_know_where_the_corpus_is(corpus, tmp_path, caplog):
     figures = [{"kind": "tsne"}, {"kind": "gates"}, {"kind": "attention"}]
     with caplog.at_level(logging.WARNING):
         assert draw_table_figures(make_table(figures, (row("A"), [run])), tmp_path / "figures", device="cpu") == []
-    assert "row A: where its corpus lies is not known" in caplog.text
+    assert "row A: the folder of its corpus is not known" in caplog.text
     assert "no row has a model with label embeddings" in caplog.text
 
 

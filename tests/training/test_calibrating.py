@@ -97,7 +97,7 @@ def test_without_validation_nothing_is_fitted_and_nothing_old_is_left(config, pr
         "thresholds": {},
     }
     assert config.temperatures == config.thresholds == {}
-    assert "no validation part" in caplog.text
+    assert "no validation split" in caplog.text
 
 
 def test_a_checkpoint_that_is_only_evaluated_keeps_its_own(rows, config, predict):

@@ -38,7 +38,7 @@ def claim(mine: FoldFolder, overwrite: bool = False):
 def test_what_decides_is_compared(folder):
     finish(folder())
     assert claim(folder(logging_steps=3, save_total_limit=2)) is not None
-    with pytest.raises(ValueError, match="holds results of other settings") as refused:
+    with pytest.raises(ValueError, match="contains results with other settings") as refused:
         claim(folder(**OTHER))
     for name in OTHER:
         assert f"training.{name}" in str(refused.value)

@@ -105,5 +105,5 @@ def test_a_system_that_knows_no_grid_refuses_one(tmp_path):
 
     data = DataArguments(data_dir="x")
     training = MerTrainingArguments(output_dir=str(tmp_path), use_cpu=True, grid={"learning_rate": [1]})
-    with pytest.raises(ValueError, match="this system has no settings that could be chosen"):
+    with pytest.raises(ValueError, match="this system has no settings to choose"):
         Fixed(data, training, ["text"])

@@ -64,7 +64,7 @@ def test_files_that_are_missing_or_cut_short(tmp_path, kind):
         load_encoder(str(tmp_path), modality)
     path.unlink()
     with pytest.raises(
-        ValueError, match=f"{name}: '{tmp_path}' holds no weights of an encoder: no file named model.safetensors"
+        ValueError, match=f"{name}: '{tmp_path}' contains no weights of an encoder: no file named model.safetensors"
     ):
         check_encoder_weights(settings(name, tmp_path))
 

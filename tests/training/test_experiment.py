@@ -96,7 +96,8 @@ def test_figures_and_model_of_a_run(finished):
 def test_a_finished_run_is_kept_refused_or_overwritten(make_experiment, finished_copy, trainings):
     assert make_experiment(figures=True).run() == finished_copy
     with pytest.raises(
-        ValueError, match=r"holds results of other settings \(training\.learning_rate\); choose another output_dir"
+        ValueError,
+        match=r"contains results with other settings \(training\.learning_rate\); choose another output_dir",
     ):
         make_experiment(figures=True, learning_rate=0.5).run()
     other = {"eval_strategy": "steps", "eval_steps": 3, "eval_delay": 100, "dataloader_drop_last": True}
@@ -243,7 +244,7 @@ def test_votes_are_wanted_by_training_alone(make_experiment):
     experiment = make_experiment(soft_targets=True, do_train=False, checkpoint="its/model")
     rows = experiment.load().remove_columns("votes")
     experiment.check(rows, experiment.folds(rows))
-    with pytest.raises(ValueError, match=r"soft_targets=true: no row of the training part of fold Ses05"):
+    with pytest.raises(ValueError, match=r"soft_targets=true: no row of the training split of fold Ses05"):
         make_experiment(soft_targets=True).check(rows, experiment.folds(rows))
 
 
@@ -467,7 +468,7 @@ def test_a_setting_is_chosen_without_a_look_at_the_test(
         ({"grid": {"fusion": "sum"}}, "grid: fusion needs a list of values, not 'sum'"),
         ({"grid": ["fusion"]}, "is not a mapping"),
         ({"grid": {"fusion": ["sum"]}, "grid_folds": 0}, "grid_folds=0 must be at least 1"),
-        ({"grid": {"fusion": ["sum"]}, "checkpoint": "x"}, "a trained checkpoint knows the rows"),
+        ({"grid": {"fusion": ["sum"]}, "checkpoint": "x"}, "a trained checkpoint has seen the rows"),
     ],
 )
 def test_grids_that_cannot_be(make_experiment, settings, message):
@@ -535,10 +536,10 @@ def test_no_test_row_is_left_out_of_the_score(make_experiment, manifest, tmp_pat
     assert np.sum(results["test"]["confusion"]["matrix"]) == 10
     assert results["test"]["rows_without"] == {"text": 3, "speech": 3}  # of them two rows that never had any
     assert "u2," in (tmp_path / "run" / "s0" / "predictions.csv").read_text()
-    assert "2 of 40 rows go on without their audio, such as row u2" in caplog.text
+    assert "2 of 40 rows are used without their audio, such as row u2" in caplog.text
     alone = {**settings, "modalities": ["speech"], "output_dir": str(tmp_path / "alone")}
     with pytest.raises(
-        CorpusError, match=r"(?s)3 problems.*row u2: no speech that.*no test row is left out of a score"
+        CorpusError, match=r"(?s)3 problems.*row u2: no speech that.*every test row counts in the scores"
     ):
         make_experiment(**alone).run()
     rows = make_experiment(**{**alone, "folds": ["3"]}).load
@@ -631,7 +632,7 @@ def test_soft_targets_without_votes_are_refused_before_any_training(make_experim
     rows = experiment.load()
     voteless = rows.remove_columns("votes").add_column("votes", [None] * len(rows), feature=rows.features["votes"])
     for asked in (experiment, make_experiment(grid={"soft_targets": [False, True]})):
-        with pytest.raises(CorpusError, match=r"^soft_targets=true: no row of the training part of fold Ses05 has"):
+        with pytest.raises(CorpusError, match=r"^soft_targets=true: no row of the training split of fold Ses05 has"):
             asked.run(voteless)
     assert not trainings
 
@@ -664,5 +665,5 @@ def test_a_fold_that_is_not_run_stops_none(make_experiment):
     rows = rows.filter(lambda row: row["label"] != 0 or row["session"] == "Ses01")
     folds = {fold.name: fold for fold in experiment.folds(rows)}
     experiment.check(rows, chosen_folds(list(folds.values()), experiment.data_arguments))
-    with pytest.raises(CorpusError, match="training part of fold Ses01"):
+    with pytest.raises(CorpusError, match="training split of fold Ses01"):
         experiment.check(rows, [folds["Ses01"]])

@@ -32,7 +32,7 @@ def test_the_weights_learn_and_are_told_and_a_second_run_finds_the_states(make_e
     assert "linear_reference" not in str(results["settings"])
     reference = results["linear_reference"]
     assert set(reference["layers"]) == {"speech", "text"}
-    assert reference["by"] == "the validation part"
+    assert reference["by"] == "the validation split"
     told = capsys.readouterr().out
     assert "\nchance: UA 0.250\n" in told
     assert f"linear classifier on the same frozen states: WA {reference['scores']['wa']:.3f}" in told

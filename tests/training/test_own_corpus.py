@@ -57,7 +57,7 @@ def test_a_split_or_groups_of_its_own_come_first(table):
 def test_without_speakers_there_is_a_warning(table, caplog):
     source = table("audio,emotion", *(f"{i}.wav,glad" for i in range(9)))
     flags = settings_for("le_mer", source)
-    assert "a speaker may be in several, and scores will be too high" in caplog.text
+    assert "a speaker may be in several splits and scores will be too high" in caplog.text
     assert flags[-8:] == [
         "--modalities",
         "speech",
@@ -119,7 +119,7 @@ class TestCorpora:
         ]
 
     def test_where_to_get_a_public_one_that_is_missing(self, tmp_path):
-        with pytest.raises(ValueError, match=r"no such settings file, table or folder\. EmoDB can be had at http"):
+        with pytest.raises(ValueError, match=r"no such settings file, table or folder\. EmoDB is available at http"):
             settings_for("le_mer", str(tmp_path / "nothing"), ["--corpus", "emodb"])
 
     def test_a_corpus_that_nobody_knows_is_told_first(self, tmp_path, caplog):
@@ -145,9 +145,7 @@ class TestCorpora:
     def test_a_variant_that_a_source_does_not_have_is_refused(self, tmp_path):
         """It would train the whole model, and nobody would be told."""
         (tmp_path / "Session1" / "dialog").mkdir(parents=True)
-        with pytest.raises(
-            ValueError, match=r"--frozen has settings for tables.*is iemocap.*le_mer_corpus_frozen.yaml"
-        ):
+        with pytest.raises(ValueError, match=r"--frozen is only for tables.*is iemocap.*le_mer_corpus_frozen.yaml"):
             settings_for("le_mer", str(tmp_path), variant="frozen")
-        with pytest.raises(ValueError, match=r"--from-scratch has settings for tables.*mine.yaml is a settings file"):
+        with pytest.raises(ValueError, match=r"--from-scratch is only for tables.*mine.yaml is a settings file"):
             settings_for("le_mer", "mine.yaml", variant="scratch")

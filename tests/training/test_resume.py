@@ -67,7 +67,7 @@ def test_a_half_written_checkpoint_alone(checkpoints, caplog):
         shutil.rmtree(checkpoints / f"checkpoint-{step}")
     cut(checkpoints / "checkpoint-10" / "optimizer.pt")
     assert last_complete_checkpoint(checkpoints) is None
-    assert "training begins anew" in caplog.text
+    assert "training starts from the beginning" in caplog.text
     assert "instead" not in caplog.text
 
 
@@ -211,7 +211,7 @@ def test_after_the_results_only_tidying_is_left(make_experiment, tmp_path, monke
 
 def test_one_run_at_a_time(make_experiment, tmp_path):
     settings = {"num_train_epochs": 1, "modalities": ["text"]}
-    with exclusive(tmp_path / "run" / "Ses05"), pytest.raises(BusyError, match="another run is at work here"):
+    with exclusive(tmp_path / "run" / "Ses05"), pytest.raises(BusyError, match="in use by another run"):
         make_experiment(**settings).run()
     make_experiment(**settings).run()
     with exclusive(tmp_path / "run" / "Ses05"):

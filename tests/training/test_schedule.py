@@ -27,7 +27,7 @@ def test_where_the_warm_up_ends(arguments):
     ("settings", "steps", "message"),
     [
         ({"warmup_steps": 8000, "num_train_epochs": 50}, 1300, "the warm-up of 8000 steps is longer than the 1300 steps "
-         "of 50 epochs: no learning rate passes 16% of its value"),
+         "of 50 epochs: learning rates stay below 16% of their values"),
         ({"warmup_steps": 8000, "num_train_epochs": 50}, 10400, "ends at step 8000 of the 10400 steps of 50 epochs"),
         ({"warmup_steps": 40, "max_steps": 100}, 100, "warmup_steps=40: the warm-up ends at step 40 of the 100 steps of max_steps"),
         ({"warmup_steps": 8000}, 24000, None),

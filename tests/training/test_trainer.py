@@ -289,7 +289,7 @@ def test_a_loss_that_is_no_number_ends_the_training(make_trainer):
     trainer = make_trainer(logging_strategy="steps", logging_steps=1)
     with torch.no_grad():
         next(trainer.model.parameters()).fill_(torch.nan)
-    with pytest.raises(ValueError, match="step 1: loss_[a-z_]+ is nan, and the weights are spoilt"):
+    with pytest.raises(ValueError, match="step 1: loss_[a-z_]+ is nan, and the weights are useless now"):
         trainer.train()
     with pytest.raises(ValueError, match="weights .* are NaN or infinite"):
         trainer.logits(trainer.train_dataset, collate, "test")

@@ -100,10 +100,10 @@ def find_release(data_dir: str | os.PathLike) -> Path:
     looked = " and ".join(str(candidate / "Session1" / "dialog" / "EmoEvaluation") for candidate in candidates)
     found = "there is no such folder"
     if folder.is_dir():
-        found = f"it holds {', '.join(sorted(entry.name for entry in folder.iterdir())[:10]) or 'nothing'}"
+        found = f"it contains {', '.join(sorted(entry.name for entry in folder.iterdir())[:10]) or 'nothing'}"
     raise CorpusError(
         f"{folder} is not an IEMOCAP release: looked for {looked} (sessions 1 to 5); {found}. "
-        f"data_dir is the folder {RELEASE} or the one that holds it"
+        f"data_dir is the folder {RELEASE} or the one that contains it"
     )
 
 
@@ -244,7 +244,7 @@ def read_transcript(path: Path, ratings: dict[str, Rating], problems: list[str])
             seen.add(utterance_id)
         utterances.append(Utterance(utterance_id, match["text"].strip(), time, rating))
     for utterance_id in sorted(ratings.keys() - seen):
-        problems.append(f"{path}: no transcript of {utterance_id}, which is rated")
+        problems.append(f"{path}: {utterance_id} is rated, but has no transcript")
     return sorted(utterances, key=lambda utterance: utterance.time)
 
 

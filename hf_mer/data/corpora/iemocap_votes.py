@@ -54,5 +54,5 @@ def log_unknown_categories(votes: Iterable[tuple[str, Mapping[str, float]]], sou
     if found:
         counts = Counter(name for name, _ in found)
         told = ", ".join(f"{name!r} ({count})" for name, count in counts.most_common(5))
-        logger.warning("%s: votes left out, for categories that are not known: %s; first of %s", source, told,
+        logger.warning("%s: votes for unknown categories are ignored: %s; the first in %s", source, told,
                        found[0][1])  # fmt: skip

@@ -153,7 +153,7 @@ def load_corpus(
     if problems:
         raise CorpusError.from_problems(title, problems)
     if len(class_names) == 1:
-        logger.warning("%s: every label is %r; to train on it there must be two or more", title, class_names[0])
+        logger.warning("%s: every label is %r; training needs two or more classes", title, class_names[0])
     ids = label_ids(class_names)
     records = [
         make_record(**{name: entry[name] for name in COLUMNS if name != "label"}, label=ids[entry["label"]])
@@ -185,7 +185,7 @@ def resolve_columns(
     listing = f"the columns are: {', '.join(present)}"
     unknown = sorted(set(columns) - set(ALIASES))
     if unknown:
-        raise CorpusError(f"columns={unknown}: not names of the schema, which are {', '.join(ALIASES)}")
+        raise CorpusError(f"columns={unknown}: unknown names; valid are {', '.join(ALIASES)}")
     columns = flat_columns(columns)
     absent = [f"{name}={given!r}" for name, given in columns.items() if given is not None and given not in present]
     if absent:
@@ -280,7 +280,7 @@ def read_entry(
     entry["history"] = history_list(cells["history"], line.where, problems)
     for said in (entry["text"] or "", *entry["history"]):
         if readable(said) != said:
-            problems.append(f"{line.where}: '{readable(said)}' has half a character (a surrogate alone) in it")
+            problems.append(f"{line.where}: '{readable(said)}' contains an invalid character (a lone surrogate)")
     votes = {name: cell_of(line, names, name) for name in names if name.startswith("votes")}
     entry["votes"] = read_votes(votes, names, line.where, problems)
     entry["audio"] = None
@@ -319,7 +319,7 @@ def _check_entries(
     for entry in entries:
         if not entry["label"] and unlabelled == "error":
             problems.append(
-                f"{entry['where']}: the label is empty (unlabelled='history' keeps such rows for others' history)"
+                f"{entry['where']}: the label is empty (unlabelled='history' keeps such rows as history of others)"
             )
         elif entry["label"] and entry["label"] not in known:
             problems.append(f"{entry['where']}: label {entry['label']!r} is not one of {', '.join(class_names)}")
@@ -337,9 +337,9 @@ def _set_ids(entries: Sequence[dict[str, Any]], problems: list[str]) -> None:
         if entry["id"] is None:
             entry["id"] = entry["prefix"] + _made_up_id(entry, unique_stems)
         else:
-            hint = "; columns={'id': None} makes ids up"
+            hint = "; columns={'id': None} generates ids"
         if entry["id"] in first:
-            problems.append(f"{entry['where']}: id {entry['id']!r} is taken by {first[entry['id']]}{hint}")
+            problems.append(f"{entry['where']}: id {entry['id']!r} is already used in {first[entry['id']]}{hint}")
         first.setdefault(entry["id"], entry["where"])
 
 

@@ -66,7 +66,7 @@ def recordings_in(folder: Path, pattern: str) -> list[Path]:
     others = {ending: count for ending, count in endings.items() if ending not in AUDIO_SUFFIXES + FILM_SUFFIXES}
     if others:
         told = ", ".join(f"{readable(ending) or 'none'} ({count})" for ending, count in sorted(others.items()))
-        logger.warning("%s: files left out, by their endings: %s", readable(folder), told)
+        logger.warning("%s: files of other formats left out: %s", readable(folder), told)
     return [file for file in files if file.suffix.lower() not in others]
 
 

@@ -44,7 +44,7 @@ def set_histories(entries: Sequence[dict[str, Any]], max_history: int, from_colu
                 entry["turn"] = turn
         elif None in turns:
             problems += [
-                f"{entry['where']}: dialogue {name!r} has turns, but not here"
+                f"{entry['where']}: dialogue {name!r} has turn numbers, but this row has none"
                 for entry in members
                 if entry["turn"] is None
             ]
@@ -53,7 +53,7 @@ def set_histories(entries: Sequence[dict[str, Any]], max_history: int, from_colu
         for one, other in itertools.pairwise(members):
             if one["turn"] == other["turn"]:
                 problems.append(
-                    f"{other['where']}: turn {other['turn']} of dialogue {name!r} is taken by {one['where']}"
+                    f"{other['where']}: turn {other['turn']} of dialogue {name!r} is already used in {one['where']}"
                 )
         if not from_column:
             for entry, history in zip(

@@ -47,7 +47,7 @@ def set_segments(
             raise _unclear(source, told, names["audio_start"], None)
         problems += told
         if with_length and any(entry["audio_end"] is not None for entry in entries):
-            logger.info("%s: rows are segments from %r on, as long as %r says", source, names["audio_start"],
+            logger.info("%s: rows are segments that start at %r and last %r", source, names["audio_start"],
                         names["duration"])  # fmt: skip
         return
     found = {name: names[name] for name in ("start", "end") if name in names}
@@ -59,15 +59,18 @@ def set_segments(
     if len(found) == 2:
         _check_segments(timed, "start", "end", told)
     else:
-        told = [f"{source}: there is a column {name!r} and none for the other border" for name in found.values()]
+        told = [
+            f"{source}: there is a column {name!r}, but none for the other end of the segment"
+            for name in found.values()
+        ]
     if told:
         raise _unclear(source, told, found.get("start"), found.get("end"))
     for entry in timed:
         entry["audio_start"], entry["audio_end"] = entry["start"], entry["end"]
         entry["start"] = entry["end"] = None
     logger.info(
-        "%s: %r and %r lie inside the files and are taken for segments of them (%d rows); columns={'start': %r, "
-        "'end': %r} says that they are places in a dialogue",
+        "%s: %r and %r lie inside the files and are read as segments of them (%d rows); columns={'start': %r, "
+        "'end': %r} reads them as times in a dialogue",
         *(source, found["start"], found["end"], len(timed), found["start"], found["end"]),
     )
 
@@ -85,10 +88,10 @@ def _unclear(source: str, told: Sequence[str], start: str | None, end: str | Non
     place = dict(given)
     columns = " and ".join(repr(own) for _, own in given)
     return CorpusError.from_problems(
-        f"{source}: {columns} could be segments of the files or places in a dialogue",
+        f"{source}: {columns} could be segments of the files or times in a dialogue",
         told,
-        hint=f"Pass columns={segment} for segments in seconds, or columns={place} for places in a dialogue, which "
-        "never cut (on the command line: --columns, as JSON)",
+        hint=f"Pass columns={segment} for segments in seconds, or columns={place} for times in a dialogue, which "
+        "do not cut the files (on the command line: --columns, as JSON)",
     )
 
 
@@ -126,7 +129,7 @@ def _unit(
             start, end = ((entry[name] or 0.0) / (1000 if unit == "milliseconds" else rate) for name in (first, last))
             fits.append(0 <= start < length and end <= length + TOLERANCE)
         if all(fits):
-            return f" (are these {unit}? seconds are wanted)"
+            return f" (are these {unit}? They must be seconds)"
     return ""
 
 

@@ -112,7 +112,7 @@ def set_votes(entries: Sequence[dict[str, Any]], class_names: Sequence[str], tit
     if voted and not any(entry["votes"] for entry in entries):
         problems.append(f"no vote is for one of the classes, {', '.join(class_names)}; votes are for {told}")
     elif others:
-        logger.warning("%s: votes left out, which are for none of the classes: %s", title, told)
+        logger.warning("%s: votes for labels that are not classes are ignored: %s", title, told)
     if contrary:
-        logger.warning("%s: in %d rows most votes are for another class than the label, such as %s; scores stay "
-                       "those of the label", title, len(contrary), contrary[0])  # fmt: skip
+        logger.warning("%s: in %d rows most votes are for another class than the label, such as %s; scores "
+                       "still use the label", title, len(contrary), contrary[0])  # fmt: skip

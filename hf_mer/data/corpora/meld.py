@@ -134,7 +134,7 @@ def _without_bad_clips(rows: Dataset, root: Path, on_bad_clip: str, min_clip_sec
     if len(bad) or len(long):
         done = "left out" if on_bad_clip == "skip" else "kept with text alone"
         logger.warning(
-            "clips of %s: %d of %d utterances have none that is usable (missing, broken, or less than %s s of sound) "
+            "clips of %s: %d of %d utterances have no usable clip (missing, broken, or less than %s s of sound) "
             "and are %s%s; %d clips are longer than %g s and are cut at the processor's max_audio_seconds%s",
             root,
             len(bad),
@@ -183,7 +183,7 @@ class MeldBuilder(ReleaseBuilder):
 
     def _split_generators(self, dl_manager: Any) -> list[SplitGenerator]:
         if self.config.data_dir is None:
-            raise CorpusError("MELD is not downloaded: pass data_dir, the folder MELD.Raw of the unpacked release")
+            raise CorpusError("MELD cannot be downloaded: pass data_dir, the folder MELD.Raw of the unpacked release")
         root = find_release(self.config.data_dir)
         problems: list[str] = []
         files = annotation_files(root)

@@ -94,11 +94,11 @@ def find_release(data_dir: str | os.PathLike) -> Path:
             return candidate
     found = "there is no such folder"
     if folder.is_dir():
-        found = f"it holds {', '.join(sorted(entry.name for entry in folder.iterdir())[:10]) or 'nothing'}"
+        found = f"it contains {', '.join(sorted(entry.name for entry in folder.iterdir())[:10]) or 'nothing'}"
     raise CorpusError(
         f"{folder} is not a MELD release: looked for train_sent_emo.csv, dev_sent_emo.csv and test_sent_emo.csv in "
         f"it, in its folders train, dev and test, and in {folder / RELEASE}; {found}. data_dir is the folder "
-        f"{RELEASE} or the one that holds it (unpack the archives train, dev and test in it first)"
+        f"{RELEASE} or the one that contains it (unpack the archives train, dev and test in it first)"
     )
 
 

@@ -70,7 +70,9 @@ def _decode(path: Path, wanted: str | None) -> str:
     try:
         text = content.decode(encoding)
     except LookupError:
-        raise CorpusError(f"{path}: encoding '{encoding}' is not known; such as utf-8, cp1252, utf-16 are") from None
+        raise CorpusError(
+            f"{path}: encoding '{encoding}' is not known; use one such as utf-8, cp1252 or utf-16"
+        ) from None
     except UnicodeDecodeError as error:
         line = content.count(b"\n", 0, error.start) + 1
         raise CorpusError(
@@ -83,7 +85,7 @@ def _decode(path: Path, wanted: str | None) -> str:
 
 
 def _advice(perhaps: str, wanted: str | None) -> str:
-    told = f", or say what it is in, such as --encoding {perhaps} (in Python encoding='{perhaps}')"
+    told = f", or give its encoding, such as --encoding {perhaps} (in Python encoding='{perhaps}')"
     return f"save it as UTF-8{told if wanted else ''}"
 
 
@@ -110,7 +112,7 @@ def _csv_table(text: str, path: Path, problems: list[str] | None) -> list[Line]:
                 failures.append(error)
                 continue
             if failures:
-                logger.warning("%s: read with %r between cells, which alone makes all rows whole", path, delimiter)
+                logger.warning("%s: read with the delimiter %r, the only one that fits all rows", path, delimiter)
             return found
     raise failures[0]
 
@@ -129,7 +131,7 @@ def _read_delimited(
         whole = [record for record in alone if record is not None]
         if len(whole) == len(alone) and (failure is not None or bad or delimiter == "\t"):
             odd = [record.first for record in whole if any('"' in cell for cell in record.cells)]
-            logger.warning("%s: quotes that open no cell are read as characters, such as in line %d (%d lines with "
+            logger.warning("%s: quotes inside cells are read as characters, such as in line %d (%d lines with "
                            "quotes)", path, (odd or [skipped + 1])[0], len(odd))  # fmt: skip
             records = whole
         elif problems is not None and failure is None and not swallowed:
@@ -188,7 +190,7 @@ def _refuse(
     delimiter: str,
 ) -> None:
     problems = [
-        f"{path}, lines {one.first} to {one.last}: a quote makes one row of them, but each could be a row of its own"
+        f"{path}, lines {one.first} to {one.last}: a quote joins them into one row, but each could be a row of its own"
         for one in swallowed
     ]
     problems += _widths([one for one in bad if one not in swallowed], width, path)
@@ -197,7 +199,7 @@ def _refuse(
     raise CorpusError.from_problems(
         str(path),
         problems,
-        hint=f"Quote cells that hold {delimiter!r}, a quote or a line break, and double the quotes in them",
+        hint=f"Quote cells that contain {delimiter!r}, a quote or a line break, and double the quotes in them",
     )
 
 

@@ -87,7 +87,7 @@ def give_neutral_words(
     ]
     if len(places) < wanted:
         raise ValueError(
-            f"history_share={config.history_share} asks for {wanted} utterances with a history{where}, there are "
+            f"history_share={config.history_share} asks for {wanted} utterances with a history{where}, but there are "
             f"{len(places)}: lower it or raise utterances_per_dialogue={config.utterances_per_dialogue}"
         )
     order = rng.permutation(len(places))

@@ -32,7 +32,7 @@ def contiguous_groups(rows: Dataset, name: str, values: Sequence[Any], num_group
             groups[index] += [own[place] for place in cut]
         if several and len(own) < num_groups:
             logger.warning(
-                "%s: %d of %d folds test it, it has no more values of %r", corpus, len(own), num_groups, name
+                "%s: only %d of %d folds test it, as it has no more values of %r", corpus, len(own), num_groups, name
             )
     return groups
 

@@ -126,7 +126,7 @@ def check_folds(
             for missing in sorted(set(range(len(names))) - set(labels[fold.train].tolist())):
                 problems.append(f"fold {fold.name!r}: class {names[missing]!r} has no training rows")
     if speaker_independent and any(speaker is None for speaker in speakers):
-        logger.warning("rows without a speaker: nobody can check that the folds share none")
+        logger.warning("some rows have no speaker: it cannot be checked that folds share no speaker")
     if problems:
         raise CorpusError.from_problems("folds", problems)
 
@@ -144,12 +144,12 @@ def _row_problems(fold: Fold, num_rows: int, tested_in: dict[int, str]) -> list[
         shared = set(fold.parts[one]) & set(fold.parts[other])
         if shared:
             problems.append(
-                f"fold {fold.name!r}: {one} and {other} share {len(shared)} rows (row {min(shared)} for one)"
+                f"fold {fold.name!r}: {one} and {other} share {len(shared)} rows (such as row {min(shared)})"
             )
     twice = {index: tested_in[index] for index in fold.test if index in tested_in}
     if twice:
         index, first = next(iter(twice.items()))
-        problems.append(f"folds {first!r} and {fold.name!r} test the same {len(twice)} rows (row {index} for one)")
+        problems.append(f"folds {first!r} and {fold.name!r} test the same {len(twice)} rows (such as row {index})")
     tested_in.update(dict.fromkeys(fold.test, fold.name))
     return problems
 

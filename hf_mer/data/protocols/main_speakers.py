@@ -54,7 +54,7 @@ def main_speaker_folds(speakers: Sequence[str], num_main: int, validation: str) 
             elif not heard[index] & (held_out | {""}):
                 parts["train"].append(index)
         left_out = len(speakers) - sum(len(part) for part in parts.values())
-        logger.info("fold %r: %d rows may hold a voice that is held out; left out", tested, left_out)
+        logger.info("fold %r: %d rows may contain a held-out voice and are left out", tested, left_out)
         folds.append(Fold(tested, **parts))
     return folds
 

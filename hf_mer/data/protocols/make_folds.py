@@ -101,7 +101,7 @@ def make_folds(
     elif protocol == "leave_one_main_speaker_out":
         if validation not in ("main_speaker", "none"):
             raise ValueError(
-                f"validation {validation!r} does not go with protocol {protocol!r}; choices: main_speaker, none"
+                f"validation {validation!r} cannot be used with protocol {protocol!r}; choices: main_speaker, none"
             )
         speakers = _require_values(rows, "speaker", f"protocol {protocol!r}")
         folds = main_speaker_folds(speakers, num_main_speakers, validation)
@@ -229,13 +229,13 @@ def _validation_rule(
         values = column(rows, unit_column)
         if len(units) < 3:
             raise CorpusError(
-                f"validation {validation!r} needs three or more units to leave something to train on; "
+                f"validation {validation!r} needs three or more of them, to leave something to train on; "
                 f"there are {', '.join(units)}. "
                 "Pass validation='none' or 'speakers:N'"
             )
         return lambda name, test: _rows_with(values, units[_next(list(units), name, step)])
     choices = "session, other_speaker (leave_one_speaker_out), group (groups), official (official), speakers:N, none"
-    raise ValueError(f"validation {validation!r} does not go with protocol {protocol!r}; choices: {choices}")
+    raise ValueError(f"validation {validation!r} cannot be used with protocol {protocol!r}; choices: {choices}")
 
 
 def _rows_with(values: Sequence[Any], wanted: set[Any]) -> set[int]:
@@ -277,10 +277,10 @@ def _official(rows: Dataset, validation: str) -> Fold:
     splits = _require_values(rows, "split", "protocol 'official'")
     unknown = sorted({value for value in splits if value.strip().lower() not in _SPLIT_NAMES})
     if unknown:
-        raise CorpusError(f"column 'split' holds {unknown}; known names are {', '.join(_SPLIT_NAMES)}")
+        raise CorpusError(f"column 'split' contains {unknown}; known names are {', '.join(_SPLIT_NAMES)}")
     if validation not in ("official", "none") and not validation.startswith("speakers:"):
         raise ValueError(
-            f"validation {validation!r} does not go with protocol 'official'; choices: official, speakers:N, none"
+            f"validation {validation!r} cannot be used with protocol 'official'; choices: official, speakers:N, none"
         )
     parts: dict[str, list[int]] = {"train": [], "validation": [], "test": []}
     for index, value in enumerate(splits):

@@ -92,7 +92,7 @@ def check_nested_folds(rows: Dataset, fold: Fold, inner: Sequence[Fold], *, spea
             if shared:
                 problems.append(
                     f"inner fold {one.name!r}: {part} and the test of fold {fold.name!r} share {len(shared)} rows "
-                    f"(row {min(shared)} for one)"
+                    f"(such as row {min(shared)})"
                 )
             names = sorted({str(speakers[index]) for index in indices if speakers[index] in heard})
             if names and speaker_independent:
@@ -109,7 +109,7 @@ def check_nested_folds(rows: Dataset, fold: Fold, inner: Sequence[Fold], *, spea
 def _validation_decides(fold: Fold) -> Fold:
     if not fold.validation:
         raise CorpusError(
-            f"fold {fold.name!r} has no validation rows, by which a setting could be chosen; pass "
+            f"fold {fold.name!r} has no validation rows to choose settings by; pass "
             "validation='official' or 'speakers:N', or no grid"
         )
     return Fold("validation", fold.train, fold.validation, fold.validation)

@@ -204,7 +204,7 @@ def _check_same(content: Mapping[str, Any], settings: Mapping[str, Any], run: Ma
         differing.append("labels")
     if differing:
         raise ValueError(
-            f"run {number} (fold {run['fold']}) is of other settings than the first: {', '.join(differing)} differ; "
+            f"run {number} (fold {run['fold']}) has other settings than the first: {', '.join(differing)} differ; "
             "a card is about one system"
         )
 

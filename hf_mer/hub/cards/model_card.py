@@ -70,11 +70,13 @@ class CardSpec:
             for row in rows:
                 if not needed <= set(row) or not set(row) <= needed | set(SCORE_NAMES):
                     raise ValueError(
-                        f"{self.name}: {key} has a row {dict(row)}; it wants {', '.join(sorted(needed))} and any of "
-                        f"{', '.join(SCORE_NAMES)}"
+                        f"{self.name}: {key} has a row {dict(row)}; it needs {', '.join(sorted(needed))}, and may "
+                        f"have any of {', '.join(SCORE_NAMES)}"
                     )
         if self.emissions is not None and set(self.emissions) != {"emissions", "source"}:
-            raise ValueError(f"{self.name}: emissions want emissions (grams of CO2) and source, got {self.emissions}")
+            raise ValueError(
+                f"{self.name}: emissions needs the keys emissions (grams of CO2) and source, got {self.emissions}"
+            )
         for path in self.figures:
             if path.startswith(("/", "~", "..")) or ":" in path:
                 raise ValueError(
@@ -92,7 +94,9 @@ class CardSpec:
         known = {item.name for item in fields(cls)} - {"name"}
         if not isinstance(content, dict) or not {"system", "corpus"} <= set(content) <= known:
             found = sorted(content) if isinstance(content, dict) else type(content).__name__
-            raise ValueError(f"{path}: wants system, corpus and any of {', '.join(sorted(known))}; it has {found}")
+            raise ValueError(
+                f"{path}: needs system and corpus, and may have any of {', '.join(sorted(known))}; it has {found}"
+            )
         return cls(name=Path(path).stem, **content)
 
 
@@ -108,7 +112,7 @@ def model_card(spec: CardSpec, content: Mapping[str, Any], source: str = "result
         ValueError: If the runs are of another system, or something names an absolute path: a card is read by others.
     """
     if (ran := content["settings"].get("type", spec.system)) != spec.system:
-        raise ValueError(f"{spec.name} is said to be {spec.system}, its results are of {ran}")
+        raise ValueError(f"{spec.name} is declared as {spec.system}, but its results are of {ran}")
     modalities = _modalities(spec, content)
     card = ModelCard.from_template(
         card_metadata(spec, content),

@@ -64,11 +64,11 @@ def fit_linear(
     features, targets = train
     if validation is not None:
         parts = PredefinedSplit(np.repeat([-1, 0], [len(targets), len(validation[1])]))  # -1 is never tested
-        splits, by = list(parts.split()), "the validation part"
+        splits, by = list(parts.split()), "the validation split"
         features, targets = (np.concatenate(pair) for pair in zip(train, validation, strict=True))
     else:
         splits, by = _inner_folds(targets, speakers, seed)
-        logger.info("no validation part: C is chosen by %s", by)
+        logger.info("no validation split: C is chosen by %s", by)
     search = GridSearchCV(
         make_pipeline(StandardScaler(), LogisticRegression(max_iter=_ITERATIONS)),
         {"logisticregression__C": PENALTIES},
@@ -129,14 +129,14 @@ def _inner_folds(targets: np.ndarray, speakers: Sequence[str | None], seed: int)
     known = {speaker for speaker in speakers if speaker is not None}
     if len(known) > 1 and None not in speakers:
         count = min(_INNER_FOLDS, len(known))
-        by = f"{count} folds of the training part's {len(known)} speakers"
+        by = f"{count} folds of the training split's {len(known)} speakers"
         return list(GroupKFold(count).split(targets, groups=list(speakers))), by
     smallest = int(np.bincount(targets)[np.unique(targets)].min())
     if smallest < 2:
         raise ValueError(
-            "C cannot be chosen: no validation part, no speakers, and a class with a single training row; "
+            "C cannot be chosen: no validation split, no speakers, and a class with a single training row; "
             "set validation"
         )
     count = min(_INNER_FOLDS, smallest)
     folds = StratifiedKFold(count, shuffle=True, random_state=seed)
-    return list(folds.split(targets, targets)), f"{count} random folds of the training part"
+    return list(folds.split(targets, targets)), f"{count} random folds of the training split"

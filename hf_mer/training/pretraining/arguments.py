@@ -98,7 +98,9 @@ class PretrainingArguments(OwnTrainingArguments):
         if self.unmasked_weight < 0:
             raise ValueError(f"unmasked_weight={self.unmasked_weight} must not be negative")
         if self.label_smoothing_factor:
-            raise ValueError(f"label_smoothing_factor={self.label_smoothing_factor}: these losses know none")
+            raise ValueError(
+                f"label_smoothing_factor={self.label_smoothing_factor}: these losses have no labels to smooth"
+            )
         super().__post_init__()
 
     def gumbel_temperature(self, step: int) -> float:

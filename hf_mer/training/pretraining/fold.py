@@ -232,7 +232,7 @@ class _Run:
         )
         checkpoint = decided_by_main(self.args, lambda: last_complete_checkpoint(folder))
         if checkpoint is not None:
-            logger.warning("going on from %s", checkpoint)
+            logger.warning("resuming from %s", checkpoint)
         if self.args.process_index == 0:
             remove_later_checkpoints(folder, checkpoint)
         trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)

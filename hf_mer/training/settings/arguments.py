@@ -33,7 +33,7 @@ class DataArguments:
     )
     data_dir: str | None = setting(
         None,
-        "Root folder of the corpus, or the manifest: a CSV or JSON-lines file or a folder. Of several corpora one "
+        "Root folder of the corpus, or the manifest: a CSV or JSON-lines file or a folder. For several corpora one "
         "each, with commas between them.",
         PLACE | Role.LOADS | Role.HEARD,
     )
@@ -42,8 +42,8 @@ class DataArguments:
     )
     columns: dict | str | None = setting(
         None,
-        'Column names of a manifest, as JSON: {"audio": "file", "label": "emotion"}; {"votes": "ratings"} names those '
-        "of raters' votes.",
+        'Column names of a manifest, as JSON: {"audio": "file", "label": "emotion"}; {"votes": "ratings"} names the '
+        "column with the raters' votes.",
         CORPUS,
     )
     encoding: str = setting("utf-8", "Text encoding of a manifest, such as cp1252.", PLACE | Role.LOADS)
@@ -54,33 +54,32 @@ class DataArguments:
     )
     label_map: dict | str | None = setting(
         None,
-        "Classes that labels of the corpus are, as CORPUS_LABEL=CLASS with commas between them: happy=joy,calm= reads "
-        "happy as joy and leaves the rows out that are calm. The same for all corpora.",
+        "Class for each label of the corpus, as CORPUS_LABEL=CLASS with commas between them: happy=joy,calm= reads "
+        "happy as joy and leaves calm rows out. The same for all corpora.",
         CORPUS | Role.QUIET,
     )
     protocol: str = setting(
         None,  # becomes the corpus's
-        "How the corpus is cut into folds: leave_one_session_out, leave_one_speaker_out, leave_one_main_speaker_out, "
-        "leave_one_corpus_out, fixed_session, groups, or official for the split that the corpus brings. By default "
-        "leave_one_session_out; of a public corpus groups of unseen speakers; of several, leave_one_corpus_out.",
+        "How the corpus is split into folds: leave_one_session_out, leave_one_speaker_out, "
+        "leave_one_main_speaker_out, leave_one_corpus_out, fixed_session, groups, or official for the corpus's own "
+        "split. By default leave_one_session_out; for a public corpus, groups of unseen speakers; for several, "
+        "leave_one_corpus_out.",
         PROTOCOL,
     )
-    validation: str | None = setting(None, "Validation part of each fold; by default the protocol's own.", PROTOCOL)
+    validation: str | None = setting(None, "Validation split of each fold; by default the protocol's own.", PROTOCOL)
     test_session: str | None = setting(None, "Test session of the protocol fixed_session.", PROTOCOL)
-    group_column: str = setting("group", "Column that the protocol groups cuts by.", PROTOCOL)
+    group_column: str = setting("group", "Column with the groups, for the protocol groups.", PROTOCOL)
     num_groups: int | None = setting(None, "Number of folds of the protocol groups.", PROTOCOL)
     train_ids: str | None = setting(
         None,
-        "Regular expression: only rows whose id has a match train and validate, such as of one sentence, for a test "
-        "on others.",
+        "Regular expression: only rows whose id matches are used for training and validation, such as those of one "
+        "sentence, to test on others.",
         PROTOCOL | Role.QUIET,
     )
     test_ids: str | None = setting(
-        None, "Regular expression: only rows whose id has a match are tested.", PROTOCOL | Role.QUIET
+        None, "Regular expression: only rows whose id matches are used for testing.", PROTOCOL | Role.QUIET
     )
-    folds: list[str] | None = setting(
-        None, "Folds to run, by name or position (from 0), or all, which is the default.", PLACE
-    )
+    folds: list[str] | None = setting(None, "Folds to run, by name or position (from 0), or all (the default).", PLACE)
     use_history: bool = setting(True, "Put earlier utterances of the dialogue before the text.", READING)
     max_history: int = setting(10, "Maximum number of earlier utterances.", READING)
     max_text_tokens: int = setting(150, "Maximum number of text tokens, history included.")
@@ -90,7 +89,9 @@ class DataArguments:
         Role.DECIDES | Role.FIXED,
     )
     word_error_parts: str | None = setting(
-        None, "Where they are simulated: test (default), or all, to train on them, too.", Role.DECIDES | Role.FIXED
+        None,
+        "Where recognition errors are simulated: test (default), or all, to train on them, too.",
+        Role.DECIDES | Role.FIXED,
     )
     word_error_shares: list[float] | None = setting(
         None,
@@ -101,14 +102,14 @@ class DataArguments:
     on_bad_audio: str = setting(
         "raise",
         "Recordings and videos that cannot be read: raise refuses the corpus, skip leaves them out. A row with "
-        "nothing left is dropped from training, and refused in a test part.",
+        "nothing left is dropped from training, and is an error in a test split.",
         CORPUS,
     )
     num_frames: int = setting(8, "Video frames per utterance, evenly spaced.", READING | Role.LIMITS)
     max_video_seconds: float | None = setting(30.0, "Longer video is cut.", READING | Role.LIMITS)
     split_screen: str = setting(
         "named_left",
-        "IEMOCAP's videos show two actors. The half with the one that the file is named after: named_left, "
+        "IEMOCAP's videos show two actors. Half with the actor that the file is named after: named_left or "
         "named_right, or whole for the whole picture.",
         READING | Role.QUIET,
     )
@@ -264,14 +265,14 @@ class OwnTrainingArguments(TrainingArguments):
     train_sampling_strategy: str = setting("group_by_length", "Order of training rows: group_by_length or random.")
     length_column_name: str = setting("length", "Column with the length of every row.", Role.DECIDES | Role.QUIET)
     remove_unused_columns: bool | None = setting(
-        False, "Whether the collator loses columns of the corpus, which it needs.", Role.DECIDES | Role.QUIET
+        False, "Whether Trainer removes columns of the corpus; the collator needs them.", Role.DECIDES | Role.QUIET
     )
     logging_strategy: str = setting("epoch", "When to log: no, steps or epoch.", Role.HARMLESS)
     save_strategy: str = setting(
         "epoch", "When to save: no, steps or epoch; a training that validates saves whenever it does.", Role.HARMLESS
     )
     save_total_limit: int | None = setting(
-        1, "Number of checkpoints to keep for resuming, beside the best one.", Role.HARMLESS
+        1, "Number of checkpoints to keep for resuming, besides the best one.", Role.HARMLESS
     )
     report_to: None | str | list[str] = setting(  # noqa: RUF036 (HfArgumentParser fails with None last)
         "none", "Experiment trackers, such as tensorboard or wandb.", Role.HARMLESS
@@ -329,17 +330,17 @@ class MerTrainingArguments(OwnTrainingArguments):
     )
     label_smoothing_factor: float = setting(
         0.0,
-        "Share of every label that all cross-entropies spread evenly over the classes, those of label attention, too.",
+        "Share of every label that all cross-entropies spread evenly over the classes, also in label attention.",
         Role.DECIDES | Role.QUIET,
     )
     class_weights: str = setting(
         "none",
-        "Weights of the classes in the same losses: none, or balanced, n / (C n_c) of the training part.",
+        "Weights of the classes in the same losses: none, or balanced, n / (C n_c) of the training split.",
         Role.DECIDES | Role.QUIET,
     )
     soft_targets: bool = setting(
         False,
-        "Train towards the shares of the raters' votes, where a row has any; scores stay those of the majority label.",
+        "Train on the shares of the raters' votes, where a row has any; scores still use the majority label.",
         Role.DECIDES | Role.QUIET,
     )
     spec_augment: dict | str | None = setting(

@@ -16,7 +16,7 @@ _PRETRAINED = Role.DECIDES | Role.PRETRAINED
 _TRAINED = Role.DECIDES | Role.TRAINED | Role.FIXED
 
 _QUIET_CONFIG = _CONFIG | Role.QUIET
-_LAYERS = "What of the {} encoder is used: last, its last hidden state, or mix, a learned mixture of all layers."
+_LAYERS = "Layers of the {} encoder to use: last, its last hidden state, or mix, a learned mixture of all layers."
 
 _ENCODER = "Pretrained checkpoint (Hub name or folder), or a configuration as JSON to start from random weights."
 
@@ -40,7 +40,9 @@ class ModelArguments:
 
     text_encoder: dict | str | None = setting("bert-base-uncased", _ENCODER, _PRETRAINED)
     speech_encoder: dict | str | None = setting("facebook/wav2vec2-base", _ENCODER, _PRETRAINED)
-    video_encoder: dict | str | None = setting("google/efficientnet-b0", f"Of images. {_ENCODER}", _PRETRAINED)
+    video_encoder: dict | str | None = setting(
+        "google/efficientnet-b0", f"Image encoder for video frames. {_ENCODER}", _PRETRAINED
+    )
     tokenizer: str | None = setting(None, "Tokenizer checkpoint; by default the text encoder's.", _PRETRAINED)
     feature_extractor: str | None = setting(
         None, "Feature extractor checkpoint; by default the speech encoder's.", _PRETRAINED
@@ -66,9 +68,9 @@ class ModelArguments:
     )
     lora_rank: int | None = setting(
         None,
-        "Train low-rank adapters (LoRA) of this rank on the attention of the encoders that are not frozen, in the "
-        "place of their weights; merged after training. Their learning rate is learning_rate, or that of the prefix "
-        "lora. Needs peft.",
+        "Train low-rank adapters (LoRA) of this rank on the attention of the encoders that are not frozen, instead of "
+        "their weights; merged after training. Their learning rate is learning_rate, or that of the prefix lora. "
+        "Needs peft.",
         Role.DECIDES | Role.QUIET,
     )
 

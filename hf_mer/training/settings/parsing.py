@@ -111,7 +111,7 @@ def read_yaml(path: str | Path) -> dict[str, Any]:
         raise ValueError(f"{path}: no such configuration file")
     content = yaml.load(Path(path).read_text(encoding="utf-8"), Loader=YamlLoader)
     if not isinstance(content, dict):
-        raise ValueError(f"{path}: must hold settings as `name: value`, not {type(content).__name__}")
+        raise ValueError(f"{path}: must contain settings as `name: value`, not {type(content).__name__}")
     return content
 
 

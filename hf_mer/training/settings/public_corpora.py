@@ -43,7 +43,7 @@ def fit_public_corpus(settings: Mapping[str, Any], flags: Sequence[str], types: 
     if named is not None and corpus_list(settings.get("corpus", named)) != corpora:
         foreign = [name for name in _OF_A_CORPUS if kept.pop(name, None) is not None]
         if foreign:
-            logger.info("settings of another corpus, not used for %s: %s", named, ", ".join(foreign))
+            logger.info("settings for another corpus, not used for %s: %s", named, ", ".join(foreign))
     if not corpora or not all(map(is_public, corpora)):
         return kept
     all_described = [describe(corpus) for corpus in corpora]

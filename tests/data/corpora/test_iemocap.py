@@ -187,7 +187,7 @@ def test_the_parent_folder_will_do(tree):
 
 def test_a_wrong_folder_says_what_was_looked_for(tmp_path):
     (tmp_path / "downloads").mkdir()
-    with pytest.raises(CorpusError, match=r"looked for .*Session1/dialog/EmoEvaluation.*it holds downloads"):
+    with pytest.raises(CorpusError, match=r"looked for .*Session1/dialog/EmoEvaluation.*it contains downloads"):
         load_iemocap(tmp_path)
     with pytest.raises(CorpusError, match="no such folder"):
         load_iemocap(tmp_path / "nowhere")
@@ -217,7 +217,7 @@ def test_everything_missing_is_in_one_error(tree):
         "transcriptions/Ses03M_impro08b.txt: missing",
         "sentences/wav/Ses05M_script01_1b: missing",
         "Ses01F_impro01.txt, line 33: label 'joy'",
-        "no transcript of Ses01F_impro01_F010",
+        "Ses01F_impro01_F010 is rated, but has no transcript",
         "line 35: Ses01F_impro01_F000 is rated twice",
         "'Ses02F_impro01_F000' is not an utterance of Ses01F_impro01",
         "line 37: not `[start - end] id label",

@@ -111,7 +111,7 @@ def test_every_bad_row_is_in_one_error(tmp_path):
         "line 4: the label is empty",
         "line 5: label 'so sad' is not one of angry, sad",
         "line 8: label 'joy' is not one of angry, sad",
-        f"line 4: id '1' is taken by {table}, line 2",
+        f"line 4: id '1' is already used in {table}, line 2",
     ]
     for problem, wanted in zip(caught.value.problems, expected, strict=True):
         assert problem.startswith(str(table))
@@ -125,7 +125,7 @@ def test_every_bad_row_is_in_one_error(tmp_path):
         ("file,mood", {}, r"no column with the label; the columns are: file, mood.*columns=\{'label'"),
         ("file,path,label", {}, r"'audio' could be any of file, path; pass columns=\{'audio': 'file'\}"),
         ("file,label", {"audio": "clip"}, r"no column for audio='clip'; the columns are: file, label"),
-        ("file,label", {"sound": "file"}, r"\['sound'\]: not names of the schema"),
+        ("file,label", {"sound": "file"}, r"\['sound'\]: unknown names"),
         ("file,label,label", {}, r"line 1: columns \['label'\] occur twice"),
     ],
 )
@@ -176,8 +176,8 @@ def test_turns_that_cannot_be(tmp_path):
     with pytest.raises(CorpusError) as caught:
         load_corpus(table)
     assert caught.value.problems == [
-        f"{table}, line 3: turn 1 of dialogue 'd' is taken by {table}, line 2",
-        f"{table}, line 5: dialogue 'e' has turns, but not here",
+        f"{table}, line 3: turn 1 of dialogue 'd' is already used in {table}, line 2",
+        f"{table}, line 5: dialogue 'e' has turn numbers, but this row has none",
     ]
 
 

@@ -47,7 +47,7 @@ def test_start_and_end_inside_the_files_are_segments_and_that_is_said(table, cap
     assert spans(rows) == [(2.0, 5.62), (0.0, 1.9)]
     assert rows["id"][:] == ["two_2-5.62", "two_0-1.9"]
     assert rows["start"][:] == rows["end"][:] == [None, None]
-    assert "taken for segments" in caplog.text
+    assert "read as segments" in caplog.text
     assert check_audio(rows)["duration"][:] == pytest.approx([3.62, 1.9])
     first = next(unit.input for unit in collect_units([str(path)]))
     assert (first["audio_start"], first["audio_end"]) == (2.0, 5.62)
@@ -80,7 +80,7 @@ def test_columns_of_their_own_leave_start_and_end_alone(table):
 
 
 def test_one_border_alone_is_not_guessed(table):
-    with pytest.raises(CorpusError, match="none for the other border"):
+    with pytest.raises(CorpusError, match="none for the other end of the segment"):
         load_corpus(table("file,start,label", "two.wav,1,sad"))
     rows = load_corpus(table("file,start,label", "two.wav,1,sad"), columns={"audio_start": "start"})
     assert spans(rows) == [(1.0, None)]

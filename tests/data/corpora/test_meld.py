@@ -216,7 +216,7 @@ def test_a_split_without_clips_is_named(tree, caplog):
 
 def test_a_wrong_folder_says_what_was_looked_for(tmp_path):
     (tmp_path / "train.tar.gz").write_bytes(b"")
-    with pytest.raises(CorpusError, match=r"looked for train_sent_emo.csv.*it holds train.tar.gz.*unpack"):
+    with pytest.raises(CorpusError, match=r"looked for train_sent_emo.csv.*it contains train.tar.gz.*unpack"):
         load_meld(tmp_path)
     with pytest.raises(CorpusError, match="no such folder"):
         load_meld(tmp_path / "nowhere")

@@ -29,7 +29,7 @@ def test_open_quotes_swallow_no_rows(read, caplog):
     assert rows(found) == [(f"{n}.wav", f'{q}Well {n}', "sad") for n, q in zip("abcde", ['', '"', '', '"', ''],
                                                                               strict=True)]  # fmt: skip
     assert [line.number for line in found] == [2, 3, 4, 5, 6]
-    assert "t.tsv: quotes that open no cell are read as characters, such as in line 3 (2 lines" in caplog.text
+    assert "t.tsv: quotes inside cells are read as characters, such as in line 3 (2 lines" in caplog.text
 
 
 @pytest.mark.parametrize(
@@ -46,7 +46,7 @@ def test_the_only_way_that_makes_all_rows_whole(read, text, caplog):
 
 
 def test_what_can_be_read_in_two_ways_is_refused(read):
-    with pytest.raises(CorpusError, match=r"lines 2 to 3: a quote makes one row of them.*\n.*double the quotes"):
+    with pytest.raises(CorpusError, match=r"lines 2 to 3: a quote joins them into one row.*\n.*double the quotes"):
         read('label,text\nsad,"Well\nhappy,Oh"\nsad,No\n')
 
 
@@ -92,12 +92,14 @@ def test_byte_order_marks(read, encoding):
 
 
 def test_other_bytes(read, tmp_path):
-    with pytest.raises(CorpusError, match="line 1: a NUL character; save it as UTF-8, or say .* --encoding utf-16-le"):
+    with pytest.raises(
+        CorpusError, match="line 1: a NUL character; save it as UTF-8, or give .* --encoding utf-16-le"
+    ):
         read("a,b\n1,2\n", encoding="utf-16-le")
     with pytest.raises(CorpusError, match="line 2: not utf-8 at byte 6"):
         read("a,b\n1,ö\n", encoding="latin-1")
     assert rows(read_table(tmp_path / "t.csv", "cp1252")) == [("1", "ö")]
-    with pytest.raises(CorpusError, match=r"t\.csv: encoding 'cp12' is not known; such as utf-8, cp1252"):
+    with pytest.raises(CorpusError, match=r"t\.csv: encoding 'cp12' is not known; use one such as utf-8, cp1252"):
         read_table(tmp_path / "t.csv", "cp12")
     with pytest.raises(CorpusError, match="at byte 6; save it as UTF-8$"):  # where nobody can say another
         read_table(tmp_path / "t.csv", None)

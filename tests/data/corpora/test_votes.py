@@ -40,7 +40,7 @@ def test_a_column_of_objects(table, caplog):
     with caplog.at_level(logging.WARNING):
         found = votes_of(path, {"votes": "raters"})
     assert found == [[0.75, 0.25], [0.0, 1.0], None, None]
-    assert "votes left out, which are for none of the classes: 'bored' (in 2 rows)" in caplog.text
+    assert "votes for labels that are not classes are ignored: 'bored' (in 2 rows)" in caplog.text
     assert "most votes are for another class" not in caplog.text
 
 
@@ -131,4 +131,4 @@ def test_categories_that_are_not_known_are_told(caplog):
     assert votes == {"boredom": 0.5, "sad": 0.5}
     with caplog.at_level(logging.WARNING):
         log_unknown_categories([("u0", {"sad": 1.0}), ("u1", votes)], "IEMOCAP")
-    assert "IEMOCAP: votes left out, for categories that are not known: 'boredom' (1); first of u1" in caplog.text
+    assert "IEMOCAP: votes for unknown categories are ignored: 'boredom' (1); the first in u1" in caplog.text

@@ -184,7 +184,7 @@ def test_speakers_are_drawn_from_the_training_rows(rows):
         ("leave_one_session_out", {"validation": "other_speaker"}, "belongs to 'leave_one_speaker_out'"),
         ("leave_one_session_out", {"num_groups": 2}, "belong to the protocol 'groups'"),
         ("leave_one_session_out", {"test_session": "Ses01"}, "belongs to the protocol 'fixed_session'"),
-        ("leave_one_speaker_out", {"validation": "group"}, "does not go with"),
+        ("leave_one_speaker_out", {"validation": "group"}, "cannot be used with"),
     ],
 )
 def test_unknown_names(rows, protocol, options, message):
@@ -196,7 +196,7 @@ def test_columns_that_the_protocol_needs(rows, dataset):
     with pytest.raises(CorpusError, match=r"'leave_one_session_out' needs the column 'session'.*\(A1_0, A1_1,"):
         make_folds(actors(dataset, 3), "leave_one_session_out")
     two = rows.filter(lambda row: row["session"] != "Ses03")
-    with pytest.raises(CorpusError, match="needs three or more units"):
+    with pytest.raises(CorpusError, match="needs three or more of them"):
         make_folds(two, "leave_one_session_out")
     assert len(make_folds(two, "leave_one_session_out", validation="none")) == 2
     one = rows.filter(lambda row: row["session"] == "Ses01")
@@ -220,12 +220,12 @@ def test_check_folds_names_everything(rows):
     with pytest.raises(CorpusError) as caught:
         check_folds(rows, bad)
     assert caught.value.problems == [
-        "fold 'rows': train and validation share 1 rows (row 8 for one)",
+        "fold 'rows': train and validation share 1 rows (such as row 8)",
         "fold 'rows': train and validation share 1 speakers (Ses02_F)",
         "fold 'empty': no test rows",
         "fold 'class': train and test share 1 speakers (Ses03_M)",
         "fold 'class': class 'sad' has no training rows",
-        "folds 'class' and 'again' test the same 1 rows (row 23 for one)",
+        "folds 'class' and 'again' test the same 1 rows (such as row 23)",
         "fold 'outside': test has indices outside 0 to 23",
         "fold 'twice': train has 1 rows twice",
         "fold 'twice': no test rows",
@@ -313,7 +313,7 @@ def test_the_official_validation_decides(dataset):
     (outer,) = make_folds(rows, "official")
     (fold,) = nested_folds(rows, outer, "official")
     assert parts(rows, fold, "split") == ({"train"}, {"dev"}, {"dev"})
-    with pytest.raises(CorpusError, match="no validation rows, by which a setting could be chosen"):
+    with pytest.raises(CorpusError, match="no validation rows to choose settings by"):
         nested_folds(rows, make_folds(rows, "official", validation="none")[0], "official")
 
 
@@ -324,7 +324,7 @@ def test_inner_folds_that_know_the_test_are_refused(rows):
     with pytest.raises(CorpusError) as caught:
         check_nested_folds(rows, outer, [Fold("bad", good.train, [0], good.test)])
     assert caught.value.problems == [
-        "inner fold 'bad': validation and the test of fold 'Ses01' share 1 rows (row 0 for one)",
+        "inner fold 'bad': validation and the test of fold 'Ses01' share 1 rows (such as row 0)",
         "inner fold 'bad': validation and the test of fold 'Ses01' share the speakers Ses01_F",
     ]
     half = Fold("half", [*range(2, 24)], [], [0, 1])  # tests the first speaker's first rows, and trains on the others

@@ -146,7 +146,7 @@ def test_statistics_tell_voices_apart_and_come_back_from_disk(make_baseline, voi
     assert report["summary"]["ua"] == {"mean": 1.0, "std": 0.0, "n": 3}
     fold = experiment.folds(rows)[1]
     results = report["folds"][1]
-    assert results["selection"]["by"] == "the validation part"
+    assert results["selection"]["by"] == "the validation split"
     assert set(results["selection"]["scores"]) == {f"{penalty:g}" for penalty in PENALTIES}
     assert results["stages"]["features"]["reused"] is True  # the fold before made them
     folder = tmp_path / "run" / fold.name / "model"
@@ -276,11 +276,11 @@ class TestLinear:
         targets = np.repeat(np.arange(10) % 2, 6)
         features = np.repeat(np.eye(10), 6, axis=0)
         by_speaker, at_random = self.choose(features, targets, speakers=speakers), self.choose(features, targets)
-        assert by_speaker["by"] == "5 folds of the training part's 10 speakers"
-        assert at_random["by"] == "5 random folds of the training part"
+        assert by_speaker["by"] == "5 folds of the training split's 10 speakers"
+        assert at_random["by"] == "5 random folds of the training split"
         assert max(by_speaker["scores"].values()) <= 0.5
         assert at_random["scores"]["1"] == 1.0
-        assert self.choose(features, targets, speakers=["one"] * 60)["by"] == "5 random folds of the training part"
+        assert self.choose(features, targets, speakers=["one"] * 60)["by"] == "5 random folds of the training split"
 
     def test_the_best_on_the_validation_part_and_of_equal_ones_the_smallest(self):
         targets = np.arange(40) % 2

@@ -36,7 +36,7 @@ def test_the_layer_that_tells_is_chosen_without_the_test_part(validated):
     found = linear_reference(parts, ["speech"], CLASSES, "ua", seed=1)
     assert found["layers"] == {"speech": 1}
     assert found["scores"]["ua"] == 1
-    assert found["by"] == ("the validation part" if validated else "4 folds of the training part's 4 speakers")
+    assert found["by"] == ("the validation split" if validated else "4 folds of the training split's 4 speakers")
 
 
 def test_parts_that_lack_a_modality():

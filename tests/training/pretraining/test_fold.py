@@ -265,7 +265,7 @@ def test_finished_is_not_run_again(make, finished, monkeypatch, caplog):
     monkeypatch.setattr(SpeechPretrainer, "__init__", None)
     assert make(QUIET) == finished
     assert (finished / "pretraining.json").read_bytes() == before
-    with pytest.raises(ValueError, match=r"holds an encoder of other settings \(training.learning_rate\)"):
+    with pytest.raises(ValueError, match=r"contains an encoder with other settings \(training.learning_rate\)"):
         make(QUIET, learning_rate=1e-4)
 
 

@@ -91,7 +91,7 @@ def test_defaults_are_the_papers():
     ("content", "flags", "message"),
     [
         ("fushion: sum\n", [], "unknown setting 'fushion'; did you mean fusion"),
-        ("- a\n", [], "must hold settings"),
+        ("- a\n", [], "must contain settings"),
         ("", ["--loss_weights", "{constraint}"], "is not JSON"),
         ("corpus: cremad\n", [], "corpus: 'cremad' is not one of iemocap, meld, manifest"),
         ("split_screen: left\n", [], "split_screen: 'left' is not one of named_left, named_right, whole"),
@@ -176,7 +176,7 @@ KMEANS = {"discretizer": "kmeans"}
         ("sew", {}, r"'.*encoder': speech encoder 'sew' is not one of wav2vec2, .*whisper"),
         ("encodec", {}, r"'.*encoder': speech encoder 'encodec' is not one of wav2vec2, .*whisper"),
         ("wavelet", {}, r"checkpoint '.*encoder': speech encoder 'wavelet' is not one of wav2vec2, .*whisper$"),
-        (None, {}, r"checkpoint '.*encoder': it has no config.json with a model_type; what serves is wav2vec2"),
+        (None, {}, r"checkpoint '.*encoder': it has no config.json with a model_type; supported are wav2vec2"),
     ],
 )
 def test_what_a_speech_encoder_is_refused_for_is_said_before_any_work(tmp_path, kind, settings, message):

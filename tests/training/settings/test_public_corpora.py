@@ -43,7 +43,7 @@ def test_a_file_for_another_corpus_will_do(name, caplog):
     model, data = parse(types, "--config", str(CONFIGS / f"{name}.yaml"), "--corpus=ravdess", "--protocol", "groups")
     assert model.modalities == ["speech"]
     assert (data.corpus, data.task, data.folds, data.num_groups) == ("ravdess", None, None, None)
-    assert "settings of another corpus, not used for ravdess: " in caplog.text
+    assert "settings for another corpus, not used for ravdess: " in caplog.text
 
 
 def test_other_corpora_leave_settings_as_they_are():

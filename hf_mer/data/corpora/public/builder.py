@@ -57,7 +57,7 @@ class PublicBuilder(ReleaseBuilder):
     def _split_generators(self, dl_manager: Any) -> list[SplitGenerator]:
         corpus = describe(self.config.name)
         if self.config.data_dir is None:
-            raise CorpusError(f"{corpus.title} is not downloaded: pass data_dir. {corpus.where_to_get}")
+            raise CorpusError(f"{corpus.title} is not downloaded automatically: pass data_dir. {corpus.where_to_get}")
         root = find_root(corpus, self.config.data_dir)
         return [SplitGenerator(name=Split.TRAIN, gen_kwargs={"root": str(root)})]
 

@@ -32,7 +32,7 @@ def description_problems(content: Any, description: Any) -> list[str]:
         description: The dataclass that it is to become.
     """
     if not isinstance(content, dict):
-        return [f"must hold `key: value`, not {type(content).__name__}"]
+        return [f"must contain `key: value`, not {type(content).__name__}"]
     known = {item.name: item for item in fields(description) if item.name != "name"}
     problems = []
     for key in content:
@@ -99,7 +99,7 @@ def _meaning_problems(content: Mapping[str, Any]) -> list[str]:
     if not content["labels"]:
         problems.append("labels: there are no classes")
     if ("sentence" in parts) != bool(content.get("sentences")):
-        problems.append("sentences: the words of the group 'sentence' of files; both or neither")
+        problems.append("sentences and the group 'sentence' of files belong together: give both or neither")
     unknown = sorted(set(content.get("counts", {})) - set(content["labels"].values()))
     problems += [f"counts: '{name}' is not a class of labels" for name in unknown]
     if content.get("groups", 2) < 2:

@@ -95,7 +95,7 @@ class PublicCorpus:
     @property
     def where_to_get(self) -> str:
         """One line for those who do not have it."""
-        where = f"{self.title} can be had at {self.address}" if self.address else f"Get {self.title}"
+        where = f"{self.title} is available at {self.address}" if self.address else f"Get {self.title}"
         what = f" ({self.download})" if self.download else ""
         return f"{where}{what}; name the folder that it was unzipped into"
 
@@ -138,7 +138,7 @@ def describe(corpus: str) -> PublicCorpus:
     try:
         content = yaml.safe_load(path.read_text(encoding="utf-8"))
     except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise CorpusError(f"{corpus}: no YAML in UTF-8 ({' '.join(str(error).split())})") from error
+        raise CorpusError(f"{corpus}: not YAML in UTF-8 ({' '.join(str(error).split())})") from error
     problems = description_problems(content, PublicCorpus)
     if problems:
         raise CorpusError.from_problems(f"{corpus}: description of a corpus", problems)

@@ -138,7 +138,7 @@ def _nothing(corpus: PublicCorpus, root: Path, others: Sequence[Path]) -> str:
     if any(root.rglob("*.parquet")):
         start += "; recordings inside Parquet files are not read"
     elif others:
-        start += f"; it holds {len(others)} others, such as {readable(others[0].relative_to(root))}"
+        start += f"; it contains {len(others)} other files, such as {readable(others[0].relative_to(root))}"
     archives = sorted(path.name for path in root.glob("*.zip"))
     return f"{start}{f'; unzip {readable(archives[0])}' if archives else ''}. {corpus.where_to_get}"
 
@@ -153,7 +153,9 @@ def _log_left_out(corpus: PublicCorpus, root: Path, others: Sequence[Path]) -> N
     told = [f"{count} of {what}" for what, count in counts.items() if what]
     if counts[""]:
         odd = next(p for p in others if not any(k.search(p.relative_to(root).as_posix()) for k in kinds.values()))
-        told.append(f"{counts['']} with names of no recording, such as {readable(odd.relative_to(root))}")
+        told.append(
+            f"{counts['']} with names that no recording of the corpus has, such as {readable(odd.relative_to(root))}"
+        )
     if told:
         logger.warning("%s: files left out: %s", readable(root), "; ".join(told))
 
@@ -171,7 +173,7 @@ def _once(root: Path, matched: Sequence[tuple[Path, re.Match[str]]]) -> dict[str
     if twice:
         unequal = sum(one.stat().st_size != two.stat().st_size for one, two in twice)
         kept, other = (readable(path.relative_to(root)) for path in twice[0])
-        logger.warning("%s: %d recordings are there twice and are read once, such as %s and not %s%s", readable(root),
+        logger.warning("%s: %d recordings occur twice and are read once, such as %s and not %s%s", readable(root),
                        len(twice), kept, other, f"; {unequal} of them differ in size" if unequal else "")  # fmt: skip
     return files
 
@@ -191,7 +193,7 @@ def _tables(corpus: PublicCorpus, root: Path) -> list[Path]:
     name = corpus.table["file"]
     found = [path for path in _files(root) if path.name.lower() == PurePosixPath(name).name.lower()]
     if not found:
-        raise CorpusError(f"{readable(root)}: no table {name}, which says what is said. {corpus.where_to_get}")
+        raise CorpusError(f"{readable(root)}: no table {name}, which contains the sentences. {corpus.where_to_get}")
     return sorted(found, key=lambda path: (len(path.parts), path))[:1]
 
 
@@ -209,7 +211,7 @@ def _table_rows(corpus: PublicCorpus, root: Path) -> dict[str, dict[str, str]]:
         key = os.path.splitext(PurePosixPath(str(line.values[corpus.table["key"]]).strip()).name)[0].lower()
         cells = {name: str(line.values[column]).strip() for name, column in columns.items()}
         if rows.setdefault(key, cells) != cells:
-            raise CorpusError(f"{path}: recordings are found by their names without folders, and '{key}' has two rows")
+            raise CorpusError(f"{path}: '{key}' has two rows, and rows are matched by file name, without folders")
     return rows
 
 

@@ -69,7 +69,7 @@ def test_ones_own(write):
         ({"left_out": "{song: '*'}"}, r"song: '\*' is not a regular expression"),
         ({"files": r"'(?P<emotion>\w)\.wav'"}, r"files: no group \(\?P<speaker>\.\.\.\), and no such column"),
         ({"files": r"'(?P<speaker>.)(?P<emotion>.)(?P<mood>.)'"}, "unknown group 'mood'; groups: emotion, sentence"),
-        ({"files": r"'(?P<speaker>.)(?P<emotion>.)(?P<sentence>.)'"}, "sentences: the words of the group 'sentence'"),
+        ({"files": r"'(?P<speaker>.)(?P<emotion>.)(?P<sentence>.)'"}, "sentences and the group 'sentence'"),
         ({"speakers": "{male: [03]}"}, "speakers: male: 3 is not a text, in quotes"),
         ({"speakers": "{male: a}"}, "speakers: male: 'a' is not a list"),
         ({"counts": "{joy: 3}"}, "counts: 'joy' is not a class of labels"),
@@ -88,8 +88,8 @@ def test_what_is_no_description(tmp_path):
     with pytest.raises(CorpusError, match="no such description"):
         describe(str(tmp_path / "no.yaml"))
     (tmp_path / "a.yaml").write_text("- a")
-    with pytest.raises(CorpusError, match="must hold `key: value`, not list"):
+    with pytest.raises(CorpusError, match="must contain `key: value`, not list"):
         describe(str(tmp_path / "a.yaml"))
     (tmp_path / "b.yaml").write_text("a: [")
-    with pytest.raises(CorpusError, match="no YAML in UTF-8"):
+    with pytest.raises(CorpusError, match="not YAML in UTF-8"):
         describe(str(tmp_path / "b.yaml"))

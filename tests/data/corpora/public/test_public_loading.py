@@ -122,7 +122,7 @@ class TestReleases:
 
     def test_what_nemos_table_lacks(self, tree, load):
         root = tree("samples/EB0_anger_1.wav")
-        with pytest.raises(CorpusError, match=r"no table data\.tsv, which says what is said"):
+        with pytest.raises(CorpusError, match=r"no table data\.tsv, which contains the sentences"):
             load("nemo", root)
         (root / "data.tsv").write_text("file_id\temotion\n")
         with pytest.raises(CorpusError, match=r"data\.tsv.*no rows|EB0_anger_1\.wav: not in data\.tsv"):
@@ -132,7 +132,7 @@ class TestReleases:
             load("nemo", root)
         rows = [f"{folder}/EB0_anger_1.wav\tanger\t{folder}\ta\tEB0\tfemale\t27\n" for folder in ("tak", "nie")]
         (root / "data.tsv").write_text(TABLE + "".join(rows))
-        with pytest.raises(CorpusError, match="found by their names without folders, and 'eb0_anger_1' has two rows"):
+        with pytest.raises(CorpusError, match="'eb0_anger_1' has two rows, and rows are matched by file name"):
             load("nemo", root)
 
 
@@ -152,7 +152,7 @@ class TestFoldersAsTheyAre:
         rows = load("ravdess", root)
         assert len(rows) == 1
         assert rows[0]["audio"]["path"] == str(root / "archive" / name)
-        assert "1 recordings are there twice and are read once" in caplog.text
+        assert "1 recordings occur twice and are read once" in caplog.text
 
     def test_links_are_followed_once(self, tree, load, tmp_path):
         root = tree("wav/03a01Fa.wav")
@@ -168,7 +168,7 @@ class TestFoldersAsTheyAre:
         song, film = "Audio_Song/Actor_01/03-02-01-01-01-01-01.wav", "Video/Actor_01/01-01-01-01-01-01-01.mp4"
         assert len(load("ravdess", tree(good, song, film, "extra/hello.wav"))) == 1
         assert "1 of song; 1 of films, with or without sound" in caplog.text
-        assert "1 with names of no recording, such as extra/hello.wav" in caplog.text
+        assert "1 with names that no recording of the corpus has, such as extra/hello.wav" in caplog.text
 
     def test_pointers_of_git_lfs(self, tree, load):
         root = tree("AudioWAV/1001_DFA_ANG_XX.wav", "AudioWAV/1001_DFA_HAP_XX.wav")
@@ -180,7 +180,7 @@ class TestFoldersAsTheyAre:
 class TestBadFolders:
     def test_missing(self, load, tmp_path):
         with pytest.raises(
-            CorpusError, match=r"no such folder\. EmoDB can be had at http://emodb.* \(download\.zip\)"
+            CorpusError, match=r"no such folder\. EmoDB is available at http://emodb.* \(download\.zip\)"
         ):
             load("emodb", tmp_path / "nowhere")
         (tmp_path / "file.zip").write_bytes(b"")
@@ -197,7 +197,9 @@ class TestBadFolders:
     def test_of_no_corpus(self, tree, load):
         root = tree("glad/one.wav")
         (root / "download.zip").write_bytes(b"")
-        with pytest.raises(CorpusError, match=r"it holds 1 others, such as glad/one\.wav; unzip download\.zip"):
+        with pytest.raises(
+            CorpusError, match=r"it contains 1 other files, such as glad/one\.wav; unzip download\.zip"
+        ):
             load("emodb", root)
 
     def test_codes_that_are_not_known_are_told_together(self, tree, load):
