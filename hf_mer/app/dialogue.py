@@ -74,7 +74,7 @@ def dialogue_html(
             f"{score_text(best['score'], least)})</span>"
         )
         told = [text for text in [advice(turn.modalities)] if text and not label]
-        said = f"<q>{escape(turn.text)}</q>" if turn.text else "<em>voice without words</em>"
+        said = f"<q>{escape(turn.text)}</q>" if turn.text else "<em>sound without words</em>"
         others = ", ".join(f"{escape(item['label'])} {item['score']:.2f}" for item in turn.scores[1:])
         items.append(
             f'<li>{verdict}<p>{said}</p><p class="hm-small">{others}</p>'
@@ -90,5 +90,5 @@ def _told(earlier: int) -> str:
 
 def _history(history: Sequence[str]) -> str:
     if not history:
-        return '<p class="hm-small">No earlier words.</p>'
+        return '<p class="hm-small">No earlier utterances.</p>'
     return f'<ol class="hm-small">{"".join(f"<li>{escape(text)}</li>" for text in history)}</ol>'

@@ -75,7 +75,7 @@ def recognise_recording(
         AudioError: If the recording is unusable.
     """
     if not path:
-        raise PageError("Give a recording first.")
+        raise PageError("Record or upload a recording first.")
     if not 0 < hop_seconds <= window_seconds:
         raise PageError(
             f"A hop of {hop_seconds:g} s leaves gaps between windows of {window_seconds:g} s: make it shorter."

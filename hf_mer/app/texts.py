@@ -66,7 +66,7 @@ def explanation_limits(system: str) -> str:
         "How true this is: on synthetic speech, where the answer is known, the word with the highest value truly "
         f"carries the emotion in {words}&nbsp;% of the utterances that {name} labels correctly "
         f"({by_chance}&nbsp;% by chance), the segment of sound in {segments}&nbsp;% ({segments_by_chance}&nbsp;%). "
-        "On real speech nobody knows the answer."
+        "For real speech the answer is not known."
     )
 
 
@@ -91,7 +91,7 @@ def limitations(corpus: Corpus) -> str:
     elif corpus.title:
         told = f"{corpus.limits} The speech is {corpus.language}." if corpus.language else corpus.limits
     else:
-        told = "What that is, this checkpoint does not say."
+        told = "This checkpoint does not state its training corpus."
     return _LIMITS.format(corpus=told)
 
 
@@ -101,7 +101,7 @@ def advice(model: PageModel, modalities: tuple[str, ...]) -> str:
         return ""
     served = "" if model.listens else " (or serve the page with --asr, which recognises them)"
     return (
-        f"Without words this model goes by {modality_names(modalities)} alone, and its scores are lower. Type the "
+        f"Without words this model uses {modality_names(modalities)} alone, and its scores are lower. Type the "
         f"words{served}, or lower the threshold."
     )
 

@@ -54,7 +54,7 @@ def table_html(timeline: Timeline, labels: Sequence[str], thresholds: Sequence[f
     return (
         '<div class="hm"><div class="hm-scroll" tabindex="0" role="region" aria-label="Emotions by window">'
         f'<table class="hm-table"><thead><tr>{heads}</tr></thead><tbody>{"".join(body)}</tbody></table></div>'
-        f'<p><a class="hm-download" download="time_line.csv" href="data:text/csv;charset=utf-8,{quote(csv_of(rows))}">'
+        f'<p><a class="hm-download" download="timeline.csv" href="data:text/csv;charset=utf-8,{quote(csv_of(rows))}">'
         "Download as CSV</a></p></div>"
     )
 

@@ -168,7 +168,8 @@ def load_row(model: PageModel, utterance: Utterance) -> tuple[dict[str, Any], Re
         notices.append(_both_given(model))
     if recording is not None and recording.cut:
         notices.append(
-            f"Only the first {recording.seconds:g} seconds are used; for all of it, use the tab Long recording."
+            f"Only the first {recording.seconds:g} seconds are used; for the whole recording, use the tab "
+            "Long recording."
         )
     if recording is None and video is None and not words and not history:
         raise PageError(f"There is nothing to recognise: {_wanted(model)}.")
@@ -228,8 +229,8 @@ def _both_given(model: PageModel) -> str:
     if not model.uses("video"):
         return "A recording and a video were given: the recording is used, the video is not."
     if not model.uses("speech"):
-        return "A recording and a video were given: this model has no use for the recording."
-    return "A recording and a video were given: the sound is the recording's, the picture the video's."
+        return "A recording and a video were given: this model does not use sound, so the recording is not used."
+    return "A recording and a video were given: sound is taken from the recording, the picture from the video."
 
 
 def _wanted(model: PageModel) -> str:

@@ -77,7 +77,7 @@ def _by_kind_of_sound(runs: Sequence[Mapping[str, Any]]) -> dict[str, dict[str, 
     labels = sorted({one["label"] for run in runs for one in run["utterances"]})
     cues = {label: cue["speech"] for label, cue in class_cues(labels).items()}
     kinds = {
-        "one salient stretch": lambda one: stretches(one["places"]["segments"]["salient"]) == 1,
+        "one salient segment": lambda one: stretches(one["places"]["segments"]["salient"]) == 1,
         "two or more": lambda one: stretches(one["places"]["segments"]["salient"]) > 1,
         "class of an aroused voice": lambda one: cues[one["predicted"]] == 1,
         "class of a calm voice": lambda one: cues[one["predicted"]] == -1,

@@ -160,7 +160,7 @@ def test_results_of_an_earlier_input_are_marked(visit, write_wav):
     page.fill("#utterance-words textarea", "")
     page.locator("#threshold input[type=number]").fill("0.99")
     page.click("#utterance-go")
-    page.wait_for_selector("#utterance-result .hm-note:has-text('Without words this model goes by speech alone')")
+    page.wait_for_selector("#utterance-result .hm-note:has-text('Without words this model uses speech alone')")
     page.click("#example-sad")
     page.wait_for_selector("#utterance-explanation .hm-word")
     assert not old.is_visible()

@@ -50,7 +50,7 @@ def test_turns_say_what_they_were_recognised_with():
     html = dialogue_html(turns, LABELS, lambda modalities: 0.5)
     assert "one &amp; two" in html
     assert "with 1 earlier turn<" in html
-    assert "voice without words" in html
+    assert "sound without words" in html
     assert dialogue_html([], LABELS, lambda modalities: 0.5).count("<li>") == 0
     html = dialogue_html(
         turns, LABELS, lambda modalities: 0.9, lambda modalities: "Type them." if modalities == ("speech",) else ""

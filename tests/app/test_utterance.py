@@ -59,7 +59,7 @@ def test_of_a_recording_and_a_video_it_is_said_which_is_used(model, film_model, 
     assert heard.notices == ("A recording and a video were given: the recording is used, the video is not.",)
     seen = predict(film_model, Utterance(path, video))
     same(seen.scores, film_model.recognise({"audio": path, "video": video}))
-    assert "the sound is the recording's, the picture the video's" in seen.notices[0]
+    assert "sound is taken from the recording, the picture from the video" in seen.notices[0]
 
 
 def test_modalities_side_by_side(model, film_model, write_wav, write_video):
