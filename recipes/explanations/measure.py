@@ -27,26 +27,18 @@ from hf_mer.files import markdown_table, write_json, write_text
 def parse(argv: list[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--out", type=Path, required=True, help="output folder; with --label-attention a JSON file")
-    parser.add_argument(
-        "--systems", nargs="*", choices=SYSTEMS, default=list(SYSTEMS), help="to train (default: all)"
-    )
-    parser.add_argument(
-        "--seeds", type=int, nargs="+", default=[1, 2, 3], help="of the trainings (default: 1 2 3)"
-    )
+    parser.add_argument("--systems", nargs="*", choices=SYSTEMS, default=list(SYSTEMS), help="to train (default: all)")
+    parser.add_argument("--seeds", type=int, nargs="+", default=[1, 2, 3], help="of the trainings (default: 1 2 3)")
     parser.add_argument("--utterances", type=int, help="utterances of each test split, at random (default: all)")
-    parser.add_argument(
-        "--shuffled-utterances", type=int, default=100, help="with shuffled weights"
-    )
+    parser.add_argument("--shuffled-utterances", type=int, default=100, help="with shuffled weights")
     parser.add_argument("--corpus-settings", type=Path, help="JSON with settings of the generated corpora, by system")
     parser.add_argument(
         "--real", nargs=3, action="append", default=[], metavar=("NAME", "CHECKPOINT", "DATA_DIR"),
         help="finished training on real data, to measure by removal of parts",
     )  # fmt: skip
-    parser.add_argument(
-        "--real-utterances", type=int, default=100, help="of each --real, at random"
-    )
+    parser.add_argument("--real-utterances", type=int, default=100, help="of each --real, at random")
     parser.add_argument("--real-budget", type=int, default=200, help="forward passes of explain on real data")
-    parser.add_argument("--label-attention", nargs="+", metavar="CHECKPOINT", help="measure only theirs; train nothing")
+    parser.add_argument("--label-attention", nargs="+", metavar="CHECKPOINT", help="only theirs; train nothing")
     parser.add_argument("--corpus", type=Path, help="generated corpus of these checkpoints")
     settings = parser.parse_args(argv)
     if (settings.label_attention is None) != (settings.corpus is None):

@@ -30,7 +30,7 @@ def tested_rows(checkpoint: str | Path, data_dir: str | Path, labels: list[str])
     """
     trained = training_results(checkpoint)
     if not trained or not (trained["folder"] / "predictions.csv").is_file():
-        raise ValueError(f"{checkpoint} has no results.json and predictions.csv beside it: its test split is not known")
+        raise ValueError(f"{checkpoint} has no results.json and predictions.csv beside it: its test split is unknown")
     data = data_settings(trained, data_dir, trained["settings"]["data"]["corpus"])
     rows, _ = read_mapped(data, labels, "the checkpoint")
     chosen = choose_rows(rows, RowSettings(), trained, data)[0]

@@ -149,7 +149,7 @@ def test_label_attention_alone(part, trained, corpus, tmp_path, capsys):
 
 
 def test_without_the_files_of_a_training(part, trained, corpus, tmp_path):
-    with pytest.raises(ValueError, match="its test split is not known"):
+    with pytest.raises(ValueError, match="its test split is unknown"):
         part("subject").tested_rows(tmp_path, corpus, [])
     with pytest.raises(SystemExit):
         part("measure").main(["--label-attention", str(trained), "--out", str(tmp_path / "attention.json")])
