@@ -407,7 +407,7 @@ def test_a_card_names_no_path_of_a_machine(runs, spec):
     [
         ({"system": "bert"}, "system 'bert' is not one of le_mer, mgcma, wavfusion"),
         ({"corpus": "cremad"}, "corpus 'cremad' is not one of iemocap, meld"),
-        ({"published": [{"title": "A", "wa": 1.0}]}, "wants source, title and any of wa, ua, wf1"),
+        ({"published": [{"title": "A", "wa": 1.0}]}, "needs source, title, and may have any of wa, ua, wf1"),
         ({"references": [{"title": "A", "acc": 1.0}]}, "references has a row"),
         ({"emissions": {"emissions": 1}}, "needs the keys emissions .grams of CO2. and source"),
     ],
