@@ -101,11 +101,11 @@ class BatchReader:
         return mix(samples, self.babble.over(row, len(samples)), value)
 
     def _video(self, condition: Condition | None) -> list[dict[str, Any]]:
-        films = [row.get("video") for row in self.rows]
+        videos = [row.get("video") for row in self.rows]
         if condition is not None:
             seconds = float(condition.value or 0.0)
-            films = [None if film is None else first_seconds(film, seconds) for film in films]
-        return [{"video": film} for film in films]
+            videos = [None if video is None else first_seconds(video, seconds) for video in videos]
+        return [{"video": video} for video in videos]
 
     def samples(self) -> list[np.ndarray | None]:
         """Every utterance's sound at the processor's rate, decoded once; None where it has none."""

@@ -226,9 +226,9 @@ class UtteranceLoader:
         Raises:
             ValueError: If an address is given instead of a file.
         """
-        given, film = audio_of(item), item.get("video")
+        given, clip = audio_of(item), item.get("video")
         audio = as_source(given)
-        video = audio if film is given else as_source(film)  # some files can be read only once
+        video = audio if clip is given else as_source(clip)  # some files can be read only once
         for source in (audio, video):
             _refuse_address(source)
         sees = "video" in self.modalities

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from hf_mer.console import readable
-from hf_mer.data.corpora.manifest_files import AUDIO_SUFFIXES, FILM_SUFFIXES, recordings_in
+from hf_mer.data.corpora.manifest_files import AUDIO_SUFFIXES, VIDEO_SUFFIXES, recordings_in
 from hf_mer.data.corpora.text_tables import TABLE_SUFFIXES
 from hf_mer.data.errors import CorpusError
 
@@ -103,7 +103,7 @@ def _of_file(path: Path) -> Item:
 def _recordings(folder: Path) -> list[Path]:
     found = recordings_in(folder, "**/*")
     if not found:
-        raise CorpusError(f"{folder}: no audio or video files ({', '.join(AUDIO_SUFFIXES + FILM_SUFFIXES)})")
+        raise CorpusError(f"{folder}: no audio or video files ({', '.join(AUDIO_SUFFIXES + VIDEO_SUFFIXES)})")
     return found
 
 

@@ -42,7 +42,7 @@ def test_configuration_and_specification_come_back(le_mer):
         ("export.json", '{"inputs": {}, "outputs": ["scores"]}', r"export\.json: outputs=\['scores'\] must name logits"),
         ("export.json", '{"inputs": {}, "outputs": ["logits"]}', r"model\.onnx takes .*: they do not belong together"),
         ("config.json", '{"model_type": "le_mer", "modalities": 5}', r"config\.json: modalities=5 must be a list"),
-        ("config.json", '{"model_type": "le_mer"}', r"model\.onnx knows 4 classes, id2label in config\.json 2"),
+        ("config.json", '{"model_type": "le_mer"}', r"model\.onnx has 4 classes, id2label in config\.json has 2"),
         ("model.onnx", "half", r"model\.onnx cannot be read: "),
     ],
 )  # fmt: skip

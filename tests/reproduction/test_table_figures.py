@@ -65,7 +65,7 @@ def test_scores_have_intervals_published_figures_and_ceilings(runs, corpus, tmp_
     with caplog.at_level(logging.WARNING):
         written = draw_table_figures(table, tmp_path / "figures", {"": corpus})
     assert {path.name for path in written} == {f"scores{suffix}" for suffix in SUFFIXES}
-    assert "figure scores: without runs B" in caplog.text
+    assert "figure scores: no finished run of B" in caplog.text
     lines = read(tmp_path / "figures" / "scores.csv")
     a, b, chen = [line for line in lines if line["score"] == "wa"]
     scores = [run.results["test"]["scores"]["wa"] for run in made]

@@ -50,7 +50,7 @@ def test_a_half_finished_run_is_another_ones_too(folder):
     assert claim(folder(**OTHER)) is None  # nothing was begun
     (folder().path / "checkpoints" / "checkpoint-1").mkdir(parents=True)
     assert claim(folder(**OTHER)) is None
-    with pytest.raises(ValueError, match="a half-finished run of other settings"):
+    with pytest.raises(ValueError, match="a half-finished run with other settings"):
         claim(folder())
     assert claim(folder(), overwrite=True) is None
     assert not (folder().path / "checkpoints").exists()

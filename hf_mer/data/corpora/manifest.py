@@ -91,7 +91,7 @@ def load_corpus(
     from the other one, where that is a video (`.mp4`, `.mkv`, ...). The picture costs nothing until a model asks for
     it; `columns={"video": None}` or `{"audio": None}` leaves one out. `video_start` and `video_end` (seconds or
     `00:01:02.5`) say which span of a long video belongs to a row, `video_side` which half of a split screen, `left` or
-    `right`; where the film also gives the sound, it is the sound of that span.
+    `right`; where the video also gives the sound, it is the sound of that span.
 
     Rows may be segments of long recordings: `audio_start` and `audio_end` (seconds; or `offset`, with `duration` for
     its length) say which part of the file belongs to a row. `start` and `end` may be that too, or places in a

@@ -15,7 +15,7 @@ AUDIO_SUFFIXES = (
     ".aiff", ".aif", ".aifc", ".caf", ".au", ".snd", ".w64", ".rf64", ".bwf", ".sph", ".nist", ".voc", ".mka", ".weba",
     ".wma", ".amr", ".awb", ".ape", ".wv", ".tta",
 )  # fmt: skip
-FILM_SUFFIXES = (
+VIDEO_SUFFIXES = (
     ".mp4", ".m4v", ".mov", ".mkv", ".avi", ".webm", ".mpg", ".mpeg", ".wmv", ".asf", ".3gp", ".3g2", ".flv", ".f4v",
     ".ogv", ".ts", ".mts", ".m2ts", ".vob",
 )  # fmt: skip
@@ -63,7 +63,7 @@ def recordings_in(folder: Path, pattern: str) -> list[Path]:
         if file.is_file() and not any(part.startswith(".") for part in file.relative_to(folder).parts)
     ]
     endings = Counter(file.suffix.lower() for file in files)
-    others = {ending: count for ending, count in endings.items() if ending not in AUDIO_SUFFIXES + FILM_SUFFIXES}
+    others = {ending: count for ending, count in endings.items() if ending not in AUDIO_SUFFIXES + VIDEO_SUFFIXES}
     if others:
         told = ", ".join(f"{readable(ending) or 'none'} ({count})" for ending, count in sorted(others.items()))
         logger.warning("%s: files of other formats left out: %s", readable(folder), told)

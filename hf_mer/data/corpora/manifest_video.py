@@ -6,7 +6,7 @@ from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any
 
-from hf_mer.data.corpora.manifest_files import FILM_SUFFIXES
+from hf_mer.data.corpora.manifest_files import VIDEO_SUFFIXES
 
 SIDES = ("left", "right")
 
@@ -70,5 +70,5 @@ def fill_from_film(entry: dict[str, Any], names: Mapping[str, str], without: Col
             entry["audio_file"] = entry["audio_file"] or str(video_cell)
         if no_sound:
             entry["audio"], entry["audio_start"], entry["audio_end"] = video["path"], video["start"], video["end"]
-    if audio is not None and no_picture and Path(audio).suffix.lower() in FILM_SUFFIXES:
+    if audio is not None and no_picture and Path(audio).suffix.lower() in VIDEO_SUFFIXES:
         entry["video"] = {"path": audio, "start": entry["audio_start"], "end": entry["audio_end"], "side": None}

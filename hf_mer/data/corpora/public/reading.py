@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
 from hf_mer.console import readable
-from hf_mer.data.corpora.manifest_files import AUDIO_SUFFIXES, FILM_SUFFIXES
+from hf_mer.data.corpora.manifest_files import AUDIO_SUFFIXES, VIDEO_SUFFIXES
 from hf_mer.data.corpora.public.checking import path_pattern
 from hf_mer.data.corpora.public.description import PublicCorpus, describe, public_names
 from hf_mer.data.corpora.text_tables import read_table
@@ -113,7 +113,7 @@ def _files(root: Path) -> Iterator[Path]:
 
 def _media(root: Path) -> Iterator[Path]:
     """Audio and video files below a folder."""
-    return (path for path in _files(root) if path.suffix.lower() in AUDIO_SUFFIXES + FILM_SUFFIXES)
+    return (path for path in _files(root) if path.suffix.lower() in AUDIO_SUFFIXES + VIDEO_SUFFIXES)
 
 
 def _matches(corpus: PublicCorpus, root: Path) -> tuple[list[tuple[Path, re.Match[str]]], list[Path]]:
