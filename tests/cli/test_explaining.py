@@ -44,7 +44,7 @@ def test_signs_and_factors_in_a_pipe(explanation):
     lines = explanation_lines(explanation, np.r_[np.ones(100), np.full(300, 0.1)], colours=False, width=50)
     assert not COLOUR.search("".join(lines))
     assert lines[0] == "why angry: from 0.25, before anything is seen (equal for all classes: the checkpoint does not " \
-                       "say more), to 0.73"  # fmt: skip
+                       "state their shares), to 0.73"  # fmt: skip
     assert lines[1] == "text      ×4.0                   |" + 16 * "█"
     assert lines[2] == "history   ÷2.0           ████████|"
     assert lines[3] == "speech    ×1                     |"

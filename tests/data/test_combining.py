@@ -38,5 +38,5 @@ def test_the_same_corpora_are_the_same_dataset():
 def test_what_cannot_be_one():
     with pytest.raises(CorpusError, match="two has the classes sad, not happy, sad"):
         combine_corpora({"one": corpus("a"), "two": corpus("a", labels=["sad"], label=0)})
-    with pytest.raises(CorpusError, match=r"called 'a\.b\.c'"):
+    with pytest.raises(CorpusError, match=r"have the id 'a\.b\.c'"):
         combine_corpora({"a": corpus("b.c"), "a.b": corpus("c")})

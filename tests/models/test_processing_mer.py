@@ -362,7 +362,7 @@ class TestPadding:
             processor.pad([{"label": 0}, {"label": 1}])
         with pytest.raises(ValueError, match="these have audio, text. MerDataCollator takes rows with audio and text"):
             processor.pad([{"audio": tone(), "text": "yes"}])
-        with pytest.raises(ValueError, match="item 2: attention_mask has 5 values for 6 places"):
+        with pytest.raises(ValueError, match="item 2: attention_mask has 5 values for 6 positions"):
             processor.pad([*rows[:2], {**rows[2], "attention_mask": [1] * 5}])
         with pytest.raises(ValueError, match="audio of item 2 has 3200 samples, more than max_length=2000"):
             processor.pad(rows, audio_kwargs={"max_length": 2000})

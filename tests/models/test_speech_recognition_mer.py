@@ -216,7 +216,7 @@ class TestNoSpeech:
         assert result["text"] == ""
         assert "no words: the recogniser heard no speech (silence)" in result["warnings"]
         words_only = pipeline(PIPELINE_TASK, model=tiny_checkpoint(modalities=["text"])[0], asr=ctc, device="cpu")
-        with pytest.raises(ValueError, match=r"wants text \(no words: the recogniser heard no speech \(silence\)\)"):
+        with pytest.raises(ValueError, match=r"needs text \(no words: the recogniser heard no speech \(silence\)\)"):
             words_only(str(tmp_path / "quiet.wav"))
 
     def test_half_precision_is_for_accelerators(self, ctc, tmp_path):

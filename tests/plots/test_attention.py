@@ -167,7 +167,7 @@ def test_words_stand_where_they_are_said(words, seconds, estimated, drawn_texts)
         scores=scores(FOUR),
     )
     texts = drawn_texts(fig)
-    assert any("times estimated" in found for found in texts) == estimated
+    assert any("estimated times" in found for found in texts) == estimated
     panels = {axes.get_title("left")[:4]: axes for axes in fig.findobj(Axes)}
     wave, panel = panels["Spee"], panels["Text"]
     bars = [patch for patch in panel.patches if patch.get_y() == 0]

@@ -32,7 +32,7 @@ def test_words_stand_at_their_times(times, given, span, drawn_texts):
         explained(**times), ["happy", "sad"], waveform=waveform, word_times=None if given is None else np.array(given)
     )
     texts = drawn_texts(fig)
-    assert any("times estimated" in text for text in texts) == (span is None)
+    assert any("estimated times" in text for text in texts) == (span is None)
     marks = [
         sorted(path.vertices[0, 0] for path in lines.get_paths())
         for lines in fig.findobj(LineCollection)

@@ -158,7 +158,7 @@ def test_inside_an_epoch(make_experiment, whole, tmp_path, monkeypatch, training
         make_experiment(**settings).run()
     folder = tmp_path / "run" / "Ses05"
     assert (folder / "checkpoints" / "checkpoint-10").exists()
-    with pytest.raises(ValueError, match=r"a half-finished run of other settings \(training\.learning_rate\)"):
+    with pytest.raises(ValueError, match=r"a half-finished run with other settings \(training\.learning_rate\)"):
         make_experiment(**settings, learning_rate=0.5).run()
     report = make_experiment(**settings).run()
     assert trainings[-1].endswith("checkpoint-8")
@@ -190,7 +190,7 @@ def test_what_is_trained_is_not_trained_again(
     expected = whole(**settings)
     with killed(monkeypatch, Experiment, method, before=True):
         make_experiment(**settings).run()
-    with pytest.raises(ValueError, match="a half-finished run of other settings"):
+    with pytest.raises(ValueError, match="a half-finished run with other settings"):
         make_experiment(**{**settings, "learning_rate": 0.5}).run()
     make_experiment(**settings).run()
     assert len(trainings) == 1

@@ -335,7 +335,7 @@ def test_folder_is_reused_or_refused(corpus, tmp_path):
         generate_corpus(corpus, replace(TINY, seed=7), progress=False)
     (tmp_path / "other").mkdir()
     (tmp_path / "other" / "thesis.txt").write_text("precious")
-    with pytest.raises(FileExistsError, match="something else"):
+    with pytest.raises(FileExistsError, match="something other"):
         generate_corpus(tmp_path / "other", TINY, progress=False)
     assert (tmp_path / "other" / "thesis.txt").read_text() == "precious"
     mark = json.loads((corpus / "generated.json").read_text())

@@ -56,7 +56,7 @@ def test_more_folds_than_speakers_of_a_corpus(caplog):
     rows = rows_of(north=3, south=2)
     with caplog.at_level(logging.WARNING):
         folds = make_folds(rows, "groups", group_column="speaker", num_groups=5, validation="none")
-    assert "north: 3 of 5 folds test it" in caplog.text
+    assert "north: only 3 of 5 folds test it" in caplog.text
     assert [len(fold.test) for fold in folds] == [2] * 5
 
 

@@ -182,10 +182,10 @@ def test_a_finished_fold_is_kept(make_baseline, monkeypatch, system):
         patched.setattr(BaselineExperiment, "_fit", lambda *args: pytest.fail("fitted again"))
         assert make_baseline(system).run() == report
         assert make_baseline(system, folds=["Ses05"], num_proc=1).run()["folds"] == report["folds"]
-    with pytest.raises(ValueError, match=r"results of other settings \(training\.seed"):
+    with pytest.raises(ValueError, match=r"results with other settings \(training\.seed"):
         make_baseline(system, seed=4).run()
     other = SYSTEMS[1 - SYSTEMS.index(system)]
-    with pytest.raises(ValueError, match=r"results of other settings \(model\."):
+    with pytest.raises(ValueError, match=r"results with other settings \(model\."):
         make_baseline(other).run()
     assert make_baseline(system, seed=4, overwrite=True).run()["folds"][0]["settings"]["training"]["seed"] == 4
 
