@@ -213,7 +213,9 @@ class TestProcessor:
     def test_another_extractor_of_frames(self):
         from transformers import ClapFeatureExtractor
 
-        with pytest.raises(ValueError, match="ClapFeatureExtractor makes input_features, which no supported speech encoder"):
+        with pytest.raises(
+            ValueError, match="ClapFeatureExtractor makes input_features, which no supported speech encoder"
+        ):
             MerProcessor(ClapFeatureExtractor(), tiny_tokenizer())
 
 
