@@ -33,14 +33,18 @@ class Ratio:
 
 
 def interleaved(
-    cases: dict[str, Callable[[], None]], repeats: int, warmup: int = 1, device: str = "cpu"
+    cases: dict[str, Callable[[], None]],
+    repeats: int,
+    warmup: int = 1,
+    device: str = "cpu",
+    clock: Callable[[], float] | None = None,
 ) -> dict[str, list[float]]:
     """Seconds of every case in every round.
 
     A round runs each case once, every other round backwards, so that whatever else the machine does meets all cases
-    alike. The clock is `clock_of(device)`.
+    alike. The clock is `clock_of(device)` if none is given.
     """
-    clock = clock_of(device)[1]
+    clock = clock or clock_of(device)[1]
     seconds: dict[str, list[float]] = {name: [] for name in cases}
     for round_number in range(-warmup, repeats):
         for name in list(cases) if round_number % 2 else reversed(cases):

@@ -1,6 +1,8 @@
 """The recipes as people run them: real processes on small generated corpora."""
 
+import importlib
 import importlib.util
+import json
 import os
 import subprocess
 import sys
@@ -17,6 +19,7 @@ from model_tester import (
 )
 
 ROOT = Path(__file__).parents[2]
+BENCHMARKS = ROOT / "recipes" / "benchmarks"
 
 
 @pytest.fixture(scope="session")
@@ -181,3 +184,18 @@ def main(monkeypatch, tmp_path_factory):
         module.main()
 
     return run
+
+
+@pytest.fixture
+def benchmark(monkeypatch, tmp_path, capsys):
+    """`benchmark("step_time", "--size tiny")` gives its result, its JSON file and its output."""
+    monkeypatch.syspath_prepend(str(BENCHMARKS))
+
+    def run(name: str, flags: str = "", extra: tuple[str, ...] = ()) -> tuple[dict, dict, str]:
+        path = tmp_path / "result.json"
+        result = importlib.import_module(name).main([*flags.split(), *extra, "--json", str(path)])
+        return result, json.loads(path.read_text()), capsys.readouterr().out
+
+    yield run
+    for name in ("measuring", *(path.stem for path in BENCHMARKS.glob("*.py"))):
+        sys.modules.pop(name, None)

@@ -13,21 +13,6 @@ import pytest
 FOLDER = Path(__file__).parents[2] / "recipes" / "benchmarks"
 
 
-@pytest.fixture
-def benchmark(monkeypatch, tmp_path, capsys):
-    """`benchmark("step_time", "--size tiny")` gives its result, its JSON file and its output."""
-    monkeypatch.syspath_prepend(str(FOLDER))
-
-    def run(name: str, flags: str = "", extra: tuple[str, ...] = ()) -> tuple[dict, dict, str]:
-        path = tmp_path / "result.json"
-        result = importlib.import_module(name).main([*flags.split(), *extra, "--json", str(path)])
-        return result, json.loads(path.read_text()), capsys.readouterr().out
-
-    yield run
-    for name in ("measuring", *(path.stem for path in FOLDER.glob("*.py"))):
-        sys.modules.pop(name, None)
-
-
 def test_step_time_of_every_variant(benchmark):
     flags = "--size tiny --batch 2 --seconds 0.5 --tokens 8 --repeats 2 --bf16 --peak-tflops 2"
     result, saved, printed = benchmark("step_time", flags)
