@@ -95,6 +95,13 @@ class Case:
     def warm_up(self) -> None:
         self.step(self.plans[0][0])
 
+    def longest(self) -> list[int]:
+        """The largest batch, padding counted, of all that may be drawn: what an epoch needs memory for."""
+        return max((rows for plan in self.plans for rows in plan), key=self.cells)
+
+    def cells(self, rows: list[int]) -> int:
+        return len(rows) * max(self.corpus.lengths[row] for row in rows)
+
     def sound(self) -> list[float]:
         """Seconds of sound in every round, padding not counted."""
         return [sum(self.corpus.lengths[row] for rows in plan for row in rows) / RATE for plan in self.plans]

@@ -52,10 +52,16 @@ class LeMerSpeech(Case):
             model=self.model, args=arguments, train_dataset=self.corpus.dataset, data_collator=self.collator
         )
 
+    def epoch(self, number: int) -> list[list[int]]:
+        self.trainer.state.epoch = float(number)
+        return [rows for rows in self.cut(list(self.trainer._get_train_sampler())) if len(rows) == self.batch_size]
+
+    def longest(self) -> list[int]:
+        return max(self.epoch(0), key=self.cells)  # those of a round need not reach the longest
+
     def plan(self, number: int) -> list[list[int]]:
         """Of an epoch's batches so many as hold `--rows`, evenly over their lengths, in the sampler's order."""
-        self.trainer.state.epoch = float(number)
-        batches = [rows for rows in self.cut(list(self.trainer._get_train_sampler())) if len(rows) == self.batch_size]
+        batches = self.epoch(number)
         ranked = sorted(range(len(batches)), key=lambda place: sum(self.corpus.lengths[row] for row in batches[place]))
         wanted = min(len(ranked), max(1, self.settings.rows // self.batch_size))
         chosen = {ranked[int((place + 0.5) * len(ranked) / wanted)] for place in range(wanted)}
@@ -79,9 +85,11 @@ GROUPS: dict[str, dict[str, Callable[..., Case]]] = {
 
 
 def memory_of(settings: argparse.Namespace, batch_size: int, group: str, name: str) -> float:
-    """Peak MiB of one round of one case; called in a process of its own."""
+    """Peak MiB of two steps on one case's largest batch; called in a process of its own."""
     with tempfile.TemporaryDirectory() as folder:
-        GROUPS[group][name](settings, batch_size, folder).run()
+        case = GROUPS[group][name](settings, batch_size, folder)
+        for _ in range(2):  # in the second the optimizer has its states
+            case.step(case.longest())
     return measuring.peak_mib()
 
 
