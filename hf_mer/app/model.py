@@ -89,6 +89,10 @@ class PageModel:
         """Whether validation set thresholds, by the modalities that an utterance has."""
         return bool(getattr(self.recognise.model.config, "thresholds", {}))
 
+    def has_threshold(self, modalities: Sequence[str]) -> bool:
+        """Whether validation set a threshold for an utterance with these modalities."""
+        return self.has_thresholds and self.recognise.model.config.threshold_of(modalities) is not None
+
     def threshold(self, chosen: float | None, modalities: Sequence[str]) -> float:
         """Below which an utterance with these modalities has no label.
 
@@ -98,8 +102,7 @@ class PageModel:
         """
         if chosen is not None:
             return chosen
-        found = self.recognise.model.config.threshold_of(modalities) if self.has_thresholds else None
-        return THRESHOLD if found is None else found
+        return self.recognise.model.config.threshold_of(modalities) if self.has_threshold(modalities) else THRESHOLD
 
 
 def load_page_model(checkpoint: str | os.PathLike, *, revision: str | None = None, asr: Any = None) -> PageModel:

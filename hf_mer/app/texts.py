@@ -102,14 +102,16 @@ def advice(model: PageModel, modalities: tuple[str, ...]) -> str:
     served = "" if model.listens else " (or serve the page with --asr, which recognises them)"
     return (
         f"Without words this model uses {modality_names(modalities)} alone, and its scores are lower. Type the "
-        f"words{served}, or lower the threshold."
+        f"words{served}, or set a lower threshold."
     )
 
 
 def about_threshold(model: PageModel, modalities: tuple[str, ...]) -> str:
     """Where the threshold of an utterance with these modalities is from, if it is not the visitor's own."""
-    threshold = model.threshold(None, modalities)
-    return f"Threshold {threshold:.2f}: 9 in 10 validation utterances with {modality_names(modalities)} score as high."
+    threshold, names = model.threshold(None, modalities), modality_names(modalities)
+    if not model.has_threshold(modalities):
+        return f"Threshold {threshold:.2f}, by default: no validation utterance had {names}."
+    return f"Threshold {threshold:.2f}: 9 in 10 validation utterances with {names} score as high."
 
 
 def calibration(model: PageModel, modalities: tuple[str, ...]) -> str:

@@ -103,7 +103,8 @@ def _uncalibrated(results: dict[str, Any]) -> dict[str, Any]:
     """Results without temperatures, of a model that has none: they are dropped where its weights are trained on."""
     if not results.get("calibration", {}).get("temperatures"):
         return results
-    return {**results, "calibration": {**results["calibration"], "source": None, "temperatures": {}}}
+    none = {"source": None, "temperatures": {}, "thresholds": {}}
+    return {**results, "calibration": {**results["calibration"], **none}}
 
 
 def find_checkpoint(path: str | Path, results: Sequence[str | Path] = ()) -> Checkpoint:

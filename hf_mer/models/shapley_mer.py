@@ -123,14 +123,14 @@ def shapley_values(
 
 def _balanced_orders(count: int, num_places: int, generator: np.random.Generator) -> np.ndarray:
     """Random orders of at least three places, whose first and last ones take turns. Shape `(count, num_places)`."""
-    turns = np.concatenate([generator.permutation(num_places) for _ in range(2 * count // num_places + 2)])
+    turns = np.concatenate([generator.permutation(num_places) for _ in range(2 * count // num_places + 1)])
     orders = []
-    for first, last in zip(turns[::2], turns[1::2], strict=False):
-        if first == last:  # where two turns meet
-            last = (first + 1) % num_places
+    for first, last in turns[: 2 * count].reshape(count, 2):
         between = [place for place in generator.permutation(num_places) if place not in (first, last)]
+        if first == last:  # where two turns meet
+            last = between.pop()
         orders.append([first, *between, last])
-    return np.array(orders[:count])
+    return np.array(orders)
 
 
 def _standard_errors(draws: np.ndarray) -> np.ndarray:

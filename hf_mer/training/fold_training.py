@@ -307,9 +307,9 @@ class FoldTraining(CrossValidation):
         return trainer.state.log_history
 
     def _calibrate(self, trainer: MerTrainer, validation: Dataset | None, model: Any) -> dict[str, Any]:
-        """Temperatures from validation, into the model's configuration; none for what is only compared."""
+        """Temperatures and thresholds of validation, into the configuration; none for a model that is not kept."""
         if not self.keep_model:
-            return {"source": None, "temperatures": {}}
+            return {"source": None, "temperatures": {}, "thresholds": {}}
 
         def predict(rows: Dataset, modalities: Sequence[str]) -> np.ndarray:
             return self._predict(trainer, rows, modalities, "calibration")

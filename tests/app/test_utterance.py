@@ -122,6 +122,7 @@ def test_the_threshold_is_that_of_what_an_utterance_has(checkpoint):
     assert model.has_thresholds
     assert [model.threshold(None, had) for had in [("speech",), ("speech", "text"), ("text",)]] == [0.3, 0.4, 0.5]
     assert model.threshold(0.2, ("speech",)) == 0.2
+    assert about_threshold(model, ("text",)) == "Threshold 0.50, by default: no validation utterance had text."
     assert (
         about_threshold(model, ("speech",))
         == "Threshold 0.30: 9 in 10 validation utterances with speech score as high."

@@ -55,7 +55,7 @@ def test_of_an_own_corpus_without_a_card_nothing_is_claimed(fold, readme):
     if readme:
         (folder / "README.md").write_text(readme)
     assert corpus_of(folder) == Corpus()
-    assert "this checkpoint does not say" in limitations(Corpus())
+    assert "This checkpoint does not state its training corpus." in limitations(Corpus())
     assert "training corpus would give" in not_for(Corpus())
 
 

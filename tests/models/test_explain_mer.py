@@ -15,7 +15,7 @@ from transformers import pipeline
 
 from hf_mer.models import PIPELINE_TASK, LeMerConfig, MerProcessor, MgcmaConfig, MgcmaForEmotionClassification
 from hf_mer.models.coalitions_mer import LogProbabilities, Variant
-from hf_mer.models.explain_mer import explain
+from hf_mer.models.explain_mer import _Contexts, explain
 from hf_mer.models.mer_outputs import MerOutput
 from hf_mer.models.shapley_mer import exact_shapley
 
@@ -54,6 +54,33 @@ def recognise(pipelines):
 @pytest.fixture
 def film(write_video):
     return write_video(seconds=0.6)
+
+
+@pytest.mark.parametrize(
+    ("others", "keeps_states", "orders"),
+    [(1, True, 4), (2, True, 4), (3, True, 2), (1, False, 2), (2, False, 2), (0, False, 4)],
+)
+def test_own_orders_where_many_combinations_share_the_budget(others, keeps_states, orders):
+    """Ten places need `orders` of nine coalitions in every combination of the other modalities."""
+    fields = [{"history": ["yes"]}, {"features": np.zeros(3)}, {"pixels": np.zeros((1, 3, 2, 2))}]
+    whole = Variant("so", **{name: value for one in fields[:others] for name, value in one.items()})
+    contexts = _Contexts(SimpleNamespace(keeps_states=keeps_states), whole, "text", np.zeros(2 ** (others + 1)))
+    enough = orders * 9 * 2**others
+    assert contexts.fitting(10, enough) == 10
+    assert contexts.fitting(10, enough - 1) < 10
+
+
+def test_a_word_of_the_history_has_half_the_budget_of_the_utterances(recognise, monkeypatch):
+    shares, valued = {}, _Contexts.valued
+
+    def watched(self, places, label, budget):
+        shares[places.player] = budget / len(places)
+        return valued(self, places, label, budget)
+
+    monkeypatch.setattr(_Contexts, "valued", watched)
+    said = "who is it and what a day it was and who was it then"
+    explain(recognise.model, recognise.processor, text=said, history=[said], budget=800)
+    assert shares["history"] == pytest.approx(shares["text"] / 2, rel=0.1)
 
 
 def total(entries):

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from hf_mer.models.shapley_mer import (
+    _balanced_orders,
     all_coalitions,
     coalition_weights,
     exact_shapley,
@@ -82,14 +83,14 @@ def test_sampled_values(budget):
 
 
 def test_standard_errors():
-    """Over many seeds the deviation from the exact values is what the errors say."""
+    """Over many seeds the deviation from the exact values is what the errors say, or, for the orders' turns, less."""
     outcomes = random_outcomes(7)
     exact = exact_shapley(outcomes)
     runs = [shapley_values(game_of(outcomes), 7, outcomes[0], outcomes[-1], 120, seed) for seed in range(200)]
     deviations = np.stack([run.values - exact for run in runs])
     assert np.abs(deviations.mean(axis=0)).max() < 0.1
     told = np.mean([run.errors**2 for run in runs], axis=0)
-    assert told.mean() == pytest.approx(deviations.var(axis=0).mean(), rel=0.15)
+    assert 0.95 < told.mean() / deviations.var(axis=0).mean() < 1.3
     assert np.sqrt(told) == pytest.approx(deviations.std(axis=0), rel=0.3)  # drawn towards those of other places
 
 
@@ -121,6 +122,14 @@ def test_places_take_turns_at_being_first(pairs):
     """Where any place does what all of them do, the first one gets everything."""
     found = shapley_values(lambda coalitions: np.ones(len(coalitions)), 8, 0.0, 1.0, budget=14 * pairs)
     assert found.values == pytest.approx(1 / 8)
+
+
+def test_turns_make_no_place_first_more_often():
+    """Also where the places are odd in number, so that a place may meet itself."""
+    orders = np.concatenate([_balanced_orders(7, 3, np.random.default_rng(seed)) for seed in range(300)])
+    assert (np.sort(orders, axis=1) == np.arange(3)).all()
+    counts = [(orders == order).all(axis=1).sum() for order in itertools.permutations(range(3))]
+    assert np.array(counts) == pytest.approx(len(orders) / 6, rel=0.12)
 
 
 def test_a_dummy_gets_nothing_and_equals_get_the_same():

@@ -96,7 +96,8 @@ def run_together(table, out, recognisers, settings=None, tables=None, **options)
                 ends[index] = predict_all(recognisers[index], units, output, **{"batch_size": 2, **options})
         except BaseException as error:
             ends[index] = error
-            shared.barrier.abort()
+            if team.folder is None:  # others may still wait for it; past the last meeting some may still wake up there
+                shared.barrier.abort()
 
     threads = [threading.Thread(target=run, args=(index,), daemon=True) for index in range(number)]
     for thread in threads:
