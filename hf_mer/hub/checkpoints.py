@@ -103,7 +103,7 @@ def _uncalibrated(results: dict[str, Any]) -> dict[str, Any]:
     """Results without temperatures, of a model that has none: they are dropped where its weights are trained on."""
     if not results.get("calibration", {}).get("temperatures"):
         return results
-    none = {"source": None, "temperatures": {}, "thresholds": {}}
+    none: dict[str, Any] = {"source": None, "temperatures": {}, "thresholds": {}}
     return {**results, "calibration": {**results["calibration"], **none}}
 
 
