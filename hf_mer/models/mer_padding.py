@@ -238,33 +238,49 @@ def masked_batch_norm(states: Tensor, norm: nn.Module, mask: Tensor | None) -> T
 def masked_group_norm(states: Tensor, norm: nn.GroupNorm, lengths: Tensor) -> Tensor:
     """Group norm of `(B, channels, L)`, every channel a group, with statistics over the first `lengths (B,)` places.
 
-    The library's own takes padding into the statistics, so that an utterance's result depends on its batch.
+    The library's own takes padding into the statistics, so that an utterance's result depends on its batch. The states
+    are the largest of the whole encoder, and to make room for a tensor of that size takes longer than to compute it:
+    **what is given is overwritten**, its padding in any case, all of it where no gradient is wanted.
     """
     with torch.autocast(states.device.type, enabled=False):  # sums of squares need all of float32
         exact = states.float()
         mask = (torch.arange(exact.shape[-1], device=exact.device) < lengths[:, None]).to(exact.dtype).unsqueeze(1)
         count = lengths[:, None, None].to(exact.dtype)
-        normed = _MaskedInstanceNorm.apply(exact, norm.weight.float(), norm.bias.float(), mask, count, norm.eps)
-        return normed.to(states.dtype)
+        if torch.compiler.is_compiling():
+            exact = exact * mask
+        else:
+            with torch.no_grad():  # a convolution's gradients do not depend on its result
+                exact.mul_(mask)
+        weight, bias = norm.weight.float(), norm.bias.float()
+        if torch.is_grad_enabled() and any(one.requires_grad for one in (exact, weight, bias)):
+            return _MaskedInstanceNorm.apply(exact, weight, bias, mask, count, norm.eps).to(states.dtype)
+        mean, inverse = _statistics(exact, count, norm.eps)
+        scale = inverse * weight[:, None]
+        return exact.mul_(scale).add_(bias[:, None] - mean * scale).to(states.dtype)
+
+
+def _statistics(states: Tensor, count: Tensor, eps: float) -> tuple[Tensor, Tensor]:
+    """Mean and `1 / sqrt(var + eps)`, `(B, channels, 1)` each, of states that are 0 but at `count (B, 1, 1)` places."""
+    mean = states.sum(dim=-1, keepdim=True) / count
+    mean_square = torch.linalg.vector_norm(states, dim=-1, keepdim=True).square() / count
+    return mean, torch.rsqrt((mean_square - mean.square()).clamp(min=0) + eps)
 
 
 class _MaskedInstanceNorm(torch.autograd.Function):
     """`weight * (x - mean) / sqrt(var + eps) + bias`, mean and variance over the real positions of each channel.
 
-    The states are the largest of the whole encoder: what autograd makes of the formula passes over them several times
-    more than the gradient needs. With `n = (x - mean) / sqrt(var + eps)`, `g` the gradient of the result and `s =
-    weight / sqrt(var + eps)`: `dx = s (g - real (sum g + n sum g n) / count)`; the sums are over all positions, since
-    what lies in the padding is normalised by the same statistics.
+    What autograd makes of the formula passes over the states several times more than the gradient needs. With `n = (x
+    - mean) / sqrt(var + eps)`, `g` the gradient of the result and `s = weight / sqrt(var + eps)`: `dx = real s (g -
+    (sum g + n sum g n) / count)`; the sums are over all positions, since what lies in the padding is normalised by the
+    same statistics.
     """
 
     @staticmethod
     def forward(
         ctx: Any, states: Tensor, weight: Tensor, bias: Tensor, mask: Tensor, count: Tensor, eps: float
     ) -> Tensor:
-        """Normalises `(B, channels, L)`; `mask (B, 1, L)` is 1 at real positions, `count (B, 1, 1)` their number."""
-        mean = states @ mask.transpose(1, 2) / count  # (B, channels, 1)
-        mean_square = torch.linalg.vecdot(states, states * mask).unsqueeze(-1) / count
-        inverse = torch.rsqrt((mean_square - mean.square()).clamp(min=0) + eps)
+        """Normalises `(B, channels, L)`, 0 but where `mask (B, 1, L)` is 1, which `count (B, 1, 1)` places are."""
+        mean, inverse = _statistics(states, count, eps)
         scale = inverse * weight[:, None]
         ctx.save_for_backward(states, weight, mask, count, mean, inverse)
         return torch.addcmul(bias[:, None] - mean * scale, states, scale)
@@ -276,9 +292,10 @@ class _MaskedInstanceNorm(torch.autograd.Function):
         states, weight, mask, count, mean, inverse = ctx.saved_tensors
         grad = grads[0]  # (B, channels, L)
         total = grad.sum(dim=-1, keepdim=True)  # (B, channels, 1)
-        product = (torch.linalg.vecdot(grad, states).unsqueeze(-1) - mean * total) * inverse
+        buffer = grad * states
+        product = (buffer.sum(dim=-1, keepdim=True) - mean * total) * inverse
         scale = inverse * weight[:, None]
         slope = -scale * product * inverse / count
-        through_statistics = torch.addcmul(-scale * total / count - slope * mean, states, slope).mul_(mask)
-        grad_states = through_statistics.addcmul_(grad, scale)
+        torch.addcmul(-scale * total / count - slope * mean, states, slope, out=buffer)
+        grad_states = buffer.addcmul_(grad, scale).mul_(mask)
         return grad_states, product.sum(dim=(0, 2)), total.sum(dim=(0, 2)), None, None, None

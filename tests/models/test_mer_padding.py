@@ -47,12 +47,24 @@ class TestNorms:
         mean = (states * real).sum(-1, keepdim=True) / count
         variance = ((states - mean).square() * real).sum(-1, keepdim=True) / count
         scale = norm.weight[:, None] / (variance + norm.eps).sqrt()
-        expected = (states - mean) * scale + norm.bias[:, None]
+        expected = (states * real - mean) * scale + norm.bias[:, None]
         inputs, upstream = (states, norm.weight, norm.bias), torch.randn(2, 4, 9)
+        given = masked_group_norm(states * real, norm, lengths)
+        torch.testing.assert_close(given, expected)
         torch.testing.assert_close(
-            torch.autograd.grad(masked_group_norm(states, norm, lengths), inputs, upstream),
-            torch.autograd.grad(expected, inputs, upstream),
+            torch.autograd.grad(given, inputs, upstream), torch.autograd.grad(expected, inputs, upstream)
         )
+
+    @torch.no_grad()
+    def test_group_norm_without_gradients_needs_no_room(self):
+        norm, lengths = nn.GroupNorm(4, 4), torch.tensor([9, 5])
+        nn.init.normal_(norm.weight)
+        states = torch.randn(2, 4, 9) + 0.5
+        with torch.enable_grad():
+            expected = masked_group_norm(states.clone(), norm, lengths)
+        given = masked_group_norm(states, norm, lengths)
+        assert given.data_ptr() == states.data_ptr()
+        torch.testing.assert_close(given, expected)
 
     def test_batch_norm_in_training_as_the_librarys_on_real_frames(self):
         norm, plain = nn.BatchNorm1d(3), nn.BatchNorm1d(3)
