@@ -260,7 +260,7 @@ def masked_group_norm(states: Tensor, norm: nn.GroupNorm, lengths: Tensor) -> Te
 
 
 def _statistics(states: Tensor, count: Tensor, eps: float) -> tuple[Tensor, Tensor]:
-    """Mean and `1 / sqrt(var + eps)`, `(B, channels, 1)` each, of states that are 0 but at `count (B, 1, 1)` places."""
+    """Mean and `1 / sqrt(var + eps)`, `(B, channels, 1)` each, of states with 0 but at `count (B, 1, 1)` places."""
     mean = states.sum(dim=-1, keepdim=True) / count
     mean_square = torch.linalg.vector_norm(states, dim=-1, keepdim=True).square() / count
     return mean, torch.rsqrt((mean_square - mean.square()).clamp(min=0) + eps)
