@@ -5,6 +5,8 @@ hand them to `records_to_dataset`, which keeps them as an Arrow file in the cach
 calls are cached too.
 """
 
+import hashlib
+import itertools
 import os
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -14,7 +16,6 @@ from typing import Any
 import datasets
 import pyarrow as pa
 from datasets import Audio, ClassLabel, Dataset, Features, List, Value
-from datasets.fingerprint import Hasher
 
 from hf_mer.console import readable
 from hf_mer.data.errors import CorpusError
@@ -30,6 +31,7 @@ VIDEO_FEATURES = {
 
 _STRINGS = ("speaker", "gender", "dialogue", "session", "part", "split", "group")
 _FLOATS = ("duration", "start", "end", "valence", "arousal", "dominance")
+_ROWS_AT_ONCE = 10_000  # of which Python objects are held beside the table
 _GENDERS = {
     **dict.fromkeys(("f", "female", "w", "woman"), "female"),
     **dict.fromkeys(("m", "male", "man"), "male"),
@@ -96,20 +98,25 @@ def make_record(**values: Any) -> dict[str, Any]:
     return record
 
 
-def records_to_table(records: Sequence[Mapping[str, Any]], labels: Sequence[str]) -> pa.Table:
+def records_to_table(records: Iterable[Mapping[str, Any]], labels: Sequence[str]) -> pa.Table:
     """Rows as an Arrow table with the schema of `corpus_features`; audio stays a reference.
 
     Raises:
         CorpusError: If names of files or texts hold bytes that are no UTF-8, which Arrow does not take.
     """
-    try:
-        return pa.Table.from_pylist(list(records), schema=corpus_features(labels).arrow_schema)
-    except UnicodeEncodeError:
-        odd = [(record["id"], text) for record in records for text in _strings(record) if readable(text) != text]
-    problems = [f"row {readable(row_id)}: {readable(text)}" for row_id, text in odd]
-    raise CorpusError.from_problems(
-        "not UTF-8", problems, hint="Rename these files or folders, or correct these texts"
-    )
+    schema, parts, odd = corpus_features(labels).arrow_schema, [], []
+    rows = iter(records)
+    while part := list(itertools.islice(rows, _ROWS_AT_ONCE)):
+        try:
+            parts.append(pa.Table.from_pylist(part, schema=schema))
+        except UnicodeEncodeError:
+            odd += [(record["id"], text) for record in part for text in _strings(record) if readable(text) != text]
+    if odd:
+        problems = [f"row {readable(row_id)}: {readable(text)}" for row_id, text in odd]
+        raise CorpusError.from_problems(
+            "not UTF-8", problems, hint="Rename these files or folders, or correct these texts"
+        )
+    return pa.concat_tables(parts) if parts else schema.empty_table()
 
 
 def _strings(value: Any) -> Iterator[str]:
@@ -124,7 +131,7 @@ def _strings(value: Any) -> Iterator[str]:
 
 
 def records_to_dataset(
-    records: Sequence[Mapping[str, Any]], labels: Sequence[str], cache_dir: str | os.PathLike | None = None
+    records: Iterable[Mapping[str, Any]], labels: Sequence[str], cache_dir: str | os.PathLike | None = None
 ) -> Dataset:
     """Rows as a `Dataset` backed by a file in the cache.
 
@@ -139,10 +146,14 @@ def records_to_dataset(
     table = records_to_table(records, labels)
     folder = Path(cache_dir or datasets.config.HF_DATASETS_CACHE) / "hf_mer_corpus"
     folder.mkdir(parents=True, exist_ok=True)
-    path = folder / f"{Hasher.hash([table.to_pylist(), list(labels)])}.arrow"
+    sink = pa.BufferOutputStream()
+    with pa.ipc.new_stream(sink, table.schema) as writer:  # the schema names the classes
+        writer.write_table(table)
+    content = sink.getvalue()
+    path = folder / f"{hashlib.sha256(content).hexdigest()[:16]}.arrow"
     if not path.exists():
-        with whole(path) as temporary, pa.ipc.new_stream(str(temporary), table.schema) as writer:
-            writer.write_table(table)
+        with whole(path) as temporary:
+            temporary.write_bytes(content)
     return Dataset.from_file(str(path), info=datasets.DatasetInfo(features=corpus_features(labels)))
 
 

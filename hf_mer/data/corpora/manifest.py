@@ -155,11 +155,11 @@ def load_corpus(
     if len(class_names) == 1:
         logger.warning("%s: every label is %r; training needs two or more classes", title, class_names[0])
     ids = label_ids(class_names)
-    records = [
+    records = (
         make_record(**{name: entry[name] for name in COLUMNS if name != "label"}, label=ids[entry["label"]])
         for entry in entries
         if entry["label"]
-    ]
+    )
     return records_to_dataset(records, class_names)
 
 
