@@ -8,6 +8,7 @@ import sys
 import time
 from pathlib import Path
 
+import datasets
 import pytest
 
 FOLDER = Path(__file__).parents[2] / "recipes" / "benchmarks"
@@ -240,6 +241,29 @@ def test_export(benchmark):
     assert len(saved["seconds"]["3"]["int8"]) == 2
     assert saved["differences"]["largest"]["logits"] < 1e-4
     assert "| ONNX |" in printed
+
+
+def test_growth_of_every_stage(benchmark, monkeypatch):
+    monkeypatch.syspath_prepend(str(FOLDER))
+    monkeypatch.setattr(importlib.import_module("measuring"), "in_fresh_process", lambda call, *given: call(*given))
+    monkeypatch.setattr(datasets.config, "HF_DATASETS_CACHE", datasets.config.HF_DATASETS_CACHE)  # put back in the end
+    _, saved, printed = benchmark("growth", "--rows 200 400 --seconds 0.2 --resamples 10")
+    datasets.enable_progress_bars()
+    assert list(saved["measured"]) == ["200", "400"]
+    stages = ["load", "check", "lengths", "folds", "label store", "scores", "cards"]
+    assert all(list(measured) == stages for measured in saved["measured"].values())
+    assert all(stage["seconds"] > 0 for stage in saved["measured"]["400"].values())
+    assert "| stage | µs a row, 200 | µs a row, 400 | 400 over 200 | peak MiB, 200 | peak MiB, 400 |" in printed
+    with pytest.raises(SystemExit):
+        benchmark("growth", "--rows 100")
+
+
+@pytest.mark.slow
+def test_first_step_of_a_training(benchmark):
+    _, saved, printed = benchmark("growth", "--rows 200 --seconds 0.2 --first-step")
+    assert set(saved["first_step"]["200"]) == {"cold", "warm"}
+    assert 1 < saved["first_step"]["200"]["warm"] < 300
+    assert "| 200 |" in printed
 
 
 @pytest.mark.slow
