@@ -70,6 +70,18 @@ print(seconds)
     assert seconds < 0.1  # 3 ms on an idle core
 
 
+def test_large_tensors_are_asked_for_in_huge_pages(monkeypatch):
+    """Where the kernel has them; what the environment says already stays, and PyTorch knows the name."""
+    show = "import os, hf_mer; print(os.environ['THP_MEM_ALLOC_ENABLE'])"
+    monkeypatch.delenv("THP_MEM_ALLOC_ENABLE", raising=False)
+    assert run_python(show) == "1\n"
+    monkeypatch.setenv("THP_MEM_ALLOC_ENABLE", "0")
+    assert run_python(show) == "0\n"
+    library = Path(importlib.util.find_spec("torch").origin).with_name("lib") / "libc10.so"
+    if library.exists():  # Linux
+        assert b"THP_MEM_ALLOC_ENABLE" in library.read_bytes()
+
+
 @pytest.mark.parametrize("name", hf_mer.__all__)
 def test_public_name_resolves(name):
     value = getattr(hf_mer, name)

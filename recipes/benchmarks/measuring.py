@@ -14,6 +14,8 @@ from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
+import hf_mer  # noqa: F401 (before torch's first tensor, as in every program that uses the package)
+
 
 @dataclass
 class Ratio:
