@@ -204,7 +204,7 @@ def first_step(rows: int, settings: argparse.Namespace) -> dict[str, float]:
 def seconds_to_first_step(corpus: Path, out: Path, cache: Path) -> float:
     """Runs the command until it has logged its first step, and stops it there."""
     command = [sys.executable, "-m", "hf_mer.cli", "train", "le_mer", str(corpus), "--from-scratch", "--out", str(out)]
-    flags = ["--folds", "0", "--logging-steps", "1"]
+    flags = ["--folds", "0", "--logging-strategy", "steps", "--logging-steps", "1"]
     environment = {**os.environ, "HF_DATASETS_CACHE": str(cache), "PYTHONUNBUFFERED": "1"}
     started = time.perf_counter()
     with subprocess.Popen(

@@ -226,9 +226,11 @@ def cell_of(line: Line, names: Mapping[str, str], name: str) -> Any:
         names: Of `resolve_columns`.
         name: Of the schema.
     """
+    if name not in names:  # nearly all of the schema's, in most tables
+        return None
     from hf_mer.models.words_mer import is_missing, words_of  # here, since torch comes with it
 
-    value = line.values.get(names[name]) if name in names else None
+    value = line.values.get(names[name])
     if isinstance(value, str):
         value = value.strip() if name in ("audio", "video") else words_of(value)
     if is_missing(value) or (isinstance(value, str) and value in _markers_of(name)):
