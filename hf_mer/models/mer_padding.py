@@ -116,7 +116,10 @@ class MaskedGroupNorm(nn.GroupNorm):
         self.weight, self.bias = plain.weight, plain.bias
 
     def forward(self, states: Tensor, lengths: Tensor | None = None) -> Tensor:
-        """`(B, channels, L)`, of which the first `lengths (B,)` places are real; all are if it is not given."""
+        """`(B, channels, L)`, of which the first `lengths (B,)` places are real; all are if it is not given.
+
+        With lengths, what is given is overwritten, see `masked_group_norm`.
+        """
         return super().forward(states) if lengths is None else masked_group_norm(states, self, lengths)
 
 

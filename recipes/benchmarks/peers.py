@@ -17,6 +17,8 @@ All three train the transformer, the feature projection and the layers behind. T
 the default of both peers and of this package's settings for IEMOCAP. SpeechBrain's wrapper turns SpecAugment off; the
 others have it on, as transformers has it by default. LayerDrop is off everywhere.
 
+Training, speech, same batches: transformers and hf_mer once more, both on the peers' random batches.
+
 Training, text and speech: LE-MER as its paper has it (label embeddings, constrained cross-attention, all losses), and
 as its peer BERT and wav2vec 2.0 of transformers (mean of each, side by side, linear layer) on random batches.
 

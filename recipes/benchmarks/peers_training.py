@@ -71,6 +71,12 @@ class LeMerSpeech(Case):
         return self.collator(rows)
 
 
+class LeMerSpeechAsPeers(LeMerSpeech):
+    """The same on its peers' random batches: what a padded step costs, whatever the sampler."""
+
+    corpus_size, plan, longest = Case.corpus_size, Case.plan, Case.longest
+
+
 class LeMer(LeMerSpeech):
     """LE-MER as its paper has it: label embeddings of both branches, constrained cross-attention, all its losses."""
 
@@ -80,6 +86,7 @@ class LeMer(LeMerSpeech):
 
 GROUPS: dict[str, dict[str, Callable[..., Case]]] = {
     "speech": {"speechbrain": SpeechBrain, "transformers": AudioClassification, OURS: LeMerSpeech},
+    "speech, same batches": {"transformers": AudioClassification, OURS: LeMerSpeechAsPeers},
     "text and speech": {"transformers": TextAndSpeech, OURS: LeMer},
 }
 

@@ -61,6 +61,19 @@ def test_records_round_trip(tmp_path):
     assert rows.features["label"].int2str(rows[0]["label"]) == "sad"
 
 
+def test_many_rows_become_one_table(tmp_path, monkeypatch):
+    """A few at a time: nothing is lost where parts meet, and bad names of all parts are in one message."""
+    monkeypatch.setattr("hf_mer.data.schema._ROWS_AT_ONCE", 2)
+    records = [make_record(id=str(number), text=f"so {number}", label=number % 2) for number in range(5)]
+    rows = records_to_dataset(iter(records), ["happy", "sad"], tmp_path)
+    assert rows["id"] == [str(number) for number in range(5)]
+    assert rows["label"] == [0, 1, 0, 1, 0]
+    for number in (0, 4):
+        records[number]["text"] = "\udce9"
+    with pytest.raises(CorpusError, match=r"(?s)row 0: .*row 4: "):
+        records_to_dataset(records, ["happy", "sad"], tmp_path)
+
+
 def test_unknown_columns_are_refused():
     with pytest.raises(TypeError, match="emotion"):
         make_record(id="a", emotion="sad")

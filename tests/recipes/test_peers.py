@@ -15,13 +15,16 @@ def test_peers_in_training(benchmark):
     flags = "--part training --size tiny --rows 16 --corpus 400 --batches 4 --rounds 1 --without speechbrain"
     _, saved, printed = benchmark("peers", flags)
     rows = {(row["part"], row["case"]): row for row in saved["training"]}
-    assert set(rows) == {(part, case) for part in ("speech", "text and speech") for case in ("transformers", "hf_mer")}
+    parts = ("speech", "speech, same batches", "text and speech")
+    assert set(rows) == {(part, case) for part in parts for case in ("transformers", "hf_mer")}
     assert all(0.05 < row["ratio_value"] < 20 for row in rows.values())
     for part in ("speech", "text and speech"):
         ours, theirs = rows[part, "hf_mer"], rows[part, "transformers"]
         assert ours["padding_value"] < 0.1 < theirs["padding_value"]
         assert ours["sound"][0] == pytest.approx(theirs["sound"][0], rel=0.2)
         assert f"| {part} | 4 | hf_mer |" in printed
+    ours, theirs = (rows["speech, same batches", case] for case in ("hf_mer", "transformers"))
+    assert (ours["padding_value"], ours["sound"]) == (theirs["padding_value"], theirs["sound"])
     assert "peak MiB" not in printed
 
 
