@@ -88,7 +88,7 @@ def test_demo_and_train_run_from_the_wheel(bounds, wheel, run):
     command = home / "venv" / "bin" / "hf-mer"
     told = run(command, "demo", "--out", home / "demo")
     assert "accelerate launch -m hf_mer.training.run le_mer" in told
-    assert (home / "demo" / "prediction.png").is_file()
+    assert (home / "demo" / "explanation.png").is_file()
     recordings = sorted((home / "demo" / "corpus").rglob("*.wav"))[:24]
     rows = [
         f"{path},{('happy', 'sad')[number % 2]},speaker{number // 2 % 4}" for number, path in enumerate(recordings)

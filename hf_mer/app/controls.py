@@ -127,13 +127,18 @@ def make_inputs(model: PageModel, part: str) -> Inputs:
 
 
 def mark_when_edited(inputs: Sequence[Any], *places: str) -> None:
-    """Results in these places are marked as old as soon as a visitor, and not the page, changes an input."""
-    triggers = [
-        getattr(one, event)
-        for one in inputs
-        for event in ("input", "upload", "clear", "stop_recording")
-        if not isinstance(one, gr.State) and hasattr(one, event)
-    ]
+    """Results in these places are marked as old as soon as a visitor, and not the page, changes an input.
+
+    Text boxes are watched by `page.js`: Gradio's `input` comes with keys that write something, and would miss what is
+    pasted, cut, deleted or dictated.
+    """
+    triggers = []
+    for one in inputs:
+        if isinstance(one, gr.Textbox):
+            one.elem_classes = [*one.elem_classes, *(f"hm-edits-{place}" for place in places)]
+        elif not isinstance(one, gr.State):
+            events = ("input", "upload", "clear", "stop_recording")
+            triggers += [getattr(one, event) for event in events if hasattr(one, event)]
     gr.on(triggers, fn=None, js=_call("stale", places), **LIGHT)
 
 

@@ -16,6 +16,12 @@ window.hfMer = {
     }, 100),
 };
 
+document.addEventListener("input", ({ target }) => {
+  const edits = "hm-edits-";
+  const names = [...(target.closest?.(`[class*="${edits}"]`)?.classList ?? [])].filter((name) => name.startsWith(edits));
+  window.hfMer.stale(...names.map((name) => name.slice(edits.length)));
+});
+
 document.addEventListener("keydown", (event) => {
   const tab = event.target.closest?.('[role="tab"]');
   if (!tab) return;

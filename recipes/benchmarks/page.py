@@ -19,7 +19,7 @@ from typing import Any
 CLICK = """(word) => new Promise(done => {
     const start = performance.now();
     const shown = () => {
-        const words = [...document.querySelectorAll('#utterance-attention .hm-word')];
+        const words = [...document.querySelectorAll('#utterance-explanation .hm-word')];
         return words.length && words[words.length - 1].innerText === word;
     };
     const observer = new MutationObserver(() => {

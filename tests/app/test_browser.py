@@ -142,8 +142,9 @@ def test_results_of_an_earlier_input_are_marked(visit, write_wav):
     old = page.locator("#utterance-result .hm-stale")
     assert not old.is_visible()
     assert opacity(page, "#utterance-result .hm-scores") == 1
-    page.locator("#utterance-words textarea").press_sequentially(" then")
+    page.locator("#utterance-words textarea").press("Backspace")
     old.wait_for(state="visible")
+    page.locator("#utterance-words textarea").press_sequentially(" then")
     for place in ("#utterance-result .hm-scores", "#utterance-explanation .hm-modalities"):
         assert opacity(page, place) < 1
     page.click("#utterance-compare")  # of words alone there is nothing to compare

@@ -59,6 +59,7 @@ def checkpoints(tmp_path_factory):
             AutoModel.from_config(tiny_text_config("bert", hidden_size=24)),
             tiny_tokenizer(),
         ),
+        "openai/whisper-tiny": (WhisperModel(tiny_whisper_config()), whisper_feature_extractor()),
         "openai/whisper-tiny.en": (WhisperModel(tiny_whisper_config()), whisper_feature_extractor()),
         "facebook/wav2vec2-base": (Wav2Vec2ForPreTraining(speech), wave_feature_extractor()),
         "google/efficientnet-b0": (
