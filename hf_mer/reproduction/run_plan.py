@@ -91,9 +91,7 @@ class Plan:
             return BaselineExperiment(system.kind, arguments.data, arguments.training)
         if system.pretraining is not None:
             arguments.model.speech_encoder = str(system.pretrained_folder(self.output_dir, seed) / "{fold}")
-        return Experiment(
-            arguments.model, arguments.data, arguments.store, arguments.training, shared_dir=self.output_dir / "shared"
-        )
+        return Experiment(arguments.model, arguments.data, arguments.store, arguments.training)
 
     def require_checkpoints(self) -> None:
         """Makes sure that what no run of this folder has started from yet can be had.

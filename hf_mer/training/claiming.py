@@ -87,8 +87,7 @@ class FoldFolder:
         return any((self.path / "checkpoints").glob(self.begun))
 
     def _clear(self) -> None:
-        for name in ("checkpoints", "label_store"):
-            shutil.rmtree(self.path / name, ignore_errors=True)
+        shutil.rmtree(self.path / "checkpoints", ignore_errors=True)
         (self.path / self.results).unlink(missing_ok=True)
 
     def _begin(self) -> None:

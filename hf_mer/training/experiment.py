@@ -29,7 +29,6 @@ class Experiment(FoldTraining):
         data_arguments: The corpus and its folds.
         store_arguments: The label embeddings, of a system that has any.
         training_arguments: The training.
-        shared_dir: Where label stores lie that several runs may use; each fold keeps its own if not given.
 
     Raises:
         ValueError: If the settings cannot go together.

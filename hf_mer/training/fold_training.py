@@ -71,12 +71,10 @@ class FoldTraining(CrossValidation):
         data_arguments: DataArguments,
         store_arguments: LabelStoreArguments | None,
         training_arguments: MerTrainingArguments,
-        shared_dir: str | Path | None = None,
     ):
         check_settings(model_arguments, data_arguments, store_arguments, training_arguments)
         super().__init__(data_arguments, training_arguments, model_arguments.modalities)
         self.model_arguments, self.store_arguments = model_arguments, store_arguments
-        self.shared_dir = None if shared_dir is None else Path(shared_dir)
         self.nested: dict[str, Any] | None = None
         self.keep_model = True
         self.candidates = check_grid(self.arguments)
@@ -139,9 +137,7 @@ class FoldTraining(CrossValidation):
         if self.model_arguments.has_label_store:
             with stages.measure("label_store") as stage, self.args.main_process_first(desc="label store"):
                 recipe = self._store_recipe(model, processor, parts["train"], pretraining, fold)
-                processor.label_store = find_or_build(
-                    recipe, folder, self.shared_dir, stage, progress=not self.args.disable_tqdm
-                )
+                processor.label_store = find_or_build(recipe, stage, progress=not self.args.disable_tqdm)
             model.set_label_embeddings(processor.label_store)
         elif hasattr(model, "set_label_embeddings"):  # a trained checkpoint brings its own, or never had one
             processor.label_store = processor.label_store or LabelEmbeddingStore(self.labels)

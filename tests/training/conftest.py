@@ -48,14 +48,13 @@ def new_experiment(corpus):
 
     types = (LeMerArguments, DataArguments, LabelStoreArguments, MerTrainingArguments)
 
-    def make(shared_dir=None, **settings):
+    def make(**settings):
         wanted = {"data_dir": str(corpus), **copy.deepcopy(SETTINGS), **settings}
         return Experiment(
             *(
                 cls(**{k: v for k, v in wanted.items() if k in {f.name for f in dataclasses.fields(cls)}})
                 for cls in types
-            ),
-            shared_dir=shared_dir,
+            )
         )
 
     return make

@@ -4,6 +4,7 @@ import csv
 import json
 from pathlib import Path
 
+import datasets
 import numpy as np
 import pytest
 import torch
@@ -326,29 +327,26 @@ def test_folds_by_name_and_position(make_experiment, tmp_path):
         make_experiment(**settings, folds=["Ses09"]).run()
 
 
-def test_runs_share_what_they_have_in_common(make_experiment, tmp_path):
+def test_runs_share_what_they_have_in_common(make_experiment, monkeypatch, tmp_path):
     """Two systems that differ in fusion share features and label store; whose store is another, `test_stores.py` tells."""
     short = {"max_steps": 2, "validation": "none"}
 
-    def run(name, **settings):
-        experiment = make_experiment(
-            shared_dir=tmp_path / "shared", output_dir=str(tmp_path / name), **{**short, **settings}
-        )
-        return experiment.run(rows)["folds"][0]
+    def run(name, cache="cache", **settings):
+        monkeypatch.setattr(datasets.config, "HF_DATASETS_CACHE", str(tmp_path / cache))
+        return make_experiment(output_dir=str(tmp_path / name), **short, **settings).run(rows)["folds"][0]
 
     rows = make_experiment().load()
     first, second = run("first"), run("second", fusion="sum", learning_rate=2e-3)
     assert not first["stages"]["label_store"]["reused"]
     for name in ("features", "label_store"):
         assert second["stages"][name]["reused"]
-    stores = [path for path in (tmp_path / "shared" / "label_stores").iterdir() if path.is_dir()]
+    stores = [path for path in (tmp_path / "cache" / "hf_mer_label_stores").iterdir() if path.is_dir()]
     assert len(stores) == 1
-    assert not (tmp_path / "first" / "Ses05" / "label_store").exists()
 
-    alone = make_experiment(fusion="sum", learning_rate=2e-3, **short).run()["folds"][0]
-    assert (tmp_path / "run" / "Ses05" / "label_store").exists()
+    alone = run("alone", "another cache", fusion="sum", learning_rate=2e-3)
+    assert not alone["stages"]["label_store"]["reused"]
     assert alone["test"] == second["test"]
-    one, two = (tmp_path / name / "Ses05" / "predictions.csv" for name in ("run", "second"))
+    one, two = (tmp_path / name / "Ses05" / "predictions.csv" for name in ("alone", "second"))
     assert one.read_text() == two.read_text()
 
 

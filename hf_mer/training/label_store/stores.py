@@ -1,6 +1,5 @@
 """Label stores on disk: named after everything that they depend on, built once, found again by folds and runs."""
 
-import contextlib
 import hashlib
 import json
 import logging
@@ -9,6 +8,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+import datasets
 import numpy as np
 import torch
 from datasets import Dataset
@@ -165,24 +165,18 @@ class StoreRecipe:
         return DataLoader(self.train, batch_sampler=batches, collate_fn=collate, num_workers=self.num_workers)
 
 
-def find_or_build(
-    recipe: StoreRecipe, folder: Path, shared_dir: Path | None, stage: Stage, progress: bool = True
-) -> LabelEmbeddingStore:
-    """The store of a recipe, from disk if it is there.
+def find_or_build(recipe: StoreRecipe, stage: Stage, progress: bool = True) -> LabelEmbeddingStore:
+    """The store of a recipe, from the cache of `datasets` if it is there; one process builds it while others wait.
 
     Args:
         recipe: What it is built from.
-        folder: Of the fold; the store lies in its `label_store` where nothing is shared.
-        shared_dir: The store lies in `<shared_dir>/label_stores/<key>`, where any run may look for it. A lock lets
-            one process build it while the others wait.
         stage: Notes whether it was found.
         progress: Whether to show a bar.
     """
     key = recipe.key()
-    path = folder / "label_store" if shared_dir is None else shared_dir / "label_stores" / key
+    path = Path(datasets.config.HF_DATASETS_CACHE) / "hf_mer_label_stores" / key[:24]
     path.parent.mkdir(parents=True, exist_ok=True)
-    lock: Any = contextlib.nullcontext() if shared_dir is None else FileLock(path.with_suffix(".lock"))
-    with lock:
+    with FileLock(path.with_suffix(".lock")):
         if path.exists():
             store = LabelEmbeddingStore.from_pretrained(path)
             if store.settings.get("key") == key:

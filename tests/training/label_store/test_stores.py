@@ -3,6 +3,7 @@
 import threading
 from pathlib import Path
 
+import datasets
 import pytest
 from transformers import set_seed
 
@@ -105,6 +106,7 @@ def test_training_rows_and_their_files(make_recipe, make_experiment):
 
 
 def test_one_process_builds_and_the_others_wait(make_recipe, monkeypatch, tmp_path):
+    monkeypatch.setattr(datasets.config, "HF_DATASETS_CACHE", str(tmp_path))
     built, stages = [], [Stage() for _ in range(3)]
     original = stores.build_label_store
     monkeypatch.setattr(
@@ -112,7 +114,7 @@ def test_one_process_builds_and_the_others_wait(make_recipe, monkeypatch, tmp_pa
     )
     recipes = [make_recipe(modalities=["text"]) for _ in stages]
     threads = [
-        threading.Thread(target=find_or_build, args=(recipe, tmp_path, tmp_path / "shared", stage, False))
+        threading.Thread(target=find_or_build, args=(recipe, stage, False))
         for recipe, stage in zip(recipes, stages, strict=True)
     ]
     for thread in threads:
@@ -124,11 +126,12 @@ def test_one_process_builds_and_the_others_wait(make_recipe, monkeypatch, tmp_pa
     assert sorted(stage["reused"] for stage in found) == [False, True, True]
 
 
-def test_a_store_says_how_alike_its_classes_are_when_made_and_when_found(make_recipe, tmp_path, caplog):
+def test_a_store_says_how_alike_its_classes_are_when_made_and_when_found(make_recipe, monkeypatch, tmp_path, caplog):
+    monkeypatch.setattr(datasets.config, "HF_DATASETS_CACHE", str(tmp_path))
     caplog.set_level("INFO")
     recipe = make_recipe(modalities=["text"])
     for times in (1, 2):
-        find_or_build(recipe, tmp_path, None, Stage(), False)
+        find_or_build(recipe, Stage(), False)
         assert caplog.text.count("semantic labels, two classes:") == times
 
 
