@@ -70,6 +70,13 @@ print(seconds)
     assert seconds < 0.1  # 3 ms on an idle core
 
 
+@pytest.mark.slow
+def test_training_begins_without_scikit_learn():
+    """Scores and k-means bring it in when they are asked for: it takes seconds to import."""
+    code = "import sys, hf_mer.training.experiment; print({'sklearn', 'scipy.stats'} & set(sys.modules))"
+    assert run_python(code) == "set()\n"
+
+
 def test_large_tensors_are_asked_for_in_huge_pages(monkeypatch):
     """Where the kernel has them; what the environment says already stays, and PyTorch knows the name."""
     show = "import os, hf_mer; print(os.environ['THP_MEM_ALLOC_ENABLE'])"

@@ -16,13 +16,6 @@ from collections.abc import Callable, Hashable, Mapping, Sequence
 from typing import TYPE_CHECKING, NamedTuple, TypeAlias, cast
 
 import numpy as np
-from sklearn.metrics import (
-    accuracy_score,
-    confusion_matrix,
-    f1_score,
-    precision_recall_fscore_support,
-    recall_score,
-)
 
 if TYPE_CHECKING:
     from transformers import EvalPrediction
@@ -61,6 +54,8 @@ def emotion_scores(labels: ClassIds, predictions: ClassIds, num_labels: int) -> 
     Raises:
         ValueError: If there is nothing to score, the lengths differ, or an id is not a class.
     """
+    from sklearn.metrics import accuracy_score, f1_score, recall_score  # here, since they take seconds to import
+
     labels, predictions = checked_ids(labels, predictions, num_labels)
     occurring = np.unique(labels)
     return {
@@ -85,6 +80,8 @@ def per_class_scores(labels: ClassIds, predictions: ClassIds, num_labels: int) -
     Raises:
         ValueError: As [`emotion_scores`].
     """
+    from sklearn.metrics import precision_recall_fscore_support
+
     labels, predictions = checked_ids(labels, predictions, num_labels)
     precision, recall, f1, support = precision_recall_fscore_support(
         labels, predictions, labels=np.arange(num_labels), zero_division=0
@@ -112,6 +109,8 @@ def confusion(labels: ClassIds, predictions: ClassIds, num_labels: int) -> np.nd
     Raises:
         ValueError: As [`emotion_scores`].
     """
+    from sklearn.metrics import confusion_matrix
+
     labels, predictions = checked_ids(labels, predictions, num_labels)
     return confusion_matrix(labels, predictions, labels=np.arange(num_labels)).astype(np.int64)
 

@@ -19,11 +19,16 @@ def is_nan(value: Any) -> bool:
     return type(value).__name__ in ("NAType", "NaTType") or (isinstance(value, float) and value != value)
 
 
+def _is_plain(text: str) -> bool:
+    """Whether all of a text is ASCII that shows, and spaces: what most texts are, and need not be looked through."""
+    return text.isascii() and text.isprintable()
+
+
 def says_anything(text: str | None) -> bool:
     """Whether a text has anything but white space, control characters and characters that show nothing."""
-    return text is not None and any(
-        unicodedata.category(character)[0] in "LNPS" and character not in _BLANK for character in text
-    )
+    if text is None or _is_plain(text):
+        return bool(text and text.strip())
+    return any(unicodedata.category(character)[0] in "LNPS" and character not in _BLANK for character in text)
 
 
 def visible(text: str) -> str:
@@ -31,6 +36,8 @@ def visible(text: str) -> str:
 
     White space inside stays, and so do joiners between characters.
     """
+    if _is_plain(text):
+        return text.strip()
     kept = "".join(
         character
         for character in unicodedata.normalize("NFC", text)

@@ -26,7 +26,6 @@ from hf_mer.models.layer_mixture_mer import layer_weights
 from hf_mer.stopping import lacks_space
 from hf_mer.training import building
 from hf_mer.training.balancing import class_shares
-from hf_mer.training.baselines.linear_reference import linear_reference
 from hf_mer.training.calibrating import calibrate, row_temperatures, test_calibration
 from hf_mer.training.corpus import corpus_language, has_modality, rows_without
 from hf_mer.training.cross_validation import CrossValidation
@@ -153,6 +152,8 @@ class FoldTraining(CrossValidation):
         results = self._report(fold, settings, parameters, test, history, started, stages)
         results["calibration"] = {**calibration, **measured}
         if states and self.keep_model and self.is_main:
+            from hf_mer.training.baselines.linear_reference import linear_reference  # scikit-learn comes along
+
             metric, seed = str(self.args.metric_for_best_model), self.args.seed
             results["linear_reference"] = linear_reference(parts, states, len(self.labels), metric, seed)
         if model.config.class_weights:  # counted in the training rows, or those of the checkpoint

@@ -42,9 +42,11 @@ def existing_file(root: Path, cell: Any, kind: str, where: str, problems: list[s
     from hf_mer.models.words_mer import visible  # here, since torch comes with it
 
     name = os.path.expanduser(str(cell))
-    # as written; composed and decomposed, which print alike; without characters that do not show
+    if (root / name).is_file():
+        return str(root / name)
+    # not as written, but composed and decomposed, which print alike; without characters that do not show
     plain = visible(name)
-    forms = [name, *(unicodedata.normalize(form, one) for one in (name, plain) for form in ("NFC", "NFD"))]
+    forms = [unicodedata.normalize(form, one) for one in (name, plain) for form in ("NFC", "NFD")]
     path = next((root / form for form in forms if (root / form).is_file()), None)
     if path is None:
         problems.append(f"{where}: no {kind} file {root / name}")

@@ -4,7 +4,6 @@ from typing import Any
 
 import numpy as np
 import torch
-from sklearn.cluster import MiniBatchKMeans
 from torch import Tensor
 
 KMEANS_FEATURES = ("input", "hidden")
@@ -69,6 +68,8 @@ class KMeansDiscretizer:
         Raises:
             ValueError: If there is not a single frame.
         """
+        from sklearn.cluster import MiniBatchKMeans  # here, since it takes seconds to import
+
         if len(frames) == 0:
             raise ValueError("k-means needs frames, but the training rows have no audio")
         clusters = min(self.clusters, max(1, len(frames) // 10))
