@@ -277,6 +277,7 @@ def test_page(tiny_checkpoint, write_wav, tmp_path):
     ended = subprocess.run([*map(str, command)], capture_output=True, text=True, timeout=300)
     assert ended.returncode == 0, ended.stderr
     saved = json.loads((tmp_path / "result.json").read_text())
-    assert len(saved["milliseconds"]) == 2
-    assert 0 < saved["median"] < 60_000
-    assert "| click to result |" in ended.stdout
+    scores, explanation = (saved[name] for name in ("scores", "explanation"))
+    assert len(scores["milliseconds"]) == len(explanation["milliseconds"]) == 2
+    assert 0 < scores["median"] < explanation["median"] < 60_000
+    assert "| click to explanation |" in ended.stdout
