@@ -18,6 +18,7 @@ from huggingface_hub.errors import (
     RepositoryNotFoundError,
     RevisionNotFoundError,
 )
+from huggingface_hub.utils import validate_repo_id
 
 TransportError: type[Exception] = HfHubHTTPError.__bases__[0]
 """Of httpx or httpx2, whichever huggingface_hub is built on."""
@@ -79,11 +80,11 @@ def hub_errors(repo_id: str, revision: str | None = None, writing: bool = True) 
     it. Loading is from the cache where the Hub cannot be reached, see `hub_or_cache`.
 
     Args:
-        repo_id: `owner/name`, for the message; of a folder nobody asks the Hub.
+        repo_id: `owner/name`, for the message; of a folder, or what cannot be such a name, nobody asks the Hub.
         revision: Branch, tag or commit that was asked for.
         writing: Whether something was to be sent; loading needs other advice.
     """
-    with hub_or_cache(not writing and not os.path.exists(repo_id)):
+    with hub_or_cache(not writing and not os.path.exists(repo_id) and _can_be_asked_for(repo_id)):
         try:
             yield
         except HubError:
@@ -95,6 +96,14 @@ def hub_errors(repo_id: str, revision: str | None = None, writing: bool = True) 
             if _silence and isinstance(cause, (OfflineModeIsEnabled, LocalEntryNotFoundError)):
                 cause = _silence[-1]
             raise HubError(_message(repo_id, revision, cause, writing)) from error
+
+
+def _can_be_asked_for(repo_id: str) -> bool:
+    try:
+        validate_repo_id(repo_id)
+    except HFValidationError:
+        return False
+    return True
 
 
 def _beginning(error: BaseException) -> Exception | None:

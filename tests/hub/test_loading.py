@@ -6,6 +6,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from huggingface_hub.utils import validate_repo_id
 
 from hf_mer.cli import main
 from hf_mer.hub.errors import HubError, hub_errors
@@ -90,6 +91,18 @@ def test_what_the_libraries_wrapped_is_unwrapped():
         load()
     with pytest.raises(OSError, match="no space"), hub_errors("me/emotions"):
         raise OSError("no space left on device")
+
+
+def test_the_hub_is_not_asked_for_what_cannot_be_there(monkeypatch):
+    asked = []
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", False)
+    monkeypatch.setattr("hf_mer.hub.errors._no_answer", lambda: asked.append(1))
+    for name in ("/runs/nothing", "runs/le_mer/Ses05"):
+        with pytest.raises(HubError, match="is no folder here, and not the name"), hub_errors(name, writing=False):
+            validate_repo_id(name)
+    assert not asked
+    with hub_errors("me/emotions", writing=False):
+        assert asked
 
 
 def test_labels_by_name_and_revision(hub, command, published):
