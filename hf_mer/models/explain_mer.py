@@ -47,7 +47,7 @@ def explain(
     ```
 
     With the demo's LE-MER (utterances of 2 to 4 s, 8 to 12 words and 20 of history, one core) a plain prediction takes
-    0.03 s, an explanation 0.8 to 1.7 s with the default budget and 0.3 to 0.5 s with `budget=300`. Exported models run
+    0.02 s, an explanation 0.7 to 1.1 s with the default budget and 0.2 to 0.4 s with `budget=300`. Exported models run
     all of themselves for every forward pass.
 
     Args:
