@@ -1,7 +1,7 @@
 """This package beside what else trains and runs a speech emotion classifier: SpeechBrain and transformers.
 
     python recipes/benchmarks/peers.py --part training --size base --batches 4 16
-    python recipes/benchmarks/peers.py --part training --size small --rounds 3 --without speechbrain
+    python recipes/benchmarks/peers.py --part training --groups speech --size small --rounds 3 --without speechbrain
     python recipes/benchmarks/peers.py --part inference --size base --recordings 500
 
 Training, speech alone, with the shapes of wav2vec 2.0 base and random weights (time does not depend on them):
@@ -48,6 +48,7 @@ from step_time import SIZES
 
 NEEDED = {"speechbrain": "peers", "onnx": "export"}  # package to the extra that brings it
 PARTS = {"training": "speechbrain", "inference": "onnx"}  # part to the package that may be left out of it
+GROUPS = ("speech", "speech, same batches", "text and speech")  # of training
 
 
 def parse(argv: list[str] | None) -> argparse.Namespace:
@@ -56,6 +57,7 @@ def parse(argv: list[str] | None) -> argparse.Namespace:
     parser.add_argument("--size", choices=SIZES, default="base", help="base is wav2vec2-base and BERT-base")
     parser.add_argument("--rounds", type=int, default=5, help="each runs every case once")
     parser.add_argument("--without", nargs="+", choices=NEEDED, default=[], help="packages whose cases are left out")
+    parser.add_argument("--groups", nargs="+", choices=GROUPS, default=list(GROUPS), help="of training, what is run")
     parser.add_argument("--batches", type=int, nargs="+", default=[4, 16], help="utterances of a training batch")
     parser.add_argument("--rows", type=int, default=64, help="utterances of a round of training")
     parser.add_argument("--corpus", type=int, default=5000, help="utterances that this package's sampler sorts")

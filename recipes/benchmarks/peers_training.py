@@ -129,4 +129,4 @@ def compare(settings: argparse.Namespace, batch_size: int, group: str) -> list[d
 
 
 def measure(settings: argparse.Namespace) -> list[dict[str, Any]]:
-    return [row for group in GROUPS for size in settings.batches for row in compare(settings, size, group)]
+    return [row for group in settings.groups for size in settings.batches for row in compare(settings, size, group)]

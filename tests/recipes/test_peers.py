@@ -56,6 +56,17 @@ def test_peers_train_the_same_parts(benchmark, monkeypatch, tmp_path):
     assert [len(rows) for rows in cases["hf_mer"].plans[0]] == [4, 4]
 
 
+def test_peers_run_the_groups_asked_for(monkeypatch):
+    monkeypatch.syspath_prepend(str(FOLDER))
+    peers, training = importlib.import_module("peers"), importlib.import_module("peers_training")
+    assert tuple(training.GROUPS) == peers.GROUPS
+    monkeypatch.setattr(training, "compare", lambda settings, size, group: [{"part": group, "batch": size}])
+    flags = ["--without", "speechbrain", "onnx", "--batches", "4", "16"]
+    chosen = training.measure(peers.parse([*flags, "--groups", "text and speech"]))
+    assert chosen == [{"part": "text and speech", "batch": 4}, {"part": "text and speech", "batch": 16}]
+    assert {row["part"] for row in training.measure(peers.parse(flags))} == set(peers.GROUPS)
+
+
 def test_peers_in_inference(benchmark):
     flags = "--part inference --size tiny --recordings 4 --inference-batches 2 --workers 0 1 --rounds 1 --without onnx"
     _, saved, printed = benchmark("peers", flags)
