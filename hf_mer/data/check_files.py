@@ -30,6 +30,7 @@ def check_audio(
     on_bad: str = "raise",
     min_duration: float = 0.1,
     max_duration: float | None = None,
+    beside: Sequence[str] = (),
     num_proc: int | None = None,
 ) -> Dataset:
     """Decodes every recording once and fills `duration`.
@@ -45,6 +46,8 @@ def check_audio(
         on_bad: `raise`; `skip` to leave bad rows out, or `blank` to leave them text and picture; both are logged.
         min_duration: Seconds; shorter recordings are bad.
         max_duration: Seconds; longer recordings are counted.
+        beside: What is seen with the sound, `text`, `video` or both: rows that have it lose silent recordings, which
+            the pipeline leaves out in the same way.
         num_proc: Processes that decode.
 
     Returns:
@@ -70,6 +73,10 @@ def check_audio(
     checked = rows.remove_columns("duration").add_column("duration", seconds_of, feature=Value("float32"))
     order = [name for name in COLUMNS if name in checked.column_names]
     checked = checked.select_columns(order + [name for name in checked.column_names if name not in order])
+    silent = [index for index in kept if found["silent"][index] and _has_any(rows[index], beside)]
+    if silent:
+        logger.warning("%d silent recordings are not used, since their rows have %s", len(silent), " or ".join(beside))
+        checked = _blanked(checked, "audio", silent)
     checked = _without_bad(checked, "audio", kept, on_bad)
     check_text(checked)
     return checked
@@ -167,12 +174,23 @@ def _without_bad(rows: Dataset, what: str, kept: Sequence[int], on_bad: str) -> 
         return rows
     if on_bad != "blank":
         return rows.select(kept)
-    bad = sorted(set(range(len(rows))) - set(kept))
+    return _blanked(rows, what, sorted(set(range(len(rows))) - set(kept)))
+
+
+def _blanked(rows: Dataset, what: str, bad: list[int]) -> Dataset:
     return rows.map(_blank, with_indices=True, features=rows.features, fn_kwargs={"what": what, "bad": bad})
 
 
 def _blank(row: Mapping[str, Any], index: int, what: str, bad: Sequence[int]) -> dict[str, Any]:
     return {what: None if index in bad else row[what]}
+
+
+def _has_any(row: Mapping[str, Any], modalities: Sequence[str]) -> bool:
+    """Whether a row has words, if they count, or a picture, if that does."""
+    from hf_mer.models.words_mer import has_words
+
+    spoken = "text" in modalities and has_words(row.get("text"), row.get("history"))
+    return spoken or ("video" in modalities and row.get("video") is not None)
 
 
 def _log_audio(

@@ -33,7 +33,8 @@ class Utterance:
         samples: Sound whose words are still to be recognised. Shape `(N,)`.
         sound: Its sound, of which an explanation makes other features; None where none is asked for. Shape `(N,)`.
         picture_seconds: Length of its clip, for an explanation; None where it is not known.
-        heard: Words that were recognised.
+        heard: Words that the result repeats: recognised ones, and those of a window.
+        is_recognised: Whether its words were recognised in its sound, and not given.
         timed_words: Words with their times, seconds of the recording; None where they are not known.
         dialogue: The dialogue of a turn whose history is still to be filled in.
         start: Seconds at which a window of a long recording begins.
@@ -56,6 +57,7 @@ class Utterance:
     sound: np.ndarray | None = None
     picture_seconds: float | None = None
     heard: str | None = None
+    is_recognised: bool = False
     timed_words: list[TimedWord] | None = None
     dialogue: DialogueHistory | None = None
     start: float = 0.0
@@ -75,14 +77,16 @@ class Utterance:
         return self.features is not None or self.pixels is not None or has_words(self.text, self.history)
 
     def weigh_silence(self) -> None:
-        """Once words and histories are complete: finds out whether silence decides, or says that the rest does.
+        """Once words and histories are complete: silent sound goes where anything else is there to decide by.
 
         Words that were recognised in silence are no evidence.
         """
         if not self.is_silent:
             return
-        spoken = has_words(self.text if self.heard is None else None, self.history)
+        spoken = has_words(None if self.is_recognised else self.text, self.history)
         self.is_undecided = self.pixels is None and not spoken
+        if not self.is_undecided:
+            self.features = self.sound = None
 
     def take(self, recognised: Any) -> None:
         """Words that were recognised in its sound, and what is to be said of them.
@@ -91,6 +95,7 @@ class Utterance:
             recognised: Of `recognise_words`; times from the beginning of the sound.
         """
         self.text = self.heard = recognised.text
+        self.is_recognised = True
         if recognised.words is not None:
             self.timed_words = shifted(recognised.words, self.start)
         if recognised.note:

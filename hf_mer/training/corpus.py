@@ -76,7 +76,8 @@ def check_recordings(rows: Dataset, modalities: Sequence[str], arguments: DataAr
     on_bad = "blank" if arguments.on_bad_audio == "skip" else arguments.on_bad_audio
     how: Any = {"on_bad": on_bad, "num_proc": arguments.num_proc}
     if "speech" in modalities:
-        rows = check_audio(rows, max_duration=limits.max_audio_seconds, **how)
+        beside = [modality for modality in modalities if modality != "speech"]
+        rows = check_audio(rows, max_duration=limits.max_audio_seconds, beside=beside, **how)
     if "video" in modalities:
         rows = check_video(rows, num_frames=limits.num_frames, max_seconds=limits.max_video_seconds, **how)
     return rows

@@ -101,6 +101,30 @@ def test_what_is_unusual_is_counted(good, tmp_path, caplog):
         assert message in caplog.text
 
 
+def test_silence_goes_where_the_row_has_something_else(good, bad, tmp_path, caplog):
+    soundfile.write(tmp_path / "quiet.wav", np.zeros(3200), 16000)
+    told = {
+        "spoken": {"text": "Hi"},
+        "answer": {"history": ["Hi"]},
+        "seen": {"video": tmp_path / "x.mp4"},
+        "alone": {},
+    }
+    quiet = [make_record(id=name, audio=tmp_path / "quiet.wav", label=0, **more) for name, more in told.items()]
+    rows = corpus([bad[0], *quiet, *good])
+
+    def lost(*beside):
+        checked = check_audio(rows, on_bad="skip", beside=beside)
+        assert checked.features == rows.features
+        assert checked["duration"][:] == pytest.approx([0.2] * len(quiet) + [0.5, 0.75])
+        return [row["id"] for row in checked if row["audio"] is None]
+
+    assert lost() == []
+    assert lost("text") == ["spoken", "answer"]
+    assert lost("video") == ["seen"]
+    assert lost("text", "video") == ["spoken", "answer", "seen"]
+    assert "3 silent recordings are not used, since their rows have text or video" in caplog.text
+
+
 def test_the_pass_is_cached_until_a_file_changes(good, tmp_path, monkeypatch):
     rows = corpus(good)
     check_audio(rows)

@@ -41,6 +41,24 @@ def test_silence_decides_nothing(recognise):
     assert any("only the other inputs are used" in told for told in result["warnings"])
 
 
+@pytest.mark.parametrize("beside", [{"text": "so glad"}, {"history": ["so glad"]}])
+def test_silence_beside_words_is_not_heard(recognise, beside):
+    settings = {"threshold": 0.0, "explain": True}
+    result, alone = recognise({"audio": SILENCE, **beside}, **settings), recognise(beside, **settings)
+    assert result["warnings"] and (result["label"], result["scores"]) == (alone["label"], alone["scores"])
+    assert result["explanation"] == alone["explanation"]
+
+
+def test_words_that_are_given_decide_in_silence(recognise):
+    """Those that a recogniser hears in silence do not."""
+    words = [{"text": "so glad", "timestamp": (0.1, 0.4)}]
+    alone = recognise({"text": "so glad"}, threshold=0.0)
+    result = recognise({"audio": SILENCE, "text": words}, window_seconds=0.5, hop_seconds=0.5, threshold=0.0)
+    (window,) = result["timeline"]
+    assert (window["label"], window["scores"]) == (alone["label"], alone["scores"])
+    assert (result["label"], window["text"]) == (alone["label"], "so glad")
+
+
 def test_turns_of_a_dialogue(recognise):
     turns = recognise([{"audio": SILENCE}, {"audio": tone(0.4)}], dialogue=True, threshold=0.0)
     assert [turn["label"] is None for turn in turns] == [True, False]
