@@ -53,11 +53,12 @@ def content(row: dict[str, Any], modality: str) -> str:
         return repr((row["text"], row["history"]))
     file = (audio_of(row) if modality == "speech" else row[MEDIA[modality]]) or {}
     span = tuple(file.get(name) for name in ("start", "end", "side"))
-    path = file.get("path") or ""
-    if path and os.path.exists(path):
+    path, embedded = file.get("path") or "", file.get("bytes")
+    if embedded is None and path and os.path.exists(path):  # beside bytes a path is a mere name
         state = os.stat(path)
         return repr((*span, _file_hash(path, state.st_size, state.st_mtime_ns)))
-    return repr((*span, hashlib.sha256(file.get("bytes") or path.encode("utf-8", "surrogatepass")).hexdigest()))
+    known = path.encode("utf-8", "surrogatepass") if embedded is None else embedded
+    return repr((*span, hashlib.sha256(known).hexdigest()))
 
 
 @functools.cache

@@ -31,7 +31,7 @@ from hf_mer.training.stages import Stage
 
 logger = logging.getLogger(__name__)
 
-_FORMAT = 4  # of the files; raise it with every change of what they hold
+_FORMAT = 5  # of the files; raise it with every change of what they hold
 _FILE_BYTES = 64 << 20  # after so many a file is closed: what a killed process had closed is kept
 _REFERENCE = {"path": Value("string"), "row": Value("int32"), "history": Value("int32")}
 _KEPT = ("id", "audio", "audio_start", "audio_end", "video", "text", "history")

@@ -28,7 +28,7 @@ from hf_mer.training.stages import Stage
 
 logger = logging.getLogger(__name__)
 
-_FORMAT = 1  # of what a store holds; raise it with every change of how stores are built
+_FORMAT = 2  # of what a store holds; raise it with every change of how stores are built
 
 
 @dataclass
@@ -112,7 +112,8 @@ class StoreRecipe:
             parts["speech"] = [speech, quantizer, reading(self.collator, "speech"), self.batch_size]
             if self.states:
                 parts["states"] = self.states
-        if mixed := [name for name in ("text", "speech") if self.model.mixture(name) is not None]:
+        mixtures = {name: self.model.mixture(name) for name in ("text", "speech")}
+        if mixed := {name: one.scale for name, one in mixtures.items() if one is not None}:
             parts["mixed"] = mixed
         return hashlib.sha256(json.dumps(parts, ensure_ascii=False).encode()).hexdigest()
 

@@ -57,6 +57,7 @@ OTHER = [
     {"max_text_tokens": 40},
     {"per_device_eval_batch_size": 4},
     {"text_layers": "mix"},
+    {"text_layers": "mix", "text_scale": 0.1},
     {"speech_layers": "mix"},
 ]
 
