@@ -129,6 +129,16 @@ def _check(arguments: argparse.Namespace) -> None:
         raise ValueError(f"--batch-size {arguments.batch_size} must be at least 1")
     if arguments.plot is not None:
         check_replaceable([arguments.plot], arguments.overwrite)
+    if arguments.out is not None:
+        _check_out(arguments.out, arguments)
+
+
+def _check_out(out: Path, arguments: argparse.Namespace) -> None:
+    if arguments.json and out.suffix.lower() == ".csv":
+        raise ValueError(f"--json does not go with --out {out}, which is CSV: name a .jsonl file, or omit --json")
+    for name in arguments.inputs:
+        if Path(name).expanduser().resolve() == out.resolve():
+            raise ValueError(f"--out {out} is one of the inputs: name another file")
 
 
 def _load(arguments: argparse.Namespace) -> Any:
@@ -191,13 +201,18 @@ def _predict_many(arguments: argparse.Namespace, team: Any) -> None:
     from hf_mer.prediction.content import checkpoint_content
     from hf_mer.prediction.parts import SharedPredictions
     from hf_mer.prediction.runner import block_size, output_columns
+    from hf_mer.prediction.sources import MAX_HISTORY
+    from hf_mer.version import __version__
 
     if foreign := [f"--{name}" for name in _ONE if getattr(arguments, name) is not None]:
         raise ValueError(f"{', '.join(foreign)}: for one recording only; for many, use columns of a table")
     arguments.device = team.join(arguments.device)
-    units = collect_units(arguments.inputs, arguments.columns, arguments.asr is not None, arguments.encoding)
+    what = (arguments.inputs, arguments.columns, arguments.asr is not None, arguments.encoding)
+    units = collect_units(*what)  # before the checkpoint, which may take minutes to come
     with team.main_first():
         recognise = _load(arguments)
+    if recognise.processor.max_history > MAX_HISTORY:
+        units = collect_units(*what, recognise.processor.max_history)
     if team.is_main:
         _say_if_demonstration(arguments)
     options = _settings(arguments)
@@ -209,7 +224,8 @@ def _predict_many(arguments: argparse.Namespace, team: Any) -> None:
         errors=arguments.on_bad == "skip",
         explained=recognise.model.config.modalities if "explain" in options else (),
     )
-    depends: dict[str, Any] = {"checkpoint": checkpoint_content(arguments.checkpoint, arguments.revision)}
+    checkpoint = checkpoint_content(arguments.checkpoint, arguments.revision)
+    depends: dict[str, Any] = {"hf_mer": __version__, "checkpoint": checkpoint}
     depends["columns"] = [name for name in columns if name != "error"]  # what was skipped or not is in the rows
     depends |= {"asr": arguments.asr and checkpoint_content(arguments.asr), "dtype": arguments.dtype, **options}
     table = PredictionFile(arguments.out, columns, depends, "jsonl" if arguments.json else None)

@@ -198,10 +198,7 @@ class PredictionFile:
     def _what_is_there(self, path: Path, parts: Sequence[Path], units: Sequence[Unit]) -> dict[int, Place]:
         """Where the rows of whole units lie; what is half-written is done again."""
         if not self._rows_path.exists():
-            raise ValueError(
-                f"{path} has no {self._rows_path.name} beside it to continue from (older versions wrote none); "
-                f"{_ADVICE}"
-            )
+            raise ValueError(f"{path} has no {self._rows_path.name} beside it to continue from; {_ADVICE}")
         try:
             places = find_rows(
                 [self._rows_path, *parts], [str(item.shown["input"]) for unit in units for item in unit.items]

@@ -11,7 +11,7 @@ from hf_mer.data.corpora.manifest_files import AUDIO_SUFFIXES, VIDEO_SUFFIXES, r
 from hf_mer.data.corpora.text_tables import TABLE_SUFFIXES
 from hf_mer.data.errors import CorpusError
 
-_MAX_HISTORY = 10
+MAX_HISTORY = 10  # earlier utterances that a checkpoint reads if it does not say
 
 
 @dataclass
@@ -54,6 +54,7 @@ def collect_units(
     columns: Mapping[str, str | None] | None = None,
     recognises_words: bool = False,
     encoding: str = "utf-8",
+    max_history: int = MAX_HISTORY,
 ) -> list[Unit]:
     """Everything that files, folders and tables name, in order.
 
@@ -65,6 +66,7 @@ def collect_units(
         recognises_words: Whether a speech recogniser fills missing words in. Dialogues with missing words are then
             kept together, in the order of their turns, since what is heard is history of what follows.
         encoding: Of tables.
+        max_history: Earlier utterances of an utterance of a table, the latest ones; that of the checkpoint.
 
     Raises:
         CorpusError: If a source is not there, a folder has no recordings, or a table cannot be read.
@@ -75,7 +77,7 @@ def collect_units(
         if path.is_dir():
             units += [Unit([_of_file(file)]) for file in _recordings(path)]
         elif path.suffix.lower() in TABLE_SUFFIXES:
-            units += _of_table(path, columns or {}, recognises_words, encoding)
+            units += _of_table(path, columns or {}, recognises_words, encoding, max_history)
         else:
             units.append(Unit([_of_file(path)]))
     return units
@@ -107,7 +109,9 @@ def _recordings(folder: Path) -> list[Path]:
     return found
 
 
-def _of_table(path: Path, columns: Mapping[str, str | None], recognises_words: bool, encoding: str) -> list[Unit]:
+def _of_table(
+    path: Path, columns: Mapping[str, str | None], recognises_words: bool, encoding: str, max_history: int
+) -> list[Unit]:
     from hf_mer.data.corpora.manifest import read_entry, resolve_columns
     from hf_mer.data.corpora.manifest_files import read_manifest
     from hf_mer.data.corpora.manifest_history import set_histories
@@ -118,7 +122,7 @@ def _of_table(path: Path, columns: Mapping[str, str | None], recognises_words: b
     problems: list[str] = []
     entries = [read_entry(line, names, None, folder.absolute(), problems) for line in lines]
     set_segments(entries, names, columns, str(path), problems)
-    set_histories(entries, _MAX_HISTORY, "history" in columns, problems)
+    set_histories(entries, max_history, "history" in columns, problems)
     told = _by_line(problems)
     items = {id(entry): _of_entry(entry, names, str(path), told) for entry in entries}
     if problems := [problem for problem in told.values() if problem is not None and problem not in

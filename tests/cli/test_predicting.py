@@ -10,6 +10,8 @@ from media_files import save_film_checkpoint
 
 from hf_mer import files
 from hf_mer.cli import main
+from hf_mer.models import MerProcessor
+from hf_mer.prediction.load import load_recognizer
 
 
 @pytest.fixture
@@ -67,6 +69,42 @@ def test_a_time_line_is_drawn_too(checkpoint, write_wav, capsys, tmp_path):
     assert figure.read_bytes().startswith(b"\x89PNG")
 
 
+def test_histories_are_as_long_as_the_checkpoint_reads_them(tiny_checkpoint, tmp_path):
+    checkpoint = tiny_checkpoint()[0]
+    processor = MerProcessor.from_pretrained(checkpoint)
+    processor.max_history = 12
+    processor.save_pretrained(checkpoint)
+    words = [
+        "so glad",
+        "no",
+        "yes",
+        "what",
+        "never",
+        "so",
+        "glad",
+        "oh",
+        "well",
+        "hm",
+        "now",
+        "then",
+        "why",
+        "so glad",
+    ]
+    table, out = tmp_path / "calls.csv", tmp_path / "p.jsonl"
+    lines = [f"{said},one,{turn}" for turn, said in enumerate(words)]
+    table.write_text("\n".join(["text,dialogue,turn", *lines]))
+    assert main(["predict", checkpoint, str(table), "--out", str(out)]) == 0
+    last = json.loads(out.read_text().splitlines()[-1])
+    recognise = load_recognizer(checkpoint)
+
+    def by_label(scores):
+        return pytest.approx({one["label"]: one["score"] for one in scores}, abs=1e-6)
+
+    of_12, of_10 = (by_label(recognise({"text": words[-1], "history": words[-1 - n : -1]})) for n in (12, 10))
+    found = {one["label"]: one["score"] for one in last["scores"]}
+    assert (found == of_12, found == of_10) == (True, False)
+
+
 def test_one_modality_is_enough(checkpoint, write_wav):
     assert main(["predict", checkpoint, "--text", "hello"]) == 0
     assert main(["predict", checkpoint, str(write_wav("a.wav"))]) == 0
@@ -80,6 +118,11 @@ def test_one_modality_is_enough(checkpoint, write_wav):
         (["nowhere.wav"], "nowhere.wav: no such audio file"),
         (["--text", "caf\udce9"], "--text 'caf\\udce9' is not valid UTF-8"),
         (["--text", "so", "--history", "hi", "caf\udce9"], "--history 'caf\\udce9' is not valid UTF-8"),
+        (["a.wav", "--json", "--out", "p.csv"], "--json does not go with --out p.csv, which is CSV"),
+        (
+            ["a.wav", "calls.csv", "--out", "x/../calls.csv", "--overwrite"],
+            "--out x/../calls.csv is one of the inputs",
+        ),
     ],
 )
 def test_bad_input_is_one_line(checkpoint, capsys, arguments, message):
