@@ -62,14 +62,29 @@ def chosen_threshold(value: float, is_automatic: bool) -> float | None:
     return None if is_automatic else value
 
 
-def on_threshold(site: Site, show: Callable[..., Any], kept: gr.State, outputs: Any) -> None:
-    """What is kept is shown again by `show(kept, threshold)` when the threshold changes."""
+def on_threshold(
+    site: Site, show: Callable[..., Any], kept: gr.State, outputs: Any, after: Sequence[Any]
+) -> list[Any]:
+    """What is kept is shown by `show(kept, threshold)` when the threshold changes.
+
+    Args:
+        site: The page's.
+        show: Makes the outputs.
+        kept: What was computed.
+        outputs: Where it is shown.
+        after: Events that compute it; the threshold may have changed while they did.
+
+    Returns:
+        For each of these the event that shows it.
+    """
 
     def changed(found: Any, *threshold: Any) -> Any:
         return show(found, chosen_threshold(*threshold))
 
+    given = [kept, *site.threshold]
     for part in site.threshold:
-        part.change(changed, [kept, *site.threshold], outputs, **LIGHT)
+        part.change(changed, given, outputs, **LIGHT)
+    return [event.then(changed, given, outputs, **LIGHT) for event in after]
 
 
 @dataclass(frozen=True)

@@ -50,7 +50,7 @@ def build_dialogue_tab(site: Site) -> None:
     for event in added:
         show_results(event, "#dialogue-alert .hm-alert", ".hm-turns > li")
     clear.click(partial(_clear, site), None, outputs, **LIGHT)
-    on_threshold(site, partial(_show, site), turns, shown)
+    on_threshold(site, partial(_show, site), turns, shown, added)
 
 
 def _add(

@@ -21,7 +21,8 @@ class Timeline:
     """Emotions of a long recording.
 
     Attributes:
-        windows: As the pipeline gives them: `start` and `end` in seconds, `scores`, and `text` where words are known.
+        windows: As the pipeline gives them: `start` and `end` in seconds, `modalities`, `scores`, `label` (None where
+            there is only silence), and `text` where words are known.
         scores: Of the whole recording, best first.
         notices: What a visitor should know.
     """
@@ -37,12 +38,16 @@ class Timeline:
 
     @property
     def modalities(self) -> tuple[str, ...]:
-        """What the windows had."""
-        return ("text", "speech") if self.has_words else ("speech",)
+        """What any window had."""
+        found = {name for window in self.windows for name in window["modalities"]}
+        return tuple(name for name in ("text", "speech", "video") if name in found)
 
-    def modalities_of(self, window: dict[str, Any]) -> tuple[str, ...]:
-        """What a window had."""
-        return tuple(name for name in self.modalities if name != "text" or window.get("text"))
+    def decisions(self, thresholds: Sequence[float]) -> list[str | None]:
+        """The label of every window; None below its threshold, and where there is only silence."""
+        return [
+            None if window["label"] is None else decide(window["scores"], threshold)
+            for window, threshold in zip(self.windows, thresholds, strict=True)
+        ]
 
     @property
     def has_words(self) -> bool:
@@ -82,11 +87,22 @@ def recognise_recording(
         )
     words = {"text": read_timed_words(timed_words)} if timed_words.strip() and model.uses("text") else {}
     watch = watch or Watch()
-    if not _is_heard(path, model.sampling_rate, watch):
+    if not _is_seen(path, model, watch) and not _is_heard(path, model.sampling_rate, watch):
         raise PageError(f"{Path(path).name} is silent: nothing can be heard.")
     watch.seconds, watch.hop, watch.between = 0.0, hop_seconds, model.give_way
-    answer = model(path, window_seconds=window_seconds, hop_seconds=hop_seconds, progress=watch, **words)
+    settings = {"window_seconds": window_seconds, "hop_seconds": hop_seconds, "threshold": 0.0}
+    answer = model(path, **settings, progress=watch, **words)
     return Timeline(answer["timeline"], answer["scores"], as_notices(answer.get("warnings", ()), [path]))
+
+
+def _is_seen(path: str, model: PageModel, watch: Watch) -> bool:
+    """Whether the model sees the picture of a file; then its sound may be missing or silent."""
+    from hf_mer.models.video_mer import media_kinds, probe_video
+
+    if not model.uses("video") or "video" not in (media_kinds(path) or ()):
+        return False
+    watch.check(probe_video(path).seconds)
+    return True
 
 
 def _is_heard(path: str, sampling_rate: int, watch: Watch) -> bool:
@@ -145,12 +161,12 @@ def timeline_rows(timeline: Timeline, labels: Sequence[str], thresholds: Sequenc
         thresholds: Of every window, below which it has no label.
     """
     rows = []
-    for window, threshold in zip(timeline.windows, thresholds, strict=True):
+    for window, decision in zip(timeline.windows, timeline.decisions(thresholds), strict=True):
         scores = {item["label"]: item["score"] for item in window["scores"]}
         row: dict[str, Any] = {
             "start": round(window["start"], 3),
             "end": round(window["end"], 3),
-            "emotion": decide(window["scores"], threshold) or "",
+            "emotion": decision or "",
             **{label: round(scores[label], 4) for label in labels},
         }
         rows.append({**row, "text": window.get("text") or ""} if timeline.has_words else row)

@@ -12,7 +12,6 @@ from hf_mer.app.controls import (
     STATE_SECONDS,
     Site,
     attempt,
-    chosen_threshold,
     mark_when_edited,
     on_start,
     on_threshold,
@@ -26,7 +25,6 @@ from hf_mer.app.media import PageError, keep
 from hf_mer.app.recording import Timeline, clock, recognise_recording
 from hf_mer.app.texts import advice
 from hf_mer.app.timeline import table_html, timeline_html
-from hf_mer.app.utterance import decide
 
 # All of them begin at once and stand in a line of our own: in Gradio's, those that nobody waits for would fill it.
 _IN_LINE: dict[str, Any] = {"concurrency_limit": None, "concurrency_id": "long", "api_visibility": "private"}
@@ -68,21 +66,21 @@ def build_recording_tab(site: Site) -> None:
         table = gr.HTML(elem_id="long-table")
     kept = gr.State(None, time_to_live=STATE_SECONDS)
 
-    given = [file, words, window, hop, *site.threshold]
+    given = [file, words, window, hop]
     shown = [alert, figure, table, kept]
     filled = example.click(partial(_example, site), None, [file, words, window, hop], api_visibility="private")
-    for start in (go.click, filled.then):
-        drawn = start(partial(_recognise, site), given, shown, **_IN_LINE, show_progress_on=figure)
+    begun = [
+        start(partial(_recognise, site), given, shown, **_IN_LINE, show_progress_on=figure)
+        for start in (go.click, filled.then)
+    ]
+    for drawn in on_threshold(site, partial(_show, site), kept, [figure, table], begun):
         show_results(drawn, "#long-alert .hm-alert", "#long-figure .hm")
     on_start([go.click, example.click], _RESULTS)
     mark_when_edited([file, words, window, hop], _RESULTS)
-    on_threshold(site, partial(_show, site), kept, [figure, table])
 
 
-async def _recognise(
-    site: Site, path: str | None, words: str, window: float, hop: float, *threshold: Any
-) -> AsyncIterator[tuple]:
-    """How many are before, how far it is, and then the time line; closed by Gradio when the visitor leaves."""
+async def _recognise(site: Site, path: str | None, words: str, window: float, hop: float) -> AsyncIterator[tuple]:
+    """How many are before, how far it is, and then what is drawn; closed by Gradio when the visitor leaves."""
     watch = Watch(longest=60 * site.limits.minutes)
     try:
         with site.long.place() as before:
@@ -90,7 +88,7 @@ async def _recognise(
                 yield "", _status(f"Long recordings ahead of yours: {before()}."), "", None
                 keep(path)
                 await asyncio.sleep(_POLL)
-            work = partial(_time_line, site, path, words or "", window, hop, chosen_threshold(*threshold), watch)
+            work = partial(_time_line, site, path, words or "", window, hop, watch)
             task = asyncio.ensure_future(to_thread.run_sync(work))
             while not (await asyncio.wait([task], timeout=_POLL))[0]:
                 keep(path)
@@ -102,13 +100,9 @@ async def _recognise(
         watch.left = True
 
 
-def _time_line(
-    site: Site, path: str | None, words: str, window: float, hop: float, threshold: float | None, watch: Watch
-) -> tuple:
+def _time_line(site: Site, path: str | None, words: str, window: float, hop: float, watch: Watch) -> tuple:
     timeline, alert = attempt(recognise_recording, site.model, path, window, hop, words, watch, files=(path,))
-    if timeline is None:
-        return alert, "", "", None
-    return "", *_show(site, timeline, threshold), timeline
+    return alert, "" if timeline is None else _status("Drawing the timeline."), "", timeline
 
 
 def _status(told: str) -> str:
@@ -124,10 +118,8 @@ def _show(site: Site, timeline: Timeline | None, threshold: float | None) -> tup
     if timeline is None:
         return gr.skip(), gr.skip()
     labels = site.model.labels
-    thresholds = [site.model.threshold(threshold, timeline.modalities_of(window)) for window in timeline.windows]
-    blank = sum(
-        decide(window["scores"], least) is None for window, least in zip(timeline.windows, thresholds, strict=True)
-    )
+    thresholds = [site.model.threshold(threshold, window["modalities"]) for window in timeline.windows]
+    blank = timeline.decisions(thresholds).count(None)
     told = advice(site.model, timeline.modalities)
     notices = list(timeline.notices)
     if blank and told:

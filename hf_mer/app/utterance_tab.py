@@ -80,8 +80,8 @@ def build_utterance_tab(site: Site) -> None:
         )
         show_results(compared, "#utterance-alert .hm-alert", f"#{_COMPARISON} .hm")
         on_start([side_by_side.click], _COMPARISON)
-    on_threshold(site, partial(_show_result, site), kept, result)
-    on_threshold(site, partial(_show_comparison, site), kept_comparison, comparison)
+        on_threshold(site, partial(_show_comparison, site), kept_comparison, comparison, [compared])
+    on_threshold(site, partial(_show_result, site), kept, result, begun)
 
 
 def _example_buttons(site: Site) -> list[tuple[gr.Button, Example]]:

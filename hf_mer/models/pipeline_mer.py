@@ -141,9 +141,10 @@ class MultimodalEmotionRecognitionPipeline(Pipeline):
               its standard `error`, which sum to their modality; `forward_passes`. See `explain_utterance`.
 
             Per long recording `scores`, the mean of the windows weighted by their lengths, and `timeline`, one
-            dictionary per window with `start`, `end` and the above (times are those of the recording). Windows about
-            which nothing can be said, such as those without words for a model of text alone, are left out; those with
-            nothing but silence have no say in the mean.
+            dictionary per window with `start`, `end`, the `modalities` that it has (not where overlaps are merged) and
+            the above (times are those of the recording). Windows about which nothing can be said, such as those
+            without words for a model of text alone, are left out; those with nothing but silence have no say in the
+            mean.
         """
         check_parameters({"dialogue": dialogue, **kwargs})
         inputs = as_inputs(inputs)
@@ -345,7 +346,8 @@ class MultimodalEmotionRecognitionPipeline(Pipeline):
             return_words=return_attention,
         )
         words = batch.pop("words", None)
-        temperatures = self._temperatures(batch, len(model_inputs))
+        having = self._modalities_in(batch, len(model_inputs))
+        temperatures = torch.tensor([self.model.config.temperature_of(modalities) for modalities in having])
         batch = batch.to(self.device)
         if self.dtype is not None:
             batch = batch.to(self.dtype)
@@ -353,7 +355,9 @@ class MultimodalEmotionRecognitionPipeline(Pipeline):
         output = self.model(**batch, **wanted, return_dict=True)
         check_logits(self.model, output.logits)
         scores = (output.logits.float().cpu() / temperatures[:, None]).softmax(-1).numpy()
-        results: list[dict[str, Any]] = [{"scores": row} for row in scores]
+        results: list[dict[str, Any]] = [
+            {"scores": row, "modalities": modalities} for row, modalities in zip(scores, having, strict=True)
+        ]
         if return_attention:
             tokens = attention_rows(output.text_label_attention, output.text_mask, len(results), trim=False)
             frames = attention_rows(output.speech_label_attention, output.speech_mask, len(results), trim=True)
@@ -364,16 +368,16 @@ class MultimodalEmotionRecognitionPipeline(Pipeline):
                 result["explanation"] = explain_utterance(self.model, self.processor, utterance, explain)
         return results
 
-    def _temperatures(self, batch: Mapping[str, torch.Tensor], size: int) -> torch.Tensor:
-        """What the logits of every utterance are divided by, by the modalities that it has. Shape `(B,)`."""
+    def _modalities_in(self, batch: Mapping[str, torch.Tensor], size: int) -> list[list[str]]:
+        """The modalities that every utterance of a batch has, in the order of the model's."""
         config = self.model.config
         present = {
             modality: batch[name].bool().any(dim=1).tolist()
             for modality, name in _MASKS.items()
             if name in batch and modality in config.modalities
         }
-        having = [[modality for modality, rows in present.items() if rows[row]] for row in range(size)]
-        return torch.tensor([config.temperature_of(modalities) for modalities in having])
+        order = [modality for modality in config.modalities if modality in present]
+        return [[modality for modality in order if present[modality][row]] for row in range(size)]
 
     def postprocess(self, model_outputs: dict[str, Any], heard: str | None = None, **postprocess_params: Any) -> Any:
         """The result of one utterance: its scores, best first, and what else was asked for."""

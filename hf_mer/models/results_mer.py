@@ -43,7 +43,8 @@ class ResultForm:
 
     def of_window(self, output: dict[str, Any], window: Utterance) -> dict[str, Any]:
         """One entry of a time line; times are those of the recording, in seconds."""
-        return _warned({"start": window.start, "end": window.end, **self._dictionary(output, window)}, window.notes)
+        entry = {"start": window.start, "end": window.end, "modalities": output["modalities"]}
+        return _warned({**entry, **self._dictionary(output, window)}, window.notes)
 
     def of_recording(
         self,

@@ -2,6 +2,7 @@
 
 import csv
 import re
+import threading
 
 import pytest
 
@@ -203,6 +204,19 @@ def test_the_threshold_of_validation_is_that_of_what_was_given(checkpoint, brows
         page.wait_for_selector("#utterance-result .hm-verdict strong")
         assert page.locator("#utterance-result :text('validation utterances')").count() == 0
         page.close()
+
+
+@pytest.mark.slow
+def test_a_threshold_that_moves_during_a_computation_counts(visit, model, monkeypatch):
+    held, forward = threading.Event(), model.recognise.forward
+    monkeypatch.setattr(model.recognise, "forward", lambda *given, **kw: held.wait(60) and forward(*given, **kw))
+    page = visit().page
+    page.fill("#utterance-words textarea", WORDS)
+    page.click("#utterance-go")
+    page.locator("#threshold input[type=number]").fill("1")
+    page.locator("#threshold input[type=number]").press("Tab")
+    held.set()
+    page.wait_for_selector("#utterance-result :text('is below the threshold of 1.00')")
 
 
 @pytest.mark.slow

@@ -6,17 +6,22 @@ import io
 import numpy as np
 import pytest
 import soundfile
+from model_tester import tone
 
+from hf_mer.app.lane import Watch
 from hf_mer.app.media import PageError
 from hf_mer.app.recording import Timeline, csv_of, read_timed_words, recognise_recording, timeline_rows
 from hf_mer.app.timeline import table_html, timeline_html
+from hf_mer.models.audio_mer import AudioError
 
 LABELS = ["angry", "happy", "neutral", "sad"]
 
 
 def window(start, end, best, score, text=None):
     rest = [{"label": label, "score": (1 - score) / 3} for label in LABELS if label != best]
-    return {"start": start, "end": end, "scores": [{"label": best, "score": score}, *rest], "text": text}
+    modalities = ["text", "speech"] if text else ["speech"]
+    scores = [{"label": best, "score": score}, *rest]
+    return {"start": start, "end": end, "modalities": modalities, "label": best, "scores": scores, "text": text}
 
 
 @pytest.fixture
@@ -32,6 +37,7 @@ def test_a_recording_is_recognised_in_windows(model, write_wav):
         path,
         window_seconds=0.8,
         hop_seconds=0.4,
+        threshold=0.0,
         text=[{"text": "what a day", "timestamp": (0.0, 0.9)}, {"text": "so glad", "timestamp": (1.0, 2.0)}],
     )
     assert found.windows == expected["timeline"]
@@ -63,8 +69,29 @@ def test_rows_have_every_class_and_no_emotion_below_the_threshold(timeline):
     assert [row["emotion"] for row in timeline_rows(timeline, LABELS, [0.8, 0.3, 0.3])] == ["", "happy", "angry"]
 
 
-def test_a_window_has_what_it_has(timeline):
-    assert [timeline.modalities_of(one) for one in timeline.windows] == [("text", "speech"), ("speech",), ("speech",)]
+def test_windows_of_silence_have_no_label_at_any_threshold(model, tmp_path):
+    samples = np.concatenate([tone(1.0), np.zeros(16000, np.float32), tone(1.0)])
+    soundfile.write(tmp_path / "call.wav", samples, 16000)
+    found = recognise_recording(model, str(tmp_path / "call.wav"), 1.0, 1.0)
+    assert [label is None for label in found.decisions([0.0] * 3)] == [False, True, False]
+    assert [row["emotion"] == "" for row in timeline_rows(found, LABELS, [0.0] * 3)] == [False, True, False]
+    spoken = recognise_recording(model, str(tmp_path / "call.wav"), 1.0, 1.0, "1.2 1.8 so glad")
+    assert [label is None for label in spoken.decisions([0.0] * 3)] == [False] * 3
+    assert [one["modalities"] for one in spoken.windows] == [["speech"], ["text"], ["speech"]]
+    assert (found.modalities, spoken.modalities) == (("speech",), ("text", "speech"))
+
+
+def test_a_picture_is_enough_where_the_model_sees_it(model, film_model, write_video):
+    """Windows have the modalities by which thresholds are chosen; sound may be silent or not there."""
+    film, mute = write_video("film.mp4", seconds=2.0), write_video("mute.mp4", seconds=2.0, sound=False)
+    heard, seen = (recognise_recording(film_model, path, 1.0, 1.0) for path in (film, mute))
+    assert {tuple(one["modalities"]) for one in heard.windows} == {("speech", "video")}
+    assert {tuple(one["modalities"]) for one in seen.windows} == {("video",)}
+    assert None not in seen.decisions([0.0] * len(seen.windows))
+    with pytest.raises(PageError, match="longer than 0.01 minutes"):
+        recognise_recording(film_model, mute, 1.0, 1.0, watch=Watch(longest=0.6))
+    with pytest.raises(AudioError, match="mute.mp4"):
+        recognise_recording(model, mute, 1.0, 1.0)
 
 
 def test_a_silent_recording_is_refused(model, tmp_path):
