@@ -123,6 +123,11 @@ def test_whole_card(runs, spec):
     assert whole, text  # what differs stands in the text
 
 
+def test_memory_of_runs_with_and_without_a_gpu(runs, spec):
+    runs[0]["peak_memory_mib"] = {"host": 800.0, "gpu": 2000.4}
+    assert "2000 MiB (gpu), 900 MiB (host)" in str(model_card(spec, card_results(runs)))
+
+
 def test_several_corpora_are_named_with_their_licences(runs, tmp_path):
     for run in runs:
         run["settings"]["data"]["corpus"] = "ravdess,manifest"
@@ -484,6 +489,9 @@ def test_results_are_taken_up_by_command(script, runs, tmp_path, monkeypatch, ca
         folder = tmp_path / "runs" / f"seed{run['settings']['training']['seed']}" / run["fold"]
         folder.mkdir(parents=True)
         (folder / "results.json").write_text(json.dumps(run))
+        inner = folder / "nested" / "lr=0.1" / run["fold"]
+        inner.mkdir(parents=True)
+        (inner / "results.json").write_text(json.dumps(run))
     (tmp_path / "runs" / "seed1" / "results.json").write_text(json.dumps({"folds": runs[:3]}))
     (tmp_path / "store.json").write_text(json.dumps(STORE))
     (tmp_path / "card.yaml").write_text("system: le_mer\ncorpus: own\n")

@@ -31,7 +31,8 @@ def read_results(*paths: str | Path) -> list[dict[str, Any]]:
     """Results of runs, a fold each.
 
     Args:
-        *paths: Results files of a fold or of an experiment, or folders, of which all folds below count.
+        *paths: Results files of a fold or of an experiment, or folders, of which all folds below count, but for the
+            inner ones by which settings were chosen.
 
     Raises:
         ValueError: If a file is none of these, or a folder has none; the message names it.
@@ -41,11 +42,17 @@ def read_results(*paths: str | Path) -> list[dict[str, Any]]:
         if not path.is_dir():
             runs += _folds(_read_json(path), str(path))
             continue
-        found = [content for file in sorted(path.rglob("results.json")) if "fold" in (content := _read_json(file))]
+        files = [file for file in sorted(path.rglob("results.json")) if not _is_inner(file.relative_to(path))]
+        found = [content for file in files if "fold" in (content := _read_json(file))]
         if not found:
             raise ValueError(f"{path}: no results.json of a fold in it or below it")
         runs += found
     return runs
+
+
+def _is_inner(file: Path) -> bool:
+    """Whether a file is that of `<fold>/nested/<candidate>/<inner fold>`."""
+    return file.parts[-4:-3] == ("nested",)
 
 
 def card_results(

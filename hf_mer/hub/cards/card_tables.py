@@ -94,8 +94,11 @@ def training_facts(
     devices = _joined(environment.get("device") for environment in environments)
     processes = _joined(environment.get("processes") for environment in environments)
     minutes = sorted({f"{run['minutes']:.1f}" for run in runs if run.get("minutes") is not None}, key=float)
-    memory = {name for run in runs for name in run.get("peak_memory_mib", {})}
-    peaks = [f"{max(run['peak_memory_mib'][name] for run in runs):.0f} MiB ({name})" for name in sorted(memory)]
+    memory: dict[str, float] = {}
+    for run in runs:
+        for name, mib in run.get("peak_memory_mib", {}).items():  # a run on a GPU has its memory, too
+            memory[name] = max(mib, memory.get(name, 0.0))
+    peaks = [f"{mib:.0f} MiB ({name})" for name, mib in sorted(memory.items())]
     return {
         "parameters": _joined(map(_parameters, runs)),
         **_layers(runs),
