@@ -8,6 +8,7 @@ import os
 import re
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -16,6 +17,7 @@ from huggingface_hub import ModelCard, ModelCardData
 
 from hf_mer.cli import main
 from hf_mer.hub import CORPORA, SYSTEMS, CardSpec, card_results, machine_paths, model_card, read_results
+from hf_mer.hub.cards.card_results import clean_command
 from hf_mer.hub.checkpoints import Checkpoint
 from hf_mer.metrics.scores import bootstrap_intervals, confusion, emotion_scores
 
@@ -121,6 +123,17 @@ def test_whole_card(runs, spec):
     text = str(model_card(spec, content))
     whole = re.fullmatch(as_pattern(WHOLE_CARD), text)
     assert whole, text  # what differs stands in the text
+
+
+def test_commands_have_the_quotes_that_a_shell_wants():
+    said = 'recipes/reproduce.py --only text/* C1/* --columns {"audio": "file"} --data_dir FOLDS/fold_{seed}.csv --seeds 3'
+    expected = "--only 'text/*' 'C1/*' --columns '{\"audio\": \"file\"}' --data_dir DATA_DIR --seeds 3"
+    assert clean_command(said) == f"recipes/reproduce.py {expected}"
+
+
+def test_genders_that_the_notes_tell_of_are_no_gap(runs, spec):
+    told = replace(spec, notes="By gender (UA): women 0.8, men 0.7.")
+    assert "- Differences between genders are above" in str(model_card(told, card_results(runs)))
 
 
 def test_memory_of_runs_with_and_without_a_gpu(runs, spec):

@@ -154,7 +154,7 @@ class TestTimeLine:
         assert spans == [pytest.approx((0.3 * k, min(0.3 * k + 0.8, 2.3)), abs=1e-4) for k in range(6)]
         total = np.zeros(4)
         for (start, end), entry in zip(spans, result["timeline"], strict=True):
-            assert set(entry) == {"start", "end", "scores"}
+            assert set(entry) == {"start", "end", "modalities", "scores"}
             close(entry["scores"], recognise(signal[round(start * 16000) : round(end * 16000)]))
             total += (end - start) * np.array([scores(entry["scores"])[label] for label in LABELS])
         weights = sum(end - start for start, end in spans)

@@ -111,8 +111,8 @@ def card_results(
 def clean_command(command: str, names: Mapping[str, str] | None = None) -> str:
     """A command as anyone can run it: paths of this machine become names, `--data_dir DATA_DIR`.
 
-    Where results files are written and whether figures are drawn is left out. Values in braces are quoted again, as a
-    shell wants them; results files keep commands without their quotes.
+    Where results files are written and whether figures are drawn is left out. Values in braces and patterns are quoted
+    again, as a shell wants them; results files keep commands without their quotes.
     """
     script, _, flags = command.partition(" --")
     script = script[script.index("recipes/") :] if "recipes/" in script else Path(script).name
@@ -122,9 +122,14 @@ def clean_command(command: str, names: Mapping[str, str] | None = None) -> str:
         if name in ("output_dir", "figures"):
             continue
         value = _name_of(name, value, names or {})
-        quoted = f"'{value}'" if value.startswith(("{", "[")) else value
-        words.append(f"--{name} {quoted}")
+        words.append(f"--{name} {_quoted(value)}")
     return " ".join(words)
+
+
+def _quoted(value: str) -> str:
+    if value.startswith(("{", "[")):
+        return f"'{value}'"
+    return " ".join(f"'{word}'" if {"*", "?"} & set(word) else word for word in value.split(" "))
 
 
 def recipe_of(command: str) -> str | None:

@@ -33,7 +33,8 @@ class CardSpec:
         title: Of the card; system and corpus if not given.
         recipe: Name of the settings in `recipes/configs`.
         labels: Classes, where no results file has them.
-        notes: Anything particular: departures from the paper, what was chosen on what. Markdown.
+        notes: Anything particular: departures from the paper, what was chosen on what. Markdown. What is said in them
+            "by gender" counts as told in the limits.
         base_model: Repositories of the encoders on the Hub; those that the settings name if not given.
         published: What papers report: `title`, `source`, and any of `wa`, `ua`, `wf1` in %.
         references: What to compare with: `title`, and any of `wa`, `ua`, `wf1` as fractions.
@@ -147,7 +148,8 @@ def _measured(spec: CardSpec, content: Mapping[str, Any]) -> dict[str, Any]:
         "class_tables": tables.class_tables(runs) if runs else [],
         "part_tables": tables.part_tables(runs),
         "group_tables": tables.group_tables(runs),
-        "genders_told": any(run["test"].get("by_group", {}).get("gender") for run in runs),
+        "genders_told": "by gender" in (spec.notes or "").lower()
+        or any(run["test"].get("by_group", {}).get("gender") for run in runs),
         "rater_divergence": tables.rater_divergence(runs),
         "calibration_table": tables.calibration_table(runs),
         "calibrated": tables.is_calibrated(runs),
