@@ -154,6 +154,17 @@ def test_words_of_fixed_sentences_are_read_only_with_a_warning(tmp_path, monkeyp
     assert "EmoDB has 10 fixed sentences, said in every emotion: the text carries no information" in caplog.text
 
 
+@pytest.mark.parametrize(
+    ("modalities", "heard"), [(["speech"], [True] * 3), (["text", "speech"], [True, True, False])]
+)
+def test_silence_beside_words_is_not_heard(tmp_path, write_wav, modalities, heard):
+    files = [write_wav("a.wav"), write_wav("b.wav"), write_wav("c.wav", pitch=0.0)]
+    lines = [f"{file},so it is,{label}" for file, label in zip(files, ("sad", "glad", "sad"), strict=True)]
+    (tmp_path / "t.csv").write_text("\n".join(["audio,text,label", *lines]))
+    rows = load_rows(DataArguments(corpus="manifest", data_dir=str(tmp_path / "t.csv")), modalities)
+    assert [row["audio"] is not None for row in rows] == heard
+
+
 def test_public_corpora_with_one_map(tmp_path, monkeypatch, write_wav):
     monkeypatch.setattr(datasets.config, "HF_DATASETS_CACHE", tmp_path / "cache")
     for name in ("EmoDB/wav/03a01Fa", "EmoDB/wav/08b10Wc"):
