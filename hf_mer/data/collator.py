@@ -38,10 +38,12 @@ class MerDataCollator:
         use_history: Whether earlier utterances of the dialogue are spliced before the text.
         modality_dropout: Share of the training utterances that lose one of their modalities, each as often; never
             the last one.
+        every_modality: Whether one utterance of a batch keeps each modality, so that every rank of a distributed run
+            uses every parameter. In batches of two or three fewer are dropped then, of one none.
         spec_augment: SpecAugment on log-mel frames in training: `time_masks`, `time_frames` (10 ms each),
             `frequency_masks`, `frequency_bins`; None for none. Encoders on the waveform mask inside themselves, by
             their own configuration.
-        training: Whether the last two and the next one apply.
+        training: Whether dropout, SpecAugment and the next one apply.
         soft_targets: Whether labels are the shares of the raters' `votes`, in training and where a row has any.
     """
 
@@ -54,12 +56,13 @@ class MerDataCollator:
         spec_augment: dict[str, int] | None = None,
         training: bool = False,
         soft_targets: bool = False,
+        every_modality: bool = True,
     ):
         if not 0 <= modality_dropout <= 1:
             raise ValueError(f"modality_dropout={modality_dropout} must be between 0 and 1")
         self.processor, self.modalities, self.use_history = processor, modalities, use_history
         self.modality_dropout, self.spec_augment, self.training = modality_dropout, spec_augment, training
-        self.soft_targets = soft_targets
+        self.soft_targets, self.every_modality = soft_targets, every_modality
         self._advised = False
         self._seed: Any = None
 
@@ -150,10 +153,7 @@ class MerDataCollator:
         )
 
     def _drop_modalities(self, items: dict[str, list]) -> None:
-        """Takes one modality from some of the utterances that have several.
-
-        One utterance of the batch keeps each modality, so that every rank of a distributed run uses every parameter.
-        """
+        """Takes one modality from some of the utterances that have several."""
         import torch
 
         for index in range(len(next(iter(items.values())))):
@@ -161,7 +161,7 @@ class MerDataCollator:
             if len(having) < 2 or torch.rand(()) >= self.modality_dropout:
                 continue
             name = having[int(torch.randint(len(having), ()))]
-            if sum(item is not None for item in items[name]) > 1:
+            if not self.every_modality or sum(item is not None for item in items[name]) > 1:
                 items[name][index] = None
 
     def _augment(self, features: np.ndarray | None, row: dict[str, Any]) -> np.ndarray | None:

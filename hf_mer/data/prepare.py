@@ -4,10 +4,12 @@ import hashlib
 import io
 import json
 import os
+import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import soundfile
 from datasets import Dataset, Features
 from datasets.info import DatasetInfo, DatasetInfosDict
@@ -67,10 +69,11 @@ def prepare(
         raise FileExistsError(_NOT_EMPTY.format(target))  # before any work
     with whole(target) as folder:
         (folder / "data").mkdir(parents=True)
-        files = {
-            name: _write_parquet(_embed(part) if embed_audio else part, folder / "data", name)
-            for name, part in splits.items()
-        }
+        files = {}
+        for name, part in splits.items():
+            with tempfile.TemporaryDirectory(dir=folder) as work:
+                embedded = _embed(part, Path(work)) if embed_audio else part
+                files[name] = _write_parquet(embedded, folder / "data", name)
         (folder / "README.md").write_text(_card(splits, files, embed_audio), encoding="utf-8")
         (folder / ABOUT).write_text(f"{json_text(described, indent=1)}\n", encoding="utf-8")
         if older is not None and older != set(files.values()):  # names tell the content
@@ -117,7 +120,8 @@ def _write_parquet(rows: Dataset, folder: Path, split: str) -> str:
     return name
 
 
-def _embed(rows: Dataset) -> Dataset:
+def _embed(rows: Dataset, work: Path) -> Dataset:
+    """The rows with what is in their files now, kept in `work`: the cache of `datasets` knows files by name alone."""
     missing = [
         f"row {row_id}: no audio file {audio['path']}"
         for row_id, audio in zip(rows["id"], rows["audio"], strict=True)
@@ -125,12 +129,17 @@ def _embed(rows: Dataset) -> Dataset:
     ]
     if missing:
         raise CorpusError.from_problems("embedding audio", missing)
-    rows = rows.map(_cut_segment, features=rows.features)
-    return rows.with_format("arrow").map(embed_table_storage, batched=True, batch_size=100).with_format(None)
+    anew: Any = {"load_from_cache_file": False}
+    rows = rows.map(_cut_segment, features=rows.features, cache_file_name=str(work / "cut.arrow"), **anew)
+    embed: Any = {"batched": True, "batch_size": 100, "cache_file_name": str(work / "embedded.arrow"), **anew}
+    return rows.with_format("arrow").map(embed_table_storage, **embed).with_format(None)
 
 
 def _cut_segment(row: dict[str, Any]) -> dict[str, Any]:
-    """A row whose audio is a segment of a file, with the segment as a file of its own (FLAC, one channel, 24 bits)."""
+    """A row whose audio is a segment of a file, with the segment as a file of its own, with one channel.
+
+    FLAC of 24 bits, or WAV of floats for what lies beyond full scale, which FLAC would clip.
+    """
     from hf_mer.models.audio_mer import load_audio, probe_audio
     from hf_mer.models.segments_mer import SEGMENT, audio_of
 
@@ -140,10 +149,12 @@ def _cut_segment(row: dict[str, Any]) -> dict[str, Any]:
     rate = SAMPLING_RATE if content is not None else probe_audio(path).sampling_rate
     if rate > 655_350 or (rate > 65_535 and rate % 10):  # which the header of FLAC has no room for
         rate = SAMPLING_RATE
-    sink = io.BytesIO()
-    soundfile.write(sink, load_audio(audio_of(row), rate), rate, format="FLAC", subtype="PCM_24")
+    sink, samples = io.BytesIO(), load_audio(audio_of(row), rate)
+    beyond = np.abs(samples).max() > 1
+    form, subtype = ("WAV", "FLOAT") if beyond else ("FLAC", "PCM_24")
+    soundfile.write(sink, samples, rate, format=form, subtype=subtype)
     name = "".join(character if character.isalnum() or character in "._-" else "_" for character in row["id"])
-    return {**row, "audio": {"bytes": sink.getvalue(), "path": f"{name}.flac"}, **dict.fromkeys(SEGMENT)}
+    return {**row, "audio": {"bytes": sink.getvalue(), "path": f"{name}.{form.lower()}"}, **dict.fromkeys(SEGMENT)}
 
 
 def loading_metadata(features: Features, files: Mapping[str, str], **further: Any) -> DatasetCardData:

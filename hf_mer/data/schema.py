@@ -36,6 +36,12 @@ _GENDERS = {
     **dict.fromkeys(("f", "female", "w", "woman"), "female"),
     **dict.fromkeys(("m", "male", "man"), "male"),
 }
+_SPLITS = {
+    **dict.fromkeys(("train", "training"), "train"),
+    **dict.fromkeys(("validation", "valid", "val", "dev", "development"), "validation"),
+    **dict.fromkeys(("test", "testing"), "test"),
+}
+SPLIT_NAMES = tuple(_SPLITS)
 TAG = re.compile(r"\[[A-Za-z][A-Za-z_ ]*\]")
 """A mark of a sound in a transcript, `[LAUGHTER]` for one."""
 
@@ -185,6 +191,11 @@ def dialogue_histories(texts: Sequence[str | None], max_history: int) -> list[li
 def canonical_label(label: Any) -> str:
     """A label without differences that do not show, nor of case: `" Very  Happy"` becomes `"very happy"`."""
     return as_name(label).lower()
+
+
+def canonical_split(value: Any) -> str | None:
+    """The official split that a name means, `train`, `validation` or `test`; None for other names."""
+    return _SPLITS.get(str(value).strip().lower())
 
 
 def canonical_gender(value: Any) -> str:

@@ -26,7 +26,7 @@ WORD_ERROR_SHARES = (0.2, 0.6, 0.2)
 
 
 def with_transcript_errors(rows: Dataset, fold: Fold, data_arguments: Any, seed: int) -> Dataset:
-    """The rows of a fold with the errors that the settings ask for.
+    """The rows of a fold with the errors that the settings ask for, and in `said` what was said.
 
     A transcript has the same errors in every fold, and the same whether the test part alone or all rows have errors.
 
@@ -52,7 +52,7 @@ def with_transcript_errors(rows: Dataset, fold: Fold, data_arguments: Any, seed:
         )
     texts, heard = ([column(one, "text")[index] for index in fold.test] for one in (rows, wrong))
     logger.info("fold %s: word error rate %.3f of the test split", fold.name, word_error_rate(texts, heard))
-    return wrong
+    return wrong.add_column("said", column(rows, "text"), feature=rows.features["text"])
 
 
 def corrupt_transcripts(

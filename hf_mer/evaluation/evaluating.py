@@ -65,7 +65,10 @@ def evaluate_conditions(
     lacking = rows_without(rows, config.modalities, data.use_history)
     check_test_labels(rows, range(len(rows)), name)
     facts = corpus_facts(rows, data, trained or {}, left_out)
-    conditions = all_conditions(config.modalities, settings)
+    seen = [name for name in config.modalities if lacking.get(name, 0) < len(rows)]
+    if absent := [name for name in config.modalities if name not in seen]:
+        logger.warning("no row has %s: conditions of it are left out", " or ".join(absent))
+    conditions = all_conditions(seen, settings)
     wrong_words = transcripts_with_errors(rows, conditions, settings)
     babble = None
     if any(one.kind == "babble" for one in conditions):

@@ -12,6 +12,7 @@ from hf_mer.evaluation.sound import Babble, mix, white_noise
 from hf_mer.models.audio_mer import load_audio
 from hf_mer.models.notes_mer import collected_notes
 from hf_mer.models.segments_mer import audio_of
+from hf_mer.models.video_mer import probe_video
 
 Texts = dict[str, tuple[str | None, list[str]]]
 """Text and history by id."""
@@ -79,7 +80,8 @@ class BatchReader:
             if condition is not None and condition.kind == "words":
                 text, history = self.wrong_words[condition.value or 0.0][row["id"]]
             elif condition is not None:
-                text = first_words(text, (condition.value or 0.0) / row["duration"]) if row.get("duration") else text
+                seconds = _seconds_of(row)
+                text = first_words(text, (condition.value or 0.0) / seconds) if seconds else text
             rows.append({"text": text, "history": history})
         return rows
 
@@ -117,6 +119,13 @@ class BatchReader:
                     for row in self.rows
                 ]
         return self._samples
+
+
+def _seconds_of(row: dict[str, Any]) -> float | None:
+    """Length of an utterance, or of its clip where nobody measured it; None for words alone."""
+    if row.get("duration"):
+        return float(row["duration"])
+    return None if row.get("video") is None else probe_video(row["video"]).seconds
 
 
 def first_words(text: str | None, share: float) -> str | None:

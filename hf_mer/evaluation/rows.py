@@ -10,7 +10,7 @@ from datasets import Dataset
 
 from hf_mer.data.protocols.folds import find_fold
 from hf_mer.data.protocols.make_folds import make_folds
-from hf_mer.data.schema import CorpusError, column
+from hf_mer.data.schema import CorpusError, canonical_split, column
 from hf_mer.evaluation.other_corpus import warn_of_training_rows
 from hf_mer.training.corpus import check_recordings, unseen_problems, unseen_rows
 from hf_mer.training.results import rows_of_predictions
@@ -67,8 +67,12 @@ def choose_rows(
         ValueError: If there are no such rows, or the checkpoint's test rows are not in the corpus.
     """
     if settings.split is not None and settings.split != "all":
-        splits = column(rows, "split")
-        chosen = [index for index, split in enumerate(splits) if split == settings.split]
+        splits, meant = column(rows, "split"), canonical_split(settings.split)
+        chosen = [
+            index
+            for index, split in enumerate(splits)
+            if split == settings.split or (split and meant is not None and canonical_split(split) == meant)
+        ]
         if not chosen:
             known = ", ".join(sorted({split for split in splits if split})) or "none in this corpus"
             raise ValueError(f"split '{settings.split}' has no rows; splits: {known}; --split all uses every row")

@@ -8,6 +8,7 @@ Source: Guo, Pleiss, Sun and Weinberger, *On Calibration of Modern Neural Networ
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
@@ -148,7 +149,7 @@ def calibration_scores(
 
 
 def threshold_of_coverage(logits: np.ndarray, temperature: float, coverage: float) -> float:
-    """The score that the best class of a share of utterances reaches: with it as threshold they have a label.
+    """The highest score that the best class of such a share of utterances reaches: with it as threshold they have one.
 
     Source: Y. Geifman and R. El-Yaniv, SelectiveNet, ICML 2019, where a threshold is calibrated for a coverage.
 
@@ -158,8 +159,8 @@ def threshold_of_coverage(logits: np.ndarray, temperature: float, coverage: floa
         coverage: Share of the utterances, above 0, at most 1.
     """
     scaled = np.asarray(logits, dtype=np.float64) / temperature
-    best = softmax(scaled, axis=1).max(axis=1)
-    return float(np.quantile(best, 1 - coverage, method="lower"))
+    best = np.sort(softmax(scaled, axis=1).max(axis=1))
+    return float(best[len(best) - math.ceil(coverage * len(best) - 1e-9)])
 
 
 def _checked(labels: ClassIds, logits: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -87,10 +87,12 @@ def mean_interval(
 
     `mean ± t_(n-1) * s * sqrt(1 / n)` for independent units. For the folds of one cross-validation (or repeated
     splits of one corpus) `1 / n` becomes `1 / n + r / (1 - r)`, where `r` is the test share: as training parts
-    overlap, more folds do not make the mean ever surer.
+    overlap, more folds do not make the mean ever surer. All rows that are not tested count as trained on, those that
+    choose an epoch or a setting too: the model is made of them.
 
     Source: Nadeau and Bengio, *Inference for the generalization error*, Machine Learning 52, 2003, section 4, where
-    `r / (1 - r)` is `n2 / n1`. They derive it for random splits; for cross-validation it is the usual approximation.
+    `r / (1 - r)` is `n2 / n1`, tested rows over those that the model is made of. They derive it for random splits; for
+    cross-validation it is the usual approximation.
 
     Args:
         values: One number a unit. Shape `(n,)`.

@@ -18,7 +18,7 @@ from .audio_files_mer import Sound, open_file, piece_size
 from .audio_samples_mer import AudioError, Downmix, as_channels, decibels, is_silent, loudness, note_loudness, peak_of
 from .notes_mer import note
 from .resampling_mer import plausible_rate, resample
-from .sources_mer import as_source, shown_name
+from .sources_mer import as_source, border, shown_name
 
 __all__ = ["AudioError", "AudioInfo", "load_audio", "mono_blocks", "probe_audio"]
 
@@ -103,7 +103,8 @@ def mono_blocks(
     Raises:
         AudioError: If the source cannot be opened, or is found unusable as the blocks are read.
     """
-    start, end = (source.get("start"), source.get("end")) if isinstance(source, Mapping) else (None, None)
+    spans = isinstance(source, Mapping)
+    start, end = (border(source, name, AudioError) if spans else None for name in ("start", "end"))
     begin = max(0.0, start or 0.0)
     limits = [limit for limit in (end, None if max_seconds is None else begin + max_seconds) if limit is not None]
     until = min(limits) if limits else None

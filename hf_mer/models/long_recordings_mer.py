@@ -121,7 +121,7 @@ def window_utterances(
                 utterance.is_silent, silent = True, silent + 1
                 utterance.notes.append(f"the sound from {utterance.start:.2f} to {utterance.end:.2f} s is silent")
         if video is not None:
-            (utterance.pixels,) = noting(_pictures(video, utterance, loader.processor, quiet=lacking), notes)
+            (utterance.pixels,) = noting(_pictures(video, (start, end), utterance, loader.processor, lacking), notes)
             lacking = lacking or utterance.pixels is None
             if loader.explains and utterance.pixels is not None:
                 utterance.picture_seconds = end - start
@@ -202,11 +202,20 @@ def _spans(
         yield start, end, None, is_last
 
 
-def _pictures(video: Any, utterance: Utterance, processor: Any, quiet: bool) -> Iterator[np.ndarray | None]:
-    """Pixels of a window; None, with a warning unless `quiet`, where the picture has ended before the sound."""
-    within = {"start": utterance.start, "end": utterance.end}
+def _pictures(
+    video: Any, window: tuple[float, float], utterance: Utterance, processor: Any, quiet: bool
+) -> Iterator[np.ndarray | None]:
+    """Pixels of a window; None, with a warning unless `quiet`, where the picture has ended before the sound.
+
+    The window is seconds from the beginning of the recording: sound and picture may be of files with other clocks.
+    """
+    first, last = (_start_of(video) + seconds for seconds in window)
+    until = video.get("end") if isinstance(video, Mapping) else None
+    within = {"start": first, "end": last if until is None else min(last, until)}
     source = {**video, **within} if isinstance(video, Mapping) else {_kind_of(video): video, **within}
     try:
+        if until is not None and first >= until:
+            raise ValueError(f"{name_of(video)}: the span of the picture ends at {until:.2f} s")
         pixels = processor.extract_video(source)
     except ValueError:
         if utterance.features is None and utterance.samples is None and not utterance.text:

@@ -147,3 +147,17 @@ def begins_like_a_file(head: bytes) -> bool:
         return True
     version, layer, rate, frequency = head[1] >> 3 & 3, head[1] >> 1 & 3, head[2] >> 4, head[2] >> 2 & 3
     return version != 1 and layer != 0 and rate not in (0, 15) and frequency != 3
+
+
+def border(source: Mapping[str, Any], name: str, error: type[ValueError]) -> float | None:
+    """Seconds at which a span begins or ends, by a source's `start` or `end`; None where it says nothing, or NaN.
+
+    Raises:
+        ValueError: Of the class `error`, for what is no number.
+    """
+    value = source.get(name)
+    if value is None or value != value:
+        return None
+    if isinstance(value, (str, bytes)) or not hasattr(value, "__float__"):
+        raise error(f"{shown_name(source, 'a source')}: {name} must be seconds, a number, not {value!r}")
+    return float(value)

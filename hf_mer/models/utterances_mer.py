@@ -87,6 +87,7 @@ class Utterance:
         self.is_undecided = self.pixels is None and not spoken
         if not self.is_undecided:
             self.features = self.sound = None
+            self.text = None if self.is_recognised else self.text
 
     def take(self, recognised: Any) -> None:
         """Words that were recognised in its sound, and what is to be said of them.

@@ -17,7 +17,7 @@ import numpy as np
 
 from .notes_mer import note
 from .packets_mer import decoded_frames
-from .sources_mer import as_source, shown_name
+from .sources_mer import as_source, border, shown_name
 
 try:
     import av
@@ -175,9 +175,9 @@ def _clip(source: Any, start: float | None, end: float | None) -> _Clip:
     name = shown_name(source, "")
     source = as_source(source, VideoError)
     if isinstance(source, Mapping):
-        start = start if start is not None else source.get("start")
-        end = end if end is not None else source.get("end")
         name = name or shown_name(source, "video")
+        start = start if start is not None else border(source, "start", VideoError)
+        end = end if end is not None else border(source, "end", VideoError)
         if source.get("bytes") is not None:
             return _Clip(source["bytes"], name, start, end)
         if source.get("path") is None:
@@ -354,7 +354,11 @@ def _jump(container: Any, stream: Any, time: float) -> bool:
 
 
 def _pick(container: Any, stream: Any, times: list[float], name: str, jumped: bool) -> list[np.ndarray] | None:
-    """Decodes until the last time is met; None if a jump landed behind the first one."""
+    """Decodes until the last time is met; None if a jump landed behind the first one.
+
+    Raises:
+        VideoError: If the picture ends before the first one, as in a file that was cut off behind its header.
+    """
     chosen: list[np.ndarray] = []
     shown, kept, index, until = None, None, 0, 0.0
     problems: list[str] = []
@@ -372,6 +376,11 @@ def _pick(container: Any, stream: Any, times: list[float], name: str, jumped: bo
         shown, until = frame, time + _duration(frame, stream)
     if shown is None and jumped:
         return None
+    if shown is not None and index < len(times) and times[-1] > until + _TOLERANCE:  # less than the header says
+        told = f"{name}: the picture ends after {until:.2f} s"
+        if times[0] > until + _TOLERANCE:
+            raise VideoError(f"{told}, before the span from {times[0]:.2f} s")
+        note(f"{told}, before the end of the span")
     if shown is not None and kept is not shown and index < len(times):
         chosen.append(_to_array(shown, chosen))
     if problems and chosen:

@@ -122,7 +122,7 @@ def _of_table(
     problems: list[str] = []
     entries = [read_entry(line, names, None, folder.absolute(), problems) for line in lines]
     set_segments(entries, names, columns, str(path), problems)
-    set_histories(entries, max_history, "history" in columns, problems)
+    set_histories(entries, max_history, columns.get("history") is not None, problems)
     told = _by_line(problems)
     items = {id(entry): _of_entry(entry, names, str(path), told) for entry in entries}
     if problems := [problem for problem in told.values() if problem is not None and problem not in

@@ -235,6 +235,12 @@ def chosen_folds(folds: Sequence[Fold], arguments: DataArguments) -> list[Fold]:
     """The folds that `arguments.folds` names, in its order; all if it names none.
 
     Raises:
-        ValueError: If there is no such fold.
+        ValueError: If there is no such fold, or one is named twice.
     """
-    return [find_fold(folds, wanted) for wanted in arguments.folds] if arguments.folds else list(folds)
+    if not arguments.folds:
+        return list(folds)
+    chosen = [find_fold(folds, wanted) for wanted in arguments.folds]
+    names = [fold.name for fold in chosen]
+    if twice := [name for name in dict.fromkeys(names) if names.count(name) > 1]:
+        raise ValueError(f"folds: {', '.join(map(repr, twice))} named twice, by name or by position")
+    return chosen

@@ -233,6 +233,7 @@ class FoldTraining(CrossValidation):
             spec_augment=spec_augment,
             training=training,
             soft_targets=self.args.soft_targets,
+            every_modality=self.args.world_size > 1,
         )
 
     def _store_recipe(

@@ -57,7 +57,10 @@ def test_results(
     if any(column(test, "text")):
         ids = column(rows, "id")
         repeated = dict(zip([ids[i] for i in fold.test], repeated_texts(rows, fold), strict=True))
-        names = ["text also in training" if repeated[row_id] else "text only in test" for row_id in column(test, "id")]
+        names = [
+            "text also in training" if repeated[row_id] else "text only in test" if text else "without text"
+            for row_id, text in zip(column(test, "id"), column(test, "text"), strict=True)
+        ]
         results["scores_by_text"] = scores_by(names, truth, predictions, len(labels))
         results["counts_by_text"] = {name: names.count(name) for name in sorted(set(names))}
     return results
@@ -111,18 +114,28 @@ def rows_of_predictions(rows: Dataset, predictions: Path, hint: str = "") -> lis
         hint: What to do where rows are missing.
 
     Raises:
-        CorpusError: If the corpus lacks some of them.
+        CorpusError: If the corpus lacks some of them, or they have other labels: ids that are made up by line are in
+            every table.
     """
     header, *lines = read_csv(predictions)
-    tested = {cells[header.index("id")] for cells in lines}
-    ids = column(rows, "id")
-    missing = sorted(tested - set(ids))
+    tested = {cells[header.index("id")]: cells[header.index("label")] for cells in lines}
+    ids, names = column(rows, "id"), rows.features["label"].names
+    missing = sorted(set(tested) - set(ids))
     if missing:
         raise CorpusError(
             f"{len(missing)} of the {len(tested)} test rows of the checkpoint ({predictions}) are not in this corpus, "
             f"such as '{missing[0]}'{hint and '; '}{hint}"
         )
-    return [index for index, row_id in enumerate(ids) if row_id in tested]
+    found = [index for index, row_id in enumerate(ids) if row_id in tested]
+    labels = [names[rows["label"][index]] for index in found]
+    others = [(ids[index], label) for index, label in zip(found, labels, strict=True) if label != tested[ids[index]]]
+    if others:
+        row_id, label = others[0]
+        raise CorpusError(
+            f"{len(others)} of the {len(tested)} test rows of the checkpoint ({predictions}) have other labels in "
+            f"this corpus, such as '{row_id}': {label} instead of {tested[row_id]}{hint and '; '}{hint}"
+        )
+    return found
 
 
 def results_table(folds: Sequence[dict[str, Any]], summary: dict[str, Any]) -> str:
@@ -151,10 +164,11 @@ def reference_line(folds: Sequence[Mapping[str, Any]]) -> str | None:
     scores = ", ".join(
         f"{name.upper()} {np.mean([one['scores'][name] for one in found]):.3f}" for name in ("wa", "ua")
     )
-    layers = "; ".join(
-        f"{modality} layer {', '.join(str(layer) for layer in sorted({one['layers'][modality] for one in found}))}"
-        for modality in found[0]["layers"]
-    )
+    chosen: dict[str, set[int]] = {}
+    for one in found:
+        for modality, layer in one["layers"].items():  # a fold may lack a modality
+            chosen.setdefault(modality, set()).add(layer)
+    layers = "; ".join(f"{name} layer {', '.join(map(str, sorted(of)))}" for name, of in chosen.items())
     return f"linear classifier on the same frozen states: {scores} ({layers})"
 
 

@@ -114,7 +114,7 @@ def grid_candidates(grid: Mapping[str, Sequence[Any]]) -> dict[str, dict[str, An
     candidates = {}
     for values in itertools.product(*grid.values()):
         settings = dict(zip(grid, values, strict=True))
-        name = ",".join(f"{key}={_short(value)}" for key, value in settings.items())
+        name = _folder(",".join(f"{key}={_short(value)}" for key, value in settings.items()))
         if name in candidates:
             raise ValueError(f"grid: the candidate {name} is there twice")
         candidates[name] = settings
@@ -147,6 +147,13 @@ def check_grid(settings: Settings) -> dict[str, Settings]:
         except (TypeError, ValueError) as error:
             raise ValueError(f"grid, candidate {name}: {error}") from error
     return candidates
+
+
+def _folder(name: str, longest: int = 200) -> str:
+    """A name that file systems take for a folder: of a longer one the beginning and a hash."""
+    if len(name) <= longest:
+        return name
+    return f"{name[:longest]}-{hashlib.sha256(name.encode()).hexdigest()[:12]}"
 
 
 def _short(value: Any, longest: int = 40) -> str:

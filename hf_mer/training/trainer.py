@@ -87,6 +87,8 @@ class MerTrainer(Trainer):
         if asked == "balanced" and self.args.do_train and self.train_dataset is not None:
             weights = balanced_class_weights(column(self.train_dataset, "label"), _class_names(model))
             model.config.class_weights = weights
+            if self.args.train_sampling_strategy == "balanced":
+                logger.warning("class_weights and train_sampling_strategy are both balanced: rare classes count twice")
             logger.info("class_weights=%s", [round(weight, 4) for weight in weights])
         elif own:
             logger.info("class_weights=%s, as the model's configuration says", own)

@@ -103,6 +103,19 @@ def test_dropout_of_everybody_leaves_each_modality_somewhere(processor):
         assert (text | speech).all()
 
 
+@pytest.mark.parametrize("size", [1, 2])
+def test_dropout_in_small_batches_of_one_process(processor, size):
+    torch.manual_seed(0)
+    settings = {"modality_dropout": 0.5, "training": True, "every_modality": False}
+    collator = MerDataCollator(processor, ["text", "speech"], **settings)
+    dropped = 0
+    for _ in range(400 // size):
+        batch = collator([row(seconds=0.1) for _ in range(size)])
+        masks = [batch[name].any(1) for name in ("attention_mask", "audio_attention_mask") if name in batch]
+        dropped += 2 * size - sum(int(mask.sum()) for mask in masks)
+    assert 160 < dropped < 240
+
+
 def test_dropout_spares_rows_that_have_one_modality_only(processor):
     collator = MerDataCollator(processor, ["text", "speech"], modality_dropout=1.0, training=True)
     deaf = {**row(), "features": None, "audio": None}

@@ -1,5 +1,7 @@
 """Folders that plain `load_dataset` reads."""
 
+import io
+
 import datasets
 import pytest
 import soundfile
@@ -49,6 +51,23 @@ def test_splits(rows, tmp_path):
         "validation": ["b"],
         "test": ["a"],
     }
+
+
+def test_files_that_have_changed_are_embedded_anew(rows, tmp_path):
+    record = {"audio": tmp_path / "a.wav", "audio_start": 0.0, "audio_end": 0.05, "label": 1}
+    part = records_to_dataset([make_record(id="a", **record), make_record(id="b", audio=tmp_path / "a.wav", label=0)],
+                              ["angry", "sad"])  # fmt: skip
+
+    def peaks():
+        found = read(prepare(part, tmp_path / "corpus", embed_audio=True, overwrite=True))["train"]
+        return [soundfile.read(io.BytesIO(row["bytes"]))[0].max() for row in found["audio"]]
+
+    assert peaks() == pytest.approx([0.1, 0.1], abs=1e-3)
+    soundfile.write(tmp_path / "a.wav", [0.4] * 1600, 16000)
+    assert peaks() == pytest.approx([0.4, 0.4], abs=1e-3)
+    soundfile.write(tmp_path / "a.wav", [1.5] * 1600, 16000, subtype="FLOAT")  # beyond full scale
+    assert peaks() == pytest.approx([1.5, 1.5], abs=1e-3)
+    assert sorted(entry.name for entry in (tmp_path / "corpus").iterdir() if entry.is_dir()) == ["data"]
 
 
 def test_embedded_audio(rows, tmp_path):

@@ -218,7 +218,8 @@ def write_training(folder, corpus, ids):
     """What a training leaves beside its model."""
     results = {"fold": "s1", "settings": {"data": {"corpus": corpus, "use_history": False}}}
     (folder / "results.json").write_text(json.dumps(results))
-    lines = ["id,label,prediction", *(f"{row_id},a,a" for row_id in ids)]
+    labels = [LABELS[int(row_id[1:]) % len(LABELS)] if row_id[1:].isdecimal() else "a" for row_id in ids]
+    lines = ["id,label,prediction", *(f"{row_id},{label},a" for row_id, label in zip(ids, labels, strict=True))]
     (folder / "predictions.csv").write_text("\n".join(lines) + "\n")
 
 
@@ -242,6 +243,25 @@ def test_the_test_part_of_the_checkpoints_own_fold(evaluate, tmp_path):
     assert status == 1
     assert "1 of the 2 test rows of the checkpoint" in printed.err
     assert "'elsewhere'" in printed.err
+    write_training(tmp_path / "s1", "manifest", ["u2", "u3"])
+    predictions = tmp_path / "s1" / "predictions.csv"
+    predictions.write_text(predictions.read_text().replace(f"u3,{LABELS[3]}", f"u3,{LABELS[0]}"))
+    status, _, printed = evaluate(checkpoint, *NO_NOISE)  # another table whose rows are called alike
+    assert status == 1
+    assert "1 of the 2 test rows of the checkpoint" in printed.err
+    assert f"'u3': {LABELS[3]} instead of {LABELS[0]}" in printed.err
+
+
+def test_a_corpus_without_one_of_the_modalities(checkpoint, evaluate, write_wav, tmp_path):
+    """Conditions of what no row has are left out."""
+    silent = "".join(f"hello there {word},{LABELS[i % len(LABELS)]}\n" for i, word in enumerate("abcd"))
+    (tmp_path / "texts.csv").write_text(f"text,emotion\n{silent}")
+    spoken = "".join(f"{write_wav(f'{i}.wav')},{label}\n" for i, label in enumerate(LABELS))
+    (tmp_path / "sounds.csv").write_text(f"audio,emotion\n{spoken}")
+    for name, kinds in (("texts", ["all", "words"]), ("sounds", ["all", "white", "babble", "seconds"])):
+        status, report, printed = evaluate(checkpoint, corpus=str(tmp_path / f"{name}.csv"))
+        assert status == 0, printed.err
+        assert [entry["kind"] for entry in report["conditions"]] == kinds
 
 
 def test_every_row_counts(tiny_checkpoint, checkpoint, evaluate, tmp_path):

@@ -84,6 +84,17 @@ def test_short_clips_lose_sound_and_words(make_reader):
     assert np.array_equal(present, [[True, True], [False, True], [True, False]])
 
 
+def test_words_of_a_clip_end_with_it_where_nobody_measured_it(write_video):
+    film = {"path": write_video("a.mp4", seconds=2.0), "start": None, "end": None, "side": None}
+    rows = [
+        {"id": "a", "text": "one two three four", "history": [], "duration": None, "video": film},
+        {"id": "b", "text": "one two three four", "history": [], "duration": None, "video": None},
+    ]
+    reader = BatchReader(rows, None, False, {}, None, 0, dict)
+    texts = [row["text"] for row in reader._text(Condition("seconds", ("text", "video"), 1.0))]
+    assert texts == ["one two", "one two three four"]
+
+
 def test_history_counts_only_where_it_is_used(make_reader):
     with_history, _ = make_reader().inputs(Condition("all", BOTH))
     without, _ = make_reader(use_history=False).inputs(Condition("all", BOTH))

@@ -83,8 +83,15 @@ def test_a_threshold_leaves_a_label_to_a_share(coverage, labelled):
     _, logits = drawn(3.0)
     best = softmax(logits / 2.5, axis=1).max(axis=1)
     threshold = threshold_of_coverage(logits, 2.5, coverage)
-    assert (best >= threshold).sum() == pytest.approx(labelled, abs=1)
+    assert (best >= threshold).sum() == labelled
     assert threshold in best
+
+
+@pytest.mark.parametrize(("rows", "labelled"), [(1, 1), (9, 9), (10, 9), (11, 10), (20, 18), (100, 90)])
+def test_no_threshold_is_lower_than_it_must_be(rows, labelled):
+    logits = np.stack([np.linspace(0, 4, rows), np.zeros(rows)], axis=1)
+    best = softmax(logits, axis=1).max(axis=1)
+    assert (best >= threshold_of_coverage(logits, 1.0, 0.9)).sum() == labelled
 
 
 def test_where_nothing_can_be_fitted_logits_stay_as_they_are():

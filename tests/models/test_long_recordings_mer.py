@@ -309,6 +309,19 @@ class TestFilms:
         for entry in result["timeline"]:
             close(entry["scores"], films({"video": {"path": path, "start": entry["start"], "end": entry["end"]}}))
 
+    def test_sound_and_picture_by_clocks_of_their_own(self, films, write_video, write_wav):
+        film, sound = write_video(seconds=2.0), write_wav(seconds=0.8)
+        span = {"path": film, "start": 1.0, "end": 1.8}
+        result = films({"audio": sound, "video": span}, window_seconds=0.4, hop_seconds=0.4)
+        assert [(entry["start"], entry["end"]) for entry in result["timeline"]] == [(0, 0.4), (0.4, 0.8)]
+        for entry in result["timeline"]:
+            heard = {"path": sound, "start": entry["start"], "end": entry["end"]}
+            seen = {"path": film, "start": 1.0 + entry["start"], "end": 1.0 + entry["end"]}
+            close(entry["scores"], films({"audio": heard, "video": seen}))
+        late = films({"audio": {"path": film, "start": 1.2}, "video": write_video("b.mp4", seconds=0.8)},
+                     window_seconds=0.4, hop_seconds=0.4)  # fmt: skip
+        assert [entry["modalities"] for entry in late["timeline"]][:2] == [["speech", "video"]] * 2
+
     def test_picture_that_ends_before_the_sound(self, films, write_video, write_wav, caplog):
         film, sound = write_video(seconds=0.8), write_wav(seconds=3.0)
         result = films({"audio": sound, "video": film}, window_seconds=1.0, hop_seconds=1.0)

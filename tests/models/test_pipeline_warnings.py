@@ -50,6 +50,14 @@ def test_silence_beside_words_is_not_heard(recognise, beside):
     assert result["explanation"] == alone["explanation"]
 
 
+def test_words_that_are_heard_in_silence_are_no_evidence(recognise, monkeypatch):
+    monkeypatch.setattr(recognise, "asr", lambda samples, rate: "hi you")
+    result = recognise({"audio": SILENCE, "history": ["so glad"]}, threshold=0.0)
+    alone = recognise({"history": ["so glad"]}, threshold=0.0)
+    assert (result["label"], result["scores"]) == (alone["label"], alone["scores"])
+    assert result["text"] == "hi you"
+
+
 def test_words_that_are_given_decide_in_silence(recognise):
     """Those that a recogniser hears in silence do not."""
     words = [{"text": "so glad", "timestamp": (0.1, 0.4)}]

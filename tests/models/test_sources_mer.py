@@ -107,3 +107,14 @@ def test_names():
     assert shown_name({"path": "a.wav", "bytes": b"secret"}) == "a.wav"
     assert shown_name(tone()) == "input"
     assert shown_name("x" * 1000) == "a str of 1000 characters"
+
+
+@pytest.mark.parametrize("load", [load_audio, load_video])
+def test_borders_of_spans_are_numbers(load, write_video):
+    film = write_video("a.mp4", seconds=1.0)
+    whole = load({"path": film, "start": float("nan"), "end": None})
+    assert np.array_equal(whole, load(film))
+    half = load({"path": film, "start": np.float32(0.5)})
+    assert len(half) <= len(whole)
+    with pytest.raises(ValueError, match=r"a\.mp4: start must be seconds, a number, not '1'"):
+        load({"path": film, "start": "1"})

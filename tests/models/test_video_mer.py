@@ -237,6 +237,15 @@ class TestBadClips:
         assert all(index < info.frames for index in shown(frames))
         assert "s too soon" in caplog.text
 
+    def test_spans_behind_the_end_of_a_file_whose_header_promises_more(self, write_video, caplog):
+        path = Path(write_video(seconds=8.0, options={"movflags": "faststart"}))
+        path.write_bytes(path.read_bytes()[: int(0.4 * path.stat().st_size)])
+        for read in (load_video, probe_video):
+            with pytest.raises(VideoError, match=r"the picture ends after [23]\.\d+ s, before the span from"):
+                read({"path": str(path), "start": 6.0, "end": 7.0})
+        assert len(load_video({"path": str(path), "start": 0.5, "end": 1.0})) > 1
+        assert not caplog.text
+
     def test_damage_in_the_middle_is_left_out(self, write_video, caplog):
         path = write_video("damaged.mp4", seconds=4, size=(320, 240), sound=False, options={"movflags": "faststart"})
         content = bytearray(Path(path).read_bytes())

@@ -7,9 +7,10 @@ import numpy as np
 import pytest
 import soundfile
 
+from hf_mer.data.protocols.folds import Fold
 from hf_mer.data.schema import CorpusError
 from hf_mer.training import DataArguments
-from hf_mer.training.corpus import corpus_language, load_rows, protocol_folds, read_rows
+from hf_mer.training.corpus import chosen_folds, corpus_language, load_rows, protocol_folds, read_rows
 from hf_mer.training.settings.roles import Role, deciding, values_with
 
 
@@ -166,6 +167,13 @@ def test_silence_beside_words_is_not_heard(tmp_path, write_wav, modalities, hear
     (tmp_path / "t.csv").write_text("\n".join(["audio,text,label", *lines]))
     rows = load_rows(DataArguments(corpus="manifest", data_dir=str(tmp_path / "t.csv")), modalities)
     assert [row["audio"] is not None for row in rows] == heard
+
+
+def test_a_fold_that_is_named_twice():
+    folds = [Fold(name, [0], [], [1]) for name in ("s0", "s1")]
+    assert [fold.name for fold in chosen_folds(folds, DataArguments(data_dir="x", folds=["1", "s0"]))] == ["s1", "s0"]
+    with pytest.raises(ValueError, match="folds: 's0' named twice, by name or by position"):
+        chosen_folds(folds, DataArguments(data_dir="x", folds=["s0", "0", "s1"]))
 
 
 def test_public_corpora_with_one_map(tmp_path, monkeypatch, write_wav):

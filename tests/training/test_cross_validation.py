@@ -88,6 +88,8 @@ def test_candidates_of_a_grid_are_named_like_folders():
     ]
     assert found["tonal_top_k=100,learning_rate=0.5"] == {"tonal_top_k": 100, "learning_rate": 0.5}
     rates = [{"text": 1e-5, "speech": value} for value in (1e-6, 2e-6)]
+    long = {f"setting_{number}": ["x" * 60, "y" * 60] for number in range(6)}
+    assert max(map(len, grid_candidates(long))) < 255
     for name in grid_candidates({"learning_rates": rates, "text_encoder": ["a/b", "a_b"]}):
         assert "/" not in name
         assert len(name) < 120

@@ -58,6 +58,13 @@ def test_what_is_said_of_a_test_part(rows, fold):
     assert results["scores_by_text"]["text also in training"]["wa"] == pytest.approx(0.5)  # t1 wrong, t2 right
 
 
+def test_rows_without_text_are_of_no_group_of_texts(rows, fold):
+    texts = ["" if name == "t0" else text for name, text in zip(rows["id"], rows["text"], strict=True)]
+    test = rows.remove_columns("text").add_column("text", texts).select(fold.test)
+    counts = results_of(rows, fold, test, logits_for(PREDICTED), LABELS, 5, seed=0)["counts_by_text"]
+    assert counts == {"text also in training": 2, "text only in test": 3, "without text": 1}
+
+
 def test_divergence_from_the_raters(rows, fold):
     test, logits = rows.select(fold.test), logits_for(PREDICTED)
     assert divergence_from_raters(test, logits) == {}

@@ -146,7 +146,7 @@ def load_corpus(
             entries.append(entry)
     class_names = list(labels) if labels is not None else sorted({e["label"] for e in entries if e["label"]})
     _check_entries(entries, class_names, unlabelled, problems)
-    set_histories(entries, max_history, "history" in (columns or {}), problems)
+    set_histories(entries, max_history, (columns or {}).get("history") is not None, problems)
     _set_ids(entries, problems)
     title = ", ".join(os.fspath(path) for path in sources.values())
     set_votes(entries, class_names, title, problems)
@@ -278,6 +278,8 @@ def read_entry(
     for name in (*_SECONDS, *_NUMBERS):
         entry[name] = _number(cells[name], name, line.where, problems)
     turn = _number(cells["turn"], "turn", line.where, problems)
+    if turn is not None and not turn.is_integer():
+        problems.append(f"{line.where}: turn {cells['turn']!r} is not a whole number")
     entry["turn"] = None if turn is None else int(turn)
     entry["history"] = history_list(cells["history"], line.where, problems)
     for said in (entry["text"] or "", *entry["history"]):

@@ -19,7 +19,6 @@ VIDEO_SUFFIXES = (
     ".mp4", ".m4v", ".mov", ".mkv", ".avi", ".webm", ".mpg", ".mpeg", ".wmv", ".asf", ".3gp", ".3g2", ".flv", ".f4v",
     ".ogv", ".ts", ".mts", ".m2ts", ".vob",
 )  # fmt: skip
-_SPLITS = {"train", "training", "validation", "valid", "val", "dev", "test"}
 
 
 def read_manifest(path: Path, encoding: str = "utf-8") -> tuple[list[Line], Path]:
@@ -57,17 +56,22 @@ def recordings_in(folder: Path, pattern: str) -> list[Path]:
         folder: The folder.
         pattern: Of `Path.glob`.
     """
-    files = [
-        file
-        for file in sorted(folder.glob(pattern))
-        if file.is_file() and not any(part.startswith(".") for part in file.relative_to(folder).parts)
-    ]
+    files = _visible(folder, pattern)
     endings = Counter(file.suffix.lower() for file in files)
     others = {ending: count for ending, count in endings.items() if ending not in AUDIO_SUFFIXES + VIDEO_SUFFIXES}
     if others:
         told = ", ".join(f"{readable(ending) or 'none'} ({count})" for ending, count in sorted(others.items()))
         logger.warning("%s: files of other formats left out: %s", readable(folder), told)
     return [file for file in files if file.suffix.lower() not in others]
+
+
+def _visible(folder: Path, pattern: str) -> list[Path]:
+    """Files that no part of whose path is hidden, sorted."""
+    return [
+        file
+        for file in sorted(folder.glob(pattern))
+        if file.is_file() and not any(part.startswith(".") for part in file.relative_to(folder).parts)
+    ]
 
 
 def _with_plain_names(files: list[Path]) -> list[Path]:
@@ -80,15 +84,26 @@ def _with_plain_names(files: list[Path]) -> list[Path]:
 
 
 def _folder_lines(folder: Path) -> list[Line]:
-    """`<label>/*.wav`, or `<split>/<label>/*.wav` where every folder at the top is a split."""
+    """`<label>/*.wav`, or `<split>/<label>/*.wav` where every folder at the top is a split.
+
+    Raises:
+        CorpusError: If there are no recordings, or some lie elsewhere in the folder: their label is not known.
+    """
+    from hf_mer.data.schema import canonical_split  # here, since datasets comes with it
+
     tops = sorted(entry for entry in folder.iterdir() if entry.is_dir() and not entry.name.startswith("."))
-    by_split = bool(tops) and all(top.name.lower() in _SPLITS for top in tops)
+    by_split = bool(tops) and all(canonical_split(top.name) for top in tops)
     pattern = "*/*/*" if by_split else "*/*"
     files = _with_plain_names(recordings_in(folder, pattern))
     if not files:
         raise CorpusError(
             f"{folder}: no metadata.csv (.tsv, .jsonl), and no recordings at <label>/*.wav or <split>/<label>/*.wav"
         )
+    place, known = ("<split>/<label>" if by_split else "<label>"), AUDIO_SUFFIXES + VIDEO_SUFFIXES
+    media = [file for file in _visible(folder, "**/*") if file.suffix.lower() in known]
+    if elsewhere := sorted(set(media) - set(_visible(folder, pattern))):
+        told = [f"{readable(file.relative_to(folder))}: not at {place}/*, which names the label" for file in elsewhere]
+        raise CorpusError.from_problems(readable(folder), told)
     lines = []
     for number, file in enumerate(files, start=1):
         values = {"audio": file.relative_to(folder).as_posix(), "label": file.parent.name}

@@ -2,10 +2,13 @@
 
 import itertools
 import json
+import logging
 from collections.abc import Sequence
 from typing import Any
 
-from hf_mer.data.schema import dialogue_histories
+from hf_mer.data.schema import canonical_split, dialogue_histories
+
+logger = logging.getLogger(__name__)
 
 
 def history_list(value: Any, where: str, problems: list[str]) -> list[str]:
@@ -31,8 +34,12 @@ def history_list(value: Any, where: str, problems: list[str]) -> list[str]:
 
 
 def set_histories(entries: Sequence[dict[str, Any]], max_history: int, from_column: bool, problems: list[str]) -> None:
-    """Histories from dialogue and turn; a `history` column counts without a dialogue, or if the user named it."""
+    """Histories from dialogue and turn; a `history` column counts without a dialogue, or if the user named it.
+
+    A dialogue lies in one split: where several splits have one of the same name, they are several.
+    """
     dialogues: dict[str, list[dict[str, Any]]] = {}
+    _part_by_split(entries)
     for entry in entries:
         entry["history"] = entry["history"][max(0, len(entry["history"]) - max_history) :]
         if entry["dialogue"] is not None:
@@ -60,3 +67,26 @@ def set_histories(entries: Sequence[dict[str, Any]], max_history: int, from_colu
                 members, dialogue_histories([m["text"] for m in members], max_history), strict=True
             ):
                 entry["history"] = history
+
+
+def _part_by_split(entries: Sequence[dict[str, Any]]) -> None:
+    """Dialogues that are numbered anew in every split get the split's name before their own."""
+    splits: dict[str, set[str]] = {}
+    for entry in entries:
+        if entry["dialogue"] is not None and (split := _split_of(entry)):
+            splits.setdefault(entry["dialogue"], set()).add(split)
+    shared = {name for name, found in splits.items() if len(found) > 1}
+    for entry in entries:
+        if entry["dialogue"] in shared and (split := _split_of(entry)):
+            entry["dialogue"] = f"{split}/{entry['dialogue']}"
+    if shared:
+        logger.warning(
+            "%d dialogues have rows in several splits, such as '%s': those of each split are a dialogue of their own",
+            len(shared),
+            min(shared),
+        )
+
+
+def _split_of(entry: dict[str, Any]) -> str:
+    """Its split, by one name for all that mean the same; empty without one."""
+    return canonical_split(entry["split"]) or entry["split"] or ""

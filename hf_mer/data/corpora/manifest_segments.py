@@ -6,6 +6,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+from hf_mer.data.corpora.manifest_files import VIDEO_SUFFIXES
 from hf_mer.data.schema import CorpusError
 
 logger = logging.getLogger(__name__)
@@ -21,14 +22,14 @@ def set_segments(
     source: str,
     problems: list[str],
 ) -> None:
-    """Fills `audio_start` and `audio_end` of one table's rows.
+    """Fills `audio_start` and `audio_end` of one table's rows, and the span of their videos.
 
     Columns of these names (`offset` is one, with `duration` for its length) are segments. `start` and `end` may also
     be places in a dialogue: they count as a segment only if nobody says what they are and every row fits inside its
-    file.
+    file. Where sound and picture are of one file, what is said of one is said of both.
 
     Args:
-        entries: The rows of one table; changed.
+        entries: The rows of one table, before sound and picture are filled from each other; changed.
         names: Columns that are there, by names of the schema.
         columns: What the user says of them.
         source: Name of the table.
@@ -37,6 +38,29 @@ def set_segments(
     Raises:
         CorpusError: If it is not clear what `start` and `end`, or `offset`, are.
     """
+    _set_audio_segments(entries, names, columns, source, problems)
+    for entry in entries:
+        _share_span(entry)
+
+
+def _share_span(entry: dict[str, Any]) -> None:
+    """The span of the sound becomes that of the picture, or the other way round, where both are of one file."""
+    video = entry["video"]
+    if video is None or video["path"] != entry["audio"]:
+        return
+    if _is_whole(video):
+        entry["video"] = {**video, "start": entry["audio_start"], "end": entry["audio_end"]}
+    elif entry["audio_start"] is None and entry["audio_end"] is None:
+        entry["audio_start"], entry["audio_end"] = video["start"], video["end"]
+
+
+def _set_audio_segments(
+    entries: Sequence[dict[str, Any]],
+    names: Mapping[str, str],
+    columns: Mapping[str, str | None],
+    source: str,
+    problems: list[str],
+) -> None:
     if {"audio_start", "audio_end"} & set(names):
         with_length = "audio_start" in names and "audio_end" not in names and "duration" in names
         if with_length:
@@ -51,28 +75,53 @@ def set_segments(
                         names["duration"])  # fmt: skip
         return
     found = {name: names[name] for name in ("start", "end") if name in names}
-    sounding = [entry for entry in entries if entry["audio"] is not None]
-    timed = [entry for entry in sounding if any(entry[name] is not None for name in found)]
+    timed = [entry for entry in entries if _recording(entry) and any(entry[name] is not None for name in found)]
     if not timed or {"start", "end"} & set(columns):
         return
-    told = []
-    if len(found) == 2:
+    told = [
+        f"{entry['where']}: sound and picture are two files, and it is not said of which this is the span"
+        for entry in timed
+        if entry["audio"] is not None
+        and entry["video"] is not None
+        and entry["video"]["path"] != entry["audio"]
+        and _is_whole(entry["video"])
+    ]
+    if not told and len(found) == 2:
         _check_segments(timed, "start", "end", told)
-    else:
+    elif not told:
         told = [
             f"{source}: there is a column {name!r}, but none for the other end of the segment"
             for name in found.values()
         ]
     if told:
-        raise _unclear(source, told, found.get("start"), found.get("end"))
+        raise _unclear(source, told, found.get("start"), found.get("end"), _kinds(timed))
     for entry in timed:
-        entry["audio_start"], entry["audio_end"] = entry["start"], entry["end"]
+        if entry["audio"] is not None:
+            entry["audio_start"], entry["audio_end"] = entry["start"], entry["end"]
+        else:
+            entry["video"] = {**entry["video"], "start": entry["start"], "end": entry["end"]}
         entry["start"] = entry["end"] = None
     logger.info(
         "%s: %r and %r lie inside the files and are read as segments of them (%d rows); columns={'start': %r, "
         "'end': %r} reads them as times in a dialogue",
         *(source, found["start"], found["end"], len(timed), found["start"], found["end"]),
     )
+
+
+def _recording(entry: Mapping[str, Any]) -> str | None:
+    """The file that `start` and `end` may be of: the sound, else a video without a span of its own."""
+    if entry["audio"] is not None or entry["video"] is None:
+        return entry["audio"]
+    return entry["video"]["path"] if _is_whole(entry["video"]) else None
+
+
+def _is_whole(video: Mapping[str, Any]) -> bool:
+    return video["start"] is None and video["end"] is None
+
+
+def _kinds(entries: Sequence[Mapping[str, Any]]) -> list[str]:
+    """`audio`, `video` or both, whatever the rows have."""
+    return [name for name in ("audio", "video") if any(entry[name] is not None for entry in entries)]
 
 
 def _add_lengths(entries: Sequence[dict[str, Any]]) -> None:
@@ -82,9 +131,11 @@ def _add_lengths(entries: Sequence[dict[str, Any]]) -> None:
             entry["audio_end"] = entry["audio_start"] + entry["duration"]
 
 
-def _unclear(source: str, told: Sequence[str], start: str | None, end: str | None) -> CorpusError:
+def _unclear(
+    source: str, told: Sequence[str], start: str | None, end: str | None, kinds: Sequence[str] = ("audio",)
+) -> CorpusError:
     given = [(name, own) for name, own in (("start", start), ("end", end)) if own is not None]
-    segment = {f"audio_{name}": own for name, own in given}
+    segment = {f"{kind}_{name}": own for kind in kinds for name, own in given}
     place = dict(given)
     columns = " and ".join(repr(own) for _, own in given)
     return CorpusError.from_problems(
@@ -103,17 +154,18 @@ def _check_segments(entries: Sequence[dict[str, Any]], first: str, last: str, pr
         start, end = entry[first], entry[last]
         if start is None and end is None:
             continue
-        if entry["audio"] is None:
+        file = _recording(entry) if first == "start" else entry["audio"]
+        if file is None:
             problems.append(f"{entry['where']}: a segment of a recording, but no recording")
             continue
-        length = length_of(entry["audio"])
+        length = length_of(file)
         if length is None:  # no such file, or none that can be read: told elsewhere
             continue
         span = f"from {start or 0.0:.10g} to {'the end' if end is None else f'{end:.10g}'} s"
         if end is not None and (start or 0.0) >= end:
             problems.append(f"{entry['where']}: the segment {span} is empty")
         elif (start or 0.0) < 0 or (start or 0.0) >= length[0] or (end or 0.0) > length[0] + TOLERANCE:
-            outside.append((entry, f"the segment {span} is not inside {entry['audio']}, {length[0]:.10g} s long"))
+            outside.append((entry, f"the segment {span} is not inside {file}, {length[0]:.10g} s long"))
     unit = _unit([entry for entry, _ in outside], first, last, length_of) if outside else ""
     problems += [f"{entry['where']}: {told}{unit}" for entry, told in outside]
 
@@ -125,7 +177,7 @@ def _unit(
     for unit in ("milliseconds", "samples"):
         fits = []
         for entry in outside:
-            length, rate = length_of(entry["audio"]) or (0.0, 1)
+            length, rate = length_of(_recording(entry) or "") or (0.0, 1)
             start, end = ((entry[name] or 0.0) / (1000 if unit == "milliseconds" else rate) for name in (first, last))
             fits.append(0 <= start < length and end <= length + TOLERANCE)
         if all(fits):
@@ -134,11 +186,18 @@ def _unit(
 
 
 def _length(path: str) -> tuple[float, int] | None:
-    """Seconds and rate of a file; None if it cannot be read."""
+    """Seconds and rate (1 of a film without sound) of a file; None if it cannot be read."""
     from hf_mer.models.audio_mer import AudioError, probe_audio
+    from hf_mer.models.video_mer import VideoError, probe_video
 
-    try:
-        info = probe_audio(path) if Path(path).is_file() else None
-    except AudioError:
+    if not Path(path).is_file():
         return None
-    return None if info is None else (info.duration, info.sampling_rate)
+    try:
+        info = probe_audio(path)
+        return info.duration, info.sampling_rate
+    except AudioError:
+        pass
+    try:
+        return (probe_video(path).seconds, 1) if Path(path).suffix.lower() in VIDEO_SUFFIXES else None
+    except VideoError:
+        return None

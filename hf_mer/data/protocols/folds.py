@@ -105,7 +105,8 @@ def check_folds(
 
     Raises:
         CorpusError: If parts of a fold, or the tests of two folds, share a row; if they share a speaker where that is
-            promised; if a train or test part is empty; if a class that must have training rows has none.
+            promised; if a train or test part is empty; if a class that must have training rows has none; if the name
+            of a fold cannot be that of a folder.
     """
     problems: list[str] = []
     names = rows.features["label"].names
@@ -113,6 +114,10 @@ def check_folds(
     speakers = column(rows, "speaker") if "speaker" in rows.column_names else [None] * len(rows)
     tested_in: dict[int, str] = {}
     for fold in folds:
+        if fold.name in ("", ".", "..") or set(fold.name) & {"/", "\\", "\0"}:
+            problems.append(
+                f"fold {fold.name!r}: results are in a folder of this name, which cannot be one; rename it"
+            )
         found = _row_problems(fold, len(rows), tested_in)
         problems += found
         if any("outside" in problem for problem in found):
@@ -181,11 +186,13 @@ def split_hash(rows: Dataset, folds: Sequence[Fold]) -> str:
 def repeated_texts(rows: Dataset, fold: Fold) -> np.ndarray:
     """Which test rows say what a training row says, word for word; case and white space do not count.
 
-    Scripted corpora leak text this way: results without these rows are the honest ones for the text.
+    Scripted corpora leak text this way: results without these rows are the honest ones for the text. What was said
+    counts, also where transcripts were given errors (`said`).
 
     Returns:
         Booleans in the order of `fold.test`. Shape `(len(fold.test),)`.
     """
-    texts = [" ".join((text or "").split()).casefold() for text in column(rows, "text")]
+    said = column(rows, "said" if "said" in rows.column_names else "text")
+    texts = [" ".join((text or "").split()).casefold() for text in said]
     trained = {texts[index] for index in fold.train} - {""}
     return np.array([texts[index] in trained for index in fold.test], dtype=bool)

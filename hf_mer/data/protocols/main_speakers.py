@@ -46,7 +46,7 @@ def main_speaker_folds(speakers: Sequence[str], num_main: int, validation: str) 
     folds = []
     for place, tested in enumerate(main):
         chosen = main[(place + 1) % num_main] if validation == "main_speaker" else None
-        held_out = {tested.lower()} | ({chosen.lower()} if chosen else set())
+        held_out = voices(tested) | (voices(chosen) if chosen else set())
         parts: dict[str, list[int]] = {"train": [], "validation": [], "test": []}
         for index, name in enumerate(speakers):
             if name in (tested, chosen):

@@ -14,7 +14,7 @@ from datasets import Dataset
 from hf_mer.data.protocols.corpus_groups import contiguous_groups, corpora_of
 from hf_mer.data.protocols.folds import Fold, check_folds, find_fold, repeated_texts, select_fold, split_hash
 from hf_mer.data.protocols.main_speakers import main_speaker_folds
-from hf_mer.data.schema import CorpusError, column
+from hf_mer.data.schema import SPLIT_NAMES, CorpusError, canonical_split, column
 
 __all__ = [
     "PROTOCOLS",
@@ -37,12 +37,6 @@ DEFAULT_VALIDATION = {
     "leave_one_corpus_out": "speakers:2",
 }
 PROTOCOLS = tuple(DEFAULT_VALIDATION)
-_NAMES_OF_SPLITS = {
-    "train": ("train", "training"),
-    "validation": ("validation", "valid", "val", "dev", "development"),
-    "test": ("test", "testing"),
-}
-_SPLIT_NAMES = {name: split for split, names in _NAMES_OF_SPLITS.items() for name in names}
 
 
 def make_folds(
@@ -69,7 +63,8 @@ def make_folds(
             apart: what a held-out speaker said may be read in the history of a training row, without its label and
             without its sound).
         validation: Which rows select the epoch; none of them is a training row or shares a speaker with one.
-            `session`: the session after the tested one, round the end (for `fixed_session`: the one before).
+            `session`: the session after the tested one that has other rows, round the end (for `fixed_session`: that
+            before it).
             `other_speaker`: the other speakers of the tested speaker's session. `main_speaker`: the main speaker
             after the tested one. `group`: the group after the tested one. `speakers:N`: N speakers drawn from the
             training rows, of several corpora from each. `official`: the official validation split. `none`. Default:
@@ -90,7 +85,8 @@ def make_folds(
         Folds that `check_folds` accepted.
 
     Raises:
-        CorpusError: If the rows do not carry what the protocol needs, or `check_folds` refuses the folds.
+        CorpusError: If the rows do not carry what the protocol needs, a fold would have no validation rows although
+            they are wanted, or `check_folds` refuses the folds.
         ValueError: If a name is not known.
     """
     if protocol not in PROTOCOLS:
@@ -122,7 +118,7 @@ def promises_speakers(protocol: str, group_column: str = "group") -> bool:
 
 def _natural(value: Any) -> list[tuple[int, Any]]:
     """Sorts `A2` before `A10`."""
-    return [(0, int(token)) if token.isdigit() else (1, token) for token in re.split(r"(\d+)", str(value)) if token]
+    return [(0, int(token)) if token.isdecimal() else (1, token) for token in re.split(r"(\d+)", str(value)) if token]
 
 
 def _require_values(rows: Dataset, name: str, why: str) -> list[Any]:
@@ -198,12 +194,17 @@ def _held_out_folds(
         raise ValueError(f"`test_session` belongs to the protocol 'fixed_session', not to {protocol!r}")
     choose = _validation_rule(rows, protocol, validation, unit_column, units)
     values = column(rows, unit_column)
-    folds = []
+    folds, lacking = [], []
     for name in tested:
         test = {index for index, value in enumerate(values) if value in units[name]}
         held_out = choose(name, test) - test
+        if not held_out and validation != "none" and not validation.startswith("speakers:"):
+            lacking.append(f"fold {name!r}: validation {validation!r} leaves no rows to validate on")
         train = [index for index in range(len(values)) if index not in test and index not in held_out]
         folds.append(Fold(name, train, sorted(held_out), sorted(test)))
+    if lacking:
+        hint = "validation='speakers:N' draws N training speakers, 'none' tests the last epoch"
+        raise CorpusError.from_problems("folds", lacking, hint=hint)
     return folds
 
 
@@ -221,9 +222,13 @@ def _validation_rule(
     if validation == "session" and unit_column != "session":
         sessions = _require_values(rows, "session", "validation 'session'")
         order = sorted(set(sessions), key=_natural)
-        return lambda name, test: _rows_with(
-            sessions, {_next(order, max((sessions[i] for i in test), key=_natural), 1)}
-        )
+
+        def next_untested(name: str, test: set[int]) -> set[int]:
+            last = max((sessions[i] for i in test), key=_natural)
+            later = (_rows_with(sessions, {_next(order, last, step)}) for step in range(1, len(order)))
+            return next((held_out for held_out in later if held_out - test), set())
+
+        return next_untested
     if (validation == "session" and unit_column == "session") or (validation == "group" and protocol == "groups"):
         step = -1 if protocol == "fixed_session" else 1
         values = column(rows, unit_column)
@@ -275,16 +280,16 @@ def _hold_out_speakers(rows: Dataset, fold: Fold, validation: str, seed: int) ->
 def _official(rows: Dataset, validation: str) -> Fold:
     """The fold of the `split` column."""
     splits = _require_values(rows, "split", "protocol 'official'")
-    unknown = sorted({value for value in splits if value.strip().lower() not in _SPLIT_NAMES})
+    unknown = sorted({value for value in splits if canonical_split(value) is None})
     if unknown:
-        raise CorpusError(f"column 'split' contains {unknown}; known names are {', '.join(_SPLIT_NAMES)}")
+        raise CorpusError(f"column 'split' contains {unknown}; known names are {', '.join(SPLIT_NAMES)}")
     if validation not in ("official", "none") and not validation.startswith("speakers:"):
         raise ValueError(
             f"validation {validation!r} cannot be used with protocol 'official'; choices: official, speakers:N, none"
         )
     parts: dict[str, list[int]] = {"train": [], "validation": [], "test": []}
     for index, value in enumerate(splits):
-        parts[_SPLIT_NAMES[value.strip().lower()]].append(index)
+        parts[canonical_split(value) or ""].append(index)
     if validation == "official" and not parts["validation"]:
         raise CorpusError("column 'split' has no validation rows; pass validation='speakers:N' or 'none'")
     if validation != "official":

@@ -49,7 +49,7 @@ def fit_linear(
         train: The training part; every class occurs.
         validation: The validation part.
         speakers: Of the training rows; no speaker is on both sides of an inner fold. Where any is unknown, or all are
-            one, inner folds are drawn at random.
+            one, or one side would have a single class, inner folds are drawn at random.
         num_labels: Number of classes.
         metric: `wa`, `ua` or `wf1`.
         seed: Of that draw.
@@ -130,11 +130,13 @@ def _inner_folds(targets: np.ndarray, speakers: Sequence[str | None], seed: int)
     if len(known) > 1 and None not in speakers:
         count = min(_INNER_FOLDS, len(known))
         by = f"{count} folds of the training split's {len(known)} speakers"
-        return list(GroupKFold(count).split(targets, groups=list(speakers))), by
+        splits = list(GroupKFold(count).split(targets, groups=list(speakers)))
+        if all(len(np.unique(targets[train])) > 1 for train, _ in splits):  # one class is nothing to learn from
+            return splits, by
     smallest = int(np.bincount(targets)[np.unique(targets)].min())
     if smallest < 2:
         raise ValueError(
-            "C cannot be chosen: no validation split, no speakers, and a class with a single training row; "
+            "C cannot be chosen: no validation split, no folds by speakers, and a class with a single training row; "
             "set validation"
         )
     count = min(_INNER_FOLDS, smallest)

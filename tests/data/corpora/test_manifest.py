@@ -8,6 +8,7 @@ import soundfile
 
 from hf_mer.data.corpora.manifest import load_corpus
 from hf_mer.data.schema import CorpusError
+from hf_mer.prediction import collect_units
 
 
 @pytest.fixture(autouse=True)
@@ -169,6 +170,17 @@ def test_turns_are_the_order_of_the_file_if_not_given(tmp_path):
     assert rows["id"][:] == ["d_0", "e_0", "d_1"]
 
 
+def test_dialogues_that_are_numbered_anew_in_every_split(tmp_path, caplog):
+    lines = [f"{dialogue},{split} {dialogue} {turn},sad,{split}" for split in ("train", "test") for dialogue in (0, 1)
+             for turn in range(2)]  # fmt: skip
+    rows = load_corpus(write(tmp_path / "t.csv", "dialogue,text,label,split", *lines, "2,alone,glad,train"))
+    histories = dict(zip(rows["text"], rows["history"], strict=True))
+    assert histories["test 0 0"] == []
+    assert histories["test 0 1"] == ["test 0 0"]
+    assert sorted(set(rows["dialogue"])) == ["2", "test/0", "test/1", "train/0", "train/1"]
+    assert "2 dialogues have rows in several splits, such as '0'" in caplog.text
+
+
 def test_turns_that_cannot_be(tmp_path):
     table = write(
         tmp_path / "t.csv", "id,dialogue,turn,text,label", *("1,d,1,a,s", "2,d,1,b,s", "3,e,0,c,s", "4,e,,d,s")
@@ -179,6 +191,22 @@ def test_turns_that_cannot_be(tmp_path):
         f"{table}, line 3: turn 1 of dialogue 'd' is already used in {table}, line 2",
         f"{table}, line 5: dialogue 'e' has turn numbers, but this row has none",
     ]
+
+
+def test_a_history_column_that_is_left_out_leaves_the_dialogues(tmp_path):
+    lines = ("d,1,hi,sad,office", "d,2,ho,sad,office")
+    table = write(tmp_path / "t.csv", "dialogue,turn,text,label,context", *lines)
+    with pytest.raises(CorpusError, match="history 'office' is not a JSON list"):
+        load_corpus(table)
+    assert load_corpus(table, columns={"history": None})["history"][:] == [[], ["hi"]]
+    (_, second) = collect_units([str(table)], columns={"history": None})
+    assert second.input["history"] == ["hi"]
+
+
+def test_turns_are_whole_numbers(tmp_path):
+    table = write(tmp_path / "t.csv", "dialogue,turn,text,label", "d,1.2,a,s", "d,2.0,b,s")
+    with pytest.raises(CorpusError, match=r"line 2: turn '1\.2' is not a whole number"):
+        load_corpus(table)
 
 
 def test_history_column(tmp_path):
@@ -227,6 +255,17 @@ def test_folder_of_labels(tmp_path):
     assert rows.features["label"].names == ["happy", "sad"]
     assert rows["id"][:] == ["Happy/1", "sad/1"]  # the stem alone would occur twice
     assert rows["split"][:] == [None, None]
+
+
+def test_recordings_whose_label_no_folder_says(tmp_path):
+    for name in ("happy/a/1.wav", "sad/2.wav", "happy/3.wav", "4.wav"):
+        wav(tmp_path / "clips" / name)
+    with pytest.raises(CorpusError) as caught:
+        load_corpus(tmp_path / "clips")
+    assert caught.value.problems == [
+        "4.wav: not at <label>/*, which names the label",
+        "happy/a/1.wav: not at <label>/*, which names the label",
+    ]
 
 
 def test_folder_of_splits(tmp_path):
@@ -312,6 +351,30 @@ class TestVideo:
         assert rows["audio_end"][:] == [1.5, 0.5, None]
         assert rows["id"][:] == ["scene_0.25-1.5", "scene_0-0.5", "scene"]
         assert not caplog.text
+
+    @pytest.mark.parametrize("header", ["video", "audio", "audio,video"])
+    def test_start_and_end_of_one_film_are_of_sound_and_picture(self, tmp_path, write_video, header):
+        film = write_video("scene.mp4", seconds=2.0)
+        files = ",".join(["scene.mp4"] * len(header.split(",")))
+        lines = (f"{files},0.0,0.5,sad", f"{files},1.0,1.75,glad")
+        table = write(tmp_path / "t.csv", f"{header},start,end,label", *lines)
+        rows = load_corpus(table)
+        assert self.video(rows) == [(film, 0.0, 0.5, None), (film, 1.0, 1.75, None)]
+        assert (rows["audio_start"][:], rows["audio_end"][:]) == ([0.0, 1.0], [0.5, 1.75])
+        for unit in collect_units([str(table)]):
+            assert {"audio_start", "audio_end"} <= set(unit.input) or unit.input["video"]["end"] in (0.5, 1.75)
+
+    def test_start_and_end_of_two_files(self, tmp_path, write_video):
+        write_video("scene.mp4")
+        soundfile.write(tmp_path / "a.wav", [0.1] * 8000, 16000)
+        table = write(tmp_path / "t.csv", "audio,video,start,end,label", "a.wav,scene.mp4,0.0,0.2,sad")
+        with pytest.raises(CorpusError, match="sound and picture are two files") as caught:
+            load_corpus(table)
+        assert "'audio_start': 'start'" in str(caught.value)
+        assert "'video_end': 'end'" in str(caught.value)
+        both = {"audio_start": "start", "audio_end": "end", "video_start": "start", "video_end": "end"}
+        rows = load_corpus(table, columns=both)
+        assert (rows["audio_end"][0], self.video(rows)[0][2]) == (0.2, pytest.approx(0.2))
 
     def test_recordings_of_spans(self, tmp_path, write_video, caplog):
         film, sound = write_video("scene.mp4"), str(wav(tmp_path / "a.wav"))

@@ -26,6 +26,12 @@ def test_a_row_holds_the_voices_that_its_speaker_names():
     assert voices("") == {""}
 
 
+def test_a_main_speaker_who_is_called_like_another_role():
+    speakers = [*("Ursula",) * 3, *("Bob",) * 2, "Cy", "Dan", "Ursula and Dan"]
+    tested = next(fold for fold in main_speaker_folds(speakers, 2, "none") if fold.name == "Ursula")
+    assert [speakers[index] for index in tested.train] == ["Bob", "Bob", "Cy", "Dan"]
+
+
 def test_folds_of_the_main_speakers():
     folds = main_speaker_folds(SPEAKERS, 3, "main_speaker")
     assert [fold.name for fold in folds] == ["Joey", "Phoebe", "Ross"]

@@ -346,12 +346,42 @@ def test_split_hash(rows):
     assert split_hash(fewer, make_folds(fewer, "leave_one_session_out")) != reference
 
 
+def test_validation_that_would_be_empty_is_refused(dataset):
+    """It would neither choose an epoch nor fit a temperature, without a word."""
+    records = [
+        make_record(id=f"{s}{i}", session=f"S{s}", speaker=f"s{s}", group="ab"[s % 2], label=i % 2)
+        for s in range(4)
+        for i in range(4)
+    ]
+    rows = dataset(records)
+    with pytest.raises(CorpusError, match="(?s)fold 's0': validation 'other_speaker' leaves no rows.*speakers:N"):
+        make_folds(rows, "leave_one_speaker_out")
+    assert not make_folds(rows, "leave_one_speaker_out", validation="none")[0].validation
+    folds = make_folds(rows, "groups", validation="session")  # group a has the sessions 0 and 2, b has 1 and 3
+    assert [parts(rows, fold, "session")[1] for fold in folds] == [{"S3"}, {"S0"}]
+
+
+@pytest.mark.parametrize("name", ["/elsewhere", "a/b", "..", "a\\b"])
+def test_names_that_no_folder_can_have(dataset, name):
+    rows = dataset([make_record(id=f"{s}{i}", speaker=s, label=i) for s in (name, "x", "y") for i in range(2)])
+    with pytest.raises(CorpusError, match="results are in a folder of this name"):
+        make_folds(rows, "leave_one_speaker_out", validation="none")
+
+
+def test_speakers_that_look_like_numbers(dataset):
+    rows = dataset([make_record(id=f"{s}{i}", speaker=s, label=i) for s in ("\u00b2", "10", "9") for i in range(2)])
+    names = [fold.name for fold in make_folds(rows, "leave_one_speaker_out", validation="none")]
+    assert names == ["9", "10", "\u00b2"]
+
+
 def test_repeated_texts(dataset):
     texts = ["Excuse  me.", "No.", None, "excuse me. ", "Yes.", "", None]
     rows = dataset([make_record(id=str(i), label=0, text=text) for i, text in enumerate(texts)])
     mask = repeated_texts(rows, Fold("f", [0, 1, 2, 5], [4], [3, 4, 5, 6]))
     assert mask.dtype == np.bool_
     assert mask.tolist() == [True, False, False, False]
+    wrong = rows.remove_columns("text").add_column("text", list("abcdefg")).add_column("said", texts)
+    assert repeated_texts(wrong, Fold("f", [0, 1, 2, 5], [4], [3, 4, 5, 6])).tolist() == mask.tolist()
 
 
 def test_a_fold_by_name_or_by_position():

@@ -282,6 +282,11 @@ class TestLinear:
         assert at_random["scores"]["1"] == 1.0
         assert self.choose(features, targets, speakers=["one"] * 60)["by"] == "5 random folds of the training split"
 
+    def test_speakers_of_one_class_each_make_no_inner_folds(self):
+        targets = np.repeat([0, 1], 10)
+        chosen = self.choose(np.eye(20), targets, speakers=[f"s{target}" for target in targets])
+        assert chosen["by"] == "5 random folds of the training split"
+
     def test_the_best_on_the_validation_part_and_of_equal_ones_the_smallest(self):
         targets = np.arange(40) % 2
         features = (targets * 2.0 - 1)[:, None]

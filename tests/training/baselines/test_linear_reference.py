@@ -63,3 +63,6 @@ def test_the_line():
     assert reference_line([{"linear_reference": one}, {"linear_reference": other}]) == (
         "linear classifier on the same frozen states: WA 0.600, UA 0.700 (speech layer 2, 3; text layer 0)"
     )
+    deaf = {**other, "layers": {"text": 1}}  # the training part of that fold has no sound
+    line = reference_line([{"linear_reference": one}, {"linear_reference": deaf}])
+    assert line.endswith("(speech layer 3; text layer 0, 1)")

@@ -12,7 +12,7 @@ from datasets import Dataset, DatasetDict
 from hf_mer.data.corpora.public.description import PublicCorpus, describe
 from hf_mer.data.corpora.public.reading import Recording, find_root, read_recordings
 from hf_mer.data.corpora.published import check_options, report_counts, rows_or_folds
-from hf_mer.data.schema import canonical_gender, label_ids, make_record, records_to_dataset
+from hf_mer.data.schema import canonical_gender, canonical_label, label_ids, make_record, records_to_dataset
 
 logger = logging.getLogger(__name__)
 
@@ -79,7 +79,7 @@ def public_records(corpus: PublicCorpus, found: Sequence[Recording]) -> list[dic
             speaker=recording.speaker,
             gender=recording.gender and canonical_gender(recording.gender),
             group=groups[recording.speaker],
-            label=ids[recording.label.lower()],
+            label=ids[canonical_label(recording.label)],
         )
         for recording in found
         if recording.id.lower() not in unusable

@@ -230,6 +230,9 @@ def _recording(
             problems.append(f"{readable(path)}: not in {corpus.table['file']}")
             return None
         cells.update(own)
+    if lacking := [name for name in ("emotion", "speaker") if name not in cells]:
+        problems.append(f"{readable(path)}: its name does not say {' and '.join(lacking)}, see 'files'")
+        return None
     label = _known(corpus.labels, cells["emotion"], "emotion", path, problems)
     text = cells.get("text")
     if "sentence" in cells:
