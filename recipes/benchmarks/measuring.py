@@ -6,6 +6,7 @@ import os
 import platform
 import resource
 import statistics
+import sys
 import time
 from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor
@@ -44,7 +45,7 @@ def interleaved(
     """Seconds of every case in every round.
 
     A round runs each case once, every other round backwards, so that whatever else the machine does meets all cases
-    alike. The clock is `clock_of(device)` if none is given.
+    alike; its seconds are shown on standard error. The clock is `clock_of(device)` if none is given.
     """
     clock = clock or clock_of(device)[1]
     seconds: dict[str, list[float]] = {name: [] for name in cases}
@@ -56,6 +57,9 @@ def interleaved(
             synchronize(device)
             if round_number >= 0:
                 seconds[name].append(clock() - started)
+        if round_number >= 0:  # a long run that is killed has shown this much
+            told = ", ".join(f"{name} {taken[-1]:.4g} s" for name, taken in seconds.items())
+            print(f"round {round_number + 1} of {repeats}: {told}", file=sys.stderr, flush=True)
     return seconds
 
 
