@@ -62,15 +62,22 @@ def places_of(whole: Variant, utterance: Any, processor: Any, wanted: Iterable[s
     """
     found = {}
     if "text" in whole.modalities:
-        words = processor.collate([None], [whole.text], [whole.history], return_words=True)["words"][0]
-        timed = with_times([{"word": word, "current": current} for word, _, current in words], utterance.timed_words)
+        timed = with_times(_read(processor, whole.text, whole.history), utterance.timed_words)
         found["text"] = _words("text", [word for word in timed if word["current"]])
-        found["history"] = _words("history", [word for word in timed if not word["current"]])
+        # beside a long text less of it is read, or nothing; it counts all the same, as the text may be left out
+        earlier = _read(processor, None, whole.history) if whole.history else []
+        found["history"] = _words("history", [word for word in earlier if not word["current"]])
     if whole.features is not None and utterance.sound is not None:
         found["speech"] = _segments(utterance, processor)
     if whole.pixels is not None:
         found["video"] = _frames(whole.pixels, utterance)
     return [places for name, places in found.items() if name in set(wanted) & set(whole.players) and len(places)]
+
+
+def _read(processor: Any, text: str | None, history: list[str] | None) -> list[dict[str, Any]]:
+    """The words of which the model reads tokens."""
+    words = processor.collate([None], [text], [history], return_words=True)["words"][0]
+    return [{"word": word, "current": current} for word, _, current in words]
 
 
 def segment_spans(seconds: float, words: Sequence[TimedWord] | None) -> list[tuple[float, float, str | None]]:
