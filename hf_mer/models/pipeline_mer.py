@@ -128,9 +128,9 @@ class MultimodalEmotionRecognitionPipeline(Pipeline):
             - `warnings`, if there are any: what the answer rests on that was not asked for, such as that only the
               first seconds were heard, sound is silent, missing or damaged, or a text was cut; all is logged too;
             - `text` (`asr`): what was recognised, where it was; empty where the recogniser heard no speech;
-            - `timed_words`: `word`, `start` and `end` of the words, where their times are known: recognised by a Whisper
-              or a CTC model, or given. Seconds of what is heard: of an utterance that is a segment from its beginning,
-              of windows from that of the recording;
+            - `timed_words`: `word`, `start` and `end` of the words, where their times are known: recognised by a
+              Whisper or a CTC model, or given. Seconds of what is heard: of an utterance that is a segment from its
+              beginning, of windows from that of the recording;
             - `words` (`return_attention`): `word`, `current`, `start` and `end` where they are known, and per label
               the mean cosine of its tokens;
             - `frames`: `seconds`, the frames' centres, and per label the cosines;
