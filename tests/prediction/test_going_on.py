@@ -195,6 +195,15 @@ def test_a_file_that_holds_no_predictions(predict, out, content, capsys):
     assert f"{out}.rows.jsonl is damaged or does not contain predictions" in capsys.readouterr().err
 
 
+def test_predictions_of_another_version_are_not_gone_on_with(predict, out, capsys):
+    assert predict() == 0
+    settings = out.with_name("p.csv.settings.json")
+    content = json.loads(settings.read_text())
+    settings.write_text(json.dumps({**content, "hf_mer": "0.0.9"}))
+    assert predict() == 1
+    assert f"was made with hf_mer '0.0.9' (now '{content['hf_mer']}')" in capsys.readouterr().err
+
+
 def test_a_file_of_an_older_version(predict, out, capsys):
     assert predict() == 0
     out.with_name("p.csv.rows.jsonl").unlink()
