@@ -323,7 +323,7 @@ class MultimodalEmotionRecognitionPipeline(Pipeline):
         for utterance in utterances:
             utterance.samples = None
             if utterance.dialogue is not None:
-                before = utterance.dialogue.next_turn(utterance.text)
+                before = utterance.dialogue.next_turn(utterance.said)
                 utterance.history = before if utterance.history is None else utterance.history
             if told := self.processor.cut_of_text(utterance.text):
                 utterance.notes.append(told)

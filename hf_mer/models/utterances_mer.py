@@ -76,6 +76,11 @@ class Utterance:
         """Whether there is anything to decide by."""
         return self.features is not None or self.pixels is not None or has_words(self.text, self.history)
 
+    @property
+    def said(self) -> str | None:
+        """Its words, but for those that were recognised in silence."""
+        return None if self.is_silent and self.is_recognised else self.text
+
     def weigh_silence(self) -> None:
         """Once words and histories are complete: silent sound goes where anything else is there to decide by.
 
@@ -83,11 +88,9 @@ class Utterance:
         """
         if not self.is_silent:
             return
-        spoken = has_words(None if self.is_recognised else self.text, self.history)
-        self.is_undecided = self.pixels is None and not spoken
+        self.is_undecided = self.pixels is None and not has_words(self.said, self.history)
         if not self.is_undecided:
-            self.features = self.sound = None
-            self.text = None if self.is_recognised else self.text
+            self.features, self.sound, self.text = None, None, self.said
 
     def take(self, recognised: Any) -> None:
         """Words that were recognised in its sound, and what is to be said of them.

@@ -56,6 +56,10 @@ def test_words_that_are_heard_in_silence_are_no_evidence(recognise, monkeypatch)
     alone = recognise({"history": ["so glad"]}, threshold=0.0)
     assert (result["label"], result["scores"]) == (alone["label"], alone["scores"])
     assert result["text"] == "hi you"
+    turns = [{"text": "so glad"}, {"audio": SILENCE}, {"text": "yes"}]
+    last = recognise(turns, dialogue=True, threshold=0.0)[-1]
+    expected = recognise({"text": "yes", "history": ["so glad"]}, threshold=0.0)
+    assert last["scores"] == expected["scores"]
 
 
 def test_words_that_are_given_decide_in_silence(recognise):
