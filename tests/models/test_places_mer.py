@@ -42,12 +42,16 @@ class TestWords:
         assert found["history"].left(np.array([False, True])) == {"history": ["."]}
 
     def test_what_the_model_does_not_read_is_no_place(self, processor):
-        """Twelve tokens have room for ten words without history; the oldest history goes first."""
+        """Twelve tokens have room for ten words of one part; of the history it is that without the text that counts."""
         long = places(processor, text=" ".join(["so"] * 30), history=["yes no"])
         assert len(long["text"]) == 10
-        assert "history" not in long
-        found = places(processor, text="so glad you came", history=["no no no no", "it is a day"])
-        assert [entry["word"] for entry in found["history"].entries] == ["no", "it", "is", "a", "day"]
+        assert [entry["word"] for entry in long["history"].entries] == ["yes", "no"]
+        found = places(processor, text="so glad you came", history=["yes no yes no yes no yes no", "it is a day"])
+        whole = places(processor, history=["yes no yes no yes no yes no", "it is a day"])
+        words = [entry["word"] for entry in found["history"].entries]
+        assert words == [entry["word"] for entry in whole["history"].entries]
+        assert words[-4:] == ["it", "is", "a", "day"]
+        assert len(words) < 12
 
     def test_times(self, processor):
         timed = [TimedWord("so", 0.1, 0.3), TimedWord("glad", 0.3, 0.8)]
