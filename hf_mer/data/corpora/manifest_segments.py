@@ -1,5 +1,6 @@
 """Segments of a table's rows: which part of its recording a row is about, and whether it lies inside the file."""
 
+import contextlib
 import logging
 from collections.abc import Callable, Mapping, Sequence
 from functools import cache
@@ -38,7 +39,10 @@ def set_segments(
     Raises:
         CorpusError: If it is not clear what `start` and `end`, or `offset`, are.
     """
-    _set_audio_segments(entries, names, columns, source, problems)
+    if {"audio_start", "audio_end"} & set(names):
+        problems += _named(entries, names, columns, source)
+    elif not {"start", "end"} & set(columns):
+        _fitting(entries, names, source)
     for entry in entries:
         _share_span(entry)
 
@@ -54,29 +58,28 @@ def _share_span(entry: dict[str, Any]) -> None:
         entry["audio_start"], entry["audio_end"] = video["start"], video["end"]
 
 
-def _set_audio_segments(
-    entries: Sequence[dict[str, Any]],
-    names: Mapping[str, str],
-    columns: Mapping[str, str | None],
-    source: str,
-    problems: list[str],
-) -> None:
-    if {"audio_start", "audio_end"} & set(names):
-        with_length = "audio_start" in names and "audio_end" not in names and "duration" in names
-        if with_length:
-            _add_lengths(entries)
-        told: list[str] = []
-        _check_segments(entries, "audio_start", "audio_end", told)
-        if told and "audio_start" not in columns and names.get("audio_start", "").strip().lower() == "offset":
-            raise _unclear(source, told, names["audio_start"], None)
-        problems += told
-        if with_length and any(entry["audio_end"] is not None for entry in entries):
-            logger.info("%s: rows are segments that start at %r and last %r", source, names["audio_start"],
-                        names["duration"])  # fmt: skip
-        return
+def _named(
+    entries: Sequence[dict[str, Any]], names: Mapping[str, str], columns: Mapping[str, str | None], source: str
+) -> list[str]:
+    """Segments by columns that are called so; what lies outside its file."""
+    with_length = "audio_start" in names and "audio_end" not in names and "duration" in names
+    if with_length:
+        _add_lengths(entries)
+    told: list[str] = []
+    _check_segments(entries, "audio_start", "audio_end", told)
+    if told and "audio_start" not in columns and names.get("audio_start", "").strip().lower() == "offset":
+        raise _unclear(source, told, names["audio_start"], None)
+    if with_length and any(entry["audio_end"] is not None for entry in entries):
+        logger.info("%s: rows are segments that start at %r and last %r", source, names["audio_start"],
+                    names["duration"])  # fmt: skip
+    return told
+
+
+def _fitting(entries: Sequence[dict[str, Any]], names: Mapping[str, str], source: str) -> None:
+    """Segments by `start` and `end`, where these lie inside the files."""
     found = {name: names[name] for name in ("start", "end") if name in names}
     timed = [entry for entry in entries if _recording(entry) and any(entry[name] is not None for name in found)]
-    if not timed or {"start", "end"} & set(columns):
+    if not timed:
         return
     told = [
         f"{entry['where']}: sound and picture are two files, and it is not said of which this is the span"
@@ -192,12 +195,9 @@ def _length(path: str) -> tuple[float, int] | None:
 
     if not Path(path).is_file():
         return None
-    try:
+    with contextlib.suppress(AudioError):
         info = probe_audio(path)
         return info.duration, info.sampling_rate
-    except AudioError:
-        pass
-    try:
+    with contextlib.suppress(VideoError):
         return (probe_video(path).seconds, 1) if Path(path).suffix.lower() in VIDEO_SUFFIXES else None
-    except VideoError:
-        return None
+    return None
