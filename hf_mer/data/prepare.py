@@ -129,9 +129,8 @@ def _embed(rows: Dataset, work: Path) -> Dataset:
     ]
     if missing:
         raise CorpusError.from_problems("embedding audio", missing)
-    anew: Any = {"load_from_cache_file": False}
-    rows = rows.map(_cut_segment, features=rows.features, cache_file_name=str(work / "cut.arrow"), **anew)
-    embed: Any = {"batched": True, "batch_size": 100, "cache_file_name": str(work / "embedded.arrow"), **anew}
+    rows = rows.map(_cut_segment, features=rows.features, cache_file_name=str(work / "cut.arrow"))
+    embed: Any = {"batched": True, "batch_size": 100, "cache_file_name": str(work / "embedded.arrow")}
     return rows.with_format("arrow").map(embed_table_storage, **embed).with_format(None)
 
 
